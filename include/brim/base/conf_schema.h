@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conf_schema - the one option table. The structs of base/conf.h, the binder that fills them from
+ * YAML, `brim check`, conf/reference.yaml and the README's reference are all made from these rows.
+ *
+ * O(type, member, key, default, min, max, reload, text)  a value
+ * S(member, key, TABLE, struct_tag, text)                one nested mapping
+ * L(member, key, TABLE, struct_tag, min, max, text)      a sequence of mappings
+ *
+ * type      C type     in YAML, accepted                          min/max mean
+ * STRING    char *     text ("" is allowed where min is 0)        length
+ * STRINGS   list       sequence of text, or one text              number of members
+ * FILE      char *     path of a readable file; "" if min is 0    length
+ * BOOL      bool       true | false                               -
+ * INT       int64_t    whole number                               value
+ * SIZE      uint64_t   bytes: 4096, 64KiB, 20GiB, 1MB, 1TiB       bytes
+ * DURATION  int64_t    ms: 250ms, 30s, 5m, 12h, 7d; 0             milliseconds
+ * CHOICE    int        one word of the list that stands in max    min unused; value = position
+ * URL       char *     http://host[:port] or https://host[:port]  length
+ * ADDRESS   char *     0.0.0.0:80, [::]:80, :80, unix:/path       length
+ *
+ * DURATION accepts `off` where min is -1, meaning -1. reload: LIVE (a reload applies it) or START
+ * (needs a restart; a reload that changes it is refused). A default of NULL means: required.
+ */
+#ifndef BRIM_BASE_CONF_SCHEMA_H
+#define BRIM_BASE_CONF_SCHEMA_H
+
+#define BRIM_KIB    (1024LL)
+#define BRIM_MIB    (1024LL * 1024)
+#define BRIM_GIB    (1024LL * 1024 * 1024)
+#define BRIM_TIB    (1024LL * 1024 * 1024 * 1024)
+#define BRIM_DAY_MS (86400LL * 1000)
+
+#define BRIM_CONF_NODE(O, S, L)                                                                    \
+    O(INT, workers, "workers", "0", 0, 256, START,                                                 \
+      "Event loops that serve clients; 0: one per core.")                                          \
+    O(INT, fetchers, "fetchers", "0", 0, 64, START,                                                \
+      "Threads that talk to origins; 0: one per 4 workers.")                                       \
+    O(INT, io_threads, "io_threads", "4", 1, 64, START,                                            \
+      "Threads for disk reads, disk writes and compression.")                                      \
+    O(INT, io_queue, "io_queue", "4096", 16, 1048576, START,                                       \
+      "Jobs that may wait for them, per class.")                                                   \
+    O(STRING, id, "id", "brim", 1, 64, START,                                                      \
+      "Name of this node in Via and Cache-Status: letters, digits, '-', '.', '_'.")                \
+    O(DURATION, drain_timeout_ms, "drain_timeout", "10s", 0, 3600000, LIVE,                        \
+      "How long responses under way may take to finish after SIGTERM.")
+
+#define BRIM_CONF_LOG(O, S, L)                                                                     \
+    O(CHOICE, level, "level", "info", 0, "error|warn|info|debug", START,                           \
+      "Least important level of the error log (stderr).")
+
+#define BRIM_CONF_ACCESS_LOG(O, S, L)                                                              \
+    O(STRING, path, "path", "off", 1, 4096, START, "File to append to, `stdout`, or `off`.")       \
+    O(CHOICE, format, "format", "json", 0, "json|combined", START,                                 \
+      "One JSON object a line, or Apache combined.")                                               \
+    O(SIZE, buffer_bytes, "buffer", "4MiB", 65536, BRIM_GIB, START,                                \
+      "Lines that wait for a slow disk; more are dropped and counted.")
+
+#define BRIM_CONF_CERTIFICATE(O, S, L)                                                             \
+    O(FILE, certificate, "certificate", NULL, 1, 4096, START,                                      \
+      "PEM file: certificate, then its chain. SNI names are read from it.")                        \
+    O(FILE, key, "key", NULL, 1, 4096, START, "PEM file with its private key.")
+
+#define BRIM_CONF_TLS(O, S, L)                                                                     \
+    L(certificates, "certificates", BRIM_CONF_CERTIFICATE, brim_conf_certificate, 0, 1000,         \
+      "Certificates; the first is used where no name matches. Empty: the listener speaks "         \
+      "cleartext.")                                                                                \
+    O(CHOICE, min_version, "min_version", "1.2", 0, "1.2|1.3", START, "Oldest TLS version.")
+
+#define BRIM_CONF_LISTENER(O, S, L)                                                                \
+    O(ADDRESS, address, "address", NULL, 1, 256, START,                                            \
+      "Where clients connect. `:8080` is every IPv6 and IPv4 address.")                            \
+    S(tls, "tls", BRIM_CONF_TLS, brim_conf_tls, "TLS for this listener.")
+
+#define BRIM_CONF_ADMIN(O, S, L)                                                                   \
+    O(ADDRESS, address, "address", "127.0.0.1:9900", 1, 256, START,                                \
+      "Admin API and metrics; loopback or unix socket.")
+
+#define BRIM_CONF_CACHE(O, S, L)                                                                   \
+    O(STRING, path, "path", "", 0, 4096, START, "Directory of the disk tier; empty: RAM only.")    \
+    O(SIZE, disk_bytes, "disk", "10GiB", 4 * BRIM_MIB, 1024 * BRIM_TIB, START,                     \
+      "Quota of the disk tier, index included; never exceeded.")                                   \
+    O(SIZE, memory_bytes, "memory", "256MiB", BRIM_MIB, 64 * BRIM_TIB, START,                      \
+      "Size of the hot tier.")                                                                     \
+    O(SIZE, segment_bytes, "segment", "128MiB", 256 * BRIM_KIB, 2 * BRIM_GIB, START,               \
+      "Size of a segment file; lowered so that at least 8 fit the quota.")                         \
+    O(SIZE, memory_object_bytes, "memory_object", "4MiB", 4096, BRIM_GIB, START,                   \
+      "Largest body that is kept whole in RAM.")                                                   \
+    O(SIZE, object_bytes_max, "max_object", "4GiB", 4096, BRIM_TIB, START,                         \
+      "Largest body that is stored.")                                                              \
+    O(SIZE, window_bytes, "window", "1MiB", 65536, BRIM_GIB, START,                                \
+      "Bytes held between origin and slowest client of a response that is not kept in RAM.")       \
+    O(CHOICE, admit, "admit", "always", 0, "always|second_hit", START,                             \
+      "What goes to disk: everything storable, or what was asked for twice.")                      \
+    O(INT, write_queue, "write_queue", "1024", 1, 1048576, START,                                  \
+      "Objects that may wait for the disk.")                                                       \
+    O(INT, purge_epochs, "purge_epochs", "100000", 16, 10000000, START,                            \
+      "Purges remembered one by one; beyond it the oldest purge more than asked.")                 \
+    O(DURATION, pass_ttl_ms, "pass_ttl", "120s", 0, BRIM_DAY_MS, START,                            \
+      "How long an uncacheable answer is remembered (hit-for-miss).")
+
+#define BRIM_CONF_LIMITS(O, S, L)                                                                  \
+    O(SIZE, request_body_bytes, "request_body", "16MiB", 0, BRIM_GIB, START,                       \
+      "Largest request body; 413 above it.")                                                       \
+    O(SIZE, request_header_bytes, "request_header", "32KiB", 1024, 256 * BRIM_KIB, START,          \
+      "Largest request header block; 431 above it.")                                               \
+    O(INT, request_header_count, "request_header_count", "100", 8, 100, START,                     \
+      "Most request header fields; 431 above it.")                                                 \
+    O(SIZE, target_bytes, "target", "8KiB", 256, 64 * BRIM_KIB, START,                             \
+      "Longest request target; 414 above it.")                                                     \
+    O(SIZE, response_header_bytes, "response_header", "64KiB", 1024, BRIM_MIB, START,              \
+      "Largest header block of an origin; 502 above it.")                                          \
+    O(INT, response_header_count, "response_header_count", "200", 8, 1000, START,                  \
+      "Most header fields of an origin; 502 above it.")                                            \
+    O(INT, connections, "connections", "65536", 16, 4194304, START,                                \
+      "Client connections at once, all workers; more wait in the listen queue.")                   \
+    O(INT, flights, "flights", "16384", 16, 1048576, START,                                        \
+      "Exchanges with origins at once; 503 above it.")
+
+#define BRIM_CONF_TIMEOUTS(O, S, L)                                                                \
+    O(DURATION, handshake_ms, "handshake", "10s", 100, 600000, START, "TLS handshake.")            \
+    O(DURATION, request_ms, "request", "30s", 100, 3600000, START,                                 \
+      "Whole request of HTTP/1.1, and keep-alive idle time.")                                      \
+    O(DURATION, idle_ms, "idle", "60s", 100, 3600000, START,                                       \
+      "HTTP/2 connection without a stream.")                                                       \
+    O(DURATION, write_ms, "write", "60s", 100, 3600000, START,                                     \
+      "Response that makes no progress because the client does not read.")
+
+#define BRIM_CONF_SERVER(O, S, L)                                                                  \
+    O(URL, url, "url", NULL, 1, 1024, LIVE, "http://host[:port] or https://host[:port], no path.")
+
+#define BRIM_CONF_ORIGIN_TLS(O, S, L)                                                              \
+    O(BOOL, verify, "verify", "true", 0, 0, LIVE, "Check the certificate of https servers.")       \
+    O(FILE, ca, "ca", "", 0, 4096, LIVE, "PEM file with the CAs to trust; empty: the system's.")   \
+    O(STRING, server_name, "server_name", "", 0, 253, LIVE,                                        \
+      "Name for SNI and the check; empty: the host of the URL.")
+
+#define BRIM_CONF_ORIGIN(O, S, L)                                                                  \
+    O(STRING, name, "name", NULL, 1, 64, LIVE, "Name that sites and routes refer to.")             \
+    L(servers, "servers", BRIM_CONF_SERVER, brim_conf_server, 1, 256, "Servers of this pool.")     \
+    O(STRING, host, "host", "", 0, 261, LIVE, "Host field for the origin; empty: the client's.")   \
+    O(DURATION, connect_timeout_ms, "connect_timeout", "3s", 1, 600000, LIVE,                      \
+      "Connecting, TLS included.")                                                                 \
+    O(DURATION, first_byte_timeout_ms, "first_byte_timeout", "30s", 1, 3600000, LIVE,              \
+      "From the request sent to the first byte of the answer.")                                    \
+    O(DURATION, between_bytes_timeout_ms, "between_bytes_timeout", "30s", 1, 3600000, LIVE,        \
+      "Longest silence inside an answer.")                                                         \
+    O(INT, pool, "pool", "128", 1, 65536, LIVE, "Connections to this origin at once.")             \
+    O(INT, queue, "queue", "4096", 0, 1048576, LIVE,                                               \
+      "Requests that may wait for one; 503 above it.")                                             \
+    S(tls, "tls", BRIM_CONF_ORIGIN_TLS, brim_conf_origin_tls, "TLS towards https servers.")
+
+#define BRIM_CONF_RULES(O, S, L)                                                                   \
+    O(BOOL, bypass, "bypass", "false", 0, 0, LIVE, "Never look up, never store.")                  \
+    O(BOOL, ignore_request_control, "ignore_request_control", "false", 0, 0, LIVE,                 \
+      "Ignore Cache-Control and Pragma of clients.")                                               \
+    O(DURATION, default_ttl_ms, "default_ttl", "off", -1, 3650 * BRIM_DAY_MS, LIVE,                \
+      "Lifetime of a response that gives none; off: heuristic of RFC 9111.")                       \
+    O(DURATION, max_ttl_ms, "max_ttl", "off", -1, 3650 * BRIM_DAY_MS, LIVE,                        \
+      "No lifetime beyond it.")                                                                    \
+    O(DURATION, negative_ttl_ms, "negative_ttl", "10s", -1, 3650 * BRIM_DAY_MS, LIVE,              \
+      "Lifetime of a 404, 405, 410, 414 or 501 that gives none.")                                  \
+    O(DURATION, swr_ms, "stale_while_revalidate", "0", 0, 3650 * BRIM_DAY_MS, LIVE,                \
+      "For a response that says nothing about it.")                                                \
+    O(DURATION, grace_ms, "grace", "0", 0, 3650 * BRIM_DAY_MS, LIVE,                               \
+      "stale-if-error for a response that says nothing about it.")
+
+#define BRIM_CONF_ROUTE(O, S, L)                                                                   \
+    O(STRING, path, "path", NULL, 1, 1024, LIVE,                                                   \
+      "Prefix (`/img/`) or glob (`*.css`, `/a/*/b`: * any run without /, ** any run, ? one).")     \
+    O(STRING, origin, "origin", "", 0, 64, LIVE, "Origin; empty: the site's.")                     \
+    S(cache, "cache", BRIM_CONF_RULES, brim_conf_rules, "Cache rules; what is not set: the site's.")
+
+#define BRIM_CONF_SITE(O, S, L)                                                                    \
+    O(STRINGS, hosts, "hosts", NULL, 1, 1000, LIVE,                                                \
+      "Host names: example.com, *.example.com, or * for every other.")                             \
+    O(STRING, origin, "origin", NULL, 1, 64, LIVE, "Name of its origin.")                          \
+    O(CHOICE, forwarded, "forwarded", "x-forwarded", 0, "x-forwarded|forwarded|both|none", LIVE,   \
+      "How the origin learns the client: X-Forwarded-For/-Proto/-Host, Forwarded (RFC 7239).")     \
+    S(cache, "cache", BRIM_CONF_RULES, brim_conf_rules, "Cache rules of the site.")                \
+    L(routes, "routes", BRIM_CONF_ROUTE, brim_conf_route, 0, 10000,                                \
+      "Path rules; the longest prefix wins, a glob before a prefix, the first glob first.")
+
+#define BRIM_CONF_ROOT(O, S, L)                                                                    \
+    S(node, "node", BRIM_CONF_NODE, brim_conf_node, "The process.")                                \
+    S(log, "log", BRIM_CONF_LOG, brim_conf_log, "Error log.")                                      \
+    S(access_log, "access_log", BRIM_CONF_ACCESS_LOG, brim_conf_access_log, "Access log.")         \
+    L(listeners, "listeners", BRIM_CONF_LISTENER, brim_conf_listener, 1, 64,                       \
+      "Where clients connect.")                                                                    \
+    S(admin, "admin", BRIM_CONF_ADMIN, brim_conf_admin, "Admin listener.")                         \
+    S(cache, "cache", BRIM_CONF_CACHE, brim_conf_cache, "Hot and disk tier.")                      \
+    S(limits, "limits", BRIM_CONF_LIMITS, brim_conf_limits, "What is refused.")                    \
+    S(timeouts, "timeouts", BRIM_CONF_TIMEOUTS, brim_conf_timeouts, "Client side.")                \
+    L(origins, "origins", BRIM_CONF_ORIGIN, brim_conf_origin, 1, 10000, "Pools of servers.")       \
+    L(sites, "sites", BRIM_CONF_SITE, brim_conf_site, 1, 10000, "Host names and what they get.")
+
+#endif

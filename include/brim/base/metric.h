@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * metric - counters and gauges of the node, one table, Prometheus names.
+ *
+ * Every thread counts in a slab of its own (relaxed atomics, no sharing on the hot path); a reader
+ * sums. Process-wide like the log: every room counts here and nobody passes it around.
+ */
+#ifndef BRIM_BASE_METRIC_H
+#define BRIM_BASE_METRIC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* X(id, name, labels, kind, help). Rows of one name stand together. */
+#define BRIM_METRIC_TABLE(X)                                                                       \
+    X(REQ_HIT, "brim_requests_total", "cache=\"hit\"", COUNTER, "Requests answered.")              \
+    X(REQ_MISS, "brim_requests_total", "cache=\"miss\"", COUNTER, "")                              \
+    X(REQ_STALE, "brim_requests_total", "cache=\"stale\"", COUNTER, "")                            \
+    X(REQ_REVALIDATED, "brim_requests_total", "cache=\"revalidated\"", COUNTER, "")                \
+    X(REQ_PASS, "brim_requests_total", "cache=\"pass\"", COUNTER, "")                              \
+    X(REQ_ERROR, "brim_requests_total", "cache=\"error\"", COUNTER, "")                            \
+    X(REQ_COLLAPSED, "brim_requests_collapsed_total", "", COUNTER,                                 \
+      "Requests that shared the origin exchange of another.")                                      \
+    X(STATUS_2XX, "brim_responses_total", "class=\"2xx\"", COUNTER, "Responses by status class.")  \
+    X(STATUS_3XX, "brim_responses_total", "class=\"3xx\"", COUNTER, "")                            \
+    X(STATUS_4XX, "brim_responses_total", "class=\"4xx\"", COUNTER, "")                            \
+    X(STATUS_5XX, "brim_responses_total", "class=\"5xx\"", COUNTER, "")                            \
+    X(BYTES_SENT, "brim_response_bytes_total", "", COUNTER, "Bytes sent to clients.")              \
+    X(CONN_OPEN, "brim_connections", "", GAUGE, "Client connections open now.")                    \
+    X(CONN_TOTAL, "brim_connections_total", "", COUNTER, "Client connections accepted.")           \
+    X(CONN_TLS_FAILED, "brim_tls_handshake_failures_total", "", COUNTER, "TLS handshakes failed.") \
+    X(GUARD_H1_REFUSED, "brim_guard_refused_total", "protocol=\"h1\"", COUNTER,                    \
+      "Requests refused by the guard.")                                                            \
+    X(GUARD_H2_REFUSED, "brim_guard_refused_total", "protocol=\"h2\"", COUNTER, "")                \
+    X(GUARD_H2_KILLED, "brim_guard_killed_total", "", COUNTER,                                     \
+      "HTTP/2 connections closed for abuse.")                                                      \
+    X(SWEEP_KILLED, "brim_sweep_killed_total", "", COUNTER,                                        \
+      "Connections closed because they were stuck or gone.")                                       \
+    X(FLIGHTS_OPEN, "brim_flights", "", GAUGE, "Exchanges with origins under way now.")            \
+    X(ORIGIN_REQUESTS, "brim_origin_requests_total", "", COUNTER, "Requests sent to origins.")     \
+    X(ORIGIN_ERRORS, "brim_origin_errors_total", "", COUNTER, "Exchanges that failed.")            \
+    X(ORIGIN_BYTES, "brim_origin_response_bytes_total", "", COUNTER, "Body bytes from origins.")   \
+    X(ORIGIN_CONNECTS, "brim_origin_connects_total", "", COUNTER, "New connections to origins.")   \
+    X(ORIGIN_PAUSES, "brim_origin_pauses_total", "", COUNTER,                                      \
+      "Times a transfer was paused because readers were slower.")                                  \
+    X(HOT_BYTES, "brim_hot_bytes", "", GAUGE, "Bytes in the hot tier.")                            \
+    X(HOT_OBJECTS, "brim_hot_objects", "", GAUGE, "Objects in the hot tier.")                      \
+    X(HOT_EVICTIONS, "brim_hot_evictions_total", "", COUNTER, "Objects evicted from RAM.")         \
+    X(HOT_HITS, "brim_tier_hits_total", "tier=\"hot\"", COUNTER, "Lookups answered by a tier.")    \
+    X(DISK_HITS, "brim_tier_hits_total", "tier=\"disk\"", COUNTER, "")                             \
+    X(DISK_BYTES, "brim_disk_bytes", "", GAUGE, "Bytes that the disk tier takes on disk.")         \
+    X(DISK_OBJECTS, "brim_disk_objects", "", GAUGE, "Records in the index.")                       \
+    X(DISK_WRITES, "brim_disk_written_objects_total", "", COUNTER, "Objects written to disk.")     \
+    X(DISK_REFUSED, "brim_disk_refused_total", "", COUNTER,                                        \
+      "Objects not written: no room, queue full or not admitted.")                                 \
+    X(DISK_ERRORS, "brim_disk_errors_total", "", COUNTER, "Errors of the disk tier.")              \
+    X(DISK_CORRUPT, "brim_disk_corrupt_total", "", COUNTER, "Records dropped by their checksum.")  \
+    X(DISK_RETIRED, "brim_disk_segments_retired_total", "", COUNTER, "Segments retired.")          \
+    X(PURGES, "brim_purges_total", "", COUNTER, "Purges accepted.")                                \
+    X(LOG_DROPPED, "brim_access_log_dropped_total", "", COUNTER, "Access log lines dropped.")      \
+    X(POOL_REJECTED, "brim_pool_rejected_total", "", COUNTER, "I/O jobs refused: queue full.")     \
+    X(RESTARTS, "brim_node_restarts_total", "", COUNTER, "Times the supervisor restarted it.")
+
+enum brim_metric {
+#define BRIM_METRIC_ENUM(id, name, labels, kind, help) BRIM_METRIC_##id,
+    BRIM_METRIC_TABLE(BRIM_METRIC_ENUM)
+#undef BRIM_METRIC_ENUM
+        BRIM_METRIC_COUNT
+};
+
+/* Adds n (may be negative for gauges) in this thread's slab. Thread: any. */
+void brim_metric_add(enum brim_metric id, int64_t n);
+
+/* Sums all threads. Thread: any. */
+int64_t brim_metric_read(enum brim_metric id);
+
+/* Writes the Prometheus text exposition (0.0.4) of all rows.
+ * Owns: *text_out is the caller's, freed with free(); NUL-terminated, length in *len_out. */
+void brim_metric_render(char **text_out, size_t *len_out);
+
+#define BRIM_COUNT(id)  brim_metric_add(BRIM_METRIC_##id, 1)
+#define BRIM_ADD(id, n) brim_metric_add(BRIM_METRIC_##id, (int64_t)(n))
+
+#endif

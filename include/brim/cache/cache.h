@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cache - the facade: find an object, grow a new one, purge. Hot tier, disk tier, epochs behind it.
+ *
+ * Refuses to know origins, clients and policy: what may be stored and how long is decided above
+ * (http/freshness), with what is found here as its input.
+ */
+#ifndef BRIM_CACHE_CACHE_H
+#define BRIM_CACHE_CACHE_H
+
+#include "brim/cache/object.h"
+#include "brim/cache/purge.h"
+#include "brim/cache/reader.h"
+
+struct brim_cache; /* opaque */
+
+enum brim_cache_admit { BRIM_ADMIT_ALWAYS, BRIM_ADMIT_SECOND_HIT };
+
+struct brim_cache_config {
+    const char *path; /* NULL or "": no disk tier */
+    uint64_t disk_bytes;
+    uint64_t segment_bytes;
+    uint64_t memory_bytes;        /* hot tier */
+    uint64_t memory_object_bytes; /* largest body that is kept whole in RAM */
+    uint64_t object_bytes_max;    /* largest body that is stored at all */
+    uint64_t window_bytes;        /* unread bytes held per passing or spilling body */
+    unsigned write_queue_max;
+    unsigned purge_epochs_max;
+    enum brim_cache_admit admit;
+    struct brim_pool *pool; /* borrowed */
+};
+
+/* Errors: those of brim_disk_open; BRIM_ENOMEM. Thread: init. */
+BRIM_MUST_USE enum brim_err brim_cache_open(const struct brim_cache_config *config,
+                                            struct brim_cache **cache_out);
+void brim_cache_close(struct brim_cache *cache);
+
+struct brim_disk *brim_cache_disk(struct brim_cache *cache); /* NULL: none */
+struct brim_pool *brim_cache_pool(struct brim_cache *cache);
+
+/* The purge sequence for a fill that begins now. */
+uint64_t brim_cache_seq(const struct brim_cache *cache);
+
+/* ---- find ---- */
+
+enum brim_found {
+    BRIM_FOUND_NONE,   /* nothing: start or join a flight under result.key */
+    BRIM_FOUND_OBJECT, /* result.object is counted for the caller */
+    BRIM_FOUND_PASS,   /* hit-for-miss: do not share a flight */
+    BRIM_FOUND_WAIT,   /* a cold disk read is under way: port fires, then call find again */
+};
+
+struct brim_find {                /* in and out; zero it first; fini when done or abandoned */
+    struct brim_key primary;      /* in: text is borrowed until fini */
+    struct brim_fields request;   /* in: for Vary; borrowed until fini */
+    struct brim_port *port;       /* in: fired after WAIT */
+    int64_t now_wall_ms;          /* in: for hit-for-miss notes */
+    struct brim_object *object;   /* out: counted when OBJECT; the caller takes it */
+    struct brim_key key;          /* out: variant key (or primary); text borrowed from here */
+    bool soft_purged;             /* out: treat as stale */
+    bool from_disk;               /* out */
+    char *variant_text;           /* private */
+    struct brim_cache_load *load; /* private */
+};
+
+/* Looks key and variant up in RAM, then on disk. Never blocks. Objects purged hard are not found.
+ * Thread: loop (one caller per find). */
+enum brim_found brim_cache_find(struct brim_cache *cache, struct brim_find *find);
+void brim_find_fini(struct brim_find *find); /* idempotent; does not drop `object` */
+
+/* ---- fill ---- */
+
+struct brim_fill; /* opaque: one object being grown by one thread */
+
+/*
+ * Begins to grow an object from spec (kind RESPONSE; spec.body NULL, made here; spec.seq from
+ * brim_cache_seq() when the request went out). spec.key is ignored: it is made here from
+ * spec.primary and, where the response's fields have Vary, from `request`.
+ *
+ * The body starts KEEP; it becomes SPILL past memory_object_bytes if there is a disk tier and
+ * room, else WINDOW and the object will not be stored (brim_fill_is_storable turns false).
+ * hooks: as in body.h. expected: body bytes or BRIM_BODY_LENGTH_UNKNOWN.
+ * Errors: BRIM_ENOMEM; BRIM_ELIMIT (variant text too long; expected over object_bytes_max).
+ * Thread: any; from here on one thread.
+ */
+BRIM_MUST_USE enum brim_err brim_cache_begin_fill(struct brim_cache *cache,
+                                                  const struct brim_object_spec *spec,
+                                                  struct brim_fields request, uint64_t expected,
+                                                  const struct brim_body_hooks *hooks,
+                                                  struct brim_fill **fill_out);
+
+/* A body that nobody stores: WINDOW from the start (passes). */
+BRIM_MUST_USE enum brim_err brim_cache_begin_pass(struct brim_cache *cache,
+                                                  const struct brim_object_spec *spec,
+                                                  uint64_t expected,
+                                                  const struct brim_body_hooks *hooks,
+                                                  struct brim_fill **fill_out);
+
+/* The growing object: borrowed; complete in its metadata. */
+struct brim_object *brim_fill_object(const struct brim_fill *fill);
+
+/* BRIM_OK; BRIM_EAGAIN: taken, but pause until hooks.drained; anything else: abort. */
+BRIM_MUST_USE enum brim_err brim_fill_append(struct brim_fill *fill, const void *bytes, size_t len);
+bool brim_fill_is_storable(const struct brim_fill *fill);
+
+/* Ends the fill and publishes the object to the tiers if it is storable and its length is what was
+ * expected (else as abort with BRIM_EPROTO). Frees fill. Vary markers are written here. */
+void brim_fill_finish(struct brim_fill *fill);
+/* The origin broke off: readers see FAILED, nothing is stored. Frees fill. */
+void brim_fill_abort(struct brim_fill *fill, enum brim_err why);
+
+/* Publishes an object that needs no fill: a 304's update that shares a body, or a PASS note. */
+void brim_cache_put(struct brim_cache *cache, struct brim_object *object);
+
+/* Notes under primary that requests must not wait for each other, for ttl_ms. */
+void brim_cache_put_pass(struct brim_cache *cache, const struct brim_key *primary, int64_t ttl_ms,
+                         int64_t now_wall_ms);
+
+/* ---- purge ---- */
+
+/* In force on every thread before it returns; durable when it returns BRIM_OK, if there is a disk
+ * tier. Errors: BRIM_EIO in force but not durable (logged). Thread: any but a loop. */
+BRIM_MUST_USE enum brim_err brim_cache_purge(struct brim_cache *cache, uint64_t scope,
+                                             enum brim_purge_kind kind);
+
+#endif

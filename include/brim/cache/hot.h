@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hot - the RAM tier: sharded, byte-bounded, S3-FIFO.
+ *
+ * Holds counted references to published objects by their key digest; compares key texts. A get is
+ * one short shard lock and two atomics.
+ */
+#ifndef BRIM_CACHE_HOT_H
+#define BRIM_CACHE_HOT_H
+
+#include "brim/cache/object.h"
+
+struct brim_hot; /* opaque */
+
+/* Errors: BRIM_ENOMEM. Thread: init. shards is rounded up to a power of two. */
+BRIM_MUST_USE enum brim_err brim_hot_open(uint64_t bytes_max, unsigned shards,
+                                          struct brim_hot **hot_out);
+void brim_hot_close(struct brim_hot *hot);
+
+/* Returns a counted object or NULL. Thread: any. */
+struct brim_object *brim_hot_get(struct brim_hot *hot, const struct brim_key *key);
+
+/* Stores object under object->key, replacing what stands there; takes a count of its own. Larger
+ * than a shard: not kept. The charge is read at this moment: put complete bodies. Thread: any. */
+void brim_hot_put(struct brim_hot *hot, struct brim_object *object);
+
+/* Removes what stands under key, only if it is `only` when that is not NULL. Thread: any. */
+void brim_hot_drop(struct brim_hot *hot, const struct brim_key *key, struct brim_object *only);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * purge - the epochs: what was declared gone or stale, when, in O(1) and in force at once.
+ *
+ * A purge raises the sequence and writes (scope -> sequence); every object carries the sequence at
+ * which its fill began and is compared on every lookup, wherever it stands (RAM, disk, in flight),
+ * so no race between a purge and a store can bring a purged byte back. A scope is a 64-bit hash of
+ * its text ("u:KEYTEXT" exact URL, "a:" everything; later "h:HOST", "t:TAG", "p:PREFIX"): a hash
+ * collision purges too much, never too little. The table is bounded: past max_epochs the
+ * oldest half is replaced by one "everything before" epoch (purges too much, never too little).
+ */
+#ifndef BRIM_CACHE_PURGE_H
+#define BRIM_CACHE_PURGE_H
+
+#include <stdint.h>
+
+#include "brim/base/err.h"
+#include "brim/cache/object.h"
+
+struct brim_purge; /* opaque */
+
+enum brim_purge_kind { BRIM_PURGE_HARD, BRIM_PURGE_SOFT };
+enum brim_purge_state { BRIM_PURGE_ALIVE, BRIM_PURGE_STALE, BRIM_PURGE_GONE };
+
+struct brim_purge_epoch {
+    uint64_t scope;
+    uint64_t hard_seq;
+    uint64_t soft_seq;
+};
+
+/* Errors: BRIM_ENOMEM. */
+BRIM_MUST_USE enum brim_err brim_purge_open(unsigned max_epochs, struct brim_purge **purge_out);
+void brim_purge_close(struct brim_purge *purge);
+
+/* The sequence for a fill that begins now. Thread: any. */
+uint64_t brim_purge_seq(const struct brim_purge *purge);
+
+/* Scope of an exact URL by its key text; of everything. */
+uint64_t brim_purge_scope_url(struct brim_str key_text);
+uint64_t brim_purge_scope_all(void);
+
+/* Puts a purge in force for every thread; *epoch_out is what the index must keep. Thread: any. */
+void brim_purge_put(struct brim_purge *purge, uint64_t scope, enum brim_purge_kind kind,
+                    struct brim_purge_epoch *epoch_out);
+
+/* Loads an epoch kept by the index. Thread: init. */
+void brim_purge_restore(struct brim_purge *purge, const struct brim_purge_epoch *epoch);
+
+/* What purges say of object. One load and compare when nothing was purged since. Thread: any. */
+enum brim_purge_state brim_purge_check(struct brim_purge *purge, struct brim_object *object);
+
+#endif

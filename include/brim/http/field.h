@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * field - lists of header fields as every other module sees them: borrowed, names lower-case,
+ * values without surrounding white space, order kept, repeated names kept.
+ */
+#ifndef BRIM_HTTP_FIELD_H
+#define BRIM_HTTP_FIELD_H
+
+#include <stdint.h>
+
+#include "brim/base/str.h"
+
+struct brim_field {
+    struct brim_str name;
+    struct brim_str value;
+};
+
+struct brim_fields {
+    const struct brim_field *items;
+    size_t count;
+};
+
+/* Returns the first field called name (lower-case), or NULL. Thread: any. */
+const struct brim_field *brim_fields_find(struct brim_fields fields, struct brim_str name);
+
+/* Returns the only field called name, or NULL if there is none or more than one. */
+const struct brim_field *brim_fields_only(struct brim_fields fields, struct brim_str name);
+
+/*
+ * Walks the comma-separated members of all fields called name, quoted strings respected, empty
+ * members skipped (RFC 9110 5.6.1). Start with *cursor zeroed; returns false at the end.
+ */
+struct brim_list_cursor {
+    size_t field;
+    size_t offset;
+};
+bool brim_fields_next_member(struct brim_fields fields, struct brim_str name,
+                             struct brim_list_cursor *cursor, struct brim_str *member_out);
+
+/* Whether any member of the list fields called name equals token, ASCII case-insensitive. */
+bool brim_fields_has_token(struct brim_fields fields, struct brim_str name, struct brim_str token);
+
+/* Whether name is a hop-by-hop field that no intermediary forwards (RFC 9110 7.6.1): Connection,
+ * Keep-Alive, Proxy-Connection, Proxy-Authenticate, Proxy-Authorization, Proxy-Authentication-Info,
+ * TE, Trailer, Transfer-Encoding, Upgrade, HTTP2-Settings. Fields that Connection names: see
+ * brim_fields_has_token(fields, "connection", name). */
+bool brim_field_is_hop_by_hop(struct brim_str name);
+
+/* tchar+ (RFC 9110 5.6.2). */
+bool brim_field_name_is_valid(struct brim_str name);
+
+/* field-value: VCHAR, obs-text, SP, HTAB; no other control (RFC 9110 5.5). */
+bool brim_field_value_is_valid(struct brim_str value);
+
+#endif

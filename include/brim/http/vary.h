@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vary - the selecting fields of a response (RFC 9110 12.5.5, RFC 9111 4.1) and the normal form of
+ * the values that they select by.
+ */
+#ifndef BRIM_HTTP_VARY_H
+#define BRIM_HTTP_VARY_H
+
+#include "brim/base/err.h"
+#include "brim/http/field.h"
+
+#define BRIM_VARY_NAMES_MAX 32u
+
+/* Whether the response varies by everything ("*", also among others), hence cannot be matched. */
+bool brim_vary_is_any(struct brim_fields response);
+
+/*
+ * Collects the names that Vary lists: lower-case copies in scratch, sorted, unique.
+ * Errors: BRIM_ELIMIT more than BRIM_VARY_NAMES_MAX or scratch too small; BRIM_EINVAL not a token.
+ */
+BRIM_MUST_USE enum brim_err brim_vary_names(struct brim_fields response, char *scratch,
+                                            size_t scratch_bytes, struct brim_str *names_out,
+                                            size_t *count_out);
+
+/*
+ * Appends the normal form of the request's value for name to buffer; returns its length, or
+ * SIZE_MAX if it does not fit. Absent and empty differ. Values are joined by ",", white space
+ * around members dropped; accept-encoding is reduced to the codings that brim can tell apart.
+ */
+size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *buffer,
+                       size_t buffer_bytes);
+
+/* The Accept-Encoding that brim sends to origins for a client that sent this one: "gzip" or ""
+ * (none). Static text. */
+struct brim_str brim_accept_encoding_normal(struct brim_fields request);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * flight - the fill that everybody waiting for one key shares.
+ *
+ * One flight per key per node, across workers: the first asker starts it, later ones join. It
+ * belongs to nobody's connection: the fetcher thread moves it, so a leader that leaves changes
+ * nothing. Waiters register a port and are woken by event when the response's headers are judged:
+ *   READY    an object to serve (growing or complete), shared by all;
+ *   ALONE    the response may not be shared: this waiter (the first that asks) owns it,
+ *   REFUSED  ... and every other is told at once to go on its own (a pass);
+ *   FAILED   the origin gave no usable answer.
+ * After READY or ALONE progress is the body's (cache/reader).
+ *
+ * State machine (table in flight.c): ASKED -> HEADERS -> (READY | ALONE) -> ENDED, any -> FAILED.
+ */
+#ifndef BRIM_ORIGIN_FLIGHT_H
+#define BRIM_ORIGIN_FLIGHT_H
+
+#include "brim/base/watch.h"
+#include "brim/cache/cache.h"
+#include "brim/http/freshness.h"
+#include "brim/origin/fetch.h"
+
+struct brim_flights; /* opaque: the table of the node */
+struct brim_flight;  /* opaque, counted */
+
+/* A pool of servers, as flights need it. Counted by `keep` below. */
+struct brim_origin {
+    struct brim_fetch_origin fetch;
+    const char *name;
+    const char *const *servers; /* "http://host:port" without path */
+    unsigned server_count;
+    const char *host;      /* NULL: the client's Host is passed */
+    _Atomic unsigned turn; /* round robin */
+};
+
+enum brim_flight_kind {
+    BRIM_FLIGHT_SHARED, /* cacheable GET: one per key, may be stored */
+    BRIM_FLIGHT_PASS,   /* this client alone, never stored */
+};
+
+struct brim_flight_ask { /* everything is copied or counted by the call, except where said */
+    enum brim_flight_kind kind;
+    struct brim_key primary;
+    struct brim_key key;       /* variant key from brim_cache_find */
+    struct brim_str method;    /* SHARED: always sent as GET */
+    struct brim_str target;    /* path and query for the origin */
+    struct brim_str host;      /* the client's, lower-case */
+    struct brim_fields fields; /* end-to-end request fields for the origin, see below */
+    const void *body;
+    size_t body_bytes;
+    bool has_body;
+    struct brim_object *stale;  /* revalidate this with its validators; NULL: plain fetch */
+    struct brim_origin *origin; /* borrowed: lives as long as the config snapshot */
+    const struct brim_cache_rules *rules; /* borrowed, likewise */
+    void (*keep_ref)(void *keep);         /* counts the config snapshot that the two belong to */
+    void (*keep_unref)(void *keep);
+    void *keep;
+};
+/*
+ * fields are what the client sent minus hop-by-hop, Host, framing; for SHARED also minus Range,
+ * If-* and with Accept-Encoding normalised; plus Via and X-Forwarded-*. The flight adds
+ * If-None-Match / If-Modified-Since from `stale`. Vary is judged against these fields.
+ */
+
+enum brim_flight_state {
+    BRIM_FLIGHT_WAIT,
+    BRIM_FLIGHT_READY,
+    BRIM_FLIGHT_ALONE,
+    BRIM_FLIGHT_REFUSED,
+    BRIM_FLIGHT_FAILED,
+};
+
+struct brim_flight_view {
+    enum brim_flight_state state;
+    struct brim_object *object; /* READY, ALONE: counted for the caller */
+    enum brim_err why;          /* FAILED */
+    bool led;                   /* this waiter started the flight */
+    bool revalidated;           /* READY: a 304 confirmed the stored object */
+    bool stored;                /* READY: it will be or is stored */
+    unsigned origin_status;     /* status line of the origin, 0 if none */
+    const char *reason;         /* static text: deciding rule, for logs and Cache-Status */
+    uint64_t origin_ms;         /* time to the origin's headers */
+};
+
+struct brim_flights_config {
+    struct brim_cache *cache;       /* borrowed */
+    struct brim_fetchers *fetchers; /* borrowed */
+    int64_t pass_ttl_ms;            /* how long a hit-for-miss is remembered */
+    unsigned flights_max;           /* more are refused with BRIM_ELIMIT */
+};
+
+BRIM_MUST_USE enum brim_err brim_flights_open(const struct brim_flights_config *config,
+                                              struct brim_flights **flights_out);
+/* Thread: init, after brim_fetchers_close(). */
+void brim_flights_close(struct brim_flights *flights);
+
+/*
+ * Joins the flight for ask.key or starts it. port is fired when brim_flight_view() has news.
+ * Owns: one count in *flight_out, dropped by brim_flight_leave().
+ * Errors: BRIM_ELIMIT, BRIM_ENOMEM, BRIM_EINVAL. Thread: any.
+ */
+BRIM_MUST_USE enum brim_err brim_flight_join(struct brim_flights *flights,
+                                             const struct brim_flight_ask *ask,
+                                             struct brim_port *port,
+                                             struct brim_flight **flight_out);
+
+/* What the flight says now to the waiter with this port. Thread: any. */
+void brim_flight_view(struct brim_flight *flight, struct brim_port *port,
+                      struct brim_flight_view *view_out);
+
+/* The waiter goes (it may keep reading an object it was given). Drops the count. A PASS or ALONE
+ * flight whose body nobody reads is cancelled; a shared one goes on. Thread: any. */
+void brim_flight_leave(struct brim_flight *flight, struct brim_port *port);
+
+/* Revalidates behind: a SHARED flight without waiters; nothing if one is under way. Thread: any. */
+void brim_flight_refresh(struct brim_flights *flights, const struct brim_flight_ask *ask);
+
+#endif

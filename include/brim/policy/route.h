@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * route - which site and route a request belongs to: a compiled, immutable, counted snapshot of
+ * the config's sites and origins.
+ *
+ * Hosts: exact name before the longest wildcard before "*". Paths: the first glob that matches,
+ * then the longest prefix, then the site itself.
+ */
+#ifndef BRIM_POLICY_ROUTE_H
+#define BRIM_POLICY_ROUTE_H
+
+#include "brim/base/conf.h"
+#include "brim/base/str.h"
+#include "brim/http/freshness.h"
+#include "brim/origin/flight.h"
+
+struct brim_routes; /* opaque, counted */
+
+enum brim_forwarded { /* values of sites[].forwarded */
+                      BRIM_FORWARDED_X,
+                      BRIM_FORWARDED_RFC7239,
+                      BRIM_FORWARDED_BOTH,
+                      BRIM_FORWARDED_NONE,
+};
+
+struct brim_route {
+    const char *site; /* first host name of the site, for logs */
+    const char *path; /* pattern, "" for the site's own */
+    struct brim_origin *origin;
+    struct brim_cache_rules rules;
+    enum brim_forwarded forwarded;
+};
+
+/* Compiles. conf may be freed afterwards. Errors: BRIM_ENOMEM. Thread: init or control. */
+BRIM_MUST_USE enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
+                                                struct brim_routes **routes_out);
+void brim_routes_ref(struct brim_routes *routes);
+void brim_routes_unref(struct brim_routes *routes);
+
+/* Returns the route (borrowed from routes), or NULL: no site has this host. host: lower-case,
+ * without port. path: as received, without query. Thread: any. */
+const struct brim_route *brim_routes_match(const struct brim_routes *routes, struct brim_str host,
+                                           struct brim_str path);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * admin - the admin listener on the control thread: GET /healthz, GET /readyz, GET /metrics,
+ * GET /stats, POST /purge. JSON in and out; errors are {"error": what, "accepted": what}.
+ *
+ * Runs an h2o loop of its own (HTTP/1.1 only, the guard's HTTP/1 scan included); purges are handed
+ * to the I/O pool, so the loop never waits for a disk.
+ * Refuses requests with an Origin or a foreign Host field (DNS rebinding, browsers).
+ */
+#ifndef BRIM_SERVE_ADMIN_H
+#define BRIM_SERVE_ADMIN_H
+
+#include "brim/base/pool.h"
+#include "brim/cache/cache.h"
+
+struct brim_admin; /* opaque */
+
+struct brim_admin_config {
+    int fd;                   /* listening; borrowed, dup'ed */
+    struct brim_cache *cache; /* borrowed */
+    struct brim_pool *pool;   /* borrowed */
+    bool (*is_ready)(void *ctx);
+    void *ctx;
+};
+
+/* Starts the control thread. Errors: BRIM_EIO, BRIM_ENOMEM. Thread: init. */
+BRIM_MUST_USE enum brim_err brim_admin_open(const struct brim_admin_config *config,
+                                            struct brim_admin **admin_out);
+void brim_admin_close(struct brim_admin *admin);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tls - certificates of a listener: one outer SSL_CTX for life, the right certificate by SNI.
+ */
+#ifndef BRIM_SERVE_TLS_H
+#define BRIM_SERVE_TLS_H
+
+#include <openssl/ssl.h>
+#include <stdio.h>
+
+#include "brim/base/conf.h"
+
+struct brim_tls; /* opaque */
+
+/*
+ * Loads the certificates of listener number `position`; writes faults as
+ * `FILE:LINE: listeners[0].tls.certificates[1].key: does not match ...; ...`.
+ *
+ * Owns: the caller closes. ALPN offers h2 and http/1.1. Errors: BRIM_EINVAL faults were written;
+ * BRIM_ENOMEM. Thread: init.
+ */
+BRIM_MUST_USE enum brim_err brim_tls_open(const struct brim_conf *conf, size_t position,
+                                          FILE *faults, struct brim_tls **tls_out);
+void brim_tls_close(struct brim_tls *tls);
+
+/* The context to hand to h2o; lives until brim_tls_close. */
+SSL_CTX *brim_tls_context(struct brim_tls *tls);
+
+#endif

@@ -20,6 +20,7 @@ struct brim_port {
     void (*destroy)(struct brim_port *port); /* last count gone, any thread */
     _Atomic unsigned refs;                   /* private */
     _Atomic bool pending;                    /* private */
+    _Atomic unsigned slot_hint;              /* private: where a watch put it last */
 };
 
 struct brim_watch {

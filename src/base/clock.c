@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#include "brim/base/clock.h"
+
+#include <time.h>
+
+#include "brim/base/invariant.h"
+
+static struct timespec now(clockid_t clock)
+{
+    struct timespec ts;
+
+    INVARIANT(clock_gettime(clock, &ts) == 0);
+    return ts;
+}
+
+uint64_t brim_clock_mono_ms(void)
+{
+    return brim_clock_mono_us() / 1000;
+}
+
+uint64_t brim_clock_mono_us(void)
+{
+    struct timespec ts = now(CLOCK_MONOTONIC);
+
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+int64_t brim_clock_wall_ms(void)
+{
+    struct timespec ts = now(CLOCK_REALTIME);
+
+    return (int64_t)ts.tv_sec * 1000 + (int64_t)ts.tv_nsec / 1000000;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#include "brim/base/invariant.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void brim_invariant_failed(const char *file, int line, const char *what)
+{
+    /* Straight to stderr: the log may be what is broken. */
+    (void)fprintf(stderr, "%s:%d: invariant does not hold: %s\n", file, line, what);
+    (void)fflush(stderr);
+    abort();
+}
+
+void *brim_alloc(size_t bytes)
+{
+    /* calloc(0) may return NULL, which would look like exhaustion. */
+    void *memory = calloc(1, bytes == 0 ? 1 : bytes);
+
+    INVARIANT(memory != NULL);
+    return memory;
+}
+
+char *brim_strdup(const char *text)
+{
+    if (text == NULL)
+        return NULL;
+
+    char *copy = strdup(text);
+
+    INVARIANT(copy != NULL);
+    return copy;
+}

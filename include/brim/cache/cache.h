@@ -47,7 +47,8 @@ enum brim_found {
     BRIM_FOUND_NONE,   /* nothing: start or join a flight under result.key */
     BRIM_FOUND_OBJECT, /* result.object is counted for the caller */
     BRIM_FOUND_PASS,   /* hit-for-miss: do not share a flight */
-    BRIM_FOUND_WAIT,   /* a cold disk read is under way: port fires, then call find again */
+    BRIM_FOUND_WAIT,   /* a cold disk read is under way: port fires, then call find again; with
+                          port NULL nothing was started: set it and call again */
 };
 
 struct brim_find {                /* in and out; zero it first; fini when done or abandoned */

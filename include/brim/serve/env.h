@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * env - one worker's view of the node: what a request needs, all of it borrowed from the node.
+ *
+ * Embeds h2o's context, so that a request finds its worker from req->conn->ctx.
+ */
+#ifndef BRIM_SERVE_ENV_H
+#define BRIM_SERVE_ENV_H
+
+#include <h2o.h>
+#include <stdint.h>
+
+#include "brim/policy/route.h"
+#include "brim/serve/access_log.h"
+#include "brim/serve/guard.h"
+
+struct brim_env {
+    h2o_context_t ctx;
+    size_t worker;
+    struct brim_cache *cache;
+    struct brim_flights *flights;
+    struct brim_access_log *log; /* NULL: off */
+    struct brim_routes *routes;  /* this worker's counted snapshot; changes only on its loop */
+    struct brim_guard_limits limits;
+    struct brim_str node_id;      /* for Cache-Status */
+    struct brim_str via_response; /* "1.1 ID" */
+    h2o_multithread_receiver_t wakes;
+    h2o_timeout_t yield; /* 1 ms: continues senders that used up their turn */
+    uint64_t turn;       /* counts loop turns */
+    uint64_t id_high;    /* request ids: random high half, counted low half */
+    uint64_t id_low;
+};
+
+static inline struct brim_env *brim_env_of(h2o_req_t *req)
+{
+    return H2O_STRUCT_FROM_MEMBER(struct brim_env, ctx, req->conn->ctx);
+}
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * upstream - the request as the origin gets it: end-to-end fields only, normalised where the answer
+ * may be shared, plus Via and who the client is.
+ *
+ * What brim says about the client replaces what the client claims (X-Forwarded-Host and its kin),
+ * so that no unkeyed claim can change a stored response.
+ */
+#ifndef BRIM_SERVE_UPSTREAM_H
+#define BRIM_SERVE_UPSTREAM_H
+
+#include "brim/origin/flight.h"
+#include "brim/policy/route.h"
+#include "brim/serve/env.h"
+
+struct brim_upstream_client {
+    struct brim_str peer;   /* address text */
+    struct brim_str scheme; /* "http" or "https" */
+    struct brim_str host;   /* as received */
+    bool is_h2;
+    bool is_ipv6;
+};
+
+/*
+ * Makes the fields for a flight of this kind from the client's; memory from pool (h2o's), valid as
+ * long as that. Thread: loop. Spec: RFC 9110 7.6.1, 7.6.3; RFC 7239.
+ */
+struct brim_fields brim_upstream_fields(h2o_mem_pool_t *pool, struct brim_env *env,
+                                        const struct brim_route *route, enum brim_flight_kind kind,
+                                        struct brim_fields client_fields,
+                                        const struct brim_upstream_client *client);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker - one event loop on one thread: its h2o context, its listeners, its turns.
+ */
+#ifndef BRIM_SERVE_WORKER_H
+#define BRIM_SERVE_WORKER_H
+
+#include "brim/serve/listener.h"
+#include "brim/serve/request.h"
+
+struct brim_worker; /* opaque */
+
+struct brim_worker_config { /* all borrowed until close, routes counted */
+    size_t index;
+    const struct brim_conf_root *conf;
+    const struct brim_sockets *sockets;
+    SSL_CTX *const *tls; /* per listener */
+    struct brim_cache *cache;
+    struct brim_flights *flights;
+    struct brim_access_log *log;
+    struct brim_routes *routes;
+    _Atomic int64_t *connections;
+};
+
+/* Starts the thread and waits until it accepts. Errors: BRIM_EIO, BRIM_ENOMEM. Thread: init. */
+BRIM_MUST_USE enum brim_err brim_worker_open(const struct brim_worker_config *config,
+                                             struct brim_worker **worker_out);
+
+/* Asks the worker to stop accepting, finish what is under way until deadline, and end. Does not
+ * wait. Thread: init. */
+void brim_worker_drain(struct brim_worker *worker, uint64_t deadline_mono_ms);
+
+/* Waits for the thread and frees. Thread: init, after drain. */
+void brim_worker_close(struct brim_worker *worker);
+
+#endif

@@ -1,0 +1,621 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sending, in one picture:
+ *
+ *   deliver_object -> (length unknown and needed? wait for the whole) -> head -> send_next
+ *   send_next: reader says DATA  -> h2o_send, wait for proceed() -> send_next
+ *                          WAIT  -> nothing; the port fires brim_deliver_wake -> send_next
+ *                          END   -> FINAL      FAILED -> cut off
+ *
+ * h2o allows exactly one send in flight and calls proceed() inside the same loop turn when the
+ * kernel takes everything, so a fast reader could hold the loop: past TURN_BYTES the next piece
+ * waits for a 1 ms timer.
+ */
+#include "brim/serve/deliver.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "brim/base/clock.h"
+#include "brim/base/invariant.h"
+#include "brim/base/metric.h"
+#include "brim/http/conditional.h"
+#include "brim/http/date.h"
+#include "brim/http/range.h"
+
+#define SEND_BYTES        (128u * 1024u)  /* one h2o_send: TLS encrypts all of it at once */
+#define TURN_BYTES        (1024u * 1024u) /* per connection and loop turn */
+#define WHOLE_BYTES       (32u * 1024u)   /* held back at most while a length is awaited */
+#define HEAD_ADDED        6               /* fields that are added to an object's own */
+#define STATUS_TEXT_BYTES 256
+
+static_assert(sizeof(struct brim_str) == sizeof(h2o_iovec_t) &&
+                  offsetof(struct brim_str, len) == offsetof(h2o_iovec_t, len),
+              "fields are handed to h2o without a copy");
+
+static const char *reason_of(unsigned status)
+{
+    static const struct {
+        unsigned status;
+        const char *reason;
+    } reasons[] = {
+        {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {203, "Non-Authoritative Information"},
+        {204, "No Content"},
+        {206, "Partial Content"},
+        {300, "Multiple Choices"},
+        {301, "Moved Permanently"},
+        {302, "Found"},
+        {303, "See Other"},
+        {304, "Not Modified"},
+        {307, "Temporary Redirect"},
+        {308, "Permanent Redirect"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {410, "Gone"},
+        {411, "Length Required"},
+        {412, "Precondition Failed"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {416, "Range Not Satisfiable"},
+        {417, "Expectation Failed"},
+        {421, "Misdirected Request"},
+        {422, "Unprocessable Content"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+        {505, "HTTP Version Not Supported"},
+    };
+
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+        if (reasons[i].status == status)
+            return reasons[i].reason;
+    return "Status";
+}
+
+static bool is_head(const struct brim_delivery *d)
+{
+    return h2o_memis(d->req->input.method.base, d->req->input.method.len, H2O_STRLIT("HEAD"));
+}
+
+static bool status_has_body(unsigned status)
+{
+    return status >= 200 && status != 204 && status != 304;
+}
+
+/* ---- header ---- */
+
+/* h2o knows fields by the address of their token. Vary is handed over as an unknown name: with the
+ * token h2o would replace it by Cache-Control: private for old browsers (http1.c:flatten_headers).
+ */
+static void add_field(struct brim_delivery *d, const struct brim_field *field)
+{
+    h2o_headers_t *headers = &d->req->res.headers;
+    const h2o_token_t *token = h2o_lookup_token(field->name.base, field->name.len);
+    union { /* one layout, see the static_assert; h2o only reads it */
+        const struct brim_str *ours;
+        h2o_iovec_t *theirs;
+    } name = {.ours = &field->name};
+
+    if (token != NULL && token != H2O_TOKEN_VARY)
+        name.theirs = (h2o_iovec_t *)(uintptr_t)&token->buf;
+    h2o_vector_reserve(&d->req->pool, headers, headers->size + 1);
+    headers->entries[headers->size++] =
+        (h2o_header_t){name.theirs, NULL, {(char *)(uintptr_t)field->value.base, field->value.len}};
+}
+
+/* name: static text; value: memory of the request's pool, or static. */
+static void add_text(struct brim_delivery *d, const h2o_token_t *token, const char *name,
+                     struct brim_str value)
+{
+    char *base = (char *)(uintptr_t)value.base;
+
+    if (token != NULL)
+        h2o_add_header(&d->req->pool, &d->req->res.headers, token, NULL, base, value.len);
+    else
+        h2o_add_header_by_str(&d->req->pool, &d->req->res.headers, name, strlen(name), 0, NULL,
+                              base, value.len);
+}
+
+static struct brim_str pool_number(struct brim_delivery *d, int64_t number)
+{
+    char *text = h2o_mem_alloc_pool(&d->req->pool, 24);
+    int len = snprintf(text, 24, "%" PRId64, number);
+
+    return brim_str(text, len > 0 ? (size_t)len : 0);
+}
+
+/* What a 304 leaves out (RFC 9110 15.4.5): metadata of a body that is not there. */
+static bool not_modified_drops(struct brim_str name)
+{
+    return brim_str_is(name, BRIM_STR("content-type")) ||
+           brim_str_is(name, BRIM_STR("content-encoding")) ||
+           brim_str_is(name, BRIM_STR("content-language")) ||
+           brim_str_is(name, BRIM_STR("content-range"));
+}
+
+static void add_object_fields(struct brim_delivery *d)
+{
+    struct brim_fields fields = d->object->fields;
+
+    h2o_vector_reserve(&d->req->pool, &d->req->res.headers, fields.count + HEAD_ADDED);
+    for (size_t i = 0; i < fields.count; i++) {
+        const struct brim_field *field = &fields.items[i];
+
+        if (field->name.len == 4 && memcmp(field->name.base, "date", 4) == 0)
+            continue; /* h2o writes Date: see send_dated() */
+        if (field->name.len == 14 && memcmp(field->name.base, "content-length", 14) == 0)
+            continue; /* only HEAD and 304 passes keep it: see answer_length() */
+        if (d->status == 304 && not_modified_drops(field->name))
+            continue;
+        add_field(d, field);
+    }
+}
+
+/* Cache-Status of this hop; those of caches above stay before it (RFC 9211 2). */
+static void add_cache_status(struct brim_delivery *d)
+{
+    const struct brim_deliver_facts *facts = &d->facts;
+    char *text = h2o_mem_alloc_pool(&d->req->pool, STATUS_TEXT_BYTES);
+    size_t room = STATUS_TEXT_BYTES;
+    int len = snprintf(text, room, "%.*s", (int)d->env->node_id.len, d->env->node_id.base);
+
+#define ADD(...) len += snprintf(text + len, room - (size_t)len, __VA_ARGS__)
+    if (facts->fwd == NULL && facts->outcome != BRIM_OUTCOME_ERROR)
+        ADD("; hit");
+    if (facts->fwd != NULL)
+        ADD("; fwd=%s", facts->fwd);
+    if (facts->fwd_status != 0)
+        ADD("; fwd-status=%u", facts->fwd_status);
+    if (facts->stored)
+        ADD("; stored");
+    if (facts->collapsed)
+        ADD("; collapsed");
+    if (d->object != NULL && (facts->fwd == NULL || facts->stored)) {
+        int64_t ttl_ms =
+            d->object->fresh.lifetime_ms - brim_freshness_age_ms(&d->object->fresh, d->now_wall_ms);
+        ADD("; ttl=%" PRId64, ttl_ms / 1000);
+    }
+    if (facts->detail != NULL)
+        ADD("; detail=%s", facts->detail);
+#undef ADD
+    INVARIANT(len > 0 && (size_t)len < room); /* all parts are short and static */
+    add_text(d, NULL, "cache-status", brim_str(text, (size_t)len));
+}
+
+/* A stored Date is shown as it was; a response without a usable one gets the time it came. */
+static void take_date(struct brim_delivery *d)
+{
+    const struct brim_field *date = brim_fields_only(d->object->fields, BRIM_STR("date"));
+
+    if (date != NULL && date->value.len == BRIM_DATE_BYTES)
+        memcpy(d->date.rfc1123, date->value.base, BRIM_DATE_BYTES);
+    else
+        brim_date_format(d->object->fresh.date_wall_ms / 1000, d->date.rfc1123);
+    d->date.rfc1123[BRIM_DATE_BYTES] = '\0';
+}
+
+/* h2o always writes Date from its cache of the current second; for one send that cache is made to
+ * say the object's (h2o-internal field, kept to this function). */
+static void send_dated(struct brim_delivery *d, h2o_iovec_t *bufs, size_t count,
+                       h2o_send_state_t state)
+{
+    h2o_context_t *ctx = &d->env->ctx;
+    h2o_timestamp_string_t *now;
+
+    if (d->dated || d->object == NULL) {
+        h2o_send(d->req, bufs, count, state);
+        return;
+    }
+    d->dated = true;
+    h2o_get_timestamp(ctx, NULL, NULL); /* brings the cache up to date, so nobody else does */
+    now = ctx->_timestamp_cache.value;
+    ctx->_timestamp_cache.value = &d->date;
+    h2o_send(d->req, bufs, count, state);
+    ctx->_timestamp_cache.value = now;
+}
+
+static void count_status(unsigned status)
+{
+    if (status < 300)
+        BRIM_COUNT(STATUS_2XX);
+    else if (status < 400)
+        BRIM_COUNT(STATUS_3XX);
+    else if (status < 500)
+        BRIM_COUNT(STATUS_4XX);
+    else
+        BRIM_COUNT(STATUS_5XX);
+}
+
+static void start_response(struct brim_delivery *d, uint64_t content_length)
+{
+    h2o_req_t *req = d->req;
+
+    req->res.status = (int)d->status;
+    req->res.reason = reason_of(d->status);
+    req->res.content_length =
+        content_length == BRIM_BODY_LENGTH_UNKNOWN ? SIZE_MAX : content_length;
+    if (d->unframed)
+        req->http1_is_persistent = 0;
+    d->first_byte_us = brim_clock_mono_us();
+    d->started = true;
+    d->link.responding = true;
+    count_status(d->status);
+    h2o_start_response(req, &d->generator);
+}
+
+/* ---- body ---- */
+
+static void end(struct brim_delivery *d, h2o_send_state_t state)
+{
+    d->finished = true;
+    d->complete = state == H2O_SEND_STATE_FINAL;
+    d->sending = true;
+    send_dated(d, NULL, 0, state);
+}
+
+/* The body broke off upstream. Where the end of the connection is the end of the body, an orderly
+ * close would look complete: reset instead. */
+static void cut_off(struct brim_delivery *d)
+{
+    if (d->unframed)
+        brim_guard_kill(d->conn, "body cut off upstream");
+    end(d, H2O_SEND_STATE_ERROR);
+}
+
+static void send_next(struct brim_delivery *d)
+{
+    struct brim_str pieces[BRIM_READER_IOV_MAX];
+    h2o_iovec_t bufs[BRIM_READER_IOV_MAX];
+    size_t count, bytes = 0;
+
+    INVARIANT(d->started && !d->sending && !d->finished);
+    switch (brim_reader_next(&d->reader, SEND_BYTES, pieces, &count)) {
+    case BRIM_READER_WAIT:
+        return;
+    case BRIM_READER_END:
+        end(d, H2O_SEND_STATE_FINAL);
+        return;
+    case BRIM_READER_FAILED:
+        cut_off(d);
+        return;
+    case BRIM_READER_DATA:
+        break;
+    }
+    for (size_t i = 0; i < count; i++) {
+        bufs[i] = (h2o_iovec_t){(char *)(uintptr_t)pieces[i].base, pieces[i].len};
+        bytes += pieces[i].len;
+    }
+    if (d->turn != d->env->turn) {
+        d->turn = d->env->turn;
+        d->turn_bytes = 0;
+    }
+    d->turn_bytes += bytes;
+    d->bytes_sent += bytes;
+    d->sending = true;
+    d->complete = d->finished = brim_reader_is_done(&d->reader);
+    send_dated(d, bufs, count, d->finished ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
+}
+
+static struct brim_delivery *delivery_of(h2o_generator_t *generator)
+{
+    return H2O_STRUCT_FROM_MEMBER(struct brim_delivery, generator, generator);
+}
+
+static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
+{
+    struct brim_delivery *d = delivery_of(generator);
+
+    (void)req;
+    d->sending = false;
+    if (d->finished)
+        return;
+    if (d->turn == d->env->turn && d->turn_bytes >= TURN_BYTES)
+        h2o_timeout_link(d->env->ctx.loop, &d->env->yield, &d->yield);
+    else
+        send_next(d);
+}
+
+static void on_yield(h2o_timeout_entry_t *entry)
+{
+    send_next(H2O_STRUCT_FROM_MEMBER(struct brim_delivery, yield, entry));
+}
+
+/* The client is gone in the middle; dispose follows. */
+static void on_stop(h2o_generator_t *generator, h2o_req_t *req)
+{
+    struct brim_delivery *d = delivery_of(generator);
+
+    (void)req;
+    d->finished = true;
+    d->complete = false;
+    h2o_timeout_unlink(&d->yield);
+}
+
+/* ---- choosing the answer ---- */
+
+/* Preconditions and Range, for a 200 that brim has as a whole. */
+static void choose_status(struct brim_delivery *d)
+{
+    const struct brim_object *object = d->object;
+    struct brim_validators validators = {
+        .etag = object->etag,
+        .last_modified_wall_s = object->last_modified_wall_s,
+        .date_wall_s = object->fresh.date_wall_ms / 1000,
+    };
+    const struct brim_field *field;
+    struct brim_range range;
+    uint64_t length = brim_body_length(object->body);
+
+    switch (brim_conditional_check(d->request, &validators, d->now_wall_ms / 1000)) {
+    case BRIM_CONDITION_NOT_MODIFIED:
+        d->status = 304;
+        return;
+    case BRIM_CONDITION_FAILED:
+        d->status = 412;
+        return;
+    case BRIM_CONDITION_OK:
+        break;
+    }
+    field = brim_fields_only(d->request, BRIM_STR("range"));
+    if (field == NULL || is_head(d) || length == BRIM_BODY_LENGTH_UNKNOWN ||
+        !brim_conditional_range_applies(d->request, &validators, d->now_wall_ms / 1000))
+        return;
+    switch (brim_range_parse(field->value, length, &range)) {
+    case BRIM_RANGE_NONE:
+        return;
+    case BRIM_RANGE_UNSATISFIABLE:
+        d->status = 416;
+        return;
+    case BRIM_RANGE_ONE:
+        d->status = 206;
+        d->first = range.first;
+        d->length = range.last - range.first + 1;
+        return;
+    }
+}
+
+static void add_content_range(struct brim_delivery *d)
+{
+    char *text = h2o_mem_alloc_pool(&d->req->pool, 80);
+    uint64_t length = brim_body_length(d->object->body);
+    int len;
+
+    if (d->status == 206)
+        len = snprintf(text, 80, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, d->first,
+                       d->first + d->length - 1, length);
+    else
+        len = snprintf(text, 80, "bytes */%" PRIu64, length);
+    add_text(d, H2O_TOKEN_CONTENT_RANGE, NULL, brim_str(text, (size_t)len));
+}
+
+/* Content-Length: of the part, of the body, or (HEAD and 304 passed through) as the origin said. */
+static uint64_t answer_length(const struct brim_delivery *d)
+{
+    const struct brim_field *said;
+    uint64_t length = 0;
+
+    if (d->status == 412 || d->status == 416)
+        return 0;
+    if (d->length != BRIM_BODY_LENGTH_UNKNOWN)
+        return d->length;
+    if (d->status == 304 && !d->facts.as_received)
+        return BRIM_BODY_LENGTH_UNKNOWN;
+    if (!d->facts.as_received || (!is_head(d) && d->status != 304))
+        return brim_body_length(d->object->body);
+    said = brim_fields_only(d->object->fields, BRIM_STR("content-length"));
+    if (said == NULL || said->value.len == 0 || said->value.len > 18)
+        return BRIM_BODY_LENGTH_UNKNOWN;
+    for (size_t i = 0; i < said->value.len; i++)
+        length = length * 10 + (uint64_t)(said->value.base[i] - '0');
+    return length;
+}
+
+static bool sends_body(const struct brim_delivery *d)
+{
+    return status_has_body(d->status) && d->status != 412 && d->status != 416 && !is_head(d);
+}
+
+/* HTTP/1 knows two framings here: a length, or chunks; libh2o chunks only a 200 on HTTP/1.1. */
+static bool would_be_unframed(const struct brim_delivery *d)
+{
+    return d->req->version < 0x200 && (d->status != 200 || d->req->version < 0x101);
+}
+
+/* An unframed body that is short is awaited, so that it gets a length after all. */
+static bool should_wait_whole(const struct brim_delivery *d)
+{
+    struct brim_body *body = d->object->body;
+
+    return d->unframed && brim_body_state(body) == BRIM_BODY_GROWING &&
+           brim_body_bytes(body) < WHOLE_BYTES;
+}
+
+static void add_head(struct brim_delivery *d)
+{
+    take_date(d);
+    add_object_fields(d);
+    if (d->status == 206 || d->status == 416)
+        add_content_range(d);
+    if (d->facts.outcome != BRIM_OUTCOME_PASS && d->facts.outcome != BRIM_OUTCOME_MISS)
+        add_text(d, H2O_TOKEN_AGE, NULL,
+                 pool_number(d, brim_freshness_age_ms(&d->object->fresh, d->now_wall_ms) / 1000));
+    else if (d->facts.outcome == BRIM_OUTCOME_MISS && d->object->fresh.initial_age_ms >= 1000)
+        add_text(d, H2O_TOKEN_AGE, NULL,
+                 pool_number(d, brim_freshness_age_ms(&d->object->fresh, d->now_wall_ms) / 1000));
+    add_text(d, H2O_TOKEN_VIA, NULL, d->env->via_response);
+    add_cache_status(d);
+}
+
+static void begin_sending(struct brim_delivery *d)
+{
+    struct brim_body *body = d->object->body;
+    struct brim_env *env = d->env;
+    uint64_t content_length = answer_length(d);
+
+    d->waits_whole = false;
+    if (!sends_body(d)) {
+        d->unframed = false;
+        add_head(d);
+        start_response(d, content_length);
+        end(d, H2O_SEND_STATE_FINAL);
+        return;
+    }
+    d->unframed = content_length == BRIM_BODY_LENGTH_UNKNOWN && would_be_unframed(d);
+    if (should_wait_whole(d)) {
+        d->waits_whole = true;
+        brim_watch_add(brim_body_watch(body), d->port);
+        if (!should_wait_whole(d)) /* it moved before we watched */
+            brim_port_fire(d->port);
+        return;
+    }
+    if (brim_body_state(body) == BRIM_BODY_FAILED && d->facts.fwd != NULL) {
+        struct brim_deliver_error error = {502, "the origin's answer broke off", NULL, false};
+
+        d->facts.outcome = BRIM_OUTCOME_ERROR;
+        brim_deliver_error(d, &error, &d->facts);
+        return;
+    }
+    if (brim_reader_init(&d->reader, body, d->first, d->length, brim_cache_disk(env->cache),
+                         brim_cache_pool(env->cache), d->port) != BRIM_OK) {
+        struct brim_deliver_error error = {502, "the response is no longer there", NULL, false};
+
+        d->facts.outcome = BRIM_OUTCOME_ERROR;
+        brim_deliver_error(d, &error, &d->facts);
+        return;
+    }
+    d->reader_open = true;
+    add_head(d);
+    start_response(d, content_length);
+    send_next(d);
+}
+
+/* ---- interface ---- */
+
+/* The sweep found that the client of a request without a response has gone. */
+static void on_abort(struct brim_conn_request *link)
+{
+    struct brim_delivery *d = H2O_STRUCT_FROM_MEMBER(struct brim_delivery, link, link);
+    struct brim_deliver_error error = {408, "the client has gone", NULL, true};
+    struct brim_deliver_facts facts = {.outcome = BRIM_OUTCOME_ERROR};
+
+    if (!d->started)
+        brim_deliver_error(d, &error, &facts);
+}
+
+void brim_deliver_init(struct brim_delivery *d, struct brim_env *env, h2o_req_t *req,
+                       struct brim_fields request)
+{
+    d->env = env;
+    d->req = req;
+    d->conn = brim_conn_of(req);
+    d->request = request;
+    d->generator.proceed = on_proceed;
+    d->generator.stop = on_stop;
+    d->yield.cb = on_yield;
+    d->length = BRIM_BODY_LENGTH_UNKNOWN;
+    d->now_wall_ms = brim_clock_wall_ms();
+    d->link.abort = on_abort;
+    OBJ_CHECK(d->conn, BRIM_CONN_MAGIC);
+    brim_conn_request_add(d->conn, &d->link);
+}
+
+bool brim_deliver_is_immediate(const struct brim_object *object)
+{
+    return object->body == NULL || (brim_body_mode(object->body) == BRIM_BODY_KEEP &&
+                                    brim_body_state(object->body) == BRIM_BODY_COMPLETE);
+}
+
+void brim_deliver_object(struct brim_delivery *d, struct brim_object *object,
+                         const struct brim_deliver_facts *facts)
+{
+    OBJ_CHECK(object, BRIM_OBJECT_MAGIC);
+    INVARIANT(d->object == NULL && !d->started);
+    INVARIANT(object->body != NULL);
+    INVARIANT(d->port != NULL || brim_deliver_is_immediate(object));
+    d->object = object;
+    d->facts = *facts;
+    d->status = object->status;
+    if (object->status == 200 && !facts->as_received)
+        choose_status(d);
+    begin_sending(d);
+}
+
+static void add_error_header(struct brim_delivery *d, const char *header)
+{
+    const char *colon = strchr(header, ':');
+
+    INVARIANT(colon != NULL && colon[1] == ' ');
+    h2o_add_header_by_str(&d->req->pool, &d->req->res.headers, header, (size_t)(colon - header), 0,
+                          NULL, colon + 2, strlen(colon + 2));
+}
+
+void brim_deliver_error(struct brim_delivery *d, const struct brim_deliver_error *error,
+                        const struct brim_deliver_facts *facts)
+{
+    const char *reason = reason_of(error->status);
+    size_t room = strlen(reason) + strlen(error->text) + 16;
+    char *text = h2o_mem_alloc_pool(&d->req->pool, room);
+    int len = snprintf(text, room, "%u %s: %s\n", error->status, reason, error->text);
+    h2o_iovec_t body = {text, (size_t)len};
+
+    INVARIANT(!d->started);
+    INVARIANT(len > 0 && (size_t)len < room);
+    brim_object_unref(d->object);
+    d->object = NULL;
+    d->facts = *facts;
+    d->status = error->status;
+    d->unframed = error->close;
+    add_text(d, H2O_TOKEN_CONTENT_TYPE, NULL, BRIM_STR("text/plain; charset=utf-8"));
+    add_text(d, H2O_TOKEN_CACHE_CONTROL, NULL, BRIM_STR("no-store"));
+    if (error->header != NULL)
+        add_error_header(d, error->header);
+    add_cache_status(d);
+    start_response(d, body.len);
+    d->sending = d->finished = d->complete = true;
+    if (is_head(d)) {
+        h2o_send(d->req, NULL, 0, H2O_SEND_STATE_FINAL);
+        return;
+    }
+    d->bytes_sent = body.len;
+    h2o_send(d->req, &body, 1, H2O_SEND_STATE_FINAL);
+}
+
+void brim_deliver_wake(struct brim_delivery *d)
+{
+    if (d->waits_whole && !d->started) {
+        if (should_wait_whole(d))
+            return;
+        brim_watch_remove(brim_body_watch(d->object->body), d->port);
+        begin_sending(d);
+        return;
+    }
+    if (d->started && !d->sending && !d->finished && !h2o_timeout_is_linked(&d->yield))
+        send_next(d);
+}
+
+void brim_deliver_fini(struct brim_delivery *d)
+{
+    h2o_timeout_unlink(&d->yield);
+    if (d->waits_whole)
+        brim_watch_remove(brim_body_watch(d->object->body), d->port);
+    if (d->reader_open)
+        brim_reader_fini(&d->reader);
+    d->reader_open = false;
+    brim_object_unref(d->object);
+    d->object = NULL;
+    brim_conn_request_remove(d->conn, &d->link);
+}

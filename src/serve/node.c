@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two processes. The parent reads the config, binds the sockets and then only waits: for a signal
+ * to hand on, or for the node to die, which it starts again on the same sockets, so that clients
+ * that connect meanwhile wait in the listen queue and are not refused. It forks before any thread
+ * exists. The node does everything else; its first success is told through a pipe, because a node
+ * that never got ready is an operator's mistake and is not retried.
+ */
+#include "brim/serve/node.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "brim/base/clock.h"
+#include "brim/base/invariant.h"
+#include "brim/base/log.h"
+#include "brim/base/metric.h"
+#include "brim/serve/admin.h"
+#include "brim/serve/tls.h"
+#include "brim/serve/worker.h"
+
+#define BACKOFF_FIRST_MS 20u
+#define BACKOFF_MAX_MS   5000u
+#define STABLE_MS        10000u /* a node that lived this long starts over with no back-off */
+#define EXIT_CONFIG      2
+
+struct node {
+    const struct brim_conf *conf;
+    const struct brim_conf_root *root;
+    const struct brim_sockets *sockets;
+    struct brim_pool *pool;
+    struct brim_cache *cache;
+    struct brim_fetchers *fetchers;
+    struct brim_flights *flights;
+    struct brim_access_log *log;
+    struct brim_routes *routes;
+    struct brim_tls **tls;
+    SSL_CTX **contexts;
+    struct brim_worker **workers;
+    size_t worker_count;
+    struct brim_admin *admin;
+    _Atomic int64_t connections;
+    _Atomic bool ready;
+};
+
+/* ---- the node ---- */
+
+/* Libraries print client-controlled lines to stderr; they become rate-limited log lines. */
+static ssize_t stderr_write(void *cookie, const char *bytes, size_t len)
+{
+    size_t shown = len;
+
+    (void)cookie;
+    while (shown > 0 && bytes[shown - 1] == '\n')
+        shown--;
+    if (shown > 0)
+        BRIM_LOG(WARN, "library.says", "text=\"%.*s\"", (int)(shown > 512 ? 512 : shown), bytes);
+    return (ssize_t)len;
+}
+
+static void tame_stderr(void)
+{
+    cookie_io_functions_t functions = {.write = stderr_write};
+    FILE *tamed = fopencookie(NULL, "w", functions);
+
+    if (tamed == NULL)
+        return;
+    setvbuf(tamed, NULL, _IOLBF, 1024);
+    stderr = tamed; /* glibc: a variable; descriptor 2 stays for crash reports */
+}
+
+static enum brim_err open_tls(struct node *n, FILE *faults)
+{
+    size_t count = n->root->listeners.count;
+    enum brim_err err = BRIM_OK;
+
+    n->tls = brim_alloc(count * sizeof(*n->tls));
+    n->contexts = brim_alloc(count * sizeof(*n->contexts));
+    for (size_t i = 0; i < count; i++) {
+        if (n->root->listeners.items[i].tls.certificates.count == 0)
+            continue;
+        if (brim_tls_open(n->conf, i, faults, &n->tls[i]) != BRIM_OK)
+            err = BRIM_EINVAL;
+        else
+            n->contexts[i] = brim_tls_context(n->tls[i]);
+    }
+    return err;
+}
+
+static void close_tls(struct node *n)
+{
+    for (size_t i = 0; n->tls != NULL && i < n->root->listeners.count; i++)
+        if (n->tls[i] != NULL)
+            brim_tls_close(n->tls[i]);
+    free(n->tls);
+    free(n->contexts);
+    n->tls = NULL;
+    n->contexts = NULL;
+}
+
+static enum brim_err open_cache(struct node *n)
+{
+    const struct brim_conf_cache *c = &n->root->cache;
+    struct brim_cache_config config = {
+        .path = c->path,
+        .disk_bytes = c->disk_bytes,
+        .segment_bytes = c->segment_bytes,
+        .memory_bytes = c->memory_bytes,
+        .memory_object_bytes = c->memory_object_bytes,
+        .object_bytes_max = c->object_bytes_max,
+        .window_bytes = c->window_bytes,
+        .write_queue_max = (unsigned)c->write_queue,
+        .purge_epochs_max = (unsigned)c->purge_epochs,
+        .admit = c->admit == 0 ? BRIM_ADMIT_ALWAYS : BRIM_ADMIT_SECOND_HIT,
+        .pool = n->pool,
+    };
+
+    return brim_cache_open(&config, &n->cache);
+}
+
+static enum brim_err open_origins(struct node *n)
+{
+    size_t fetchers = (size_t)n->root->node.fetchers;
+    struct brim_fetch_config fetch = {
+        .threads = (unsigned)(fetchers > 0 ? fetchers : (n->worker_count + 3) / 4),
+        .queue_max = 0, /* each origin says */
+        .header_bytes_max = n->root->limits.response_header_bytes,
+        .header_count_max = (unsigned)n->root->limits.response_header_count,
+    };
+    struct brim_flights_config flights = {
+        .cache = n->cache,
+        .pass_ttl_ms = n->root->cache.pass_ttl_ms,
+        .flights_max = (unsigned)n->root->limits.flights,
+    };
+    enum brim_err err = brim_routes_compile(n->root, &n->routes);
+
+    if (err == BRIM_OK)
+        err = brim_fetchers_open(&fetch, &n->fetchers);
+    flights.fetchers = n->fetchers;
+    if (err == BRIM_OK)
+        err = brim_flights_open(&flights, &n->flights);
+    return err;
+}
+
+static enum brim_err open_workers(struct node *n)
+{
+    enum brim_err err = BRIM_OK;
+
+    n->workers = brim_alloc(n->worker_count * sizeof(*n->workers));
+    for (size_t i = 0; err == BRIM_OK && i < n->worker_count; i++) {
+        struct brim_worker_config config = {
+            .index = i,
+            .conf = n->root,
+            .sockets = n->sockets,
+            .tls = n->contexts,
+            .cache = n->cache,
+            .flights = n->flights,
+            .log = n->log,
+            .routes = n->routes,
+            .connections = &n->connections,
+        };
+        err = brim_worker_open(&config, &n->workers[i]);
+    }
+    return err;
+}
+
+static bool is_ready(void *ctx)
+{
+    struct node *n = ctx;
+
+    return atomic_load(&n->ready);
+}
+
+static enum brim_err open_admin(struct node *n)
+{
+    struct brim_admin_config config = {
+        .fd = n->sockets->admin_fd,
+        .cache = n->cache,
+        .pool = n->pool,
+        .is_ready = is_ready,
+        .ctx = n,
+    };
+
+    return brim_admin_open(&config, &n->admin);
+}
+
+static enum brim_err node_open(struct node *n, FILE *faults)
+{
+    struct brim_pool_limits limits = {
+        .threads = (unsigned)n->root->node.io_threads,
+        .queue_max = (unsigned)n->root->node.io_queue,
+    };
+    enum brim_err err = open_tls(n, faults);
+
+    if (err == BRIM_OK)
+        err = brim_pool_open(&limits, &n->pool);
+    if (err == BRIM_OK)
+        err = open_cache(n);
+    if (err == BRIM_OK)
+        err = open_origins(n);
+    if (err == BRIM_OK)
+        err = brim_access_log_open(&n->root->access_log, n->worker_count, &n->log);
+    if (err == BRIM_OK)
+        err = open_workers(n);
+    if (err == BRIM_OK)
+        err = open_admin(n);
+    return err;
+}
+
+/* Responses under way finish; then upwards from what feeds to what is fed. */
+static void node_close(struct node *n)
+{
+    uint64_t deadline = brim_clock_mono_ms() + (uint64_t)n->root->node.drain_timeout_ms;
+
+    atomic_store(&n->ready, false);
+    for (size_t i = 0; n->workers != NULL && i < n->worker_count; i++)
+        if (n->workers[i] != NULL)
+            brim_worker_drain(n->workers[i], deadline + 1);
+    for (size_t i = 0; n->workers != NULL && i < n->worker_count; i++)
+        if (n->workers[i] != NULL)
+            brim_worker_close(n->workers[i]);
+    free(n->workers);
+    if (n->admin != NULL)
+        brim_admin_close(n->admin);
+    if (n->fetchers != NULL)
+        brim_fetchers_close(n->fetchers);
+    if (n->flights != NULL)
+        brim_flights_close(n->flights);
+    if (n->log != NULL)
+        brim_access_log_close(n->log);
+    if (n->routes != NULL)
+        brim_routes_unref(n->routes);
+    if (n->pool != NULL && n->cache == NULL)
+        brim_pool_close(n->pool);
+    if (n->cache != NULL) { /* what is queued needs the disk: the disk flushes before it closes */
+        brim_cache_close(n->cache);
+        brim_pool_close(n->pool);
+    }
+    close_tls(n);
+}
+
+static void wait_for_end(struct node *n)
+{
+    sigset_t set;
+    int number;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGHUP);
+    for (;;) {
+        number = sigwaitinfo(&set, NULL);
+        if (number == SIGUSR1 && n->log != NULL)
+            brim_access_log_reopen(n->log);
+        else if (number == SIGHUP)
+            BRIM_LOG(WARN, "node.reload",
+                     "what=\"not available in this version; restart instead\"");
+        else if (number == SIGTERM || number == SIGINT)
+            return;
+    }
+}
+
+struct start {
+    const struct brim_conf *conf;
+    const struct brim_sockets *sockets;
+    unsigned restarts;
+    int ready_fd; /* one byte is written when it serves; -1: nobody asks */
+};
+
+static int node_main(const struct start *start)
+{
+    struct node n = {.conf = start->conf,
+                     .root = brim_conf_root(start->conf),
+                     .sockets = start->sockets,
+                     .worker_count = start->sockets->workers};
+    uint64_t began_ms = brim_clock_mono_ms();
+    enum brim_err err;
+
+    err = node_open(&n, stderr);
+    if (err != BRIM_OK) {
+        BRIM_LOG(ERROR, "node.start_failed", "reason=%s", brim_err_name(err));
+        node_close(&n);
+        return EXIT_FAILURE;
+    }
+    tame_stderr();
+    BRIM_ADD(RESTARTS, start->restarts);
+    atomic_store(&n.ready, true);
+    if (start->ready_fd >= 0 && write(start->ready_fd, "r", 1) != 1)
+        BRIM_LOG(WARN, "node.parent_gone", "errno=%d", errno);
+    BRIM_LOG(INFO, "node.ready", "version=%s pid=%d workers=%zu start_ms=%llu", BRIM_VERSION,
+             (int)getpid(), n.worker_count, (unsigned long long)(brim_clock_mono_ms() - began_ms));
+    wait_for_end(&n);
+    BRIM_LOG(INFO, "node.draining", "timeout_ms=%lld", (long long)n.root->node.drain_timeout_ms);
+    node_close(&n);
+    BRIM_LOG(INFO, "node.ended", "pid=%d", (int)getpid());
+    return EXIT_SUCCESS;
+}
+
+/* ---- the parent ---- */
+
+struct parent {
+    struct start start;
+    pid_t child;
+    int ready_fd; /* read end */
+    bool was_ready;
+    bool ending;
+    uint64_t born_ms;
+    unsigned backoff_ms;
+};
+
+static void run_child(const struct start *start, pid_t parent)
+{
+    /* A node without its parent would keep the sockets from the next one. */
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent)
+        _exit(EXIT_FAILURE);
+    exit(node_main(start));
+}
+
+static bool spawn(struct parent *p)
+{
+    pid_t self = getpid();
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return false;
+    p->start.ready_fd = ends[1];
+    p->born_ms = brim_clock_mono_ms();
+    p->child = fork();
+    if (p->child == 0) {
+        close(ends[0]);
+        run_child(&p->start, self);
+    }
+    close(ends[1]);
+    p->ready_fd = ends[0];
+    if (p->child < 0)
+        close(ends[0]);
+    return p->child > 0;
+}
+
+static void note_ready(struct parent *p)
+{
+    char byte;
+
+    if (p->ready_fd < 0)
+        return;
+    if (read(p->ready_fd, &byte, 1) == 1)
+        p->was_ready = true;
+    close(p->ready_fd);
+    p->ready_fd = -1;
+}
+
+static void pause_ms(unsigned ms)
+{
+    struct timespec span = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+
+    nanosleep(&span, NULL);
+}
+
+/* Returns the exit status to end with, or -1 to go on with a new node. */
+static int child_ended(struct parent *p, int status)
+{
+    bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    uint64_t lived_ms = brim_clock_mono_ms() - p->born_ms;
+
+    note_ready(p);
+    if (p->ending || clean)
+        return clean ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (!p->was_ready)
+        return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+    if (lived_ms >= STABLE_MS)
+        p->backoff_ms = 0;
+    BRIM_LOG(ERROR, "node.died", "pid=%d signal=%d status=%d lived_ms=%llu restart_in_ms=%u",
+             (int)p->child, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+             WIFEXITED(status) ? WEXITSTATUS(status) : 0, (unsigned long long)lived_ms,
+             p->backoff_ms);
+    pause_ms(p->backoff_ms);
+    p->backoff_ms = p->backoff_ms == 0 ? BACKOFF_FIRST_MS : p->backoff_ms * 2;
+    if (p->backoff_ms > BACKOFF_MAX_MS)
+        p->backoff_ms = BACKOFF_MAX_MS;
+    p->start.restarts++;
+    return spawn(p) ? -1 : EXIT_FAILURE;
+}
+
+static int supervise(struct parent *p, const sigset_t *signals)
+{
+    if (!spawn(p)) {
+        BRIM_LOG(ERROR, "node.fork_failed", "errno=%d", errno);
+        return EXIT_FAILURE;
+    }
+    for (;;) {
+        int number = sigwaitinfo(signals, NULL);
+        int status, result;
+
+        if (number == SIGTERM || number == SIGINT)
+            p->ending = true;
+        if (number > 0 && number != SIGCHLD)
+            kill(p->child, number);
+        while (waitpid(p->child, &status, WNOHANG) == p->child) {
+            result = child_ended(p, status);
+            if (result >= 0)
+                return result;
+        }
+    }
+}
+
+/* ---- common ---- */
+
+static void block_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGUSR1);
+    sigaddset(signals, SIGHUP);
+    sigaddset(signals, SIGCHLD);
+    sigprocmask(SIG_BLOCK, signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void raise_fd_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static size_t worker_count(const struct brim_conf_root *root)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (root->node.workers > 0)
+        return (size_t)root->node.workers;
+    return cores < 1 ? 1 : (size_t)cores;
+}
+
+/* Certificates are read again in the node; here only their faults count. */
+static enum brim_err check_tls(const struct brim_conf *conf)
+{
+    struct node probe = {.conf = conf, .root = brim_conf_root(conf)};
+    enum brim_err err = open_tls(&probe, stderr);
+
+    close_tls(&probe);
+    return err;
+}
+
+int brim_node_run(const char *conf_path, enum brim_node_mode mode)
+{
+    struct brim_conf *conf = NULL;
+    struct brim_sockets sockets = {.admin_fd = -1};
+    struct parent parent = {.ready_fd = -1};
+    sigset_t signals;
+    int status = EXIT_CONFIG;
+
+    block_signals(&signals);
+    raise_fd_limit();
+    if (brim_conf_load(conf_path, stderr, &conf) != BRIM_OK)
+        return status;
+    brim_log_setup((enum brim_log_level)brim_conf_root(conf)->log.level, STDERR_FILENO);
+    if (check_tls(conf) != BRIM_OK ||
+        brim_sockets_bind(conf, worker_count(brim_conf_root(conf)), stderr, &sockets) != BRIM_OK)
+        goto out;
+    parent.start = (struct start){.conf = conf, .sockets = &sockets, .ready_fd = -1};
+    if (mode == BRIM_NODE_SUPERVISED)
+        status = supervise(&parent, &signals);
+    else
+        status = node_main(&parent.start);
+    brim_sockets_close(&sockets);
+out:
+    brim_conf_free(conf);
+    return status;
+}

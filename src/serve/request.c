@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The steps, top to bottom; each arrow is one function here:
+ *
+ *   START -> guard -> site and route -> method
+ *      |         \-> refused            \-> PASS flight (unsafe, bypass, no-store)
+ *      v
+ *   FIND  -> fresh object ------------------------------> DELIVER
+ *      |  -> stale but allowed (and refresh behind) ----> DELIVER
+ *      |  -> cold disk: wait, FIND again
+ *      v
+ *   FLIGHT (join or start; with the stale object to revalidate)
+ *      |  -> READY, ALONE ------------------------------> DELIVER
+ *      |  -> REFUSED: a PASS flight of one's own
+ *      |  -> FAILED or 5xx: the stale object if allowed, else an error
+ *      v
+ *   DELIVER -> dispose: access log, counters
+ *
+ * A request lives in h2o's pool on its worker's loop and is never touched by another thread; what
+ * other threads may fire is the wake (serve/wake.h).
+ */
+#include "brim/serve/request.h"
+
+#include <netinet/in.h>
+
+#include "brim/base/clock.h"
+#include "brim/base/invariant.h"
+#include "brim/base/metric.h"
+#include "brim/http/uri.h"
+#include "brim/serve/deliver.h"
+#include "brim/serve/upstream.h"
+
+#define REQUEST_MAGIC 0x72657131u
+#define SCHEME_ROOM   16u /* "https://" and a port */
+
+enum request_state { REQUEST_START, REQUEST_FIND, REQUEST_FLIGHT, REQUEST_DELIVER };
+
+struct request {
+    struct brim_delivery delivery; /* first: see deliver.h */
+    uint32_t magic;
+    enum request_state state;
+    struct brim_env *env;
+    h2o_req_t *req;
+    struct brim_conn *conn;
+    struct brim_routes *routes; /* counted */
+    const struct brim_route *route;
+    struct brim_fields fields;
+    struct brim_str host; /* lower-case, without port */
+    struct brim_request_control control;
+    struct brim_find find;
+    struct brim_object *stale; /* counted: what to revalidate or to fall back on */
+    struct brim_flight *flight;
+    struct brim_wake *wake;
+    const char *fwd; /* why it went forward, for Cache-Status */
+    uint64_t started_us;
+    uint64_t origin_ms;
+    uint64_t id[2];
+    unsigned origin_status;
+    bool is_shared; /* the flight asked for the whole, without the client's conditions */
+};
+
+static void find(struct request *r);
+static void on_wake(void *ctx);
+
+static struct brim_str str_of(h2o_iovec_t text)
+{
+    return brim_str(text.base, text.len);
+}
+
+static bool method_is(const struct request *r, const char *name)
+{
+    return brim_str_is(str_of(r->req->input.method), brim_str_of(name));
+}
+
+static struct brim_port *port_of(struct request *r)
+{
+    if (r->wake == NULL)
+        r->wake = brim_wake_new(&r->env->wakes, on_wake, r);
+    return brim_wake_port(r->wake);
+}
+
+/* ---- the end of every request ---- */
+
+static struct brim_str outcome_text(enum brim_outcome outcome)
+{
+    switch (outcome) {
+    case BRIM_OUTCOME_HIT:
+        return BRIM_STR("hit");
+    case BRIM_OUTCOME_MISS:
+        return BRIM_STR("miss");
+    case BRIM_OUTCOME_STALE:
+        return BRIM_STR("stale");
+    case BRIM_OUTCOME_REVALIDATED:
+        return BRIM_STR("revalidated");
+    case BRIM_OUTCOME_PASS:
+        return BRIM_STR("pass");
+    case BRIM_OUTCOME_ERROR:
+        break;
+    }
+    return BRIM_STR("error");
+}
+
+static void count_outcome(const struct request *r)
+{
+    static const enum brim_metric metrics[] = {
+        [BRIM_OUTCOME_HIT] = BRIM_METRIC_REQ_HIT,
+        [BRIM_OUTCOME_MISS] = BRIM_METRIC_REQ_MISS,
+        [BRIM_OUTCOME_STALE] = BRIM_METRIC_REQ_STALE,
+        [BRIM_OUTCOME_REVALIDATED] = BRIM_METRIC_REQ_REVALIDATED,
+        [BRIM_OUTCOME_PASS] = BRIM_METRIC_REQ_PASS,
+        [BRIM_OUTCOME_ERROR] = BRIM_METRIC_REQ_ERROR,
+    };
+
+    brim_metric_add(metrics[r->delivery.facts.outcome], 1);
+    if (r->delivery.facts.collapsed)
+        BRIM_COUNT(REQ_COLLAPSED);
+    BRIM_ADD(BYTES_SENT, r->delivery.bytes_sent);
+}
+
+static struct brim_str field_value(const struct request *r, struct brim_str name)
+{
+    const struct brim_field *field = brim_fields_find(r->fields, name);
+
+    return field == NULL ? brim_str(NULL, 0) : field->value;
+}
+
+static void write_log(struct request *r)
+{
+    const struct brim_delivery *d = &r->delivery;
+    uint64_t now_us = brim_clock_mono_us();
+    struct brim_access_record record = {
+        .start_wall_ms = d->now_wall_ms,
+        .duration_us = now_us - r->started_us,
+        .first_byte_us = d->started ? d->first_byte_us - r->started_us : 0,
+        .origin_ms = r->origin_ms,
+        .bytes_sent = d->bytes_sent,
+        .request_bytes = r->req->entity.base == NULL ? 0 : r->req->entity.len,
+        .status = d->status,
+        .origin_status = r->origin_status,
+        .peer = brim_str_of(r->conn->peer_text),
+        .method = str_of(r->req->input.method),
+        .scheme = str_of(r->req->input.scheme->name),
+        .host = r->host,
+        .target = str_of(r->req->input.path),
+        .protocol = r->req->version >= 0x200   ? BRIM_STR("HTTP/2")
+                    : r->req->version >= 0x101 ? BRIM_STR("HTTP/1.1")
+                                               : BRIM_STR("HTTP/1.0"),
+        .cache = outcome_text(d->facts.outcome),
+        .reason = brim_str_of(d->facts.detail),
+        .site = brim_str_of(r->route == NULL ? NULL : r->route->site),
+        .user_agent = field_value(r, BRIM_STR("user-agent")),
+        .referer = field_value(r, BRIM_STR("referer")),
+        .request_id = {r->id[0], r->id[1]},
+        .complete = d->complete,
+    };
+
+    brim_access_log_put(r->env->log, r->env->worker, &record);
+}
+
+static void leave_flight(struct request *r)
+{
+    if (r->flight != NULL)
+        brim_flight_leave(r->flight, brim_wake_port(r->wake));
+    r->flight = NULL;
+}
+
+/* The pool's dispose: runs for every request, answered or not (h2o's only reliable end). */
+static void on_dispose(void *memory)
+{
+    struct request *r = memory;
+
+    OBJ_CHECK(r, REQUEST_MAGIC);
+    if (!r->delivery.started) {
+        r->delivery.facts.outcome = BRIM_OUTCOME_ERROR;
+        r->delivery.facts.detail = "client-left";
+        brim_guard_count_cancelled(r->conn);
+    }
+    count_outcome(r);
+    if (r->env->log != NULL)
+        write_log(r);
+    brim_find_fini(&r->find);
+    brim_deliver_fini(&r->delivery);
+    leave_flight(r);
+    brim_wake_cancel(r->wake);
+    brim_object_unref(r->stale);
+    brim_routes_unref(r->routes);
+    r->magic = 0;
+}
+
+/* ---- answers ---- */
+
+static void answer_error(struct request *r, unsigned status, const char *text, const char *detail)
+{
+    struct brim_deliver_error error = {.status = status, .text = text};
+    struct brim_deliver_facts facts = {
+        .outcome = BRIM_OUTCOME_ERROR, .fwd = r->fwd, .detail = detail};
+
+    r->state = REQUEST_DELIVER;
+    if (status == 503)
+        error.header = "retry-after: 1";
+    brim_deliver_error(&r->delivery, &error, &facts);
+}
+
+static void answer_object(struct request *r, struct brim_object *object,
+                          const struct brim_deliver_facts *facts)
+{
+    r->state = REQUEST_DELIVER;
+    if (!brim_deliver_is_immediate(object))
+        r->delivery.port = port_of(r);
+    brim_deliver_object(&r->delivery, object, facts);
+}
+
+/* Serves the stale object instead of an error; false if that is not allowed. */
+static bool answer_stale(struct request *r)
+{
+    struct brim_object *stale = r->stale;
+    struct brim_deliver_facts facts = {.outcome = BRIM_OUTCOME_STALE,
+                                       .fwd = r->fwd,
+                                       .fwd_status = r->origin_status,
+                                       .detail = "stale-if-error"};
+
+    if (stale == NULL ||
+        !brim_freshness_may_serve_error(&stale->fresh, &r->control, r->delivery.now_wall_ms))
+        return false;
+    r->stale = NULL;
+    answer_object(r, stale, &facts);
+    return true;
+}
+
+/* ---- flight ---- */
+
+static const char *failure_text(enum brim_err why)
+{
+    switch (why) {
+    case BRIM_ETIMEOUT:
+        return "the origin did not answer in time";
+    case BRIM_ECONNECT:
+        return "the origin refused or dropped the connection";
+    case BRIM_EDNS:
+        return "the origin's name could not be resolved";
+    case BRIM_ETLS:
+        return "TLS with the origin failed";
+    case BRIM_EPROTO:
+        return "the origin's answer is not valid HTTP";
+    case BRIM_ELIMIT:
+        return "too many requests wait for the origin";
+    default:
+        return "the origin could not be asked";
+    }
+}
+
+static void answer_failure(struct request *r, enum brim_err why)
+{
+    unsigned status = why == BRIM_ETIMEOUT ? 504 : why == BRIM_ELIMIT ? 503 : 502;
+
+    if (why == BRIM_ELIMIT || why == BRIM_ENOMEM)
+        status = 503;
+    if (!answer_stale(r))
+        answer_error(r, status, failure_text(why), brim_err_name(why));
+}
+
+static void fill_ask(struct request *r, enum brim_flight_kind kind, struct brim_flight_ask *ask)
+{
+    struct brim_upstream_client client = {
+        .peer = brim_str_of(r->conn->peer_text),
+        .scheme = str_of(r->req->input.scheme->name),
+        .host = str_of(r->req->input.authority),
+        .is_h2 = r->req->version >= 0x200,
+        .is_ipv6 = r->conn->peer.ss_family == AF_INET6,
+    };
+
+    *ask = (struct brim_flight_ask){
+        .kind = kind,
+        .primary = r->find.primary,
+        .key = r->find.key,
+        .method = kind == BRIM_FLIGHT_SHARED ? BRIM_STR("GET") : str_of(r->req->input.method),
+        .target = str_of(r->req->input.path),
+        .host = str_of(r->req->input.authority),
+        .fields = brim_upstream_fields(&r->req->pool, r->env, r->route, kind, r->fields, &client),
+        .body = r->req->entity.base,
+        .body_bytes = r->req->entity.base == NULL ? 0 : r->req->entity.len,
+        .has_body = kind == BRIM_FLIGHT_PASS && r->req->entity.base != NULL,
+        .stale = kind == BRIM_FLIGHT_SHARED ? r->stale : NULL,
+        .origin = r->route->origin,
+        .rules = &r->route->rules,
+        .keep_ref = (void (*)(void *))brim_routes_ref,
+        .keep_unref = (void (*)(void *))brim_routes_unref,
+        .keep = r->routes,
+    };
+}
+
+static void fly(struct request *r, enum brim_flight_kind kind)
+{
+    struct brim_flight_ask ask;
+    enum brim_err err;
+
+    INVARIANT(r->flight == NULL);
+    r->state = REQUEST_FLIGHT;
+    r->is_shared = kind == BRIM_FLIGHT_SHARED;
+    fill_ask(r, kind, &ask);
+    err = brim_flight_join(r->env->flights, &ask, port_of(r), &r->flight);
+    if (err != BRIM_OK)
+        answer_failure(r, err);
+    else
+        on_wake(r); /* it may have news already */
+}
+
+static void refresh_behind(struct request *r, struct brim_object *stale)
+{
+    struct brim_flight_ask ask;
+
+    fill_ask(r, BRIM_FLIGHT_SHARED, &ask);
+    ask.stale = stale;
+    brim_flight_refresh(r->env->flights, &ask);
+}
+
+static bool is_origin_error(unsigned status)
+{
+    return status == 500 || status == 502 || status == 503 || status == 504; /* RFC 5861 4 */
+}
+
+static void answer_flown(struct request *r, const struct brim_flight_view *view)
+{
+    bool alone = view->state == BRIM_FLIGHT_ALONE;
+    struct brim_deliver_facts facts = {
+        .outcome = alone               ? BRIM_OUTCOME_PASS
+                   : view->revalidated ? BRIM_OUTCOME_REVALIDATED
+                                       : BRIM_OUTCOME_MISS,
+        .fwd = r->fwd,
+        .fwd_status = view->revalidated ? 304 : 0,
+        .stored = view->stored && !alone,
+        .collapsed = r->is_shared && !view->led,
+        .as_received = !r->is_shared,
+    };
+
+    if (is_origin_error(view->origin_status) && answer_stale(r)) {
+        brim_object_unref(view->object);
+        return;
+    }
+    answer_object(r, view->object, &facts);
+}
+
+static void look_at_flight(struct request *r)
+{
+    struct brim_flight_view view;
+
+    brim_flight_view(r->flight, brim_wake_port(r->wake), &view);
+    if (view.state == BRIM_FLIGHT_WAIT)
+        return;
+    r->origin_status = view.origin_status;
+    r->origin_ms = view.origin_ms;
+    switch (view.state) {
+    case BRIM_FLIGHT_READY:
+    case BRIM_FLIGHT_ALONE:
+        answer_flown(r, &view);
+        return;
+    case BRIM_FLIGHT_REFUSED:
+        leave_flight(r);
+        if (is_origin_error(view.origin_status) && answer_stale(r))
+            return;
+        fly(r, BRIM_FLIGHT_PASS);
+        return;
+    case BRIM_FLIGHT_FAILED:
+        leave_flight(r);
+        answer_failure(r, view.why);
+        return;
+    case BRIM_FLIGHT_WAIT:
+        return;
+    }
+}
+
+/* ---- lookup ---- */
+
+static void use_object(struct request *r, struct brim_object *object)
+{
+    struct brim_deliver_facts facts = {.outcome = BRIM_OUTCOME_HIT};
+    enum brim_use use = brim_freshness_use(&object->fresh, &r->control, r->delivery.now_wall_ms,
+                                           r->find.soft_purged);
+
+    switch (use) {
+    case BRIM_USE_FRESH:
+        answer_object(r, object, &facts);
+        return;
+    case BRIM_USE_STALE:
+    case BRIM_USE_STALE_SWR:
+        facts.outcome = BRIM_OUTCOME_STALE;
+        if (use == BRIM_USE_STALE_SWR)
+            refresh_behind(r, object);
+        answer_object(r, object, &facts);
+        return;
+    case BRIM_USE_REVALIDATE:
+        break;
+    }
+    r->stale = object;
+    r->fwd = r->control.no_cache ? "request" : "stale";
+    if (r->control.only_if_cached)
+        answer_error(r, 504, "not in the cache, and only-if-cached was asked", "only-if-cached");
+    else
+        fly(r, BRIM_FLIGHT_SHARED);
+}
+
+static void find(struct request *r)
+{
+    enum brim_found found;
+
+    r->state = REQUEST_FIND;
+    found = brim_cache_find(r->env->cache, &r->find);
+    if (found == BRIM_FOUND_WAIT && r->find.port == NULL) {
+        r->find.port = port_of(r); /* only a cold read pays for a port */
+        found = brim_cache_find(r->env->cache, &r->find);
+    }
+    switch (found) {
+    case BRIM_FOUND_WAIT:
+        return;
+    case BRIM_FOUND_OBJECT:
+        use_object(r, r->find.object);
+        return;
+    case BRIM_FOUND_NONE:
+    case BRIM_FOUND_PASS:
+        break;
+    }
+    r->fwd = brim_digest_is(r->find.key.digest, r->find.primary.digest) ? "uri-miss" : "vary-miss";
+    if (r->control.only_if_cached)
+        answer_error(r, 504, "not in the cache, and only-if-cached was asked", "only-if-cached");
+    else if (found == BRIM_FOUND_PASS || r->control.no_store)
+        fly(r, BRIM_FLIGHT_PASS);
+    else
+        fly(r, BRIM_FLIGHT_SHARED);
+}
+
+static void on_wake(void *ctx)
+{
+    struct request *r = ctx;
+
+    OBJ_CHECK(r, REQUEST_MAGIC);
+    if (r->delivery.started || r->state == REQUEST_DELIVER)
+        brim_deliver_wake(&r->delivery);
+    else if (r->state == REQUEST_FIND)
+        find(r);
+    else if (r->flight != NULL)
+        look_at_flight(r);
+}
+
+/* ---- start ---- */
+
+static struct brim_fields fields_of(h2o_req_t *req)
+{
+    size_t count = req->headers.size;
+    struct brim_field *fields = h2o_mem_alloc_pool(&req->pool, (count + 1) * sizeof(*fields));
+
+    for (size_t i = 0; i < count; i++) {
+        const h2o_header_t *header = &req->headers.entries[i];
+
+        fields[i].name = str_of(*header->name);
+        fields[i].value = brim_str_trim(str_of(header->value));
+    }
+    return (struct brim_fields){fields, count};
+}
+
+static struct request *request_new(struct brim_env *env, h2o_req_t *req)
+{
+    struct request *r = h2o_mem_alloc_shared(&req->pool, sizeof(*r), on_dispose);
+
+    memset(r, 0, sizeof(*r));
+    r->magic = REQUEST_MAGIC;
+    r->env = env;
+    r->req = req;
+    r->started_us = brim_clock_mono_us();
+    r->id[0] = env->id_high;
+    r->id[1] = env->id_low++;
+    r->fields = fields_of(req);
+    r->routes = env->routes;
+    brim_routes_ref(r->routes);
+    brim_deliver_init(&r->delivery, env, req, r->fields);
+    r->conn = r->delivery.conn;
+    return r;
+}
+
+static void refuse(struct request *r, const struct brim_guard_refusal *refusal)
+{
+    struct brim_deliver_error error = {
+        .status = refusal->status, .text = refusal->reason, .close = true};
+    struct brim_deliver_facts facts = {.outcome = BRIM_OUTCOME_ERROR, .detail = "refused"};
+
+    if (refusal->status == 405)
+        error.header = "allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+    brim_deliver_error(&r->delivery, &error, &facts);
+}
+
+/* Host without port, lower-case, without the root's dot; path without query. */
+static bool match_route(struct request *r)
+{
+    struct brim_str host;
+    struct brim_str path = str_of(r->req->input.path);
+    uint16_t port;
+    char *lower;
+
+    if (!brim_uri_parse_authority(str_of(r->req->input.authority), &host, &port))
+        return false;
+    lower = h2o_mem_alloc_pool(&r->req->pool, host.len + 1);
+    memcpy(lower, host.base, host.len);
+    h2o_strtolower(lower, host.len);
+    if (host.len > 1 && lower[host.len - 1] == '.')
+        host.len--;
+    r->host = brim_str(lower, host.len);
+    if (r->req->input.query_at != SIZE_MAX)
+        path.len = r->req->input.query_at;
+    r->route = brim_routes_match(r->routes, r->host, path);
+    return r->route != NULL;
+}
+
+static bool make_key(struct request *r)
+{
+    struct brim_str authority = str_of(r->req->input.authority);
+    struct brim_str target = str_of(r->req->input.path);
+    size_t room = authority.len + target.len + SCHEME_ROOM;
+    char *text = h2o_mem_alloc_pool(&r->req->pool, room);
+    size_t len =
+        brim_uri_key_text(str_of(r->req->input.scheme->name), authority, target, text, room);
+
+    r->find.primary = brim_key_of(brim_str(text, len));
+    r->find.key = r->find.primary;
+    r->find.request = r->fields;
+    r->find.now_wall_ms = r->delivery.now_wall_ms;
+    return len > 0;
+}
+
+/* A GET with a body means something to its origin that the key does not show. */
+static bool is_cacheable_request(const struct request *r)
+{
+    return !r->route->rules.bypass && r->req->entity.base == NULL &&
+           (method_is(r, "GET") || method_is(r, "HEAD"));
+}
+
+static void begin(struct request *r)
+{
+    if (brim_str_is(str_of(r->req->input.path), BRIM_STR("*"))) {
+        answer_error(r, 501, "OPTIONS * is not answered here", "refused");
+        return;
+    }
+    if (r->req->input.authority.base == r->req->hostconf->authority.hostport.base) {
+        answer_error(r, 400, "the request names no host", "refused"); /* h2o put its own there */
+        return;
+    }
+    if (!match_route(r)) {
+        answer_error(r, 404, "no site is configured for this host", "unknown-host");
+        return;
+    }
+    if (!make_key(r)) {
+        answer_error(r, 414, "the URL is too long", "refused");
+        return;
+    }
+    if (!is_cacheable_request(r)) {
+        bool safe_method = method_is(r, "GET") || method_is(r, "HEAD");
+
+        r->fwd = safe_method ? "bypass" : "method";
+        fly(r, BRIM_FLIGHT_PASS);
+        return;
+    }
+    brim_request_control_parse(r->fields, &r->route->rules, &r->control);
+    find(r);
+}
+
+int brim_request_start(h2o_handler_t *handler, h2o_req_t *req)
+{
+    struct brim_env *env = brim_env_of(req);
+    struct request *r = request_new(env, req);
+    struct brim_guard_refusal refusal = brim_guard_check(req, r->fields, &env->limits);
+
+    (void)handler;
+    if (refusal.status != 0)
+        refuse(r, &refusal);
+    else
+        begin(r);
+    return 0;
+}

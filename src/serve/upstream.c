@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "brim/serve/upstream.h"
+
+#include "brim/base/invariant.h"
+#include "brim/http/vary.h"
+
+/* Fields that brim adds at most: Via, Cookie (joined), X-Forwarded-{For,Proto,Host}, Forwarded,
+ * Accept-Encoding. */
+#define UPSTREAM_ADDED_MAX 7
+
+struct list {
+    struct brim_field *items;
+    size_t count;
+};
+
+static void list_add(struct list *list, struct brim_str name, struct brim_str value)
+{
+    list->items[list->count].name = name;
+    list->items[list->count].value = value;
+    list->count++;
+}
+
+static bool name_is_one_of(struct brim_str name, const struct brim_str *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (brim_str_is(name, names[i]))
+            return true;
+    return false;
+}
+
+/* What a client may not claim: brim says it, or nobody does. An origin that believed these would
+ * let an unkeyed field change what is stored for everybody. */
+static bool is_claim(struct brim_str name)
+{
+    static const struct brim_str claims[] = {
+        BRIM_STR("forwarded"),          BRIM_STR("x-forwarded-host"),
+        BRIM_STR("x-forwarded-proto"),  BRIM_STR("x-forwarded-port"),
+        BRIM_STR("x-forwarded-scheme"), BRIM_STR("x-forwarded-prefix"),
+        BRIM_STR("x-forwarded-server"), BRIM_STR("x-host"),
+        BRIM_STR("x-original-url"),     BRIM_STR("x-original-host"),
+        BRIM_STR("x-rewrite-url"),      BRIM_STR("x-http-method-override"),
+        BRIM_STR("x-http-method"),      BRIM_STR("x-method-override"),
+    };
+    return name_is_one_of(name, claims, sizeof(claims) / sizeof(claims[0]));
+}
+
+/* What asks for a part or a condition: a shared fill asks for the whole. */
+static bool is_partial(struct brim_str name)
+{
+    static const struct brim_str partial[] = {
+        BRIM_STR("range"),           BRIM_STR("if-range"),          BRIM_STR("if-match"),
+        BRIM_STR("if-none-match"),   BRIM_STR("if-modified-since"), BRIM_STR("if-unmodified-since"),
+        BRIM_STR("accept-encoding"),
+    };
+    return name_is_one_of(name, partial, sizeof(partial) / sizeof(partial[0]));
+}
+
+static bool is_kept(struct brim_fields fields, struct brim_str name, enum brim_flight_kind kind)
+{
+    if (brim_field_is_hop_by_hop(name) || brim_str_is(name, BRIM_STR("host")) ||
+        brim_str_is(name, BRIM_STR("content-length")) || brim_str_is(name, BRIM_STR("expect")) ||
+        brim_str_is(name, BRIM_STR("via")) || brim_str_is(name, BRIM_STR("x-forwarded-for")) ||
+        brim_str_is(name, BRIM_STR("cookie")))
+        return false; /* the last three are written again, joined */
+    if (is_claim(name) || (kind == BRIM_FLIGHT_SHARED && is_partial(name)))
+        return false;
+    return !brim_fields_has_token(fields, BRIM_STR("connection"), name);
+}
+
+/* All values of name, each followed by separator (two bytes), then own. */
+static struct brim_str joined(h2o_mem_pool_t *pool, struct brim_fields fields, struct brim_str name,
+                              const char *separator, struct brim_str own)
+{
+    size_t len = own.len;
+    char *text, *at;
+
+    for (size_t i = 0; i < fields.count; i++)
+        if (brim_str_is(fields.items[i].name, name))
+            len += fields.items[i].value.len + 2;
+    text = at = h2o_mem_alloc_pool(pool, len + 1);
+    for (size_t i = 0; i < fields.count; i++) {
+        const struct brim_field *field = &fields.items[i];
+
+        if (!brim_str_is(field->name, name) || field->value.len == 0)
+            continue;
+        memcpy(at, field->value.base, field->value.len);
+        memcpy(at + field->value.len, separator, 2);
+        at += field->value.len + 2;
+    }
+    if (own.len > 0)
+        memcpy(at, own.base, own.len);
+    at += own.len;
+    return brim_str(text, (size_t)(at - text));
+}
+
+/* HTTP/2 clients may split Cookie into several fields; HTTP/1 wants one (RFC 9113 8.2.3). */
+static void add_cookie(h2o_mem_pool_t *pool, struct list *list, struct brim_fields fields)
+{
+    struct brim_str cookie = joined(pool, fields, BRIM_STR("cookie"), "; ", brim_str(NULL, 0));
+
+    if (cookie.len > 2)
+        list_add(list, BRIM_STR("cookie"), brim_str(cookie.base, cookie.len - 2));
+}
+
+/* for=, host= and proto= of RFC 7239 4; IPv6 addresses are quoted and bracketed. The client's own
+ * Forwarded is dropped: see is_claim. */
+static struct brim_str forwarded(h2o_mem_pool_t *pool, const struct brim_upstream_client *client)
+{
+    size_t bytes = client->peer.len + client->host.len + client->scheme.len + 64;
+    char *text = h2o_mem_alloc_pool(pool, bytes);
+    const char *format = client->is_ipv6 ? "for=\"[%.*s]\";host=\"%.*s\";proto=%.*s"
+                                         : "for=%.*s;host=\"%.*s\";proto=%.*s";
+    int len = snprintf(text, bytes, format, (int)client->peer.len, client->peer.base,
+                       (int)client->host.len, client->host.base, (int)client->scheme.len,
+                       client->scheme.base);
+
+    INVARIANT(len > 0 && (size_t)len < bytes);
+    return brim_str(text, (size_t)len);
+}
+
+static void add_client(h2o_mem_pool_t *pool, const struct brim_route *route, struct list *list,
+                       struct brim_fields fields, const struct brim_upstream_client *client)
+{
+    if (route->forwarded == BRIM_FORWARDED_X || route->forwarded == BRIM_FORWARDED_BOTH) {
+        list_add(list, BRIM_STR("x-forwarded-for"),
+                 joined(pool, fields, BRIM_STR("x-forwarded-for"), ", ", client->peer));
+        list_add(list, BRIM_STR("x-forwarded-proto"), client->scheme);
+        list_add(list, BRIM_STR("x-forwarded-host"), client->host);
+    }
+    if (route->forwarded == BRIM_FORWARDED_RFC7239 || route->forwarded == BRIM_FORWARDED_BOTH)
+        list_add(list, BRIM_STR("forwarded"), forwarded(pool, client));
+}
+
+struct brim_fields brim_upstream_fields(h2o_mem_pool_t *pool, struct brim_env *env,
+                                        const struct brim_route *route, enum brim_flight_kind kind,
+                                        struct brim_fields client_fields,
+                                        const struct brim_upstream_client *client)
+{
+    size_t room = client_fields.count + UPSTREAM_ADDED_MAX;
+    struct list list = {.items = h2o_mem_alloc_pool(pool, room * sizeof(struct brim_field))};
+    struct brim_str via = brim_str(env->via_response.base, env->via_response.len);
+
+    for (size_t i = 0; i < client_fields.count; i++)
+        if (is_kept(client_fields, client_fields.items[i].name, kind))
+            list.items[list.count++] = client_fields.items[i];
+
+    if (kind == BRIM_FLIGHT_SHARED) {
+        struct brim_str codings = brim_accept_encoding_normal(client_fields);
+        if (codings.len > 0)
+            list_add(&list, BRIM_STR("accept-encoding"), codings);
+    }
+    if (client->is_h2) { /* "2 ID" instead of "1.1 ID" (RFC 9110 7.6.3) */
+        char *text = h2o_mem_alloc_pool(pool, env->node_id.len + 2);
+
+        memcpy(text, "2 ", 2);
+        memcpy(text + 2, env->node_id.base, env->node_id.len);
+        via = brim_str(text, env->node_id.len + 2);
+    }
+    list_add(&list, BRIM_STR("via"), joined(pool, client_fields, BRIM_STR("via"), ", ", via));
+    add_cookie(pool, &list, client_fields);
+    add_client(pool, route, &list, client_fields, client);
+    INVARIANT(list.count <= room);
+    return (struct brim_fields){list.items, list.count};
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+#include "brim/serve/worker.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "brim/base/clock.h"
+#include "brim/base/invariant.h"
+#include "brim/base/log.h"
+#include "brim/serve/wake.h"
+
+#define WORKER_MAGIC     0x776f726bu
+#define TURN_WAIT_MS     1000
+#define DRAIN_WAIT_MS    20
+#define KILL_PATIENCE_MS 1000 /* for sockets that were shut down to be noticed */
+
+/* A host that no client can own: h2o puts its name where a request names none. */
+#define NOBODY "brim.invalid"
+
+struct brim_worker {
+    struct brim_env env; /* embeds h2o's context */
+    uint32_t magic;
+    const struct brim_worker_config *config; /* only while starting */
+    h2o_globalconf_t conf;
+    h2o_hostconf_t *host;
+    struct brim_listeners *listeners;
+    pthread_t thread;
+    sem_t started;
+    enum brim_err start_err;
+    _Atomic uint64_t drain_deadline_ms; /* 0: not draining */
+    bool has_receiver;
+    char *via;
+};
+
+/* Everything h2o reads; one host, one path, one handler: routing is brim's. */
+static void configure(struct brim_worker *w, const struct brim_conf_root *conf)
+{
+    h2o_pathconf_t *path;
+    h2o_handler_t *handler;
+
+    h2o_config_init(&w->conf);
+    w->conf.server_name.len = 0;
+    w->conf.max_request_entity_size = conf->limits.request_body_bytes;
+    w->conf.handshake_timeout = (uint64_t)conf->timeouts.handshake_ms;
+    w->conf.http1.req_timeout = (uint64_t)conf->timeouts.request_ms;
+    w->conf.http1.upgrade_to_http2 = 0; /* h2c must not arrive behind the guard */
+    w->conf.http2.idle_timeout = (uint64_t)conf->timeouts.idle_ms;
+    w->conf.http2.graceful_shutdown_timeout = (uint64_t)conf->node.drain_timeout_ms;
+    w->host = h2o_config_register_host(&w->conf, h2o_iovec_init(H2O_STRLIT(NOBODY)), 65535);
+    INVARIANT(w->host != NULL);
+    w->host->http2.push_preload = 0;
+    path = h2o_config_register_path(w->host, "/", 0);
+    path->error_log.emit_request_errors = 0;
+    handler = h2o_create_handler(path, sizeof(*handler));
+    handler->on_req = brim_request_start;
+}
+
+static void init_env(struct brim_worker *w, const struct brim_worker_config *config)
+{
+    struct brim_env *env = &w->env;
+    const struct brim_conf_limits *limits = &config->conf->limits;
+    const char *id = config->conf->node.id;
+    size_t room = strlen(id) + 5;
+    int len;
+
+    env->worker = config->index;
+    env->cache = config->cache;
+    env->flights = config->flights;
+    env->log = config->log;
+    env->routes = config->routes;
+    brim_routes_ref(env->routes);
+    env->limits = (struct brim_guard_limits){
+        .header_bytes_max = limits->request_header_bytes,
+        .header_count_max = (size_t)limits->request_header_count,
+        .target_bytes_max = limits->target_bytes,
+    };
+    env->node_id = brim_str_of(id);
+    w->via = brim_alloc(room);
+    len = snprintf(w->via, room, "1.1 %s", id);
+    INVARIANT(len > 0 && (size_t)len < room);
+    env->via_response = brim_str(w->via, (size_t)len);
+    if (getrandom(&env->id_high, sizeof(env->id_high), 0) != sizeof(env->id_high))
+        env->id_high = brim_clock_mono_us() * 2654435761u + config->index;
+}
+
+static enum brim_err open_listeners(struct brim_worker *w, const struct brim_worker_config *config)
+{
+    struct brim_listeners_config listeners = {
+        .conf = config->conf,
+        .sockets = config->sockets,
+        .worker = config->index,
+        .tls = config->tls,
+        .ctx = &w->env.ctx,
+        .hosts = w->conf.hosts,
+        .connections = config->connections,
+    };
+
+    return brim_listeners_open(&listeners, &w->listeners);
+}
+
+static enum brim_err start(struct brim_worker *w)
+{
+    const struct brim_worker_config *config = w->config;
+    h2o_loop_t *loop = h2o_evloop_create();
+
+    if (loop == NULL)
+        return BRIM_EIO;
+    configure(w, config->conf);
+    h2o_context_init(&w->env.ctx, loop, &w->conf);
+    init_env(w, config);
+    h2o_timeout_init(loop, &w->env.yield, 1);
+    h2o_multithread_register_receiver(w->env.ctx.queue, &w->env.wakes, brim_wake_receive);
+    w->has_receiver = true;
+    return open_listeners(w, config);
+}
+
+/* Ends what is left after the deadline; sockets that were shut down close on the next turns. */
+static void kill_rest(struct brim_worker *w)
+{
+    uint64_t until = brim_clock_mono_ms() + KILL_PATIENCE_MS;
+
+    brim_listeners_kill(w->listeners);
+    while (brim_listeners_connections(w->listeners) > 0 && brim_clock_mono_ms() < until) {
+        (void)h2o_evloop_run(w->env.ctx.loop, DRAIN_WAIT_MS);
+        w->env.turn++;
+    }
+}
+
+static void run(struct brim_worker *w)
+{
+    bool draining = false;
+
+    for (;;) {
+        uint64_t deadline = atomic_load(&w->drain_deadline_ms);
+
+        (void)h2o_evloop_run(w->env.ctx.loop, draining ? DRAIN_WAIT_MS : TURN_WAIT_MS);
+        w->env.turn++;
+        if (deadline == 0)
+            continue;
+        if (!draining) {
+            draining = true;
+            brim_listeners_stop(w->listeners);
+            h2o_context_request_shutdown(&w->env.ctx);
+        }
+        if (brim_listeners_connections(w->listeners) == 0)
+            break;
+        if (brim_clock_mono_ms() >= deadline) {
+            kill_rest(w);
+            break;
+        }
+    }
+}
+
+static void stop(struct brim_worker *w)
+{
+    size_t left = w->listeners == NULL ? 0 : brim_listeners_connections(w->listeners);
+
+    if (left > 0) { /* their memory points into everything below: leave it to the process's end */
+        BRIM_LOG(WARN, "worker.left", "worker=%zu connections=%zu", w->env.worker, left);
+        return;
+    }
+    if (w->listeners != NULL)
+        brim_listeners_close(w->listeners);
+    w->listeners = NULL;
+    if (w->has_receiver) {
+        h2o_loop_t *loop = w->env.ctx.loop;
+
+        h2o_multithread_unregister_receiver(w->env.ctx.queue, &w->env.wakes);
+        h2o_timeout_dispose(loop, &w->env.yield);
+        /* set by request_shutdown; h2o_context_dispose asserts that it is not linked */
+        h2o_timeout_unlink(&w->env.ctx.http2._graceful_shutdown_timeout);
+        h2o_context_dispose(&w->env.ctx);
+        h2o_config_dispose(&w->conf);
+        brim_routes_unref(w->env.routes);
+    }
+}
+
+static void *worker_main(void *arg)
+{
+    struct brim_worker *w = arg;
+    char name[16];
+
+    OBJ_CHECK(w, WORKER_MAGIC);
+    if (snprintf(name, sizeof(name), "brim-worker%zu", w->config->index) > 0)
+        pthread_setname_np(pthread_self(), name);
+    w->start_err = start(w);
+    w->config = NULL;
+    if (w->start_err == BRIM_OK) {
+        sem_post(&w->started);
+        run(w);
+        stop(w);
+    } else {
+        stop(w);
+        sem_post(&w->started);
+    }
+    return NULL;
+}
+
+enum brim_err brim_worker_open(const struct brim_worker_config *config,
+                               struct brim_worker **worker_out)
+{
+    struct brim_worker *w = brim_alloc(sizeof(*w));
+    enum brim_err err;
+
+    *worker_out = NULL;
+    w->magic = WORKER_MAGIC;
+    w->config = config;
+    if (sem_init(&w->started, 0, 0) != 0 || pthread_create(&w->thread, NULL, worker_main, w) != 0) {
+        free(w);
+        return BRIM_ENOMEM;
+    }
+    while (sem_wait(&w->started) != 0)
+        continue; /* EINTR */
+    err = w->start_err;
+    if (err != BRIM_OK) {
+        brim_worker_close(w);
+        return err;
+    }
+    *worker_out = w;
+    return BRIM_OK;
+}
+
+void brim_worker_drain(struct brim_worker *w, uint64_t deadline_mono_ms)
+{
+    OBJ_CHECK(w, WORKER_MAGIC);
+    atomic_store(&w->drain_deadline_ms, deadline_mono_ms);
+    h2o_multithread_send_message(&w->env.wakes, NULL); /* only wakes the loop */
+}
+
+void brim_worker_close(struct brim_worker *w)
+{
+    OBJ_CHECK(w, WORKER_MAGIC);
+    pthread_join(w->thread, NULL);
+    sem_destroy(&w->started);
+    free(w->via);
+    w->magic = 0;
+    free(w);
+}

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""brim_node - what every script outside the binary shares: ports, a config, a running node.
+
+Nothing here sleeps for a fixed time: waiting means asking until a deadline. Ports come from below
+the kernel's ephemeral range, and are reserved machine-wide while this process lives.
+"""
+
+import http.client
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+_reservations = []
+
+
+def default_binary():
+    for build in ("dev", "release"):
+        path = ROOT / "build" / build / "brim"
+        if path.exists():
+            return str(path)
+    return str(ROOT / "build/dev/brim")
+
+
+def free_port():
+    """A TCP port of 127.0.0.1 that nobody listens on and no other test has been given."""
+    while True:
+        port = random.randrange(10000, 30000)
+        held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            held.bind(f"\0brim-test-port-{port}")
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            held.close()
+            continue
+        _reservations.append(held)
+        return port
+
+
+def make_config(port, admin_port, origin_port, tls_port=None, certificates=()):
+    """A config of one listener (and one with TLS), one origin, one site; change it with set_path."""
+    listeners = [{"address": f"127.0.0.1:{port}"}]
+    if tls_port and certificates:
+        pairs = [{"certificate": cert, "key": key} for cert, key in certificates]
+        listeners.append({"address": f"127.0.0.1:{tls_port}", "tls": {"certificates": pairs}})
+    return {
+        "node": {"workers": 2, "drain_timeout": "2s"},
+        "log": {"level": "info"},
+        "listeners": listeners,
+        "admin": {"address": f"127.0.0.1:{admin_port}"},
+        "cache": {"memory": "16MiB"},
+        "origins": [{"name": "origin", "servers": [{"url": f"http://127.0.0.1:{origin_port}"}]}],
+        "sites": [{"hosts": ["*"], "origin": "origin"}],
+    }
+
+
+def parse_value(text):
+    """JSON if it is JSON ("2", "true", ["a"]), else the text itself ("2s", "64KiB")."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def set_path(config, path, value):
+    """set_path(c, "sites.0.cache.negative_ttl", "2s"); missing parents are made."""
+    keys = [int(key) if key.isdigit() else key for key in path.split(".")]
+    place = config
+    for key, following in zip(keys, keys[1:]):
+        empty = [] if isinstance(following, int) else {}
+        if isinstance(place, list):
+            while len(place) <= key:
+                place.append(type(empty)())
+            place = place[key]
+        else:
+            place = place.setdefault(key, empty)
+    if isinstance(place, list) and len(place) == keys[-1]:
+        place.append(value)
+    else:
+        place[keys[-1]] = value
+
+
+def write_config(config, path):
+    """JSON is YAML; the node reads it as any other config."""
+    Path(path).write_text(json.dumps(config, indent=1) + "\n")
+
+
+def wait_until(condition, what, seconds=30):
+    """Asks condition() until it is true; TimeoutError names what did not happen."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds} s: {what}")
+        time.sleep(0.01)
+
+
+def admin_get(admin_port, path, timeout=5):
+    """(status, body text) of the admin API; (0, "") if it does not answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", admin_port, timeout=timeout)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    except (OSError, http.client.HTTPException):
+        return 0, ""
+    finally:
+        connection.close()
+
+
+def metric(admin_port, name):
+    """Sum of all samples whose name (or name and labels, as written) is `name`."""
+    total = 0.0
+    for line in admin_get(admin_port, "/metrics")[1].splitlines():
+        if line.startswith("#") or " " not in line:
+            continue
+        sample, value = line.rsplit(" ", 1)
+        if sample in (name, name + "{}") or sample.split("{")[0] == name:
+            total += float(value)
+    return int(total)
+
+
+def children_of(pid):
+    """Process ids whose parent is pid."""
+    try:
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+class Node:
+    """A brim process with its config in a directory of the caller's."""
+
+    def __init__(self, directory, config, binary=None, supervise=True, log=None):
+        self.directory = Path(directory)
+        self.binary = binary or default_binary()
+        self.config_path = self.directory / "brim.yaml"
+        self.admin_port = int(config["admin"]["address"].rsplit(":", 1)[1])
+        self.supervise = supervise
+        self.log_path = Path(log) if log else self.directory / "brim.log"
+        self.process = None
+        write_config(config, self.config_path)
+
+    def command(self):
+        options = [] if self.supervise else ["--no-supervise"]
+        return [self.binary, "serve", "--config", str(self.config_path), *options]
+
+    def start(self, prefix=(), wait=True):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([*prefix, *self.command()], stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL)
+        if wait:
+            self.wait_ready()
+        return self
+
+    def is_ready(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"brim ended with {self.process.returncode}:\n" + self.log_tail())
+        return admin_get(self.admin_port, "/readyz")[0] == 200
+
+    def wait_ready(self, seconds=30):
+        wait_until(self.is_ready, "brim ready", seconds)
+
+    def worker_pid(self):
+        """The process that serves: the supervisor's child, or the one process there is."""
+        if not self.supervise:
+            return self.process.pid
+        children = children_of(self.process.pid)
+        return children[0] if children else None
+
+    def rss_bytes(self):
+        status = Path(f"/proc/{self.worker_pid()}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) * 1024
+
+    def kill(self):
+        """kill -9 of everything: supervisor first, so that nothing is restarted."""
+        pids = [self.process.pid, *children_of(self.process.pid)]
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") and
+                                   "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]
+                                   for pid in pids[1:]), "node gone")
+
+    def stop(self, seconds=30):
+        """SIGTERM; returns the exit status."""
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def log_tail(self, lines=30):
+        try:
+            return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+        except OSError:
+            return ""

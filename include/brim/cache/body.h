@@ -50,11 +50,14 @@ void brim_chunk_unref(struct brim_chunk *chunk);
 uint8_t *brim_chunk_data(struct brim_chunk *chunk);
 size_t brim_chunk_capacity(const struct brim_chunk *chunk);
 
-/* What the writer's side wants to know. Called on any thread, no lock held. */
+/* What the writer's side wants to know. Called on any thread, no lock held, never two at a time for
+ * one body. drained may come before the append that said BRIM_EAGAIN has returned. */
 struct brim_body_hooks {
-    /* WINDOW and SPILL: unread or unwritten bytes fell below half of the window. */
+    /* WINDOW and SPILL: after BRIM_EAGAIN, unread or unwritten bytes fell below half of the window.
+     */
     void (*drained)(void *ctx);
-    /* WINDOW only: the last reader has left. */
+    /* WINDOW and growing: the last reader has left, or had left when the body became WINDOW.
+     * Whoever is about to attach is the owner's knowledge, so this is news and not an order. */
     void (*abandoned)(void *ctx);
     void *ctx;
 };
@@ -78,8 +81,12 @@ void brim_body_unref(struct brim_body *body);
  * full: pause until hooks.drained. BRIM_ENOMEM: nothing taken. */
 BRIM_MUST_USE enum brim_err brim_body_append(struct brim_body *body, const void *bytes, size_t len);
 
-/* Moves a KEEP body to SPILL or WINDOW with this window in bytes. Once. */
+/* Moves a growing KEEP body to SPILL or WINDOW with this window in bytes. Once. */
 void brim_body_set_mode(struct brim_body *body, enum brim_body_mode mode, size_t window_bytes);
+
+/* Sets or, with NULL, takes away the hooks. When it returns no call to the old ones is running or
+ * will come, except that a hook may call this from inside itself. Waits for a running hook: hold no
+ * lock that a hook takes. Thread: any. */
 void brim_body_set_hooks(struct brim_body *body, const struct brim_body_hooks *hooks);
 
 /* Sets COMPLETE (length becomes what was appended) or FAILED, wakes readers. After it no hook is
@@ -88,12 +95,17 @@ void brim_body_finish(struct brim_body *body);
 void brim_body_fail(struct brim_body *body, enum brim_err why);
 
 /* SPILL: takes up to max bytes that are not on disk yet, as one counted chunk (copied together if
- * need be). ENOENT if less than min bytes wait (min 1 at the end). Thread: any, one at a time. */
+ * need be). ENOENT if less than min bytes wait (min 1 at the end), or the body is not SPILL (any
+ * more). ENOMEM. min is at most half of the window. Thread: any, one at a time. */
 BRIM_MUST_USE enum brim_err brim_body_spill_take(struct brim_body *body, size_t min, size_t max,
                                                  struct brim_chunk **chunk_out, size_t *len_out);
 /* SPILL: the bytes last taken are on disk at extent; drops their chunks. */
 BRIM_MUST_USE enum brim_err brim_body_spill_done(struct brim_body *body,
                                                  const struct brim_extent *extent);
+/* SPILL: the disk takes no more. What is on disk stays readable there; the rest is kept as in
+ * WINDOW mode, so whoever reads now gets everything. Forgets what was taken and not done. Nothing
+ * where the body is not SPILL, or all on disk. Thread: as spill_take. */
+void brim_body_spill_abandon(struct brim_body *body);
 
 /* ---- facts (any thread) ---- */
 enum brim_body_state brim_body_state(const struct brim_body *body);
@@ -102,6 +114,10 @@ enum brim_err brim_body_why(const struct brim_body *body); /* reason given to fa
 uint64_t brim_body_bytes(const struct brim_body *body);    /* appended so far */
 uint64_t brim_body_length(const struct brim_body *body);   /* expected, or UNKNOWN */
 size_t brim_body_ram_bytes(const struct brim_body *body);
+/* Readers attached to a growing, spilling or passing body now. */
+unsigned brim_body_readers(struct brim_body *body);
+/* Whether all bytes can be read again at any time: complete and all in RAM or all on disk. */
+bool brim_body_is_settled(const struct brim_body *body);
 struct brim_watch *brim_body_watch(struct brim_body *body); /* fires on every progress */
 
 /* Copies the list of extents; count in *count_out. Caller frees. NULL if none. */

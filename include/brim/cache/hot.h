@@ -21,10 +21,18 @@ void brim_hot_close(struct brim_hot *hot);
 struct brim_object *brim_hot_get(struct brim_hot *hot, const struct brim_key *key);
 
 /* Stores object under object->key, replacing what stands there; takes a count of its own. Larger
- * than a shard: not kept. The charge is read at this moment: put complete bodies. Thread: any. */
+ * than a shard: not kept (and what stood there is gone all the same). The charge is read at this
+ * moment: put complete bodies. Thread: any. */
 void brim_hot_put(struct brim_hot *hot, struct brim_object *object);
+
+/* As put, but what stands under the key stays: for an object read from disk, which must not take
+ * the place of one that was published while it was read. Thread: any. */
+void brim_hot_promote(struct brim_hot *hot, struct brim_object *object);
 
 /* Removes what stands under key, only if it is `only` when that is not NULL. Thread: any. */
 void brim_hot_drop(struct brim_hot *hot, const struct brim_key *key, struct brim_object *only);
+
+/* Bytes charged now; never over bytes_max, at no moment in any shard. Thread: any. */
+uint64_t brim_hot_bytes(struct brim_hot *hot);
 
 #endif

@@ -26,8 +26,8 @@ enum brim_object_kind {
 
 struct brim_object {
     uint32_t magic;
-    uint8_t kind;    /* enum brim_object_kind */
-    uint8_t on_disk; /* came from or has been written to the disk tier */
+    uint8_t kind;            /* enum brim_object_kind */
+    _Atomic uint8_t on_disk; /* came from, or has been handed to, the disk tier */
     uint16_t status;
     _Atomic uint32_t refs;        /* private */
     _Atomic uint32_t use;         /* hot tier: saturating frequency */
@@ -55,8 +55,8 @@ struct brim_object_spec {
     struct brim_body *body;
 };
 
-/* Makes an object with one count. Derives etag and last_modified_wall_s from fields.
- * Errors: BRIM_ENOMEM. Thread: any. */
+/* Makes an object with one count. kind RESPONSE has a body, notes have none. Derives etag and
+ * last_modified_wall_s from fields. Errors: BRIM_ENOMEM. Thread: any. */
 BRIM_MUST_USE enum brim_err brim_object_new(const struct brim_object_spec *spec,
                                             struct brim_object **object_out);
 struct brim_object *brim_object_ref(struct brim_object *object);
@@ -67,9 +67,10 @@ size_t brim_object_charge(const struct brim_object *object);
 
 /*
  * The metadata as it stands in a segment: versioned, little-endian, without body and extents.
- * encode: *bytes_out is the caller's, freed with free(). Errors: BRIM_ENOMEM.
- * decode: body is counted. Errors: BRIM_ECORRUPT anything that does not check (never crashes on any
- *         input); BRIM_ENOMEM.
+ * encode: *bytes_out is the caller's, freed with free(). Errors: BRIM_ENOMEM; BRIM_ELIMIT over 4
+ * GiB. decode: body is counted; a note ignores it, so whoever does not know the kind yet may always
+ * give one. Errors: BRIM_ECORRUPT anything that does not check, a response without a body included
+ * (never crashes on any input); BRIM_ENOMEM.
  */
 BRIM_MUST_USE enum brim_err brim_object_encode(const struct brim_object *object, void **bytes_out,
                                                size_t *len_out);

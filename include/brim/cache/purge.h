@@ -8,6 +8,11 @@
  * its text ("u:KEYTEXT" exact URL, "a:" everything; later "h:HOST", "t:TAG", "p:PREFIX"): a hash
  * collision purges too much, never too little. The table is bounded: past max_epochs the
  * oldest half is replaced by one "everything before" epoch (purges too much, never too little).
+ *
+ * Sequences must not come twice, also not after a crash that lost the newest epochs: then an object
+ * of the lost time could carry a sequence that a later purge is given again, and outlive it. So the
+ * owner keeps a durable reservation (scope brim_purge_scope_reserved) above every sequence given
+ * out; restoring it continues there. See cache/cache.c.
  */
 #ifndef BRIM_CACHE_PURGE_H
 #define BRIM_CACHE_PURGE_H
@@ -38,15 +43,18 @@ uint64_t brim_purge_seq(const struct brim_purge *purge);
 /* Scope of an exact URL by its key text; of everything. */
 uint64_t brim_purge_scope_url(struct brim_str key_text);
 uint64_t brim_purge_scope_all(void);
+/* Names no objects: an epoch of this scope only moves the sequence forward when it is restored. */
+uint64_t brim_purge_scope_reserved(void);
 
 /* Puts a purge in force for every thread; *epoch_out is what the index must keep. Thread: any. */
 void brim_purge_put(struct brim_purge *purge, uint64_t scope, enum brim_purge_kind kind,
                     struct brim_purge_epoch *epoch_out);
 
-/* Loads an epoch kept by the index. Thread: init. */
+/* Loads an epoch kept by the index, in any order. Thread: init. */
 void brim_purge_restore(struct brim_purge *purge, const struct brim_purge_epoch *epoch);
 
-/* What purges say of object. One load and compare when nothing was purged since. Thread: any. */
+/* What purges say of object. One load and compare when nothing was purged since. An object from
+ * beyond the sequence (its epochs were lost) is GONE. Thread: any. */
 enum brim_purge_state brim_purge_check(struct brim_purge *purge, struct brim_object *object);
 
 #endif

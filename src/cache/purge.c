@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An object is purged by an epoch of one of its scopes that is newer than the object:
+ *
+ *     epoch.hard_seq > object.seq  gone        epoch.soft_seq > object.seq  stale
+ *
+ * object.seq is the sequence when its fill *began*. A response that was under way when the purge
+ * came is purged as well, since nobody can tell which side of the purge the origin made it on.
+ *
+ * Order of memory: put() writes the table, then raises `seq`, both under the write lock. check()
+ * loads `seq` first and looks into the table after it, and stores that value as checked_seq: what
+ * it found holds for all purges up to it. Were it loaded after, a purge in between would be
+ * skipped.
+ *
+ * The table is an open hash of scopes, linear probing, no removal but by rebuilding.
+ */
+#include "brim/cache/purge.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "brim/base/hash.h"
+#include "brim/base/invariant.h"
+
+#define PURGE_MAGIC 0x70726731u
+#define TABLE_MIN   64u
+
+struct table {
+    struct brim_purge_epoch *slots; /* scope 0: free */
+    size_t size;                    /* power of two, at most half full */
+    size_t used;
+};
+
+struct brim_purge {
+    uint32_t magic;
+    unsigned max_epochs;
+    _Atomic uint64_t seq;
+    pthread_rwlock_t lock;       /* table, all */
+    struct brim_purge_epoch all; /* not in the table, so that it is never collapsed */
+    struct table table;
+};
+
+/* ---- scopes ---- */
+
+/* The letter and the digest of the text behind it: the digest is at hand in every object, so that a
+ * check hashes 24 bytes and not the text. */
+static uint64_t scope_of(char letter, struct brim_digest digest)
+{
+    unsigned char bytes[24] = {(unsigned char)letter};
+    uint64_t scope;
+
+    memcpy(bytes + 8, &digest.hi, sizeof(digest.hi));
+    memcpy(bytes + 16, &digest.lo, sizeof(digest.lo));
+    scope = brim_hash64(bytes, sizeof(bytes));
+    return scope != 0 ? scope : 1; /* 0 marks a free slot */
+}
+
+uint64_t brim_purge_scope_url(struct brim_str key_text)
+{
+    return scope_of('u', brim_hash128(key_text.base, key_text.len));
+}
+
+uint64_t brim_purge_scope_all(void)
+{
+    return scope_of('a', (struct brim_digest){0, 0});
+}
+
+uint64_t brim_purge_scope_reserved(void)
+{
+    return scope_of('r', (struct brim_digest){0, 0});
+}
+
+/* ---- table ---- */
+
+static enum brim_err table_make(struct table *table, size_t size)
+{
+    *table = (struct table){.slots = calloc(size, sizeof(*table->slots)), .size = size};
+    return table->slots != NULL ? BRIM_OK : BRIM_ENOMEM;
+}
+
+/* The slot of scope, or the free one where it would stand. */
+static struct brim_purge_epoch *table_slot(const struct table *table, uint64_t scope)
+{
+    size_t at = (size_t)scope & (table->size - 1);
+
+    while (table->slots[at].scope != 0 && table->slots[at].scope != scope)
+        at = (at + 1) & (table->size - 1);
+    return &table->slots[at];
+}
+
+static uint64_t newest(const struct brim_purge_epoch *epoch)
+{
+    return epoch->hard_seq > epoch->soft_seq ? epoch->hard_seq : epoch->soft_seq;
+}
+
+static void raise_epoch(struct brim_purge_epoch *epoch, const struct brim_purge_epoch *to)
+{
+    if (to->hard_seq > epoch->hard_seq)
+        epoch->hard_seq = to->hard_seq;
+    if (to->soft_seq > epoch->soft_seq)
+        epoch->soft_seq = to->soft_seq;
+}
+
+static void table_raise(struct table *table, const struct brim_purge_epoch *epoch)
+{
+    struct brim_purge_epoch *slot = table_slot(table, epoch->scope);
+
+    if (slot->scope == 0) {
+        INVARIANT(table->used < table->size / 2);
+        slot->scope = epoch->scope;
+        table->used++;
+    }
+    raise_epoch(slot, epoch);
+}
+
+/* Moves what is newer than `after` into a table of this size, and the rest into `all`. */
+static enum brim_err rebuild(struct brim_purge *purge, size_t size, uint64_t after)
+{
+    struct table old = purge->table;
+    enum brim_err err = table_make(&purge->table, size);
+
+    if (err != BRIM_OK) {
+        purge->table = old;
+        return err;
+    }
+    for (size_t i = 0; i < old.size; i++) {
+        if (old.slots[i].scope == 0)
+            continue;
+        if (newest(&old.slots[i]) > after)
+            table_raise(&purge->table, &old.slots[i]);
+        else
+            raise_epoch(&purge->all, &old.slots[i]);
+    }
+    free(old.slots);
+    return BRIM_OK;
+}
+
+static int by_seq(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* The sequence that half of the epochs do not exceed; the current one where there is no memory to
+ * find out (then all of them collapse). */
+static uint64_t middle_seq(const struct brim_purge *purge)
+{
+    uint64_t *seqs = calloc(purge->table.used, sizeof(*seqs));
+    uint64_t middle = atomic_load(&purge->seq);
+    size_t count = 0;
+
+    if (seqs == NULL)
+        return middle;
+    for (size_t i = 0; i < purge->table.size; i++) {
+        if (purge->table.slots[i].scope != 0)
+            seqs[count++] = newest(&purge->table.slots[i]);
+    }
+    INVARIANT(count == purge->table.used && count > 0);
+    qsort(seqs, count, sizeof(*seqs), by_seq);
+    middle = seqs[(count - 1) / 2];
+    free(seqs);
+    return middle;
+}
+
+static void collapse(struct brim_purge *purge, uint64_t upto)
+{
+    if (rebuild(purge, purge->table.size, upto) == BRIM_OK)
+        return;
+    /* No memory for a new table: everything in this one becomes "everything before". */
+    for (size_t i = 0; i < purge->table.size; i++)
+        raise_epoch(&purge->all, &purge->table.slots[i]);
+    memset(purge->table.slots, 0, purge->table.size * sizeof(*purge->table.slots));
+    purge->table.used = 0;
+}
+
+/* Makes place for one more scope. */
+static void make_room(struct brim_purge *purge)
+{
+    struct table *table = &purge->table;
+
+    if (table->used >= purge->max_epochs)
+        collapse(purge, middle_seq(purge));
+    if (table->used + 1 > table->size / 2 && rebuild(purge, table->size * 2, 0) != BRIM_OK)
+        collapse(purge, UINT64_MAX);
+}
+
+static void insert(struct brim_purge *purge, const struct brim_purge_epoch *epoch)
+{
+    if (epoch->scope == purge->all.scope) {
+        raise_epoch(&purge->all, epoch);
+        return;
+    }
+    if (table_slot(&purge->table, epoch->scope)->scope == 0)
+        make_room(purge);
+    table_raise(&purge->table, epoch);
+}
+
+/* ---- life ---- */
+
+enum brim_err brim_purge_open(unsigned max_epochs, struct brim_purge **purge_out)
+{
+    struct brim_purge *purge = brim_alloc(sizeof(*purge));
+    pthread_rwlockattr_t attr;
+    enum brim_err err;
+
+    *purge_out = NULL;
+    INVARIANT(max_epochs > 0);
+    err = table_make(&purge->table, TABLE_MIN);
+    if (err != BRIM_OK) {
+        free(purge);
+        return err;
+    }
+    purge->magic = PURGE_MAGIC;
+    purge->max_epochs = max_epochs;
+    purge->all.scope = brim_purge_scope_all();
+    atomic_init(&purge->seq, 0);
+    /* lookups never end on a busy node: a purge must not wait for a gap between them */
+    pthread_rwlockattr_init(&attr);
+    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&purge->lock, &attr);
+    pthread_rwlockattr_destroy(&attr);
+    *purge_out = purge;
+    return BRIM_OK;
+}
+
+void brim_purge_close(struct brim_purge *purge)
+{
+    if (purge == NULL)
+        return;
+    OBJ_CHECK(purge, PURGE_MAGIC);
+    pthread_rwlock_destroy(&purge->lock);
+    free(purge->table.slots);
+    purge->magic = 0;
+    free(purge);
+}
+
+uint64_t brim_purge_seq(const struct brim_purge *purge)
+{
+    return atomic_load_explicit(&purge->seq, memory_order_acquire);
+}
+
+void brim_purge_put(struct brim_purge *purge, uint64_t scope, enum brim_purge_kind kind,
+                    struct brim_purge_epoch *epoch_out)
+{
+    struct brim_purge_epoch epoch = {.scope = scope};
+    uint64_t seq;
+
+    OBJ_CHECK(purge, PURGE_MAGIC);
+    INVARIANT(scope != 0);
+    pthread_rwlock_wrlock(&purge->lock);
+    seq = atomic_load_explicit(&purge->seq, memory_order_relaxed) + 1;
+    if (kind == BRIM_PURGE_HARD)
+        epoch.hard_seq = seq;
+    else
+        epoch.soft_seq = seq;
+    insert(purge, &epoch);
+    *epoch_out = scope == purge->all.scope ? purge->all : *table_slot(&purge->table, scope);
+    if (scope == purge->all.scope && kind == BRIM_PURGE_HARD &&
+        rebuild(purge, TABLE_MIN, seq) != BRIM_OK)
+        collapse(purge, seq); /* what everything covers needs no epoch of its own any more */
+    atomic_store_explicit(&purge->seq, seq, memory_order_release);
+    pthread_rwlock_unlock(&purge->lock);
+}
+
+void brim_purge_restore(struct brim_purge *purge, const struct brim_purge_epoch *epoch)
+{
+    OBJ_CHECK(purge, PURGE_MAGIC);
+    if (epoch->scope == 0)
+        return; /* never written by us */
+    pthread_rwlock_wrlock(&purge->lock);
+    if (newest(epoch) > atomic_load(&purge->seq))
+        atomic_store(&purge->seq, newest(epoch));
+    if (epoch->scope != brim_purge_scope_reserved())
+        insert(purge, epoch);
+    pthread_rwlock_unlock(&purge->lock);
+}
+
+/* ---- check ---- */
+
+static enum brim_purge_state judge(const struct brim_purge_epoch *epoch, uint64_t seq)
+{
+    if (epoch->hard_seq > seq)
+        return BRIM_PURGE_GONE;
+    return epoch->soft_seq > seq ? BRIM_PURGE_STALE : BRIM_PURGE_ALIVE;
+}
+
+/* The worst that any scope of the object says. A new kind of scope is one more line in here. */
+static enum brim_purge_state judge_scopes(const struct brim_purge *purge,
+                                          const struct brim_object *object)
+{
+    const uint64_t scopes[] = {
+        scope_of('u', object->primary.digest),
+    };
+    enum brim_purge_state worst = judge(&purge->all, object->seq);
+
+    for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
+        enum brim_purge_state state = judge(table_slot(&purge->table, scopes[i]), object->seq);
+
+        worst = state > worst ? state : worst;
+    }
+    return worst;
+}
+
+enum brim_purge_state brim_purge_check(struct brim_purge *purge, struct brim_object *object)
+{
+    uint64_t now = brim_purge_seq(purge);
+    enum brim_purge_state state;
+
+    if (atomic_load_explicit(&object->checked_seq, memory_order_relaxed) == now)
+        return BRIM_PURGE_ALIVE;
+    OBJ_CHECK(object, BRIM_OBJECT_MAGIC);
+    if (object->seq > now)
+        return BRIM_PURGE_GONE;
+    pthread_rwlock_rdlock(&purge->lock);
+    state = judge_scopes(purge, object);
+    pthread_rwlock_unlock(&purge->lock);
+    if (state == BRIM_PURGE_ALIVE)
+        atomic_store_explicit(&object->checked_seq, now, memory_order_relaxed);
+    return state;
+}

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+# Tests that are not Check runners: lint (no binary needed), and what runs the real binary.
+# Names are LABEL.WHAT; labels: lint, vtc, cli, fault.
+set(brim_tests ${CMAKE_CURRENT_SOURCE_DIR})
+
+add_test(NAME lint.tree COMMAND ${brim_tests}/lint/run)
+add_test(NAME lint.selftest COMMAND ${brim_tests}/lint/selftest)
+set_tests_properties(lint.tree lint.selftest PROPERTIES LABELS lint TIMEOUT 120)
+
+if(TARGET brim)
+  file(GLOB scenarios CONFIGURE_DEPENDS ${brim_tests}/vtc/*.vtc)
+  foreach(scenario ${scenarios})
+    get_filename_component(name ${scenario} NAME_WE)
+    add_test(NAME vtc.${name} COMMAND ${brim_tests}/vtc/run --brim $<TARGET_FILE:brim> ${scenario})
+    set_tests_properties(vtc.${name} PROPERTIES LABELS vtc TIMEOUT 120)
+  endforeach()
+
+  # cli/NAME and fault/NAME.py take the binary as their only argument; exit status 77: skipped.
+  file(GLOB cli_tests CONFIGURE_DEPENDS ${brim_tests}/cli/*.py)
+  file(GLOB fault_tests CONFIGURE_DEPENDS ${brim_tests}/fault/*.py)
+  foreach(script ${cli_tests} ${fault_tests})
+    get_filename_component(name ${script} NAME_WE)
+    get_filename_component(label ${script} DIRECTORY)
+    get_filename_component(label ${label} NAME)
+    add_test(NAME ${label}.${name} COMMAND python3 ${script} $<TARGET_FILE:brim>)
+    set_tests_properties(${label}.${name} PROPERTIES LABELS ${label} TIMEOUT 300
+                         SKIP_RETURN_CODE 77)
+  endforeach()
+  if(fault_tests) # they measure what a loaded machine does; beside others they would measure those
+    foreach(script ${fault_tests})
+      get_filename_component(name ${script} NAME_WE)
+      set_tests_properties(fault.${name} PROPERTIES RUN_SERIAL ON)
+    endforeach()
+  endif()
+endif()

@@ -85,7 +85,7 @@
     O(SIZE, segment_bytes, "segment", "128MiB", 256 * BRIM_KIB, 2 * BRIM_GIB, START,               \
       "Size of a segment file; lowered so that at least 8 fit the quota.")                         \
     O(SIZE, memory_object_bytes, "memory_object", "4MiB", 4096, BRIM_GIB, START,                   \
-      "Largest body that is kept whole in RAM.")                                                   \
+      "Largest body that is kept whole in RAM; where not set, at most `memory`.")                  \
     O(SIZE, object_bytes_max, "max_object", "4GiB", 4096, BRIM_TIB, START,                         \
       "Largest body that is stored.")                                                              \
     O(SIZE, window_bytes, "window", "1MiB", 65536, BRIM_GIB, START,                                \
@@ -136,7 +136,8 @@
       "Name for SNI and the check; empty: the host of the URL.")
 
 #define BRIM_CONF_ORIGIN(O, S, L)                                                                  \
-    O(STRING, name, "name", NULL, 1, 64, LIVE, "Name that sites and routes refer to.")             \
+    O(STRING, name, "name", NULL, 1, 64, LIVE,                                                     \
+      "Name that sites and routes refer to: letters, digits, '-', '.', '_'.")                      \
     L(servers, "servers", BRIM_CONF_SERVER, brim_conf_server, 1, 256, "Servers of this pool.")     \
     O(STRING, host, "host", "", 0, 261, LIVE, "Host field for the origin; empty: the client's.")   \
     O(DURATION, connect_timeout_ms, "connect_timeout", "3s", 1, 600000, LIVE,                      \

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conf_check - what must hold between the values of a config: names that refer to each other,
+ * things that must be unique, syntax that goes beyond a type.
+ *
+ * Works on a root that may have faults already: a required value that was not usable is NULL here
+ * and passes in silence.
+ */
+#ifndef BRIM_BASE_CONF_CHECK_H
+#define BRIM_BASE_CONF_CHECK_H
+
+#include "brim/base/conf_fault.h"
+#include "brim/base/conf_table.h"
+
+/* Notes every fault of root. Thread: init or control. */
+void brim_conf_check(const struct brim_conf_root *root, struct brim_conf_faults *faults);
+
+#endif

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A config may hold tens of thousands of sites, routes and hosts, so what must be unique is sorted
+ * and its neighbours compared, and names are found by bisection.
+ *
+ * Reference checks are left out while a name of an origin is missing or faulty itself: they would
+ * only repeat that fault for every site.
+ */
+#include "brim/base/conf_check.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "brim/base/conf_value.h"
+#include "brim/base/invariant.h"
+
+enum { NAMES_SHOWN_MAX = 10, PATH_BYTES = 128 };
+
+/* ---- what must be unique ---- */
+
+/* What a text is and where it stands; inner is not used by all kinds. */
+enum kind { HOST, ROUTE_PATH, ORIGIN_NAME };
+
+struct named {
+    const char *text;
+    enum kind kind;
+    size_t outer;
+    size_t inner;
+};
+
+static void write_path(const struct named *named, char path[PATH_BYTES])
+{
+    switch (named->kind) {
+    case HOST:
+        (void)snprintf(path, PATH_BYTES, "sites[%zu].hosts[%zu]", named->outer, named->inner);
+        break;
+    case ROUTE_PATH:
+        (void)snprintf(path, PATH_BYTES, "sites[%zu].routes[%zu].path", named->outer, named->inner);
+        break;
+    case ORIGIN_NAME:
+        (void)snprintf(path, PATH_BYTES, "origins[%zu].name", named->outer);
+        break;
+    }
+}
+
+static int compare_text(const struct named *a, const struct named *b)
+{
+    return a->kind == HOST ? strcasecmp(a->text, b->text) : strcmp(a->text, b->text);
+}
+
+static int compare_named(const void *a, const void *b)
+{
+    const struct named *x = a;
+    const struct named *y = b;
+    int order = compare_text(x, y);
+
+    if (order != 0)
+        return order;
+    if (x->outer != y->outer)
+        return x->outer < y->outer ? -1 : 1;
+    return x->inner < y->inner ? -1 : x->inner > y->inner;
+}
+
+/* Sorts all and notes every one that is there a second time. */
+static void check_unique(struct brim_conf_faults *faults, struct named *all, size_t count)
+{
+    char path[PATH_BYTES], first[PATH_BYTES];
+
+    qsort(all, count, sizeof(*all), compare_named);
+    for (size_t i = 1; i < count; i++) {
+        struct brim_conf_text shown = {.len = 0};
+
+        if (compare_text(&all[i - 1], &all[i]) != 0)
+            continue;
+        brim_conf_text_add_input(&shown, all[i].text);
+        write_path(&all[i], path);
+        write_path(&all[i - 1], first);
+        brim_conf_fault(faults, path, "%s is also %s; accepted: each once", shown.bytes, first);
+    }
+}
+
+/* ---- node, log, listeners, cache ---- */
+
+static void check_name(struct brim_conf_faults *faults, const char *path, const char *name)
+{
+    struct brim_conf_text shown = {.len = 0};
+
+    if (name == NULL || brim_conf_value_is_name(name))
+        return;
+    brim_conf_text_add_input(&shown, name);
+    brim_conf_fault(faults, path, "%s is not a name; accepted: letters, digits, '-', '.', '_'",
+                    shown.bytes);
+}
+
+/* What stands behind the last slash comes into being, what stands before it must be there. */
+static void check_access_log(const struct brim_conf_root *root, struct brim_conf_faults *faults)
+{
+    const char *path = root->access_log.path;
+    const char *slash = path == NULL ? NULL : strrchr(path, '/');
+    struct brim_conf_text shown = {.len = 0};
+    struct stat st;
+    const char *wrong = NULL;
+
+    if (path == NULL || strcmp(path, "off") == 0 || strcmp(path, "stdout") == 0)
+        return;
+    if (stat(path, &st) == 0) {
+        wrong = S_ISDIR(st.st_mode) ? "is a directory" : NULL;
+    } else if (slash != NULL && slash[1] == '\0') {
+        wrong = "is a directory";
+    } else if (slash != NULL && slash != path) {
+        char *parent = strndup(path, (size_t)(slash - path));
+
+        INVARIANT(parent != NULL);
+        if (stat(parent, &st) != 0 || !S_ISDIR(st.st_mode))
+            wrong = "is in no directory";
+        free(parent);
+    }
+    if (wrong == NULL)
+        return;
+    brim_conf_text_add_input(&shown, path);
+    brim_conf_fault(faults, "access_log.path",
+                    "%s %s; accepted: a file in a directory that exists, stdout, off", shown.bytes,
+                    wrong);
+}
+
+/* `:80` is short for `[::]:80`. */
+static bool is_same_address(const char *a, const char *b)
+{
+    static const char any[] = "[::]";
+
+    if (a[0] == ':' && strncmp(b, any, sizeof(any) - 1) == 0)
+        b += sizeof(any) - 1;
+    else if (b[0] == ':' && strncmp(a, any, sizeof(any) - 1) == 0)
+        a += sizeof(any) - 1;
+    return strcmp(a, b) == 0;
+}
+
+/* The admin API may purge everything: it must not be reachable from other hosts. */
+static bool is_local_address(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 ||
+           strncmp(address, "unix:", 5) == 0;
+}
+
+static void check_listeners(const struct brim_conf_root *root, struct brim_conf_faults *faults)
+{
+    const char *admin = root->admin.address;
+
+    if (!is_local_address(admin))
+        brim_conf_fault(faults, "admin.address",
+                        "\"%s\" is open to other hosts; accepted: 127.0.0.1:PORT, [::1]:PORT, "
+                        "unix:/PATH",
+                        admin);
+    for (size_t i = 0; i < root->listeners.count; i++) {
+        const char *address = root->listeners.items[i].address;
+        char path[PATH_BYTES];
+
+        if (address == NULL)
+            continue;
+        (void)snprintf(path, sizeof(path), "listeners[%zu].address", i);
+        if (is_same_address(address, admin))
+            brim_conf_fault(faults, path, "\"%s\" is also admin.address; accepted: each once",
+                            address);
+        for (size_t j = 0; j < i; j++) {
+            const char *other = root->listeners.items[j].address;
+
+            if (other == NULL || !is_same_address(address, other))
+                continue;
+            brim_conf_fault(faults, path,
+                            "\"%s\" is also listeners[%zu].address; accepted: each once", address,
+                            j);
+            break;
+        }
+    }
+}
+
+static void check_cache(const struct brim_conf_root *root, struct brim_conf_faults *faults)
+{
+    const struct brim_conf_cache *cache = &root->cache;
+    struct brim_conf_text shown = {.len = 0};
+    struct stat st;
+
+    if (cache->memory_object_bytes > cache->memory_bytes) {
+        brim_conf_value_add_size(&shown, cache->memory_object_bytes);
+        brim_conf_text_add(&shown, " is more than cache.memory; accepted: up to ");
+        brim_conf_value_add_size(&shown, cache->memory_bytes);
+        brim_conf_fault(faults, "cache.memory_object", "%s", shown.bytes);
+    }
+    if (cache->path[0] != '\0' && stat(cache->path, &st) == 0 && !S_ISDIR(st.st_mode)) {
+        shown = (struct brim_conf_text){.len = 0};
+        brim_conf_text_add_input(&shown, cache->path);
+        brim_conf_fault(faults, "cache.path",
+                        "%s is not a directory; accepted: a directory, or \"\"", shown.bytes);
+    }
+}
+
+/* ---- origins ---- */
+
+/* host[:port] as in a Host field. */
+static bool is_authority(const char *text)
+{
+    size_t len = strlen(text);
+    size_t host_len = text[0] == '[' ? strcspn(text, "]") + 1 : strcspn(text, ":");
+
+    if (host_len > len)
+        return false;
+    if (!brim_conf_value_is_host(text, host_len))
+        return false;
+    return host_len == len || (text[host_len] == ':' &&
+                               brim_conf_value_port(text + host_len + 1, len - host_len - 1) != 0);
+}
+
+static void check_origin(const struct brim_conf_origin *origin, size_t i,
+                         struct brim_conf_faults *faults)
+{
+    struct brim_conf_text shown = {.len = 0};
+    char path[PATH_BYTES];
+
+    (void)snprintf(path, sizeof(path), "origins[%zu].name", i);
+    check_name(faults, path, origin->name);
+    if (origin->host != NULL && origin->host[0] != '\0' && !is_authority(origin->host)) {
+        (void)snprintf(path, sizeof(path), "origins[%zu].host", i);
+        brim_conf_text_add_input(&shown, origin->host);
+        brim_conf_fault(faults, path, "%s is not a host; accepted: host[:port], or \"\"",
+                        shown.bytes);
+    }
+    const char *name = origin->tls.server_name;
+    if (name != NULL && name[0] != '\0' && !brim_conf_value_is_host(name, strlen(name))) {
+        shown = (struct brim_conf_text){.len = 0};
+        (void)snprintf(path, sizeof(path), "origins[%zu].tls.server_name", i);
+        brim_conf_text_add_input(&shown, name);
+        brim_conf_fault(faults, path, "%s is not a host name; accepted: a host name, or \"\"",
+                        shown.bytes);
+    }
+}
+
+/* Names of all origins, sorted. */
+struct names {
+    struct named *all;
+    size_t count;
+    bool is_complete; /* every origin has a usable name */
+};
+
+static void check_origins(const struct brim_conf_root *root, struct brim_conf_faults *faults,
+                          struct names *names_out)
+{
+    size_t count = root->origins.count;
+    struct names names = {.all = brim_alloc(count * sizeof(*names.all)), .is_complete = count > 0};
+
+    for (size_t i = 0; i < count; i++) {
+        const struct brim_conf_origin *origin = &root->origins.items[i];
+
+        check_origin(origin, i, faults);
+        if (origin->name == NULL)
+            names.is_complete = false;
+        else
+            names.all[names.count++] =
+                (struct named){.text = origin->name, .kind = ORIGIN_NAME, .outer = i};
+    }
+    check_unique(faults, names.all, names.count);
+    *names_out = names;
+}
+
+static bool has_name(const struct names *names, const char *name)
+{
+    size_t low = 0;
+    size_t high = names->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(name, names->all[middle].text);
+
+        if (order == 0)
+            return true;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return false;
+}
+
+/* name may be NULL (faulty) or empty (the site's): nothing to check. */
+static void check_reference(struct brim_conf_faults *faults, const struct names *names,
+                            const char *path, const char *name)
+{
+    struct brim_conf_text text = {.len = 0};
+    const char *nearest = NULL;
+    size_t best = SIZE_MAX;
+
+    if (!names->is_complete || name == NULL || name[0] == '\0' || has_name(names, name))
+        return;
+    for (size_t i = 0; i < names->count; i++) {
+        size_t distance = brim_conf_fault_distance(name, names->all[i].text);
+
+        if (distance < best) {
+            best = distance;
+            nearest = names->all[i].text;
+        }
+    }
+    brim_conf_text_add_input(&text, name);
+    brim_conf_text_add(&text, " is no origin");
+    if (brim_conf_fault_is_near(name, best))
+        brim_conf_text_add(&text, ", perhaps \"%s\"", nearest);
+    brim_conf_text_add(&text, "; accepted: ");
+    for (size_t i = 0; i < names->count && i < NAMES_SHOWN_MAX; i++)
+        brim_conf_text_add(&text, "%s%s", i == 0 ? "" : ", ", names->all[i].text);
+    if (names->count > NAMES_SHOWN_MAX)
+        brim_conf_text_add(&text, " and %zu more", names->count - NAMES_SHOWN_MAX);
+    brim_conf_fault(faults, path, "%s", text.bytes);
+}
+
+/* ---- sites ---- */
+
+static bool is_host_pattern(const char *text)
+{
+    if (strcmp(text, "*") == 0)
+        return true;
+    if (strncmp(text, "*.", 2) == 0)
+        return text[2] != '[' && brim_conf_value_is_host(text + 2, strlen(text + 2));
+    return brim_conf_value_is_host(text, strlen(text));
+}
+
+static void check_host(struct brim_conf_faults *faults, const struct named *host)
+{
+    struct brim_conf_text shown = {.len = 0};
+    char path[PATH_BYTES];
+
+    if (is_host_pattern(host->text))
+        return;
+    write_path(host, path);
+    brim_conf_text_add_input(&shown, host->text);
+    brim_conf_fault(faults, path,
+                    "%s is not a host name; accepted: example.com, *.example.com, * (no port, no "
+                    "dot at the end, other scripts as xn--)",
+                    shown.bytes);
+}
+
+static bool is_path_pattern(const char *text)
+{
+    if (text[0] != '/' && text[0] != '*')
+        return false;
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text <= ' ' || *text == '#')
+            return false;
+    return true;
+}
+
+static void check_route_path(struct brim_conf_faults *faults, const struct named *route)
+{
+    struct brim_conf_text shown = {.len = 0};
+    char path[PATH_BYTES];
+
+    if (is_path_pattern(route->text))
+        return;
+    write_path(route, path);
+    brim_conf_text_add_input(&shown, route->text);
+    brim_conf_fault(faults, path,
+                    "%s is not a path pattern; accepted: text that begins with / or *, without "
+                    "blanks and #",
+                    shown.bytes);
+}
+
+static void check_routes(const struct brim_conf_site *site, size_t i, const struct names *origins,
+                         struct brim_conf_faults *faults)
+{
+    struct named *paths = brim_alloc(site->routes.count * sizeof(*paths));
+    size_t count = 0;
+
+    for (size_t j = 0; j < site->routes.count; j++) {
+        const struct brim_conf_route *route = &site->routes.items[j];
+        char path[PATH_BYTES];
+
+        (void)snprintf(path, sizeof(path), "sites[%zu].routes[%zu].origin", i, j);
+        check_reference(faults, origins, path, route->origin);
+        if (route->path == NULL)
+            continue;
+        paths[count] =
+            (struct named){.text = route->path, .kind = ROUTE_PATH, .outer = i, .inner = j};
+        check_route_path(faults, &paths[count++]);
+    }
+    check_unique(faults, paths, count);
+    free(paths);
+}
+
+/* Over all sites: a host leads to one site. */
+static void check_hosts(const struct brim_conf_root *root, struct brim_conf_faults *faults)
+{
+    struct named *hosts;
+    size_t count = 0;
+
+    for (size_t i = 0; i < root->sites.count; i++)
+        count += root->sites.items[i].hosts.count;
+    hosts = brim_alloc(count * sizeof(*hosts));
+    count = 0;
+    for (size_t i = 0; i < root->sites.count; i++) {
+        const struct brim_conf_strings *strings = &root->sites.items[i].hosts;
+
+        for (size_t j = 0; j < strings->count; j++) {
+            if (strings->items[j] == NULL)
+                continue;
+            hosts[count] =
+                (struct named){.text = strings->items[j], .kind = HOST, .outer = i, .inner = j};
+            check_host(faults, &hosts[count++]);
+        }
+    }
+    check_unique(faults, hosts, count);
+    free(hosts);
+}
+
+static void check_sites(const struct brim_conf_root *root, const struct names *origins,
+                        struct brim_conf_faults *faults)
+{
+    for (size_t i = 0; i < root->sites.count; i++) {
+        const struct brim_conf_site *site = &root->sites.items[i];
+        char path[PATH_BYTES];
+
+        (void)snprintf(path, sizeof(path), "sites[%zu].origin", i);
+        check_reference(faults, origins, path, site->origin);
+        check_routes(site, i, origins, faults);
+    }
+    check_hosts(root, faults);
+}
+
+void brim_conf_check(const struct brim_conf_root *root, struct brim_conf_faults *faults)
+{
+    struct names origins;
+
+    INVARIANT(root != NULL && faults != NULL);
+    if (root->line == 0)
+        return; /* the file held no mapping at all, which was noted */
+    check_name(faults, "node.id", root->node.id);
+    check_access_log(root, faults);
+    check_listeners(root, faults);
+    check_cache(root, faults);
+    check_origins(root, faults, &origins);
+    check_sites(root, &origins, faults);
+    free(origins.all);
+}

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Asks for the parts of this page again and shows what the node said about each.
 const paths = ["/", "/style.css", "/app.js", "/img/logo.svg", "/img/way.svg", "/time.json", "/missing"];
-// (no-store keeps the browser's own cache out of it; the max-age stands in for the no-cache that fetch()
-// would send with it, which would send every request to the origin.)
 const body = document.getElementById("requests");
 
+// no-store keeps the browser's own cache out of it; the max-age stands in for the no-cache
+// that fetch() would send with it, which would send every request to the origin.
 async function ask(path) {
   const start = performance.now();
   const response = await fetch(path, { cache: "no-store", headers: { "Cache-Control": "max-age=86400" } });

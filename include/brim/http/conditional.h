@@ -12,7 +12,7 @@
 struct brim_validators {
     struct brim_str etag;         /* with quotes and W/; len 0: none */
     int64_t last_modified_wall_s; /* -1: none */
-    int64_t date_wall_s;          /* Date of the response, for If-Range with a date */
+    int64_t date_wall_s; /* Date of the response, for dates against it or Last-Modified; -1: none */
 };
 
 enum brim_condition {
@@ -22,7 +22,8 @@ enum brim_condition {
 };
 
 /* Evaluates If-Match, If-Unmodified-Since, If-None-Match, If-Modified-Since in the order of
- * RFC 9110 13.2.2. Thread: any. */
+ * RFC 9110 13.2.2. FAILED is the stored representation's answer; the first two fields are about the
+ * origin's current one (RFC 9111 4.3.2), so a cache asks there before it says 412. Thread: any. */
 enum brim_condition brim_conditional_check(struct brim_fields request,
                                            const struct brim_validators *validators,
                                            int64_t now_wall_s);

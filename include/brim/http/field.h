@@ -29,10 +29,14 @@ const struct brim_field *brim_fields_only(struct brim_fields fields, struct brim
 /*
  * Walks the comma-separated members of all fields called name, quoted strings respected, empty
  * members skipped (RFC 9110 5.6.1). Start with *cursor zeroed; returns false at the end.
+ *
+ * A quote that its line never closes quotes nothing: it and all later ones on that line are
+ * ordinary bytes, so that `"x, no-store` cannot hide a member. `unclosed` says so afterwards.
  */
 struct brim_list_cursor {
     size_t field;
     size_t offset;
+    bool unclosed; /* the line of the last member has a quote that is never closed */
 };
 bool brim_fields_next_member(struct brim_fields fields, struct brim_str name,
                              struct brim_list_cursor *cursor, struct brim_str *member_out);

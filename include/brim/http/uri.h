@@ -13,19 +13,22 @@
  * control, no space, no byte >= 0x80. Thread: any. */
 bool brim_uri_target_is_valid(struct brim_str target);
 
-/* Host [":" port] without userinfo: reg-name, IPv4 or [IPv6]. port_out: 0 if absent; host_out:
- * without port, brackets kept. Returns false if it is not valid or empty. */
+/* Host [":" port] without userinfo: a name (ALPHA, DIGIT, "-._~"; no empty label but for one
+ * trailing dot), IPv4 or [IPv6]. port_out: 0 if absent; host_out: without port, brackets kept.
+ * Returns false if it is not valid or empty. */
 bool brim_uri_parse_authority(struct brim_str authority, struct brim_str *host_out,
                               uint16_t *port_out);
 
 /* Writes the key text `scheme://host[:port]/path?query` (host lower-cased, default port and a
- * trailing dot of the host dropped). Returns its length, or 0 if it does not fit. */
+ * trailing dot of the host dropped). scheme is lower-case, target was checked. Returns its length,
+ * or 0 if it does not fit (up to 6 bytes of slack for a port count) or authority is not valid. */
 size_t brim_uri_key_text(struct brim_str scheme, struct brim_str authority, struct brim_str target,
                          char *buffer, size_t buffer_bytes);
 
-/* Splits an absolute http(s) URL for purge and tools. False if it is not one. */
+/* Splits an absolute http(s) URL for purge and tools. False if it is not one, has a fragment, or
+ * has a query but no path (its target would have to be made up). */
 struct brim_uri {
-    struct brim_str scheme;
+    struct brim_str scheme; /* "http" or "https", static */
     struct brim_str authority;
     struct brim_str target; /* "/" if the URL has no path */
 };

@@ -16,22 +16,32 @@ bool brim_vary_is_any(struct brim_fields response);
 
 /*
  * Collects the names that Vary lists: lower-case copies in scratch, sorted, unique.
- * Errors: BRIM_ELIMIT more than BRIM_VARY_NAMES_MAX or scratch too small; BRIM_EINVAL not a token.
+ *
+ * names_out has room for BRIM_VARY_NAMES_MAX; the names borrow scratch.
+ * Errors: BRIM_ELIMIT more than BRIM_VARY_NAMES_MAX or scratch too small; BRIM_EINVAL not a field
+ *         name, "*" included: ask brim_vary_is_any() first.
  */
 BRIM_MUST_USE enum brim_err brim_vary_names(struct brim_fields response, char *scratch,
                                             size_t scratch_bytes, struct brim_str *names_out,
                                             size_t *count_out);
 
+/* The normal form of an absent field: a byte that no field value has. */
+#define BRIM_VARY_ABSENT "\x01"
+
 /*
- * Appends the normal form of the request's value for name to buffer; returns its length, or
- * SIZE_MAX if it does not fit. Absent and empty differ. Values are joined by ",", white space
- * around members dropped; accept-encoding is reduced to the codings that brim can tell apart.
+ * Writes the normal form of the request's value for name to buffer; returns its length, or
+ * SIZE_MAX if it does not fit. Absent (BRIM_VARY_ABSENT) and empty ("") differ.
+ *
+ * Members are joined by ",", white space around them dropped, order kept; accept-language is
+ * sorted, in lower case, its weights in their shortest form; accept-encoding is
+ * brim_accept_encoding_normal(), as that is what the origin is sent.
+ * Spec: RFC 9111 4.1.
  */
 size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *buffer,
                        size_t buffer_bytes);
 
-/* The Accept-Encoding that brim sends to origins for a client that sent this one: "gzip" or ""
- * (none). Static text. */
+/* The Accept-Encoding that brim sends to origins for a client that sent this one: "gzip" if the
+ * client accepts it and does not prefer identity (RFC 9110 12.5.3), or "" (none). Static text. */
 struct brim_str brim_accept_encoding_normal(struct brim_fields request);
 
 #endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "brim/http/field.h"
+
+#include "brim/base/invariant.h"
+
+const struct brim_field *brim_fields_find(struct brim_fields fields, struct brim_str name)
+{
+    /* The length decides nearly every comparison, so most fields cost one load. */
+    for (size_t i = 0; i < fields.count; i++) {
+        const struct brim_field *field = &fields.items[i];
+        if (field->name.len == name.len && memcmp(field->name.base, name.base, name.len) == 0)
+            return field;
+    }
+    return NULL;
+}
+
+const struct brim_field *brim_fields_only(struct brim_fields fields, struct brim_str name)
+{
+    const struct brim_field *field = brim_fields_find(fields, name);
+
+    if (field == NULL)
+        return NULL;
+    size_t seen = (size_t)(field - fields.items) + 1;
+    struct brim_fields rest = {fields.items + seen, fields.count - seen};
+    return brim_fields_find(rest, name) == NULL ? field : NULL;
+}
+
+/* Offset behind the quoted-string that opens at value[start], or 0 if it never closes. */
+static size_t quoted_end(struct brim_str value, size_t start)
+{
+    for (size_t i = start + 1; i < value.len; i++) {
+        if (value.base[i] == '"')
+            return i + 1;
+        if (value.base[i] == '\\') /* quoted-pair, RFC 9110 5.6.4 */
+            i++;
+    }
+    return 0;
+}
+
+/* Cuts the member that starts at cursor->offset and moves the cursor behind its comma. */
+static struct brim_str cut_member(struct brim_str value, struct brim_list_cursor *cursor)
+{
+    size_t start = cursor->offset;
+    size_t i = start;
+
+    while (i < value.len && value.base[i] != ',') {
+        size_t end = value.base[i] == '"' && !cursor->unclosed ? quoted_end(value, i) : i + 1;
+        if (end == 0) {
+            /* Remembered for the whole line: each line is searched in vain once, not per quote. */
+            cursor->unclosed = true;
+            end = i + 1;
+        }
+        i = end;
+    }
+    cursor->offset = i < value.len ? i + 1 : i;
+    return brim_str_trim(brim_str(value.base + start, i - start));
+}
+
+bool brim_fields_next_member(struct brim_fields fields, struct brim_str name,
+                             struct brim_list_cursor *cursor, struct brim_str *member_out)
+{
+    *member_out = brim_str(NULL, 0);
+    for (; cursor->field < fields.count; cursor->field++) {
+        const struct brim_field *field = &fields.items[cursor->field];
+        if (brim_str_is(field->name, name)) {
+            INVARIANT(cursor->offset <= field->value.len);
+            while (cursor->offset < field->value.len) {
+                struct brim_str member = cut_member(field->value, cursor);
+                if (member.len > 0) {
+                    *member_out = member;
+                    return true;
+                }
+            }
+        }
+        cursor->offset = 0;
+        cursor->unclosed = false;
+    }
+    return false;
+}
+
+bool brim_fields_has_token(struct brim_fields fields, struct brim_str name, struct brim_str token)
+{
+    struct brim_list_cursor cursor = {0};
+    struct brim_str member;
+
+    while (brim_fields_next_member(fields, name, &cursor, &member)) {
+        if (brim_str_is_nocase(member, token))
+            return true;
+    }
+    return false;
+}
+
+bool brim_field_is_hop_by_hop(struct brim_str name)
+{
+    static const struct brim_str names[] = {
+        {"te", 2},
+        {"trailer", 7},
+        {"upgrade", 7},
+        {"connection", 10},
+        {"keep-alive", 10},
+        {"http2-settings", 14},
+        {"proxy-connection", 16},
+        {"transfer-encoding", 17},
+        {"proxy-authenticate", 18},
+        {"proxy-authorization", 19},
+        {"proxy-authentication-info", 25},
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (brim_str_is(name, names[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool is_tchar(unsigned char c)
+{
+    static const unsigned char tchar[256] = {
+        ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1,         ['&'] = 1,         ['\''] = 1,
+        ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,         ['^'] = 1,         ['_'] = 1,
+        ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0' ... '9'] = 1, ['a' ... 'z'] = 1, ['A' ... 'Z'] = 1,
+    };
+
+    return tchar[c] != 0;
+}
+
+bool brim_field_name_is_valid(struct brim_str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        if (!is_tchar((unsigned char)name.base[i]))
+            return false;
+    }
+    return name.len > 0;
+}
+
+bool brim_field_value_is_valid(struct brim_str value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned char c = (unsigned char)value.base[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two requests that mean the same should find the same variant, and two that do not must not. So a
+ * value is normalised only in ways that RFC 9111 4.1 allows for every field (lines joined, white
+ * space around members dropped), and further only for the two fields whose meaning is known here.
+ */
+#include "brim/http/vary.h"
+
+#include "brim/base/invariant.h"
+
+#define WEIGHT_MAX 1000
+
+/* Members of one Accept-Language that are sorted; longer lists keep their order. */
+#define LANGUAGES_MAX 32u
+
+static const struct brim_str vary = {"vary", 4};
+static const struct brim_str accept_encoding = {"accept-encoding", 15};
+static const struct brim_str accept_language = {"accept-language", 15};
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+bool brim_vary_is_any(struct brim_fields response)
+{
+    return brim_fields_has_token(response, vary, BRIM_STR("*"));
+}
+
+/* Order of names: by bytes, a prefix first. Both are in lower case. */
+static int compare(struct brim_str a, struct brim_str b)
+{
+    int order = memcmp(a.base, b.base, a.len < b.len ? a.len : b.len);
+
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+enum brim_err brim_vary_names(struct brim_fields response, char *scratch, size_t scratch_bytes,
+                              struct brim_str *names_out, size_t *count_out)
+{
+    struct brim_list_cursor cursor = {0};
+    struct brim_str member;
+    size_t count = 0;
+    size_t used = 0;
+
+    *count_out = 0;
+    while (brim_fields_next_member(response, vary, &cursor, &member)) {
+        if (!brim_field_name_is_valid(member) || brim_str_is(member, BRIM_STR("*")))
+            return BRIM_EINVAL;
+        if (member.len > scratch_bytes - used)
+            return BRIM_ELIMIT;
+        struct brim_str name = brim_str(scratch + used, member.len);
+        for (size_t i = 0; i < member.len; i++)
+            scratch[used + i] = lower(member.base[i]);
+
+        size_t at = count;
+        while (at > 0 && compare(names_out[at - 1], name) > 0)
+            at--;
+        if (at > 0 && compare(names_out[at - 1], name) == 0)
+            continue; /* its copy is overwritten by the next */
+        if (count == BRIM_VARY_NAMES_MAX)
+            return BRIM_ELIMIT;
+        memmove(&names_out[at + 1], &names_out[at], (count - at) * sizeof(*names_out));
+        names_out[at] = name;
+        used += member.len;
+        count++;
+    }
+    *count_out = count;
+    return BRIM_OK;
+}
+
+/* A member of a list with weights, as in `gzip;q=0.5` (RFC 9110 12.4.2). */
+struct weighted {
+    struct brim_str token;
+    int weight; /* thousandths; -1: there is something behind the token that is no weight */
+};
+
+/* qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] ), in thousandths, or -1. */
+static int parse_qvalue(struct brim_str text)
+{
+    int weight;
+    int unit = 100;
+
+    if (text.len == 0 || text.len > 5 || (text.base[0] != '0' && text.base[0] != '1'))
+        return -1;
+    weight = (text.base[0] - '0') * WEIGHT_MAX;
+    if (text.len > 1 && text.base[1] != '.')
+        return -1;
+    for (size_t i = 2; i < text.len; i++) {
+        if (text.base[i] < '0' || text.base[i] > '9')
+            return -1;
+        weight += (text.base[i] - '0') * unit;
+        unit /= 10;
+    }
+    return weight <= WEIGHT_MAX ? weight : -1;
+}
+
+/* weight = OWS ";" OWS "q=" qvalue */
+static struct weighted parse_weighted(struct brim_str member)
+{
+    const char *semicolon = memchr(member.base, ';', member.len);
+    struct weighted weighted = {member, WEIGHT_MAX};
+
+    if (semicolon == NULL)
+        return weighted;
+    size_t len = (size_t)(semicolon - member.base);
+    struct brim_str rest = brim_str_trim(brim_str(semicolon + 1, member.len - len - 1));
+    weighted.token = brim_str_trim(brim_str(member.base, len));
+    weighted.weight = -1;
+    if (rest.len >= 2 && lower(rest.base[0]) == 'q' && rest.base[1] == '=')
+        weighted.weight = parse_qvalue(brim_str(rest.base + 2, rest.len - 2));
+    return weighted;
+}
+
+struct brim_str brim_accept_encoding_normal(struct brim_fields request)
+{
+    struct brim_list_cursor cursor = {0};
+    struct brim_str member;
+    int gzip = -1;
+    int identity = -1;
+    int any = -1;
+
+    while (brim_fields_next_member(request, accept_encoding, &cursor, &member)) {
+        struct weighted coding = parse_weighted(member);
+        int weight = coding.weight < 0 ? 0 : coding.weight; /* not readable: not wanted */
+        if (brim_str_is_nocase(coding.token, BRIM_STR("gzip")) ||
+            brim_str_is_nocase(coding.token, BRIM_STR("x-gzip"))) /* RFC 9110 8.4.1.3 */
+            gzip = gzip < 0 || weight < gzip ? weight : gzip;
+        else if (brim_str_is_nocase(coding.token, BRIM_STR("identity")))
+            identity = weight;
+        else if (brim_str_is(coding.token, BRIM_STR("*")))
+            any = weight;
+    }
+    if (gzip < 0)
+        gzip = any;
+    return gzip > 0 && gzip >= identity ? BRIM_STR("gzip") : BRIM_STR("");
+}
+
+/* Text that is being written to a buffer; once it has not fitted it stays that way. */
+struct sink {
+    char *base;
+    size_t len;
+    size_t room;
+    bool full;
+};
+
+static void put(struct sink *sink, struct brim_str text)
+{
+    if (sink->full || text.len > sink->room - sink->len) {
+        sink->full = true;
+        return;
+    }
+    if (text.len > 0)
+        memcpy(sink->base + sink->len, text.base, text.len);
+    sink->len += text.len;
+}
+
+static void put_lower(struct sink *sink, struct brim_str text)
+{
+    size_t start = sink->len;
+
+    put(sink, text);
+    for (size_t i = start; i < sink->len; i++)
+        sink->base[i] = lower(sink->base[i]);
+}
+
+/* Nothing for 1, else ";q=0" and as few decimals as the weight needs. */
+static void put_weight(struct sink *sink, int weight)
+{
+    char text[] = ";q=0.000";
+    size_t len = sizeof(text) - 1;
+
+    if (weight == WEIGHT_MAX)
+        return;
+    for (size_t i = len; i > len - 3; i--) {
+        text[i - 1] = (char)('0' + weight % 10);
+        weight /= 10;
+    }
+    while (text[len - 1] == '0' && len > sizeof(";q=0") - 1)
+        len--;
+    if (text[len - 1] == '.')
+        len--;
+    put(sink, brim_str(text, len));
+}
+
+/* Order of languages: by tag in any case, then by weight. */
+static int compare_languages(const struct weighted *a, const struct weighted *b)
+{
+    size_t shared = a->token.len < b->token.len ? a->token.len : b->token.len;
+    int order = strncasecmp(a->token.base, b->token.base, shared);
+
+    if (order == 0)
+        order = (a->token.len > b->token.len) - (a->token.len < b->token.len);
+    return order != 0 ? order : (a->weight > b->weight) - (a->weight < b->weight);
+}
+
+/*
+ * Reads Accept-Language sorted; false if it has a member that is no weighted tag or too many.
+ * Order says nothing in this field (RFC 9110 12.5.4), weights do; tags match in any case.
+ */
+static bool sort_languages(struct brim_fields request, struct weighted *languages,
+                           size_t *count_out)
+{
+    struct brim_list_cursor cursor = {0};
+    struct brim_str member;
+    size_t count = 0;
+
+    *count_out = 0;
+    while (brim_fields_next_member(request, accept_language, &cursor, &member)) {
+        struct weighted language = parse_weighted(member);
+        if (language.weight < 0 || !brim_field_name_is_valid(language.token) ||
+            count == LANGUAGES_MAX)
+            return false;
+        size_t at = count;
+        while (at > 0 && compare_languages(&languages[at - 1], &language) > 0)
+            at--;
+        memmove(&languages[at + 1], &languages[at], (count - at) * sizeof(*languages));
+        languages[at] = language;
+        count++;
+    }
+    *count_out = count;
+    return true;
+}
+
+static void put_languages(struct sink *sink, const struct weighted *languages, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && compare_languages(&languages[i - 1], &languages[i]) == 0)
+            continue;
+        if (i > 0)
+            put(sink, BRIM_STR(","));
+        put_lower(sink, languages[i].token);
+        put_weight(sink, languages[i].weight);
+    }
+}
+
+static void put_members(struct sink *sink, struct brim_fields request, struct brim_str name)
+{
+    struct brim_list_cursor cursor = {0};
+    struct brim_str member;
+    bool first = true;
+
+    while (brim_fields_next_member(request, name, &cursor, &member)) {
+        if (!first)
+            put(sink, BRIM_STR(","));
+        put(sink, member);
+        first = false;
+    }
+}
+
+size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *buffer,
+                       size_t buffer_bytes)
+{
+    struct weighted languages[LANGUAGES_MAX];
+    struct sink sink = {.base = buffer, .room = buffer_bytes};
+    size_t count;
+
+    INVARIANT(buffer != NULL || buffer_bytes == 0);
+    if (brim_str_is(name, accept_encoding))
+        put(&sink, brim_accept_encoding_normal(request));
+    else if (brim_fields_find(request, name) == NULL)
+        put(&sink, BRIM_STR(BRIM_VARY_ABSENT));
+    else if (brim_str_is(name, accept_language) && sort_languages(request, languages, &count))
+        put_languages(&sink, languages, count);
+    else
+        put_members(&sink, request, name);
+    return sink.full ? SIZE_MAX : sink.len;
+}

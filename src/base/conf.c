@@ -368,6 +368,7 @@ static void fault_unknown_key(struct binder *binder, const struct brim_conf_tabl
     const char *word = brim_conf_yaml_text(key).base;
     const char *nearest = NULL;
     size_t best = SIZE_MAX;
+    size_t before = binder->path.len;
 
     for (size_t i = 0; i < table->field_count; i++) {
         size_t distance = brim_conf_fault_distance(word, table->fields[i].key);
@@ -377,14 +378,16 @@ static void fault_unknown_key(struct binder *binder, const struct brim_conf_tabl
             nearest = table->fields[i].key;
         }
     }
-    brim_conf_text_add(&text, "unknown key ");
-    brim_conf_text_add_input(&text, word);
+    brim_conf_text_add(&text, "unknown key");
     if (brim_conf_fault_is_near(word, best))
         brim_conf_text_add(&text, ", perhaps \"%s\"", nearest);
     brim_conf_text_add(&text, "; accepted: ");
     add_keys(&text, table);
+    brim_conf_text_add(&binder->path, "%s", before == 0 ? "" : ".");
+    brim_conf_text_add_shown(&binder->path, word);
     brim_conf_fault_at(&binder->faults, brim_conf_yaml_line(key), binder->path.bytes, "%s",
                        text.bytes);
+    pop(binder, before);
 }
 
 /* Position of key's field in table; field_count: unknown. */

@@ -39,7 +39,7 @@ void brim_conf_text_cut(struct brim_conf_text *text, size_t len)
     text->bytes[len] = '\0';
 }
 
-void brim_conf_text_add_input(struct brim_conf_text *text, const char *input)
+void brim_conf_text_add_shown(struct brim_conf_text *text, const char *input)
 {
     char shown[BRIM_CONF_INPUT_BYTES + 1];
     size_t len = strlen(input);
@@ -56,7 +56,14 @@ void brim_conf_text_add_input(struct brim_conf_text *text, const char *input)
         shown[i] = c < 0x20 || c == 0x7f ? '?' : (char)c;
     }
     shown[len] = '\0';
-    brim_conf_text_add(text, "\"%s%s\"", shown, is_cut ? "..." : "");
+    brim_conf_text_add(text, "%s%s", shown, is_cut ? "..." : "");
+}
+
+void brim_conf_text_add_input(struct brim_conf_text *text, const char *input)
+{
+    brim_conf_text_add(text, "\"");
+    brim_conf_text_add_shown(text, input);
+    brim_conf_text_add(text, "\"");
 }
 
 static void note(struct brim_conf_faults *faults, int line, const char *path, const char *what)

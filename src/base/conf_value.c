@@ -132,7 +132,7 @@ static const char *parse_duration(const struct brim_conf_field *field, const cha
 
     if (strcmp(text, "off") == 0) {
         *ms_out = -1;
-        return field->min == -1 ? NULL : "cannot be switched off";
+        return field->min == -1 ? NULL : "is not possible here";
     }
     err = read_digits(text, ms_out, &rest);
     if (err != BRIM_EINVAL && rest[0] == '\0') {

@@ -2,8 +2,8 @@
 /*
  * conf_fault - collects what is wrong with a config and writes it in the order of the file.
  *
- * Knows lines and texts, neither YAML nor options. Quoted input goes through
- * brim_conf_text_add_input(), so that a fault is one line whatever the file holds.
+ * Knows lines and texts, neither YAML nor options. Input goes through
+ * brim_conf_text_add_shown(), so that a fault is one line whatever the file holds.
  */
 #ifndef BRIM_BASE_CONF_FAULT_H
 #define BRIM_BASE_CONF_FAULT_H
@@ -43,7 +43,10 @@ void brim_conf_text_add(struct brim_conf_text *text, const char *format, ...)
 /* Takes text back to a length that it had before. */
 void brim_conf_text_cut(struct brim_conf_text *text, size_t len);
 
-/* Adds input in quotes, shortened, with control bytes as '?'. */
+/* Adds input from the file, shortened, with control bytes as '?'. */
+void brim_conf_text_add_shown(struct brim_conf_text *text, const char *input);
+
+/* The same in quotes. */
 void brim_conf_text_add_input(struct brim_conf_text *text, const char *input);
 
 /* Notes a fault of the value at path ("" for the file itself). Thread: any. */

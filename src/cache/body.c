@@ -19,8 +19,8 @@
  * `settled` comes last and every reader loads it first.
  *
  * Hooks run one at a time for each body: whoever has news while a hook runs leaves a mark, and the
- * thread inside unlock_and_tell() picks it up. So set_hooks() has exactly one runner to wait for, and can
- * tell a call from inside a hook by its thread.
+ * thread inside unlock_and_tell() picks it up. So set_hooks() has exactly one runner to wait for,
+ * and can tell a call from inside a hook by its thread.
  *
  * Lock order: body->lock is a leaf; the watch is fired and chunks are freed after it is released.
  */
@@ -358,7 +358,7 @@ void brim_body_set_mode(struct brim_body *body, enum brim_body_mode mode, size_t
     dropped = slide_window(body);
     note_abandoned(body);
     unlock_and_tell(body);
-    brim_slots_unref_list(dropped);
+    brim_chunk_unref_list(dropped);
 }
 
 void brim_body_set_hooks(struct brim_body *body, const struct brim_body_hooks *hooks)
@@ -384,8 +384,8 @@ void brim_body_finish(struct brim_body *body)
     atomic_store_explicit(&body->state, BRIM_BODY_COMPLETE, memory_order_release);
     dropped = settle(body);
     pthread_mutex_unlock(&body->lock);
-    brim_slots_unref_list(dropped);
-    brim_slots_unref_list(trimmed);
+    brim_chunk_unref_list(dropped);
+    brim_chunk_unref_list(trimmed);
     brim_watch_fire(&body->watch);
 }
 
@@ -456,13 +456,14 @@ static enum brim_err grow_placed(struct brim_body *body)
 enum brim_err brim_body_spill_done(struct brim_body *body, const struct brim_extent *extent)
 {
     struct brim_chunk *dropped = NULL, *settled = NULL;
-    enum brim_err err;
+    enum brim_err err = BRIM_ECLOSED;
 
     OBJ_CHECK(body, BODY_MAGIC);
     pthread_mutex_lock(&body->lock);
-    INVARIANT(mode_of(body) == BRIM_BODY_SPILL);
-    INVARIANT(body->spill_taken == extent->length);
-    err = grow_placed(body);
+    if (mode_of(body) == BRIM_BODY_SPILL) {
+        INVARIANT(body->spill_taken == extent->length);
+        err = grow_placed(body);
+    }
     if (err == BRIM_OK) {
         body->placed[body->placed_count++] =
             (struct placed){.start = body->spilled, .extent = *extent};
@@ -473,8 +474,8 @@ enum brim_err brim_body_spill_done(struct brim_body *body, const struct brim_ext
         settled = settle(body);
     }
     unlock_and_tell(body);
-    brim_slots_unref_list(dropped);
-    brim_slots_unref_list(settled);
+    brim_chunk_unref_list(dropped);
+    brim_chunk_unref_list(settled);
     return err;
 }
 
@@ -491,7 +492,7 @@ void brim_body_spill_abandon(struct brim_body *body)
         note_abandoned(body);
     }
     unlock_and_tell(body);
-    brim_slots_unref_list(dropped);
+    brim_chunk_unref_list(dropped);
 }
 
 /* ---- facts ---- */
@@ -607,7 +608,7 @@ void brim_body_detach(struct brim_body *body, struct brim_body_reader *reader)
     dropped = slide_window(body);
     note_abandoned(body);
     unlock_and_tell(body);
-    brim_slots_unref_list(dropped);
+    brim_chunk_unref_list(dropped);
     free(reader);
 }
 
@@ -682,5 +683,5 @@ void brim_body_advance(struct brim_body *body, struct brim_body_reader *reader, 
     reader->offset = offset;
     dropped = slide_window(body);
     unlock_and_tell(body);
-    brim_slots_unref_list(dropped);
+    brim_chunk_unref_list(dropped);
 }

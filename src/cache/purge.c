@@ -263,6 +263,14 @@ void brim_purge_put(struct brim_purge *purge, uint64_t scope, enum brim_purge_ki
     pthread_rwlock_unlock(&purge->lock);
 }
 
+void brim_purge_read_all(struct brim_purge *purge, struct brim_purge_epoch *epoch_out)
+{
+    OBJ_CHECK(purge, PURGE_MAGIC);
+    pthread_rwlock_rdlock(&purge->lock);
+    *epoch_out = purge->all;
+    pthread_rwlock_unlock(&purge->lock);
+}
+
 void brim_purge_restore(struct brim_purge *purge, const struct brim_purge_epoch *epoch)
 {
     OBJ_CHECK(purge, PURGE_MAGIC);

@@ -13,63 +13,12 @@
 #include <stdlib.h>
 
 #include "brim/base/invariant.h"
-#include "brim/cache/body.h"
 
 #define CHUNK_FIRST ((size_t)16 * 1024)
 
-struct brim_chunk {
-    _Atomic unsigned refs;
-    struct brim_chunk *dropped; /* list of brim_slots_drop(): only the owner of the slot uses it */
-    size_t capacity;
-    uint8_t data[];
-};
-
-/* ---- chunks ---- */
-
-struct brim_chunk *brim_chunk_new(size_t capacity)
-{
-    struct brim_chunk *chunk;
-
-    if (capacity > SIZE_MAX - sizeof(*chunk))
-        return NULL;
-    chunk = malloc(sizeof(*chunk) + capacity);
-    if (chunk == NULL)
-        return NULL;
-    atomic_init(&chunk->refs, 1);
-    chunk->dropped = NULL;
-    chunk->capacity = capacity;
-    return chunk;
-}
-
-void brim_chunk_ref(struct brim_chunk *chunk)
-{
-    unsigned old = atomic_fetch_add_explicit(&chunk->refs, 1, memory_order_relaxed);
-
-    INVARIANT(old > 0);
-}
-
-void brim_chunk_unref(struct brim_chunk *chunk)
-{
-    unsigned old = atomic_fetch_sub_explicit(&chunk->refs, 1, memory_order_acq_rel);
-
-    INVARIANT(old > 0);
-    if (old == 1)
-        free(chunk);
-}
-
-uint8_t *brim_chunk_data(struct brim_chunk *chunk)
-{
-    return chunk->data;
-}
-
-size_t brim_chunk_capacity(const struct brim_chunk *chunk)
-{
-    return chunk->capacity;
-}
-
 static size_t chunk_cost(const struct brim_chunk *chunk)
 {
-    return sizeof(*chunk) + chunk->capacity;
+    return brim_chunk_capacity(chunk) + BRIM_CHUNK_OVERHEAD;
 }
 
 /* ---- table ---- */
@@ -132,7 +81,7 @@ static size_t next_capacity(const struct brim_slots *slots, const struct brim_sl
     if (want->rest != UINT64_MAX && want->rest > ahead)
         size = want->rest - ahead;
     else if (!brim_slots_is_empty(slots))
-        size = slots->items[slots->end - 1].chunk->capacity * 2;
+        size = brim_chunk_capacity(slots->items[slots->end - 1].chunk) * 2;
     return size < want->chunk_max ? (size_t)size : want->chunk_max;
 }
 
@@ -144,7 +93,7 @@ static enum brim_err push(struct brim_slots *slots, const struct brim_slots_want
     if (!brim_slots_is_empty(slots)) {
         const struct brim_slot *last = &slots->items[slots->end - 1];
 
-        start = last->start + last->chunk->capacity;
+        start = last->start + brim_chunk_capacity(last->chunk);
     }
     chunk = brim_chunk_new(next_capacity(slots, want, start));
     if (chunk == NULL)
@@ -176,7 +125,7 @@ enum brim_err brim_slots_reserve(struct brim_slots *slots, const struct brim_slo
     if (!brim_slots_is_empty(slots)) {
         const struct brim_slot *tail = &slots->items[slots->end - 1];
 
-        room = tail->chunk->capacity - tail->len;
+        room = brim_chunk_capacity(tail->chunk) - tail->len;
     }
     with_room = room > 0;
     while (room < want->len) {
@@ -185,7 +134,7 @@ enum brim_err brim_slots_reserve(struct brim_slots *slots, const struct brim_slo
                 pop(slots);
             return BRIM_ENOMEM;
         }
-        room += slots->items[slots->end - 1].chunk->capacity;
+        room += brim_chunk_capacity(slots->items[slots->end - 1].chunk);
         pushed++;
     }
     *count_out = with_room + pushed;
@@ -194,7 +143,7 @@ enum brim_err brim_slots_reserve(struct brim_slots *slots, const struct brim_slo
 
 static size_t room_for(const struct brim_slot *slot, size_t len)
 {
-    size_t room = slot->chunk->capacity - slot->len;
+    size_t room = brim_chunk_capacity(slot->chunk) - slot->len;
 
     return room < len ? room : len;
 }
@@ -207,7 +156,7 @@ void brim_slots_copy(struct brim_slots *slots, size_t count, const void *bytes, 
     for (; len > 0; slot++) {
         size_t n = room_for(slot, len);
 
-        memcpy(slot->chunk->data + slot->len, from, n);
+        memcpy(brim_chunk_data(slot->chunk) + slot->len, from, n);
         from += n;
         len -= n;
     }
@@ -240,8 +189,7 @@ struct brim_chunk *brim_slots_drop(struct brim_slots *slots, uint64_t upto,
         if (slot->start + slot->len > upto)
             break;
         atomic_fetch_sub(&slots->ram_bytes, chunk_cost(slot->chunk));
-        slot->chunk->dropped = list;
-        list = slot->chunk;
+        brim_chunk_link(slot->chunk, &list);
         slot->chunk = NULL;
         slots->first++;
     }
@@ -257,26 +205,15 @@ struct brim_chunk *brim_slots_trim(struct brim_slots *slots)
         return NULL;
     tail = &slots->items[slots->end - 1];
     old = tail->chunk;
-    if (old->capacity - tail->len <= old->capacity / 8)
+    if (brim_chunk_capacity(old) - tail->len <= brim_chunk_capacity(old) / 8)
         return NULL;
     exact = brim_chunk_new(tail->len);
     if (exact == NULL)
         return NULL;
-    memcpy(exact->data, old->data, tail->len);
+    memcpy(brim_chunk_data(exact), brim_chunk_data(old), tail->len);
     tail->chunk = exact;
     atomic_fetch_sub(&slots->ram_bytes, chunk_cost(old) - chunk_cost(exact));
     return old;
-}
-
-void brim_slots_unref_list(struct brim_chunk *list)
-{
-    while (list != NULL) {
-        struct brim_chunk *next = list->dropped;
-
-        list->dropped = NULL;
-        brim_chunk_unref(list);
-        list = next;
-    }
 }
 
 /* ---- finding ---- */
@@ -306,7 +243,7 @@ struct brim_str brim_slots_get(const struct brim_slots *slots, uint64_t offset,
 
     brim_chunk_ref(slot->chunk);
     *chunk_out = slot->chunk;
-    return brim_str((const char *)slot->chunk->data + skip, slot->len - skip);
+    return brim_str((const char *)brim_chunk_data(slot->chunk) + skip, slot->len - skip);
 }
 
 size_t brim_slots_aligned(const struct brim_slots *slots, uint64_t from, size_t size)
@@ -337,7 +274,7 @@ struct brim_chunk *brim_slots_gather(const struct brim_slots *slots, uint64_t fr
         size_t skip = (size_t)(from + done - slot->start);
         size_t n = slot->len - skip < size - done ? slot->len - skip : size - done;
 
-        memcpy(chunk->data + done, slot->chunk->data + skip, n);
+        memcpy(brim_chunk_data(chunk) + done, brim_chunk_data(slot->chunk) + skip, n);
         done += n;
     }
     return chunk;

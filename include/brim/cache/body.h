@@ -22,6 +22,7 @@
 #include "brim/base/err.h"
 #include "brim/base/str.h"
 #include "brim/base/watch.h"
+#include "brim/cache/chunk.h"
 
 #define BRIM_BODY_LENGTH_UNKNOWN UINT64_MAX
 
@@ -29,7 +30,6 @@
 #define BRIM_EXTENT_BODY_MAX (256u * 1024u)
 
 struct brim_body;        /* opaque, counted */
-struct brim_chunk;       /* opaque, counted */
 struct brim_body_reader; /* opaque: a registered position, see brim_body_attach */
 
 enum brim_body_state { BRIM_BODY_GROWING, BRIM_BODY_COMPLETE, BRIM_BODY_FAILED };
@@ -42,13 +42,6 @@ struct brim_extent {
     uint32_t offset;
     uint32_t length;
 };
-
-/* A chunk with room for capacity bytes, one count. NULL: out of memory. Thread: any. */
-struct brim_chunk *brim_chunk_new(size_t capacity);
-void brim_chunk_ref(struct brim_chunk *chunk);
-void brim_chunk_unref(struct brim_chunk *chunk);
-uint8_t *brim_chunk_data(struct brim_chunk *chunk);
-size_t brim_chunk_capacity(const struct brim_chunk *chunk);
 
 /* What the writer's side wants to know. Called on any thread, no lock held, never two at a time for
  * one body. drained may come before the append that said BRIM_EAGAIN has returned. */
@@ -99,7 +92,8 @@ void brim_body_fail(struct brim_body *body, enum brim_err why);
  * more). ENOMEM. min is at most half of the window. Thread: any, one at a time. */
 BRIM_MUST_USE enum brim_err brim_body_spill_take(struct brim_body *body, size_t min, size_t max,
                                                  struct brim_chunk **chunk_out, size_t *len_out);
-/* SPILL: the bytes last taken are on disk at extent; drops their chunks. */
+/* The bytes last taken are on disk at extent; drops their chunks. Errors: BRIM_ECLOSED abandoned
+ * meanwhile; BRIM_ENOMEM. */
 BRIM_MUST_USE enum brim_err brim_body_spill_done(struct brim_body *body,
                                                  const struct brim_extent *extent);
 /* SPILL: the disk takes no more. What is on disk stays readable there; the rest is kept as in

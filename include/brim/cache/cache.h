@@ -38,7 +38,7 @@ void brim_cache_close(struct brim_cache *cache);
 struct brim_disk *brim_cache_disk(struct brim_cache *cache); /* NULL: none */
 struct brim_pool *brim_cache_pool(struct brim_cache *cache);
 
-/* The purge sequence for a fill that begins now. */
+/* The purge sequence for a fill that begins now: ask before the request goes out. */
 uint64_t brim_cache_seq(const struct brim_cache *cache);
 
 /* ---- find ---- */
@@ -54,12 +54,14 @@ enum brim_found {
 struct brim_find {                /* in and out; zero it first; fini when done or abandoned */
     struct brim_key primary;      /* in: text is borrowed until fini */
     struct brim_fields request;   /* in: for Vary; borrowed until fini */
-    struct brim_port *port;       /* in: fired after WAIT */
+    struct brim_port *port;       /* in: fired after WAIT; NULL: WAIT and nothing begun */
     int64_t now_wall_ms;          /* in: for hit-for-miss notes */
     struct brim_object *object;   /* out: counted when OBJECT; the caller takes it */
     struct brim_key key;          /* out: variant key (or primary); text borrowed from here */
     bool soft_purged;             /* out: treat as stale */
     bool from_disk;               /* out */
+    struct brim_object *marker;   /* private: what primary varies by */
+    struct brim_key variant;      /* private */
     char *variant_text;           /* private */
     struct brim_cache_load *load; /* private */
 };
@@ -80,9 +82,10 @@ struct brim_fill; /* opaque: one object being grown by one thread */
  *
  * The body starts KEEP; it becomes SPILL past memory_object_bytes if there is a disk tier and
  * room, else WINDOW and the object will not be stored (brim_fill_is_storable turns false).
- * hooks: as in body.h. expected: body bytes or BRIM_BODY_LENGTH_UNKNOWN.
- * Errors: BRIM_ENOMEM; BRIM_ELIMIT (variant text too long; expected over object_bytes_max).
- * Thread: any; from here on one thread.
+ * hooks: as in body.h; none is called once brim_fill_finish() or brim_fill_abort() has returned, so
+ * hold no lock around these two that a hook takes. expected: body bytes or
+ * BRIM_BODY_LENGTH_UNKNOWN. Errors: BRIM_ENOMEM; BRIM_ELIMIT (variant text too long; expected over
+ * object_bytes_max). Thread: any; from here on one thread.
  */
 BRIM_MUST_USE enum brim_err brim_cache_begin_fill(struct brim_cache *cache,
                                                   const struct brim_object_spec *spec,
@@ -104,8 +107,9 @@ struct brim_object *brim_fill_object(const struct brim_fill *fill);
 BRIM_MUST_USE enum brim_err brim_fill_append(struct brim_fill *fill, const void *bytes, size_t len);
 bool brim_fill_is_storable(const struct brim_fill *fill);
 
-/* Ends the fill and publishes the object to the tiers if it is storable and its length is what was
- * expected (else as abort with BRIM_EPROTO). Frees fill. Vary markers are written here. */
+/* Ends the fill and publishes the object to the tiers if it is storable, not purged meanwhile and
+ * its length is what was expected (else as abort with BRIM_EPROTO). Frees fill. Vary markers are
+ * written here. What spills is published when the rest of it is on disk. */
 void brim_fill_finish(struct brim_fill *fill);
 /* The origin broke off: readers see FAILED, nothing is stored. Frees fill. */
 void brim_fill_abort(struct brim_fill *fill, enum brim_err why);

@@ -50,6 +50,10 @@ uint64_t brim_purge_scope_reserved(void);
 void brim_purge_put(struct brim_purge *purge, uint64_t scope, enum brim_purge_kind kind,
                     struct brim_purge_epoch *epoch_out);
 
+/* The epoch of everything as it is now: purges of everything, and what was collapsed into it.
+ * Thread: any. */
+void brim_purge_read_all(struct brim_purge *purge, struct brim_purge_epoch *epoch_out);
+
 /* Loads an epoch kept by the index, in any order. Thread: init. */
 void brim_purge_restore(struct brim_purge *purge, const struct brim_purge_epoch *epoch);
 

@@ -35,6 +35,8 @@ struct brim_reader { /* private: all of it */
     struct brim_chunk *held[BRIM_READER_IOV_MAX];
     unsigned held_count;
     bool watching;
+    struct brim_chunk *read; /* the extent read last, for callers that take it in parts */
+    struct brim_extent read_extent;
 };
 
 /*
@@ -48,7 +50,9 @@ BRIM_MUST_USE enum brim_err brim_reader_init(struct brim_reader *reader, struct 
                                              struct brim_disk *disk, struct brim_pool *pool,
                                              struct brim_port *port);
 
-/* Next bytes, at most max_bytes in at most BRIM_READER_IOV_MAX pieces, none of length 0. */
+/* Next bytes, at most max_bytes in at most BRIM_READER_IOV_MAX pieces, none of length 0. The port
+ * may also fire when there is nothing new: once watching, a reader hears of all growth. FAILED
+ * comes after everything that is there, and also where the body ends before the range does. */
 enum brim_reader_got brim_reader_next(struct brim_reader *reader, size_t max_bytes,
                                       struct brim_str *iov_out, size_t *count_out);
 

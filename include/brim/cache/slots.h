@@ -15,8 +15,7 @@
 
 #include "brim/base/err.h"
 #include "brim/base/str.h"
-
-struct brim_chunk; /* opaque, counted: see cache/body.h */
+#include "brim/cache/chunk.h"
 
 struct brim_slot {
     uint64_t start; /* offset in the body */
@@ -68,19 +67,15 @@ void brim_slots_copy(struct brim_slots *slots, size_t count, const void *bytes, 
 /* Lets readers see what was copied. */
 void brim_slots_publish(struct brim_slots *slots, size_t count, size_t len);
 
-/* Takes whole slots before `upto` out of the table, as a list for brim_slots_unref_list(). While
+/* Takes whole slots before `upto` out of the table, as a list for brim_chunk_unref_list(). While
  * somebody appends (BRIM_SLOTS_KEEP_TAIL) the last slot with bytes stays: it may be in copy. */
 enum brim_slots_tail { BRIM_SLOTS_KEEP_TAIL, BRIM_SLOTS_DROP_TAIL };
 struct brim_chunk *brim_slots_drop(struct brim_slots *slots, uint64_t upto,
                                    enum brim_slots_tail tail);
 
 /* Gives the unused end of the last chunk back by a copy that fits; returns the old chunk for
- * brim_slots_unref_list(), NULL where it was not worth it. */
+ * brim_chunk_unref_list(), NULL where it was not worth it. */
 struct brim_chunk *brim_slots_trim(struct brim_slots *slots);
-
-/* Frees what drop and trim returned. Thread: any, outside of locks (large chunks go to the kernel).
- */
-void brim_slots_unref_list(struct brim_chunk *list);
 
 /* The bytes from offset to the end of its slot; *chunk_out is counted for the caller. */
 struct brim_str brim_slots_get(const struct brim_slots *slots, uint64_t offset,

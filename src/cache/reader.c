@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * No lost wake-up. A reader that finds nothing puts its port on the body's watch and looks again;
+ * the body changes its state before it fires the watch. Either the second look sees the change, or
+ * the watch fires. The port then stays on the watch until fini: taking it off for each piece would
+ * cost more than the notifications, which coalesce.
+ *
+ * Disk reads. A read that needs no disk is done here and now (BRIM_DISK_NOWAIT: page cache, one
+ * extent, copy and checksum). Else a load goes to the pool; it is counted, so that a reader that
+ * leaves in the middle just drops its count. `done` is stored with release after the result, then
+ * the port fires.
+ *
+ * Where the pool takes no more jobs, blocking is out of the question and giving up would truncate a
+ * response because the disk is busy: the reader fires its own port, hence asks again in the next
+ * turn of its loop. Everything else of that loop comes in between, and the page may be there then.
+ */
+#include "brim/cache/reader.h"
+
+#include <stdlib.h>
+
+#include "brim/base/invariant.h"
+#include "brim/base/pool.h"
+
+#define LOAD_MAGIC 0x726c6431u
+
+struct brim_reader_load {
+    struct brim_job job; /* first: the pool hands this back */
+    uint32_t magic;
+    _Atomic unsigned refs; /* reader and job */
+    _Atomic bool done;
+    struct brim_disk *disk;
+    struct brim_port *port; /* counted */
+    struct brim_extent extent;
+    struct brim_chunk *chunk; /* result, with err */
+    enum brim_err err;
+};
+
+/* ---- loads ---- */
+
+static void load_unref(struct brim_reader_load *load)
+{
+    OBJ_CHECK(load, LOAD_MAGIC);
+    if (atomic_fetch_sub_explicit(&load->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (load->chunk != NULL)
+        brim_chunk_unref(load->chunk);
+    brim_port_unref(load->port);
+    load->magic = 0;
+    free(load);
+}
+
+static void load_run(struct brim_job *job)
+{
+    struct brim_reader_load *load = (struct brim_reader_load *)job;
+
+    OBJ_CHECK(load, LOAD_MAGIC);
+    load->err = brim_disk_read(load->disk, &load->extent, BRIM_DISK_WAIT, &load->chunk);
+    atomic_store_explicit(&load->done, true, memory_order_release);
+    brim_port_fire(load->port);
+    load_unref(load);
+}
+
+/* Sends a read of extent to the pool, or asks to be asked again. */
+static void load_start(struct brim_reader *reader, const struct brim_extent *extent)
+{
+    struct brim_reader_load *load = brim_alloc(sizeof(*load));
+
+    *load = (struct brim_reader_load){.job = {.run = load_run},
+                                      .magic = LOAD_MAGIC,
+                                      .refs = 2,
+                                      .disk = reader->disk,
+                                      .port = reader->port,
+                                      .extent = *extent};
+    brim_port_ref(reader->port);
+    if (brim_pool_submit(reader->pool, BRIM_JOB_READ, &load->job) == BRIM_OK) {
+        reader->load = load;
+        return;
+    }
+    atomic_store(&load->refs, 1);
+    load_unref(load);
+    brim_port_fire(reader->port);
+}
+
+static bool extent_is(const struct brim_extent *a, const struct brim_extent *b)
+{
+    return a->segment == b->segment && a->offset == b->offset && a->length == b->length;
+}
+
+/* Keeps chunk, with its count, as the extent read last. */
+static void remember(struct brim_reader *reader, const struct brim_extent *extent,
+                     struct brim_chunk *chunk)
+{
+    if (reader->read != NULL)
+        brim_chunk_unref(reader->read);
+    reader->read = chunk;
+    reader->read_extent = *extent;
+}
+
+/* Takes over what a load brought. OK: remembered, or there was no load; EAGAIN: under way. */
+static enum brim_err load_finish(struct brim_reader *reader)
+{
+    struct brim_reader_load *load = reader->load;
+    enum brim_err err;
+
+    if (load == NULL)
+        return BRIM_OK;
+    if (!atomic_load_explicit(&load->done, memory_order_acquire))
+        return BRIM_EAGAIN;
+    err = load->err;
+    if (err == BRIM_OK) {
+        remember(reader, &load->extent, load->chunk);
+        load->chunk = NULL;
+    }
+    reader->load = NULL;
+    load_unref(load);
+    return err;
+}
+
+/* ---- reader ---- */
+
+enum brim_err brim_reader_init(struct brim_reader *reader, struct brim_body *body, uint64_t offset,
+                               uint64_t length, struct brim_disk *disk, struct brim_pool *pool,
+                               struct brim_port *port)
+{
+    INVARIANT(port != NULL);
+    INVARIANT((disk == NULL) || (pool != NULL));
+    *reader = (struct brim_reader){.offset = offset, .end = BRIM_BODY_LENGTH_UNKNOWN};
+    if (length < BRIM_BODY_LENGTH_UNKNOWN - offset)
+        reader->end = offset + length;
+    reader->place = brim_body_attach(body, offset);
+    if (reader->place == NULL)
+        return BRIM_ENOENT;
+    brim_body_ref(body);
+    reader->body = body;
+    reader->disk = disk;
+    reader->pool = pool;
+    reader->port = port;
+    return BRIM_OK;
+}
+
+static void release_held(struct brim_reader *reader)
+{
+    for (unsigned i = 0; i < reader->held_count; i++)
+        brim_chunk_unref(reader->held[i]);
+    reader->held_count = 0;
+}
+
+/* Has a disk piece in hand as if it stood in RAM. */
+static enum brim_body_get read_piece(struct brim_reader *reader, struct brim_body_piece *piece)
+{
+    const struct brim_extent *extent = &piece->extent;
+
+    if (reader->disk == NULL)
+        return BRIM_GET_FAILED;
+    if (reader->read == NULL || !extent_is(&reader->read_extent, extent)) {
+        struct brim_chunk *chunk = NULL;
+        enum brim_err err = brim_disk_read(reader->disk, extent, BRIM_DISK_NOWAIT, &chunk);
+
+        if (err == BRIM_EAGAIN) {
+            load_start(reader, extent);
+            return BRIM_GET_WAIT;
+        }
+        if (err != BRIM_OK)
+            return BRIM_GET_FAILED;
+        remember(reader, extent, chunk);
+    }
+    brim_chunk_ref(reader->read);
+    piece->chunk = reader->read;
+    piece->bytes = brim_str((const char *)brim_chunk_data(reader->read) + piece->skip,
+                            extent->length - piece->skip);
+    return BRIM_GET_RAM;
+}
+
+/* What stands at the reader's offset; never GET_DISK. */
+static enum brim_body_get get_piece(struct brim_reader *reader, struct brim_body_piece *piece)
+{
+    enum brim_body_get got = brim_body_get(reader->body, reader->offset, piece);
+
+    if (got == BRIM_GET_WAIT && !reader->watching) {
+        reader->watching = true;
+        brim_watch_add(brim_body_watch(reader->body), reader->port);
+        got = brim_body_get(reader->body, reader->offset, piece);
+    }
+    if (got == BRIM_GET_DISK) {
+        /* a cold read must not hold back what is at hand; it is asked for next time */
+        bool may_start = reader->held_count == 0;
+        bool at_hand = reader->read != NULL && extent_is(&reader->read_extent, &piece->extent);
+
+        got = may_start || at_hand ? read_piece(reader, piece) : BRIM_GET_WAIT;
+    }
+    return got;
+}
+
+static enum brim_reader_got verdict(const struct brim_reader *reader, enum brim_body_get got)
+{
+    switch (got) {
+    case BRIM_GET_WAIT:
+        return BRIM_READER_WAIT;
+    case BRIM_GET_END:
+        /* a range that goes on where the body does not: the receiver was promised more */
+        return reader->end == BRIM_BODY_LENGTH_UNKNOWN ? BRIM_READER_END : BRIM_READER_FAILED;
+    case BRIM_GET_RAM:
+    case BRIM_GET_DISK:
+    case BRIM_GET_FAILED:
+        break;
+    }
+    return BRIM_READER_FAILED;
+}
+
+enum brim_reader_got brim_reader_next(struct brim_reader *reader, size_t max_bytes,
+                                      struct brim_str *iov_out, size_t *count_out)
+{
+    enum brim_body_get got = BRIM_GET_RAM;
+    enum brim_err err;
+
+    INVARIANT(reader->body != NULL);
+    INVARIANT(max_bytes > 0);
+    *count_out = 0;
+    release_held(reader);
+    brim_body_advance(reader->body, reader->place, reader->offset);
+    err = load_finish(reader);
+    if (err != BRIM_OK)
+        return err == BRIM_EAGAIN ? BRIM_READER_WAIT : BRIM_READER_FAILED;
+
+    while (reader->offset < reader->end && max_bytes > 0 &&
+           reader->held_count < BRIM_READER_IOV_MAX) {
+        uint64_t left = reader->end - reader->offset;
+        struct brim_body_piece piece;
+
+        got = get_piece(reader, &piece);
+        if (got != BRIM_GET_RAM)
+            break;
+        INVARIANT(piece.bytes.len > 0);
+        if (piece.bytes.len > max_bytes)
+            piece.bytes.len = max_bytes;
+        if (piece.bytes.len > left)
+            piece.bytes.len = (size_t)left;
+        reader->held[reader->held_count] = piece.chunk;
+        iov_out[reader->held_count++] = piece.bytes;
+        reader->offset += piece.bytes.len;
+        max_bytes -= piece.bytes.len;
+    }
+    *count_out = reader->held_count;
+    if (reader->held_count > 0)
+        return BRIM_READER_DATA;
+    return reader->offset >= reader->end ? BRIM_READER_END : verdict(reader, got);
+}
+
+bool brim_reader_is_done(const struct brim_reader *reader)
+{
+    if (reader->offset >= reader->end)
+        return true;
+    return reader->end == BRIM_BODY_LENGTH_UNKNOWN &&
+           brim_body_state(reader->body) == BRIM_BODY_COMPLETE &&
+           reader->offset >= brim_body_bytes(reader->body);
+}
+
+void brim_reader_fini(struct brim_reader *reader)
+{
+    if (reader->body == NULL)
+        return;
+    release_held(reader);
+    if (reader->read != NULL)
+        brim_chunk_unref(reader->read);
+    if (reader->load != NULL)
+        load_unref(reader->load);
+    if (reader->watching)
+        (void)brim_watch_remove(brim_body_watch(reader->body), reader->port);
+    brim_body_detach(reader->body, reader->place);
+    brim_body_unref(reader->body);
+    *reader = (struct brim_reader){.body = NULL};
+}

@@ -276,7 +276,8 @@ static void bind_default(struct binder *binder, const struct brim_conf_field *fi
     const char *why;
 
     INVARIANT(field->def != NULL);
-    INVARIANT(brim_conf_value_parse(field, field->def, &value, &why) == BRIM_OK);
+    enum brim_err err = brim_conf_value_parse(field, field->def, &value, &why);
+    INVARIANT(err == BRIM_OK);
     store(binder, field, &value, slot);
 }
 
@@ -285,14 +286,12 @@ static void bind_option(struct binder *binder, const struct brim_conf_field *fie
 {
     union brim_conf_value value;
 
-    if (node == NULL)
-        bind_default(binder, field, slot);
-    else if (field->type == BRIM_CONF_TYPE_STRINGS && has_shape(node, BRIM_CONF_SHAPE_SEQUENCE))
+    if (field->type == BRIM_CONF_TYPE_STRINGS && has_shape(node, BRIM_CONF_SHAPE_SEQUENCE))
         bind_strings(binder, field, node, slot);
-    else if (parse_node(binder, field, node, &value) == BRIM_OK)
+    else if (node != NULL && parse_node(binder, field, node, &value) == BRIM_OK)
         store(binder, field, &value, slot);
-    else if (field->def != NULL)
-        bind_default(binder, field, slot); /* so that conf_check finds a plausible value */
+    else if (field->def != NULL) /* not given; or faulty, and conf_check finds a plausible value */
+        bind_default(binder, field, slot);
 }
 
 static void bind_mapping(struct binder *binder, const struct brim_conf_table *table,

@@ -17,6 +17,7 @@ static void add_v(struct brim_conf_text *text, const char *format, va_list args)
     INVARIANT(text->len < sizeof(text->bytes));
 
     size_t room = sizeof(text->bytes) - text->len;
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): a parameter; clang 14 is mistaken. */
     int n = vsnprintf(text->bytes + text->len, room, format, args);
 
     if (n > 0)
@@ -51,9 +52,11 @@ void brim_conf_text_add_shown(struct brim_conf_text *text, const char *input)
             len--; /* never half a UTF-8 sequence */
     }
     for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)input[i];
+        bool is_control = (unsigned char)input[i] < 0x20 || input[i] == 0x7f;
 
-        shown[i] = c < 0x20 || c == 0x7f ? '?' : (char)c;
+        shown[i] = input[i];
+        if (is_control)
+            shown[i] = '?';
     }
     shown[len] = '\0';
     brim_conf_text_add(text, "%s%s", shown, is_cut ? "..." : "");

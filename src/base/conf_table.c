@@ -64,24 +64,26 @@
 #define TABLE_OF_brim_conf_route       route_table
 #define TABLE_OF_brim_conf_site        site_table
 
-/* Every struct starts with its line, and the binder's array of found keys is long enough. */
+/* Initialiser of a table, and what must hold of it. */
 #define TABLE(tag_, fields_)                                                                       \
     {                                                                                              \
-        .struct_bytes = sizeof(struct tag_),                                                       \
-        .fields = (fields_),                                                                       \
+        .struct_bytes = sizeof(struct tag_), .fields = (fields_),                                  \
         .field_count = sizeof(fields_) / sizeof((fields_)[0]),                                     \
-    };                                                                                             \
+    }
+#define CHECK_TABLE(tag_, fields_)                                                                 \
     static_assert(offsetof(struct tag_, line) == 0, "line comes first");                           \
-    static_assert(sizeof(fields_) / sizeof((fields_)[0]) <= BRIM_CONF_FIELDS_MAX, "rows")
+    static_assert(sizeof(fields_) / sizeof((fields_)[0]) <= BRIM_CONF_FIELDS_MAX, "too many rows")
 
 #define THIS brim_conf_node
 static const struct brim_conf_field node_fields[] = {BRIM_CONF_NODE(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table node_table = TABLE(brim_conf_node, node_fields);
+CHECK_TABLE(brim_conf_node, node_fields);
 #undef THIS
 
 #define THIS brim_conf_log
 static const struct brim_conf_field log_fields[] = {BRIM_CONF_LOG(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table log_table = TABLE(brim_conf_log, log_fields);
+CHECK_TABLE(brim_conf_log, log_fields);
 #undef THIS
 
 #define THIS brim_conf_access_log
@@ -89,6 +91,7 @@ static const struct brim_conf_field access_log_fields[] = {
     BRIM_CONF_ACCESS_LOG(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table access_log_table =
     TABLE(brim_conf_access_log, access_log_fields);
+CHECK_TABLE(brim_conf_access_log, access_log_fields);
 #undef THIS
 
 #define THIS brim_conf_certificate
@@ -96,41 +99,49 @@ static const struct brim_conf_field certificate_fields[] = {
     BRIM_CONF_CERTIFICATE(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table certificate_table =
     TABLE(brim_conf_certificate, certificate_fields);
+CHECK_TABLE(brim_conf_certificate, certificate_fields);
 #undef THIS
 
 #define THIS brim_conf_tls
 static const struct brim_conf_field tls_fields[] = {BRIM_CONF_TLS(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table tls_table = TABLE(brim_conf_tls, tls_fields);
+CHECK_TABLE(brim_conf_tls, tls_fields);
 #undef THIS
 
 #define THIS brim_conf_listener
 static const struct brim_conf_field listener_fields[] = {BRIM_CONF_LISTENER(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table listener_table = TABLE(brim_conf_listener, listener_fields);
+CHECK_TABLE(brim_conf_listener, listener_fields);
 #undef THIS
 
 #define THIS brim_conf_admin
 static const struct brim_conf_field admin_fields[] = {BRIM_CONF_ADMIN(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table admin_table = TABLE(brim_conf_admin, admin_fields);
+CHECK_TABLE(brim_conf_admin, admin_fields);
 #undef THIS
 
 #define THIS brim_conf_cache
 static const struct brim_conf_field cache_fields[] = {BRIM_CONF_CACHE(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table cache_table = TABLE(brim_conf_cache, cache_fields);
+CHECK_TABLE(brim_conf_cache, cache_fields);
 #undef THIS
 
 #define THIS brim_conf_limits
 static const struct brim_conf_field limits_fields[] = {BRIM_CONF_LIMITS(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table limits_table = TABLE(brim_conf_limits, limits_fields);
+CHECK_TABLE(brim_conf_limits, limits_fields);
 #undef THIS
 
 #define THIS brim_conf_timeouts
 static const struct brim_conf_field timeouts_fields[] = {BRIM_CONF_TIMEOUTS(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table timeouts_table = TABLE(brim_conf_timeouts, timeouts_fields);
+CHECK_TABLE(brim_conf_timeouts, timeouts_fields);
 #undef THIS
 
 #define THIS brim_conf_server
 static const struct brim_conf_field server_fields[] = {BRIM_CONF_SERVER(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table server_table = TABLE(brim_conf_server, server_fields);
+CHECK_TABLE(brim_conf_server, server_fields);
 #undef THIS
 
 #define THIS brim_conf_origin_tls
@@ -138,31 +149,37 @@ static const struct brim_conf_field origin_tls_fields[] = {
     BRIM_CONF_ORIGIN_TLS(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table origin_tls_table =
     TABLE(brim_conf_origin_tls, origin_tls_fields);
+CHECK_TABLE(brim_conf_origin_tls, origin_tls_fields);
 #undef THIS
 
 #define THIS brim_conf_origin
 static const struct brim_conf_field origin_fields[] = {BRIM_CONF_ORIGIN(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table origin_table = TABLE(brim_conf_origin, origin_fields);
+CHECK_TABLE(brim_conf_origin, origin_fields);
 #undef THIS
 
 #define THIS brim_conf_rules
 static const struct brim_conf_field rules_fields[] = {BRIM_CONF_RULES(ROW_O, ROW_S, ROW_L)};
 const struct brim_conf_table brim_conf_table_rules = TABLE(brim_conf_rules, rules_fields);
+CHECK_TABLE(brim_conf_rules, rules_fields);
 #undef THIS
 
 #define THIS brim_conf_route
 static const struct brim_conf_field route_fields[] = {BRIM_CONF_ROUTE(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table route_table = TABLE(brim_conf_route, route_fields);
+CHECK_TABLE(brim_conf_route, route_fields);
 #undef THIS
 
 #define THIS brim_conf_site
 static const struct brim_conf_field site_fields[] = {BRIM_CONF_SITE(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table site_table = TABLE(brim_conf_site, site_fields);
+CHECK_TABLE(brim_conf_site, site_fields);
 #undef THIS
 
 #define THIS brim_conf_root
 static const struct brim_conf_field root_fields[] = {BRIM_CONF_ROOT(ROW_O, ROW_S, ROW_L)};
 const struct brim_conf_table brim_conf_table_root = TABLE(brim_conf_root, root_fields);
+CHECK_TABLE(brim_conf_root, root_fields);
 #undef THIS
 
 size_t brim_conf_table_type_bytes(enum brim_conf_type type)

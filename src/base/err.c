@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "brim/base/invariant.h"
 
@@ -25,17 +26,19 @@ static const char *const symbols[BRIM_ERR_COUNT] = {
 static char names[BRIM_ERR_COUNT][NAME_MAX_BYTES];
 static pthread_once_t names_once = PTHREAD_ONCE_INIT;
 
+static void fill_name(char *name, const char *symbol)
+{
+    size_t len = strlen(symbol);
+
+    INVARIANT(len < NAME_MAX_BYTES);
+    for (size_t i = 0; i < len; i++)
+        name[i] = (char)tolower((unsigned char)symbol[i]);
+}
+
 static void fill_names(void)
 {
-    for (size_t i = 0; i < BRIM_ERR_COUNT; i++) {
-        const char *symbol = symbols[i] + PREFIX_LEN;
-        size_t n;
-
-        for (n = 0; symbol[n] != '\0'; n++) {
-            INVARIANT(n + 1 < NAME_MAX_BYTES);
-            names[i][n] = (char)tolower((unsigned char)symbol[n]);
-        }
-    }
+    for (size_t i = 0; i < BRIM_ERR_COUNT; i++)
+        fill_name(names[i], symbols[i] + PREFIX_LEN);
 }
 
 const char *brim_err_text(enum brim_err err)
@@ -47,6 +50,6 @@ const char *brim_err_text(enum brim_err err)
 const char *brim_err_name(enum brim_err err)
 {
     INVARIANT((unsigned)err < BRIM_ERR_COUNT);
-    INVARIANT(pthread_once(&names_once, fill_names) == 0);
+    (void)pthread_once(&names_once, fill_names); /* cannot fail */
     return names[err];
 }

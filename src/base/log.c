@@ -47,6 +47,7 @@ static void append(struct line *line, const char *format, ...)
 static void append_v(struct line *line, const char *format, va_list args)
 {
     size_t room = sizeof(line->bytes) - line->len;
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): a parameter; clang 14 is mistaken. */
     int n = vsnprintf(line->bytes + line->len, room, format, args);
 
     if (n < 0)
@@ -76,7 +77,8 @@ static void begin(struct line *line, enum brim_log_level level, const char *even
 
     line->len = 0;
     line->is_cut = false;
-    INVARIANT(gmtime_r(&now_s, &tm) != NULL);
+    const struct tm *utc = gmtime_r(&now_s, &tm);
+    INVARIANT(utc != NULL);
     append(line, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ %s %s", tm.tm_year + 1900, tm.tm_mon + 1,
            tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(now_ms % 1000), level_names[level],
            event);

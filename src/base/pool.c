@@ -123,10 +123,11 @@ static void *pool_main(void *arg)
 static int start_threads(struct brim_pool *pool)
 {
     sigset_t all, before;
-    int e = 0;
+    int e;
 
     (void)sigfillset(&all);
-    INVARIANT(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+    e = pthread_sigmask(SIG_SETMASK, &all, &before);
+    INVARIANT(e == 0);
     while (e == 0 && pool->started < pool->limits.threads) {
         char name[16];
 
@@ -137,7 +138,7 @@ static int start_threads(struct brim_pool *pool)
         (void)pthread_setname_np(pool->threads[pool->started], name);
         pool->started++;
     }
-    INVARIANT(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return e;
 }
 
@@ -155,8 +156,8 @@ enum brim_err brim_pool_open(const struct brim_pool_limits *limits, struct brim_
     pool->slow_max = limits->threads > 1 ? limits->threads - 1 : 1;
     for (size_t i = 0; i < BRIM_JOB_CLASSES; i++)
         pool->queues[i].tail = &pool->queues[i].head;
-    INVARIANT(pthread_mutex_init(&pool->lock, NULL) == 0);
-    INVARIANT(pthread_cond_init(&pool->work, NULL) == 0);
+    (void)pthread_mutex_init(&pool->lock, NULL); /* with glibc these two cannot fail */
+    (void)pthread_cond_init(&pool->work, NULL);
 
     int e = start_threads(pool);
     if (e != 0) {
@@ -204,8 +205,11 @@ void brim_pool_close(struct brim_pool *pool)
     pool->is_closing = true;
     (void)pthread_cond_broadcast(&pool->work);
     (void)pthread_mutex_unlock(&pool->lock);
-    for (unsigned i = 0; i < pool->started; i++)
-        INVARIANT(pthread_join(pool->threads[i], NULL) == 0);
+    for (unsigned i = 0; i < pool->started; i++) {
+        int failed = pthread_join(pool->threads[i], NULL);
+
+        INVARIANT(failed == 0);
+    }
 
     for (size_t i = 0; i < BRIM_JOB_CLASSES; i++)
         INVARIANT(pool->queues[i].count == 0);

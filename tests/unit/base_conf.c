@@ -380,11 +380,12 @@ END_TEST
 /* Directory of the examples: CMake compiles with absolute paths. */
 static const char *examples_dir(void)
 {
-    static char dir[PATH_MAX];
+    static char dir[1024];
     const char *slash = strstr(__FILE__, "tests/unit/");
 
     ck_assert_ptr_nonnull(slash);
-    (void)snprintf(dir, sizeof(dir), "%.*sconf", (int)(slash - __FILE__), __FILE__);
+    ck_assert_int_lt(snprintf(dir, sizeof(dir), "%.*sconf", (int)(slash - __FILE__), __FILE__),
+                     (int)sizeof(dir));
     return dir;
 }
 

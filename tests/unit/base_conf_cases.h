@@ -3,8 +3,8 @@
  * What a config must not hold, and what is said about it: input, then all fault lines with the name
  * of the file left out. Sorted by what is tested.
  */
-#ifndef BRIM_TESTS_UNIT_BASE_CONF_CASES_H
-#define BRIM_TESTS_UNIT_BASE_CONF_CASES_H
+#ifndef BRIM_TESTS_BASE_CONF_CASES_H
+#define BRIM_TESTS_BASE_CONF_CASES_H
 
 #define LISTENERS "listeners: [{address: \":8080\"}]\n"
 #define ORIGINS   "origins: [{name: app, servers: [{url: \"http://127.0.0.1:8000\"}]}]\n"
@@ -26,11 +26,11 @@
     "first_byte_timeout, between_bytes_timeout, pool, queue, tls\n"
 #define SITES_ACCEPTED                                                                             \
     "accepted: a sequence of 1 to 10000 mappings with hosts, origin, forwarded, cache, routes\n"
-#define WORKERS "accepted: whole number from 0 to 256\n"
-#define DISK    "accepted: size from 4MiB to 1024TiB, as in 4096, 64KiB, 1MB, 20GiB\n"
-#define DRAIN   "accepted: duration from 0 to 1h, as in 250ms, 30s, 5m, 12h, 7d\n"
-#define ADDRESS "accepted: IPV4:PORT, [IPV6]:PORT, :PORT, unix:/PATH\n"
-#define URL     "accepted: http://host[:port], https://host[:port]\n"
+#define WORKERS       "accepted: whole number from 0 to 256\n"
+#define DISK          "accepted: size from 4MiB to 1024TiB, as in 4096, 64KiB, 1MB, 20GiB\n"
+#define DRAIN         "accepted: duration from 0 to 1h, as in 250ms, 30s, 5m, 12h, 7d\n"
+#define ADDRESS_FORMS "accepted: IPV4:PORT, [IPV6]:PORT, :PORT, unix:/PATH\n"
+#define URL_FORMS     "accepted: http://host[:port], https://host[:port]\n"
 #define HOSTS                                                                                      \
     "accepted: example.com, *.example.com, * (no port, no dot at the end, other scripts as "       \
     "xn--)\n"
@@ -133,30 +133,32 @@ static const struct bad_case {
      ":2: origins[0].tls.server_name: \"*.example.com\" is not a host name; accepted: a host name, "
      "or \"\"\n"},
     {"listeners: [{address: \"8080\"}]\n" ORIGINS SITES,
-     ":1: listeners[0].address: \"8080\" has no port; " ADDRESS},
+     ":1: listeners[0].address: \"8080\" has no port; " ADDRESS_FORMS},
     {"listeners: [{address: \"localhost:80\"}]\n" ORIGINS SITES,
-     ":1: listeners[0].address: \"localhost:80\" is not a numeric address with a port; " ADDRESS},
+     ":1: listeners[0].address: \"localhost:80\" is not a numeric address with a "
+     "port; " ADDRESS_FORMS},
     {"listeners: [{address: \":0\"}]\n" ORIGINS SITES,
-     ":1: listeners[0].address: \":0\" has no port from 1 to 65535; " ADDRESS},
+     ":1: listeners[0].address: \":0\" has no port from 1 to 65535; " ADDRESS_FORMS},
     {"listeners: [{address: \":65536\"}]\n" ORIGINS SITES,
-     ":1: listeners[0].address: \":65536\" has no port from 1 to 65535; " ADDRESS},
+     ":1: listeners[0].address: \":65536\" has no port from 1 to 65535; " ADDRESS_FORMS},
     {"listeners: [{address: \":080\"}]\n" ORIGINS SITES,
-     ":1: listeners[0].address: \":080\" has no port from 1 to 65535; " ADDRESS},
+     ":1: listeners[0].address: \":080\" has no port from 1 to 65535; " ADDRESS_FORMS},
     {"listeners: [{address: \"1.2.3:80\"}]\n" ORIGINS SITES,
-     ":1: listeners[0].address: \"1.2.3:80\" is not a numeric address with a port; " ADDRESS},
+     ":1: listeners[0].address: \"1.2.3:80\" is not a numeric address with a port; " ADDRESS_FORMS},
     {"listeners: [{address: \"::1:80\"}]\n" ORIGINS SITES,
-     ":1: listeners[0].address: \"::1:80\" is not a numeric address with a port; " ADDRESS},
+     ":1: listeners[0].address: \"::1:80\" is not a numeric address with a port; " ADDRESS_FORMS},
     {"listeners: [{address: \"[::1]\"}]\n" ORIGINS SITES,
-     ":1: listeners[0].address: \"[::1]\" is not a numeric address with a port; " ADDRESS},
+     ":1: listeners[0].address: \"[::1]\" is not a numeric address with a port; " ADDRESS_FORMS},
     {"listeners: [{address: \"unix:run/x\"}]\n" ORIGINS SITES,
-     ":1: listeners[0].address: \"unix:run/x\" has no absolute path; " ADDRESS},
+     ":1: listeners[0].address: \"unix:run/x\" has no absolute path; " ADDRESS_FORMS},
     {"listeners: [{address: \"256.1.1.1:80\"}]\n" ORIGINS SITES,
-     ":1: listeners[0].address: \"256.1.1.1:80\" is not a numeric address with a port; " ADDRESS},
+     ":1: listeners[0].address: \"256.1.1.1:80\" is not a numeric address with a "
+     "port; " ADDRESS_FORMS},
     {"listeners: [{address: \"unix:/" X64
      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}]\n" ORIGINS SITES,
      ":1: listeners[0].address: "
      "\"unix:/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\" has a path longer "
-     "than 107 bytes; " ADDRESS},
+     "than 107 bytes; " ADDRESS_FORMS},
     {"listeners: [{address: \":80\"}, {address: \"[::]:80\"}]\n" ORIGINS SITES,
      ":1: listeners[1].address: \"[::]:80\" is also listeners[0].address; accepted: each once\n"},
     {"listeners: [{address: \"127.0.0.1:9900\"}]\n" ORIGINS SITES,
@@ -164,31 +166,31 @@ static const struct bad_case {
     {"admin: {address: \":9900\"}\n" REST, ":1: admin.address: \":9900\" is open to other hosts; "
                                            "accepted: 127.0.0.1:PORT, [::1]:PORT, unix:/PATH\n"},
     {LISTENERS "origins: [{name: app, servers: [{url: \"h\"}]}]\n" SITES,
-     ":2: origins[0].servers[0].url: \"h\" has neither http:// nor https://; " URL},
+     ":2: origins[0].servers[0].url: \"h\" has neither http:// nor https://; " URL_FORMS},
     {LISTENERS "origins: [{name: app, servers: [{url: \"ftp://h\"}]}]\n" SITES,
-     ":2: origins[0].servers[0].url: \"ftp://h\" has neither http:// nor https://; " URL},
+     ":2: origins[0].servers[0].url: \"ftp://h\" has neither http:// nor https://; " URL_FORMS},
     {LISTENERS "origins: [{name: app, servers: [{url: \"http:/h\"}]}]\n" SITES,
-     ":2: origins[0].servers[0].url: \"http:/h\" has neither http:// nor https://; " URL},
+     ":2: origins[0].servers[0].url: \"http:/h\" has neither http:// nor https://; " URL_FORMS},
     {LISTENERS "origins: [{name: app, servers: [{url: \"http://\"}]}]\n" SITES,
-     ":2: origins[0].servers[0].url: \"http://\" has no valid host; " URL},
+     ":2: origins[0].servers[0].url: \"http://\" has no valid host; " URL_FORMS},
     {LISTENERS "origins: [{name: app, servers: [{url: \"http://h/path\"}]}]\n" SITES,
-     ":2: origins[0].servers[0].url: \"http://h/path\" has a path or query; " URL},
+     ":2: origins[0].servers[0].url: \"http://h/path\" has a path or query; " URL_FORMS},
     {LISTENERS "origins: [{name: app, servers: [{url: \"http://h?x\"}]}]\n" SITES,
-     ":2: origins[0].servers[0].url: \"http://h?x\" has a path or query; " URL},
+     ":2: origins[0].servers[0].url: \"http://h?x\" has a path or query; " URL_FORMS},
     {LISTENERS "origins: [{name: app, servers: [{url: \"http://u:p@h\"}]}]\n" SITES,
-     ":2: origins[0].servers[0].url: \"http://u:p@h\" has a user or password; " URL},
+     ":2: origins[0].servers[0].url: \"http://u:p@h\" has a user or password; " URL_FORMS},
     {LISTENERS "origins: [{name: app, servers: [{url: \"http://h:0\"}]}]\n" SITES,
-     ":2: origins[0].servers[0].url: \"http://h:0\" has no port from 1 to 65535; " URL},
+     ":2: origins[0].servers[0].url: \"http://h:0\" has no port from 1 to 65535; " URL_FORMS},
     {LISTENERS "origins: [{name: app, servers: [{url: \"http://h:x\"}]}]\n" SITES,
-     ":2: origins[0].servers[0].url: \"http://h:x\" has no port from 1 to 65535; " URL},
+     ":2: origins[0].servers[0].url: \"http://h:x\" has no port from 1 to 65535; " URL_FORMS},
     {LISTENERS "origins: [{name: app, servers: [{url: \"http://[::1\"}]}]\n" SITES,
-     ":2: origins[0].servers[0].url: \"http://[::1\" has no valid host; " URL},
+     ":2: origins[0].servers[0].url: \"http://[::1\" has no valid host; " URL_FORMS},
     {LISTENERS "origins: [{name: app, servers: [{url: \"http://a..b\"}]}]\n" SITES,
-     ":2: origins[0].servers[0].url: \"http://a..b\" has no valid host; " URL},
+     ":2: origins[0].servers[0].url: \"http://a..b\" has no valid host; " URL_FORMS},
     {LISTENERS "origins: [{name: app, servers: [{url: \"HTTP://h\"}]}]\n" SITES,
-     ":2: origins[0].servers[0].url: \"HTTP://h\" has neither http:// nor https://; " URL},
+     ":2: origins[0].servers[0].url: \"HTTP://h\" has neither http:// nor https://; " URL_FORMS},
     {LISTENERS "origins: [{name: app, servers: [{url: \"http://h:1:2\"}]}]\n" SITES,
-     ":2: origins[0].servers[0].url: \"http://h:1:2\" has no port from 1 to 65535; " URL},
+     ":2: origins[0].servers[0].url: \"http://h:1:2\" has no port from 1 to 65535; " URL_FORMS},
     {LISTENERS "origins: [{name: app, servers: []}]\n" SITES,
      ":2: origins[0].servers: has 0 members; accepted: a sequence of 1 to 256 mappings with url\n"},
     {LISTENERS "origins: [{servers: [{url: \"http://h\"}]}]\n" SITES,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "brim/base/log.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,13 +47,14 @@ static unsigned count_lines(const char *needle)
 /* Operators and their tools parse the line: time, level, event, then key=value. */
 START_TEST(line_has_time_level_event_and_arguments)
 {
-    int year, month, day, hour, minute, second, ms, n = 0;
+    static const char shape[] = "0000-00-00T00:00:00.000Z warn disk.full path=/x errno=28\n";
 
     BRIM_LOG(WARN, "disk.full", "path=%s errno=%d", "/x", 28);
-    int fields = sscanf(written(), "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &year, &month, &day, &hour,
-                        &minute, &second, &ms, &n);
-    ck_assert_int_eq(fields, 7);
-    ck_assert_str_eq(text + n, " warn disk.full path=/x errno=28\n");
+    ck_assert_uint_eq(strlen(written()), sizeof(shape) - 1);
+    for (size_t i = 0; i < sizeof("0000-00-00T00:00:00.000Z") - 1; i++)
+        if (shape[i] == '0' && isdigit((unsigned char)text[i]))
+            text[i] = '0';
+    ck_assert_str_eq(text, shape);
 }
 END_TEST
 

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -50,6 +51,7 @@ struct node {
     struct brim_admin *admin;
     _Atomic int64_t connections;
     _Atomic bool ready;
+    uint64_t token; /* random, for CDN-Loop */
 };
 
 /* ---- the node ---- */
@@ -156,6 +158,8 @@ static enum brim_err open_workers(struct node *n)
     enum brim_err err = BRIM_OK;
 
     n->workers = brim_alloc(n->worker_count * sizeof(*n->workers));
+    if (getrandom(&n->token, sizeof(n->token), 0) != sizeof(n->token))
+        n->token = brim_clock_mono_us();
     for (size_t i = 0; err == BRIM_OK && i < n->worker_count; i++) {
         struct brim_worker_config config = {
             .index = i,
@@ -167,6 +171,7 @@ static enum brim_err open_workers(struct node *n)
             .log = n->log,
             .routes = n->routes,
             .connections = &n->connections,
+            .node_token = n->token,
         };
         err = brim_worker_open(&config, &n->workers[i]);
     }

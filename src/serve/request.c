@@ -525,6 +525,26 @@ static bool make_key(struct request *r)
     return len > 0;
 }
 
+/* Whether this very node has forwarded the request before (RFC 8586). */
+static bool is_loop(const struct request *r)
+{
+    struct brim_list_cursor cursor = {0};
+    struct brim_str member;
+
+    while (brim_fields_next_member(r->fields, BRIM_STR("cdn-loop"), &cursor, &member))
+        if (brim_str_is(member, r->env->loop_member))
+            return true;
+    return false;
+}
+
+/* OPTIONS with Max-Forwards: 0 is for this hop (RFC 9110 7.6.2). */
+static bool is_for_this_hop(const struct request *r)
+{
+    const struct brim_field *field = brim_fields_only(r->fields, BRIM_STR("max-forwards"));
+
+    return method_is(r, "OPTIONS") && field != NULL && brim_str_is(field->value, BRIM_STR("0"));
+}
+
 /* A GET with a body means something to its origin that the key does not show. */
 static bool is_cacheable_request(const struct request *r)
 {
@@ -548,6 +568,14 @@ static void begin(struct request *r)
     }
     if (!make_key(r)) {
         answer_error(r, 414, "the URL is too long", "refused");
+        return;
+    }
+    if (is_loop(r)) {
+        answer_error(r, 508, "this node has seen the request before: origins form a loop", "loop");
+        return;
+    }
+    if (is_for_this_hop(r)) {
+        answer_error(r, 200, "answered by the cache, as Max-Forwards asks", "max-forwards");
         return;
     }
     if (!is_cacheable_request(r)) {

@@ -4,9 +4,9 @@
 #include "brim/base/invariant.h"
 #include "brim/http/vary.h"
 
-/* Fields that brim adds at most: Via, Cookie (joined), X-Forwarded-{For,Proto,Host}, Forwarded,
- * Accept-Encoding. */
-#define UPSTREAM_ADDED_MAX 7
+/* Fields that brim adds at most: Via, CDN-Loop, Cookie (joined), X-Forwarded-{For,Proto,Host},
+ * Forwarded, Accept-Encoding. */
+#define UPSTREAM_ADDED_MAX 8
 
 struct list {
     struct brim_field *items;
@@ -60,8 +60,8 @@ static bool is_kept(struct brim_fields fields, struct brim_str name, enum brim_f
     if (brim_field_is_hop_by_hop(name) || brim_str_is(name, BRIM_STR("host")) ||
         brim_str_is(name, BRIM_STR("content-length")) || brim_str_is(name, BRIM_STR("expect")) ||
         brim_str_is(name, BRIM_STR("via")) || brim_str_is(name, BRIM_STR("x-forwarded-for")) ||
-        brim_str_is(name, BRIM_STR("cookie")))
-        return false; /* the last three are written again, joined */
+        brim_str_is(name, BRIM_STR("cookie")) || brim_str_is(name, BRIM_STR("cdn-loop")))
+        return false; /* the last four are written again, joined */
     if (is_claim(name) || (kind == BRIM_FLIGHT_SHARED && is_partial(name)))
         return false;
     return !brim_fields_has_token(fields, BRIM_STR("connection"), name);
@@ -157,6 +157,8 @@ struct brim_fields brim_upstream_fields(h2o_mem_pool_t *pool, struct brim_env *e
         via = brim_str(text, env->node_id.len + 2);
     }
     list_add(&list, BRIM_STR("via"), joined(pool, client_fields, BRIM_STR("via"), ", ", via));
+    list_add(&list, BRIM_STR("cdn-loop"),
+             joined(pool, client_fields, BRIM_STR("cdn-loop"), ", ", env->loop_member));
     add_cookie(pool, &list, client_fields);
     add_client(pool, route, &list, client_fields, client);
     INVARIANT(list.count <= room);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "brim/serve/worker.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@ struct brim_worker {
     _Atomic uint64_t drain_deadline_ms; /* 0: not draining */
     bool has_receiver;
     char *via;
+    char *loop_member;
 };
 
 /* Everything h2o reads; one host, one path, one handler: routing is brim's. */
@@ -63,7 +65,7 @@ static void init_env(struct brim_worker *w, const struct brim_worker_config *con
     struct brim_env *env = &w->env;
     const struct brim_conf_limits *limits = &config->conf->limits;
     const char *id = config->conf->node.id;
-    size_t room = strlen(id) + 5;
+    size_t room = strlen(id) + 32;
     int len;
 
     env->worker = config->index;
@@ -82,6 +84,10 @@ static void init_env(struct brim_worker *w, const struct brim_worker_config *con
     len = snprintf(w->via, room, "1.1 %s", id);
     INVARIANT(len > 0 && (size_t)len < room);
     env->via_response = brim_str(w->via, (size_t)len);
+    w->loop_member = brim_alloc(room);
+    len = snprintf(w->loop_member, room, "%s;node=%016" PRIx64, id, config->node_token);
+    INVARIANT(len > 0 && (size_t)len < room);
+    env->loop_member = brim_str(w->loop_member, (size_t)len);
     if (getrandom(&env->id_high, sizeof(env->id_high), 0) != sizeof(env->id_high))
         env->id_high = brim_clock_mono_us() * 2654435761u + config->index;
 }
@@ -236,6 +242,7 @@ void brim_worker_close(struct brim_worker *w)
     pthread_join(w->thread, NULL);
     sem_destroy(&w->started);
     free(w->via);
+    free(w->loop_member);
     w->magic = 0;
     free(w);
 }

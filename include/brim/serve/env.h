@@ -24,6 +24,7 @@ struct brim_env {
     struct brim_guard_limits limits;
     struct brim_str node_id;      /* for Cache-Status */
     struct brim_str via_response; /* "1.1 ID" */
+    struct brim_str loop_member;  /* this node in CDN-Loop (RFC 8586): "ID;node=HEX" */
     h2o_multithread_receiver_t wakes;
     h2o_timeout_t yield; /* 1 ms: continues senders that used up their turn */
     uint64_t turn;       /* counts loop turns */

@@ -20,6 +20,7 @@ struct brim_worker_config { /* all borrowed until close, routes counted */
     struct brim_access_log *log;
     struct brim_routes *routes;
     _Atomic int64_t *connections;
+    uint64_t node_token; /* tells this node from others of the same id in CDN-Loop */
 };
 
 /* Starts the thread and waits until it accepts. Errors: BRIM_EIO, BRIM_ENOMEM. Thread: init. */

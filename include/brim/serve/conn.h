@@ -4,6 +4,8 @@
  * (for the guard's budgets), and which requests are open (for the sweep).
  *
  * Hangs on sock->on_close.data; freed when the socket has closed and nobody is inside a callback.
+ * h2o disposes of a connection's requests before it closes the socket, so a request may use its
+ * connection until its own dispose returns.
  */
 #ifndef BRIM_SERVE_CONN_H
 #define BRIM_SERVE_CONN_H
@@ -11,31 +13,66 @@
 #include <h2o.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 #include "brim/base/str.h"
 
-struct brim_conns; /* opaque: the connections of one worker (listener.c) */
+struct brim_conns; /* opaque: the connections of one worker (conns.h) */
 
 /* An open request that the sweep may have to end. Embedded in the request's state. */
 struct brim_conn_request {
     struct brim_conn_request *next;
     struct brim_conn_request *prev;
     bool responding; /* h2o_start_response was called */
-    /* Ends a request that has no response yet (HTTP/1: answers with connection close). */
+    bool sending;    /* h2o holds bytes that the client has not taken yet */
+    uint32_t
+        sends_total; /* grows with every send: how the sweep tells a slow client from a stuck one */
+    /* Ends a request of a killed connection that nothing else would wake: without a response,
+     * answers with connection close; waiting for more of a body, ends it with an error. */
     void (*abort)(struct brim_conn_request *request);
 };
 
-/* What one connection has spent (guard.c). */
+/* Around every h2o_send: begins when h2o takes bytes, ends when it asks for more. Thread: loop. */
+static inline void brim_conn_request_send_begin(struct brim_conn_request *request)
+{
+    request->sending = true;
+    request->sends_total++;
+}
+
+static inline void brim_conn_request_send_end(struct brim_conn_request *request)
+{
+    request->sending = false;
+}
+
+/* What one HTTP/2 connection has spent in the current window of time (guard_h2.c). */
 struct brim_guard_budget {
-    uint64_t streams_opened;
-    uint64_t resets;         /* RST_STREAM by the client */
-    uint64_t cancelled;      /* requests disposed before they were answered */
-    uint64_t control_frames; /* PING, SETTINGS, PRIORITY, empty DATA, WINDOW_UPDATE 0, unknown */
     uint64_t window_start_ms;
-    uint32_t block_bytes; /* of the header block being received */
-    uint32_t block_frames;
-    bool in_block;
+    uint64_t window_start_bytes; /* written to the client when it began */
+    uint64_t streams_opened;
+    uint64_t resets;         /* RST_STREAM by the client, and WINDOW_UPDATE by 0 */
+    uint64_t cancelled;      /* requests disposed before they were answered */
+    uint64_t control_frames; /* PING, SETTINGS, PRIORITY, GOAWAY, empty DATA, unknown */
+    uint64_t window_updates;
+};
+
+/* Where the header block being received stands (guard_h2.c). */
+struct brim_guard_block {
+    bool is_open;
+    uint8_t state;   /* of the field counter */
+    uint8_t strings; /* literals still to come of the current field */
+    uint8_t shift;   /* of the integer being read */
+    uint32_t number;
+    uint32_t frames;
+    uint32_t fields;
+    size_t bytes;
+};
+
+enum brim_conn_phase {
+    BRIM_CONN_HANDSHAKE, /* TLS */
+    BRIM_CONN_SNIFF,     /* cleartext, too few bytes to tell HTTP/1 from HTTP/2 */
+    BRIM_CONN_HTTP1,
+    BRIM_CONN_HTTP2,
 };
 
 #define BRIM_CONN_MAGIC 0x636f6e31u
@@ -43,11 +80,13 @@ struct brim_guard_budget {
 struct brim_conn {
     uint32_t magic;
     struct brim_conns *owner;
-    struct brim_conn *next; /* owner's list */
+    struct brim_conn *next; /* owner's ring */
     struct brim_conn *prev;
     h2o_socket_t *sock; /* NULL once closed */
     struct brim_conn_request *requests;
     unsigned requests_open;
+    uint64_t requests_total; /* that reached a handler */
+    enum brim_conn_phase phase;
     bool is_tls;
     bool is_h2;
     bool killed;      /* input is discarded from now on */
@@ -56,14 +95,41 @@ struct brim_conn {
     char peer_text[64]; /* address without port, "unix" for a unix socket */
     uint16_t peer_port;
     uint16_t local_port;
+    unsigned inside; /* callbacks on the stack: free late */
     uint64_t opened_mono_ms;
-    uint64_t progress_mono_ms; /* last time bytes_written moved (sweep) */
-    size_t progress_bytes;
+
+    /* sweep (conns.c) */
+    uint64_t progress_mono_ms; /* last time the client took bytes, or had none to take */
+    uint64_t progress_mark;    /* changes when it does */
+    uint64_t useful_mono_ms;   /* HTTP/2: last time a request was there or a body grew */
+    uint64_t useful_mark;
     uint64_t block_since_mono_ms; /* header block open since; 0: none */
+
+    /* guard (guard_h2.c) */
     struct brim_guard_budget budget;
-    void (*h2_read)(h2o_socket_t *sock, const char *err); /* h2o's own read callback (guard) */
-    unsigned inside;                                      /* callbacks on the stack: free late */
+    struct brim_guard_block block;
+    size_t header_bytes_max; /* of one header block */
+    uint64_t body_bytes;     /* of DATA, all streams */
+    size_t h2_ready;         /* bytes of the input that are policed and wait for h2o */
+    bool h2_greeted;         /* h2o has had the preface */
+    bool h2_oversize;        /* the next frame is one that h2o refuses for its length */
+    void (*h2_read)(h2o_socket_t *sock, const char *err); /* h2o's own callbacks */
+    void (*h2_written)(h2o_socket_t *sock, const char *err);
+    void (*h2_emit)(h2o_timeout_entry_t *entry);
 };
+
+/* Around every callback that touches the connection after calling into h2o. Thread: loop. */
+static inline void brim_conn_enter(struct brim_conn *conn)
+{
+    conn->inside++;
+}
+
+static inline void brim_conn_leave(struct brim_conn *conn)
+{
+    conn->inside--;
+    if (conn->inside == 0 && conn->sock == NULL)
+        free(conn);
+}
 
 /* The connection of a request. Thread: loop. */
 static inline struct brim_conn *brim_conn_of(h2o_req_t *req)
@@ -80,6 +146,7 @@ static inline void brim_conn_request_add(struct brim_conn *conn, struct brim_con
         conn->requests->prev = request;
     conn->requests = request;
     conn->requests_open++;
+    conn->requests_total++;
 }
 
 static inline void brim_conn_request_remove(struct brim_conn *conn,

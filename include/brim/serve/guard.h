@@ -30,13 +30,24 @@ struct brim_guard_refusal {
  * only, no fold, exactly one valid Host (none allowed on 1.0), at most one Content-Length, not with
  * Transfer-Encoding, which is exactly "chunked" on 1.1; methods are tokens, the target is
  * origin-form (or "*" for OPTIONS, or absolute-form whose authority must equal Host).
- * 400 unless: 414 target too long, 431 too many or too large fields, 501 unknown transfer coding,
- * 505 version. Pure; thread: any. Spec: RFC 9112 2.2, 3, 5, 6.
+ * 400 unless: 405 CONNECT and TRACE, 414 target too long, 417 an expectation but 100-continue, 431
+ * too many or too large fields, 501 unknown transfer coding or endless method, 505 version. One
+ * empty line before the request is skipped. What follows the blank line is not looked at.
+ * Pure; thread: any. Spec: RFC 9112 2.2, 3, 5, 6.
  */
 struct brim_guard_refusal brim_guard_scan_h1(struct brim_str raw,
                                              const struct brim_guard_limits *limits);
 
-/* The same rules for what HTTP/2 delivers: pseudo-fields and fields (RFC 9113 8.2, 8.3). */
+/* Splits an absolute-form target ("http://host/path?query") where its path begins: *authority_out
+ * is "host", *rest_out "/path?query" or "". False if it is not absolute-form. */
+bool brim_guard_split_absolute(struct brim_str target, struct brim_str *authority_out,
+                               struct brim_str *rest_out);
+
+/* Whether method is one that brim never serves: CONNECT, TRACE (405). */
+bool brim_guard_is_method_refused(struct brim_str method);
+
+/* The same rules for what HTTP/2 delivers: pseudo-fields and fields (RFC 9113 8.2, 8.3). Several
+ * Cookie fields count as one: they are crumbs of one (RFC 9113 8.2.3). */
 struct brim_guard_h2_request {
     struct brim_str method;
     struct brim_str path;
@@ -50,23 +61,28 @@ struct brim_guard_refusal brim_guard_scan_h2(const struct brim_guard_h2_request 
 /*
  * Checks a request that h2o hands over, whichever protocol: finds the raw block for HTTP/1 (in the
  * socket's input), takes the decoded fields for HTTP/2. Call before anything else looks at it.
- * For an HTTP/1 refusal the caller also sets req->http1_is_persistent = 0. Thread: loop.
+ * For an HTTP/1 refusal the caller also sets req->http1_is_persistent = 0. An absolute-form target
+ * that passed becomes origin-form in req->input.path and req->query_at. Thread: loop.
  */
 struct brim_guard_refusal brim_guard_check(h2o_req_t *req, struct brim_fields fields,
                                            const struct brim_guard_limits *limits);
 
 /* Puts the filter in front of an HTTP/2 connection just accepted by h2o_http2_accept. Bytes already
- * in sock->input must have been swapped out before; see listener.c. Thread: loop. */
-void brim_guard_h2_install(struct brim_conn *conn);
+ * in sock->input must have been swapped out before; they follow as `early` (consumed). The
+ * connection may be closed afterwards. Thread: loop. */
+void brim_guard_h2_install(struct brim_conn *conn, h2o_buffer_t *early);
 
-/* Re-checks that the filter is still in place; kills the connection if not. Thread: loop. */
-void brim_guard_h2_check(struct brim_conn *conn);
+/* Whether h2o knows a Content-Length for a request that came without a body (it hides the field).
+ * Only for HTTP/2. Thread: loop. */
+bool brim_guard_h2_lacks_body(h2o_req_t *req);
 
-/* A request was disposed before it was answered: counts towards the reset budget. */
+/* A request was disposed before it was answered: counts towards the reset budget. Safe inside
+ * h2o's callbacks: what follows from it follows when the client's next frames are read. */
 void brim_guard_count_cancelled(struct brim_conn *conn);
 
 /* Ends the connection now: shutdown(2), RST where possible, input discarded from here on; an
- * HTTP/1 request that waits is answered with close. The socket closes on a later turn. */
+ * HTTP/1 request that nothing would wake is aborted. The socket closes on a later turn, or already
+ * in here. Thread: loop. */
 void brim_guard_kill(struct brim_conn *conn, const char *reason);
 
 #endif

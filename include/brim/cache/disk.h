@@ -16,11 +16,12 @@
 struct brim_disk; /* opaque */
 
 struct brim_disk_config {
-    const char *path;         /* directory, made if missing */
-    uint64_t bytes_max;       /* quota: segments and index together */
-    uint64_t segment_bytes;   /* lowered so that at least 8 segments fit */
-    unsigned write_queue_max; /* objects waiting to be written; more are refused */
-    struct brim_pool *pool;   /* borrowed */
+    const char *path;              /* directory, made if missing */
+    uint64_t bytes_max;            /* quota: segments and index together */
+    uint64_t segment_bytes;        /* lowered so that at least 8 segments fit */
+    unsigned write_queue_max;      /* objects waiting to be written; more are refused */
+    struct brim_pool *pool;        /* borrowed */
+    uint64_t (*now_mono_ms)(void); /* NULL: the clock; tests give their own */
 };
 
 /*

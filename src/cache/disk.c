@@ -1,0 +1,731 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The disk tier put together:
+ *
+ *   DIR/lock                 flock by the process that has the directory; its pid as text
+ *   DIR/index/               LMDB: cache/index.c, rows in cache/record.c
+ *   DIR/segments/XXXXXXXX.seg  bytes: cache/segment.c, extents in cache/extent.c
+ *
+ *   put    -> pool: extents appended by cache/segment, record queued to cache/indexer
+ *   locate -> cache/index         load, read -> cache/segment
+ *   (room) -> cache/retire, a thread of its own
+ *
+ * What is promised. After kill -9 the cache is what its last commit said: objects whose put had
+ * been committed (at most 50 ms later) are there, whole. After a power cut it is a state at most a
+ * second older; a record never comes back without its bytes, for those are synced before it is
+ * committed. Purges are synced before their call returns. Whatever a disk does to bytes
+ * afterwards is found by their checksums before anybody sees them: then the record is dropped and
+ * the object fetched again.
+ *
+ * How the quota is shared out: slack for small files; one step by which the index may grow at any
+ * time; what the index takes now; the rest is segments, at least eight.
+ */
+#include "brim/cache/disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "brim/base/clock.h"
+#include "brim/base/invariant.h"
+#include "brim/base/log.h"
+#include "brim/base/metric.h"
+#include "brim/cache/index.h"
+#include "brim/cache/indexer.h"
+#include "brim/cache/retire.h"
+#include "brim/cache/segment.h"
+#include "brim/cache/sketch.h"
+
+#define DISK_MAGIC        0x646b7431u
+#define KIB               1024u
+#define MIB               (1024u * 1024u)
+#define SEGMENTS_MIN      8u
+#define SEGMENT_ALIGN     4096u
+#define SEGMENT_BYTES_MIN (BRIM_EXTENT_BODY_MAX + 64u * KIB) /* a piece, or a small object */
+#define SEGMENT_BYTES_MAX (2048ull * MIB)
+#define SLACK_BYTES       (256u * KIB) /* lock files and directories */
+#define INDEX_BYTES_MIN   (256u * KIB)
+#define INDEX_BYTES_FIRST (16u * MIB)
+#define INDEX_QUEUE_MAX   16384u     /* records that wait for their commit */
+#define SKETCH_COUNTERS   (2u * MIB) /* 1 MiB of memory */
+
+struct brim_disk {
+    uint32_t magic;
+    struct brim_disk_config config;
+    char *index_path;
+    char *segments_path;
+    int lock_fd;
+    struct brim_index *index;
+    struct brim_indexer *indexer;
+    struct brim_segments *segments;
+    struct brim_sketch *sketch;
+    _Atomic(struct brim_retirer *) retirer;
+    pthread_mutex_t lock; /* writing */
+    pthread_cond_t idle;
+    unsigned writing; /* objects in the pool */
+};
+
+struct sizes {
+    uint64_t index_first;
+    uint64_t index_step;
+    uint32_t segment;
+};
+
+/* ---- opening ---- */
+
+static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+static enum brim_err share_out(const struct brim_disk_config *config, struct sizes *sizes_out)
+{
+    uint64_t step = clamp(config->bytes_max / 64, INDEX_BYTES_MIN, UINT64_MAX);
+    uint64_t first = clamp(config->bytes_max / 16, INDEX_BYTES_MIN, INDEX_BYTES_FIRST);
+    uint64_t fixed = first + step + SLACK_BYTES;
+    uint64_t segment = 0;
+
+    if (config->bytes_max > fixed)
+        segment = (config->bytes_max - fixed) / SEGMENTS_MIN;
+    segment = segment > BRIM_SEGMENT_OVERHEAD ? segment - BRIM_SEGMENT_OVERHEAD : 0;
+    if (segment > config->segment_bytes)
+        segment = config->segment_bytes;
+    segment = clamp(segment, 0, SEGMENT_BYTES_MAX) & ~(uint64_t)(SEGMENT_ALIGN - 1);
+    if (segment < SEGMENT_BYTES_MIN) {
+        BRIM_LOG(ERROR, "disk.config",
+                 "path=%s bytes=%llu segment=%llu do=\"raise the quota or the segment size: at "
+                 "least %u segments of %u bytes must fit\"",
+                 config->path, (unsigned long long)config->bytes_max,
+                 (unsigned long long)config->segment_bytes, SEGMENTS_MIN, SEGMENT_BYTES_MIN);
+        return BRIM_EINVAL;
+    }
+    *sizes_out =
+        (struct sizes){.index_first = first, .index_step = step, .segment = (uint32_t)segment};
+    return BRIM_OK;
+}
+
+static char *join(const char *dir, const char *name)
+{
+    size_t len = strlen(dir) + strlen(name) + 2;
+    char *path = brim_alloc(len);
+    int n = snprintf(path, len, "%s/%s", dir, name);
+
+    INVARIANT(n == (int)len - 1);
+    return path;
+}
+
+static enum brim_err make_directory(const char *path)
+{
+    struct stat st;
+
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        int errnum = errno;
+        BRIM_LOG(ERROR, "disk.open",
+                 "path=%s errno=%d do=\"make the parent directory and let brim write there\"", path,
+                 errnum);
+        return errnum == ENOSPC || errnum == EDQUOT ? BRIM_ENOSPC
+               : errnum == EIO                      ? BRIM_EIO
+                                                    : BRIM_EINVAL;
+    }
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        BRIM_LOG(ERROR, "disk.open", "path=%s do=\"not a directory: remove it or use another\"",
+                 path);
+        return BRIM_EINVAL;
+    }
+    if (access(path, R_OK | W_OK | X_OK) != 0) {
+        BRIM_LOG(ERROR, "disk.open",
+                 "path=%s errno=%d do=\"not writable: give it to the user that runs brim\"", path,
+                 errno);
+        return BRIM_EINVAL;
+    }
+    return BRIM_OK;
+}
+
+static enum brim_err take_lock(struct brim_disk *disk)
+{
+    char *path = join(disk->config.path, "lock");
+    char pid[24] = "";
+    enum brim_err err = BRIM_OK;
+    int len;
+
+    disk->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (disk->lock_fd < 0) {
+        err = errno == ENOSPC ? BRIM_ENOSPC : BRIM_EIO;
+        BRIM_LOG(ERROR, "disk.open", "path=%s errno=%d do=\"check owner and device\"", path, errno);
+    } else if (flock(disk->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        ssize_t n = pread(disk->lock_fd, pid, sizeof(pid) - 1, 0);
+        pid[n > 0 ? n : 0] = '\0';
+        pid[strcspn(pid, "\n")] = '\0';
+        err = BRIM_EBUSY;
+        BRIM_LOG(ERROR, "disk.busy",
+                 "path=%s pid=%s do=\"stop that process or use another directory\"", path, pid);
+    } else {
+        /* Only for that message: the lock is the flock, which dies with its process. */
+        len = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+        if (ftruncate(disk->lock_fd, 0) != 0 || pwrite(disk->lock_fd, pid, (size_t)len, 0) != len)
+            BRIM_LOG(WARN, "disk.open", "path=%s what=\"write pid\" errno=%d", path, errno);
+    }
+    free(path);
+    return err;
+}
+
+static void on_pressure(void *ctx)
+{
+    struct brim_disk *disk = ctx;
+    struct brim_retirer *retirer = atomic_load_explicit(&disk->retirer, memory_order_acquire);
+
+    if (retirer != NULL) /* else opening or closing: it looks by itself at the next start */
+        brim_retirer_wake(retirer);
+}
+
+static bool may_grow(void *ctx, uint64_t bytes)
+{
+    struct brim_disk *disk = ctx;
+
+    return brim_segments_may_grow(disk->segments, bytes);
+}
+
+static enum brim_err open_index(struct brim_disk *disk, const struct sizes *sizes)
+{
+    struct brim_index_config config = {.path = disk->index_path,
+                                       .map_bytes = sizes->index_first,
+                                       .growth_max = sizes->index_step,
+                                       .may_grow = may_grow,
+                                       .ctx = disk};
+    enum brim_err err = brim_index_open(&config, &disk->index);
+    uint64_t least;
+
+    if (err != BRIM_OK)
+        return err;
+    least = brim_index_bytes(disk->index) + sizes->index_step + SLACK_BYTES +
+            2 * ((uint64_t)sizes->segment + BRIM_SEGMENT_OVERHEAD);
+    if (least <= disk->config.bytes_max)
+        return BRIM_OK;
+    BRIM_LOG(ERROR, "disk.config",
+             "path=%s index=%llu bytes=%llu do=\"the index has grown under a larger quota: raise "
+             "the quota, or remove the directory, it is only a cache\"",
+             disk->config.path, (unsigned long long)brim_index_bytes(disk->index),
+             (unsigned long long)disk->config.bytes_max);
+    return BRIM_EINVAL;
+}
+
+static enum brim_err open_segments(struct brim_disk *disk, const struct sizes *sizes)
+{
+    struct brim_segments_config config = {.path = disk->segments_path,
+                                          .bytes_max = disk->config.bytes_max,
+                                          .reserve_bytes = sizes->index_step + SLACK_BYTES,
+                                          .slack_bytes = SLACK_BYTES,
+                                          .index_bytes = brim_index_bytes(disk->index),
+                                          .segment_bytes = sizes->segment,
+                                          .now_mono_ms = disk->config.now_mono_ms,
+                                          .pressure = on_pressure,
+                                          .ctx = disk};
+
+    return brim_segments_open(&config, disk->index, &disk->segments);
+}
+
+static enum brim_err start_threads(struct brim_disk *disk)
+{
+    struct brim_indexer_hooks hooks = {.prepare = brim_segments_prepare,
+                                       .committed = brim_segments_committed,
+                                       .ctx = disk->segments};
+    struct brim_retirer_config config = {
+        .index = disk->index, .segments = disk->segments, .sketch = disk->sketch};
+    struct brim_retirer *retirer = NULL;
+    uint32_t missing;
+    enum brim_err err = brim_indexer_open(disk->index, &hooks, INDEX_QUEUE_MAX, &disk->indexer);
+
+    if (err != BRIM_OK)
+        return err;
+    while (brim_segments_take_missing(disk->segments, &missing) == BRIM_OK) {
+        BRIM_LOG(WARN, "disk.missing", "path=%s segment=%08x", disk->segments_path, missing);
+        brim_indexer_remove(disk->indexer, missing, 0);
+    }
+    config.indexer = disk->indexer;
+    err = brim_retirer_open(&config, &retirer);
+    atomic_store_explicit(&disk->retirer, retirer, memory_order_release);
+    return err;
+}
+
+enum brim_err brim_disk_open(const struct brim_disk_config *config, struct brim_disk **disk_out)
+{
+    struct brim_disk *disk;
+    struct sizes sizes;
+    enum brim_err err;
+
+    INVARIANT(config != NULL && config->path != NULL && config->pool != NULL);
+    INVARIANT(disk_out != NULL);
+    *disk_out = NULL;
+
+    disk = brim_alloc(sizeof(*disk));
+    disk->magic = DISK_MAGIC;
+    disk->config = *config;
+    if (disk->config.now_mono_ms == NULL)
+        disk->config.now_mono_ms = brim_clock_mono_ms;
+    disk->config.path = brim_strdup(config->path);
+    disk->index_path = join(config->path, "index");
+    disk->segments_path = join(config->path, "segments");
+    disk->lock_fd = -1;
+    disk->sketch = brim_sketch_new(SKETCH_COUNTERS);
+    pthread_mutex_init(&disk->lock, NULL);
+    pthread_cond_init(&disk->idle, NULL);
+
+    err = share_out(config, &sizes);
+    if (err == BRIM_OK)
+        err = make_directory(config->path);
+    if (err == BRIM_OK)
+        err = take_lock(disk);
+    if (err == BRIM_OK)
+        err = open_index(disk, &sizes);
+    if (err == BRIM_OK)
+        err = open_segments(disk, &sizes);
+    if (err == BRIM_OK)
+        err = start_threads(disk);
+    if (err != BRIM_OK) {
+        brim_disk_close(disk);
+        return err;
+    }
+    *disk_out = disk;
+    return BRIM_OK;
+}
+
+void brim_disk_close(struct brim_disk *disk)
+{
+    struct brim_retirer *retirer;
+
+    if (disk == NULL)
+        return;
+    OBJ_CHECK(disk, DISK_MAGIC);
+    if (disk->indexer != NULL)
+        brim_disk_flush(disk);
+    retirer = atomic_exchange(&disk->retirer, NULL);
+    brim_retirer_close(retirer);
+    brim_indexer_close(disk->indexer); /* commits and syncs; uses the segments */
+    brim_segments_close(disk->segments);
+    brim_index_close(disk->index);
+    brim_sketch_free(disk->sketch);
+    if (disk->lock_fd >= 0)
+        close(disk->lock_fd); /* lets the directory go: last */
+    pthread_mutex_destroy(&disk->lock);
+    pthread_cond_destroy(&disk->idle);
+    free(disk->index_path);
+    free(disk->segments_path);
+    free((void *)(uintptr_t)disk->config.path);
+    disk->magic = 0;
+    free(disk);
+}
+
+void brim_disk_each_epoch(struct brim_disk *disk,
+                          void (*fn)(const struct brim_purge_epoch *epoch, void *ctx), void *ctx)
+{
+    OBJ_CHECK(disk, DISK_MAGIC);
+    brim_index_each_epoch(disk->index, fn, ctx);
+}
+
+enum brim_err brim_disk_put_epoch(struct brim_disk *disk, const struct brim_purge_epoch *epoch)
+{
+    OBJ_CHECK(disk, DISK_MAGIC);
+    return brim_indexer_put_epoch(disk->indexer, epoch);
+}
+
+/* ---- reading ---- */
+
+/* An extent never stands where another one stood: segment numbers are not used twice. */
+static uint64_t record_id_of(struct brim_extent meta)
+{
+    return (uint64_t)meta.segment << 32 | meta.offset;
+}
+
+enum brim_err brim_disk_locate(struct brim_disk *disk, struct brim_digest digest,
+                               struct brim_locator *locator_out)
+{
+    struct brim_record record;
+    enum brim_err err;
+
+    OBJ_CHECK(disk, DISK_MAGIC);
+    *locator_out = (struct brim_locator){0};
+    err = brim_index_find(disk->index, digest, &record);
+    if (err == BRIM_OK)
+        *locator_out = (struct brim_locator){
+            .digest = digest, .meta = record.meta, .record_id = record_id_of(record.meta)};
+    return err;
+}
+
+/* What a failed read means for its object. */
+static enum brim_err read_failed(struct brim_disk *disk, const struct brim_locator *locator,
+                                 enum brim_err err)
+{
+    if (err == BRIM_EAGAIN || err == BRIM_ENOMEM)
+        return err;
+    /* ENOENT as well: a record without its segment is of no use to anybody. */
+    brim_indexer_drop_at(disk->indexer, locator->digest, locator->meta);
+    if (err == BRIM_ENOENT)
+        return err;
+    BRIM_COUNT(DISK_CORRUPT);
+    BRIM_LOG(WARN, "disk.corrupt", "segment=%08x offset=%u length=%u reason=%s",
+             locator->meta.segment, locator->meta.offset, locator->meta.length, brim_err_name(err));
+    return BRIM_ECORRUPT;
+}
+
+/* Bodies of more than one extent stay on disk. */
+static enum brim_err body_in_pieces(const uint8_t *list, size_t count, uint64_t body_bytes,
+                                    struct brim_body **body_out)
+{
+    struct brim_extent *extents = calloc(count, sizeof(*extents));
+    uint64_t bytes = 0;
+
+    if (extents == NULL)
+        return BRIM_ENOMEM;
+    brim_extent_list_decode(list, count, extents);
+    for (size_t i = 0; i < count; i++)
+        bytes += extents[i].length;
+    *body_out = bytes == body_bytes ? brim_body_on_disk(extents, count) : NULL;
+    free(extents);
+    if (bytes != body_bytes)
+        return BRIM_ECORRUPT;
+    return *body_out == NULL ? BRIM_ENOMEM : BRIM_OK;
+}
+
+/* Makes the object of an OBJECT extent's payload, which is verified. */
+static enum brim_err decode(const struct brim_extent_head *head, const uint8_t *payload,
+                            const struct brim_record *record, struct brim_object **object_out)
+{
+    uint64_t list = (uint64_t)head->piece_count * BRIM_EXTENT_ENTRY_BYTES;
+    struct brim_body *body = NULL;
+    enum brim_err err = BRIM_OK;
+    uint64_t rest;
+
+    if (list + head->meta_len > head->place.length || head->piece_count != record->piece_count)
+        return BRIM_ECORRUPT;
+    rest = head->place.length - list - head->meta_len;
+    if (head->piece_count > 0) {
+        err = rest == 0 ? body_in_pieces(payload, head->piece_count, record->body_bytes, &body)
+                        : BRIM_ECORRUPT;
+    } else {
+        body = brim_body_from(payload + head->meta_len, rest);
+        if (body == NULL)
+            err = BRIM_ENOMEM;
+    }
+    if (err == BRIM_OK)
+        err = brim_object_decode(payload + list, head->meta_len, body, object_out);
+    if (body != NULL)
+        brim_body_unref(body);
+    if (err == BRIM_OK)
+        (*object_out)->on_disk = 1; /* nobody else sees it yet */
+    return err;
+}
+
+enum brim_err brim_disk_load(struct brim_disk *disk, const struct brim_locator *locator,
+                             enum brim_disk_wait wait, struct brim_object **object_out)
+{
+    enum brim_segments_wait how =
+        wait == BRIM_DISK_NOWAIT ? BRIM_SEGMENTS_NOWAIT : BRIM_SEGMENTS_WAIT;
+    struct brim_extent_head head;
+    struct brim_record record;
+    uint8_t *payload = NULL;
+    enum brim_err err;
+
+    OBJ_CHECK(disk, DISK_MAGIC);
+    INVARIANT(object_out != NULL);
+    *object_out = NULL;
+
+    err = brim_index_find(disk->index, locator->digest, &record);
+    if (err == BRIM_OK && record_id_of(record.meta) != locator->record_id)
+        err = BRIM_ENOENT; /* replaced meanwhile */
+    if (err != BRIM_OK)
+        return err;
+    err = brim_segments_check(disk->segments, record.meta);
+    if (err == BRIM_OK) {
+        payload = malloc((size_t)record.meta.length + 1);
+        if (payload == NULL)
+            err = BRIM_ENOMEM;
+    }
+    if (err == BRIM_OK)
+        err = brim_segments_read(disk->segments, record.meta, how, payload, &head);
+    if (err == BRIM_OK &&
+        (head.type != BRIM_EXTENT_OBJECT || !brim_digest_is(head.digest, locator->digest)))
+        err = BRIM_ECORRUPT;
+    if (err == BRIM_OK)
+        err = decode(&head, payload, &record, object_out);
+    free(payload);
+    return err == BRIM_OK ? BRIM_OK : read_failed(disk, locator, err);
+}
+
+enum brim_err brim_disk_read(struct brim_disk *disk, const struct brim_extent *extent,
+                             enum brim_disk_wait wait, struct brim_chunk **chunk_out)
+{
+    enum brim_segments_wait how =
+        wait == BRIM_DISK_NOWAIT ? BRIM_SEGMENTS_NOWAIT : BRIM_SEGMENTS_WAIT;
+    struct brim_extent_head head = {0};
+    struct brim_chunk *chunk = NULL;
+    enum brim_err err;
+
+    OBJ_CHECK(disk, DISK_MAGIC);
+    INVARIANT(chunk_out != NULL);
+    *chunk_out = NULL;
+
+    err = brim_segments_check(disk->segments, *extent);
+    if (err == BRIM_OK) {
+        chunk = brim_chunk_new(extent->length);
+        if (chunk == NULL)
+            err = BRIM_ENOMEM;
+    }
+    if (err == BRIM_OK)
+        err = brim_segments_read(disk->segments, *extent, how, brim_chunk_data(chunk), &head);
+    if (err == BRIM_OK && head.type != BRIM_EXTENT_PIECE)
+        err = BRIM_ECORRUPT;
+    if (err == BRIM_OK) {
+        *chunk_out = chunk;
+        return BRIM_OK;
+    }
+    if (chunk != NULL)
+        brim_chunk_unref(chunk);
+    if (err == BRIM_ECORRUPT || err == BRIM_EIO) {
+        BRIM_COUNT(DISK_CORRUPT);
+        BRIM_LOG(WARN, "disk.corrupt", "segment=%08x offset=%u length=%u reason=%s",
+                 extent->segment, extent->offset, extent->length, brim_err_name(err));
+        /* The header says whose piece it is, if it can still be read. */
+        if (head.type == BRIM_EXTENT_PIECE)
+            brim_indexer_drop_leaning(disk->indexer, head.digest, UINT32_MAX);
+    }
+    return err;
+}
+
+/* ---- writing ---- */
+
+/* Gathers len bytes of a body in RAM from offset on. */
+static enum brim_err copy_body(struct brim_body *body, uint64_t offset, uint8_t *bytes, size_t len)
+{
+    struct brim_body_piece piece;
+
+    while (len > 0) {
+        if (brim_body_get(body, offset, &piece) != BRIM_GET_RAM)
+            return BRIM_EINVAL;
+        size_t n = piece.bytes.len < len ? piece.bytes.len : len;
+        memcpy(bytes, piece.bytes.base, n);
+        brim_chunk_unref(piece.chunk);
+        bytes += n;
+        offset += n;
+        len -= n;
+    }
+    return BRIM_OK;
+}
+
+enum brim_err brim_disk_append(struct brim_disk *disk, struct brim_digest digest, const void *bytes,
+                               size_t len, struct brim_extent *extent_out)
+{
+    struct brim_extent_draft draft = {
+        .payload_len = len, .type = BRIM_EXTENT_PIECE, .digest = digest};
+    enum brim_err err;
+
+    OBJ_CHECK(disk, DISK_MAGIC);
+    INVARIANT(len > 0 && len <= BRIM_EXTENT_BODY_MAX);
+    *extent_out = (struct brim_extent){0};
+    draft.bytes = malloc(BRIM_EXTENT_HEAD_BYTES + len);
+    if (draft.bytes == NULL)
+        return BRIM_ENOMEM;
+    memcpy(draft.bytes + BRIM_EXTENT_HEAD_BYTES, bytes, len);
+    err = brim_segments_append(disk->segments, &draft, extent_out);
+    free(draft.bytes);
+    return err;
+}
+
+/* Writes a body in RAM that is too large for one extent; *extents_out is the caller's. */
+static enum brim_err write_pieces(struct brim_disk *disk, const struct brim_object *object,
+                                  struct brim_extent **extents_out, size_t *count_out)
+{
+    uint64_t bytes = brim_body_bytes(object->body);
+    size_t count = (size_t)((bytes + BRIM_EXTENT_BODY_MAX - 1) / BRIM_EXTENT_BODY_MAX);
+    struct brim_extent *extents = calloc(count, sizeof(*extents));
+    uint8_t *buffer = malloc(BRIM_EXTENT_BODY_MAX);
+    enum brim_err err = extents != NULL && buffer != NULL ? BRIM_OK : BRIM_ENOMEM;
+
+    for (size_t i = 0; err == BRIM_OK && i < count; i++) {
+        uint64_t offset = (uint64_t)i * BRIM_EXTENT_BODY_MAX;
+        size_t len = (size_t)clamp(bytes - offset, 0, BRIM_EXTENT_BODY_MAX);
+        err = copy_body(object->body, offset, buffer, len);
+        if (err == BRIM_OK)
+            err = brim_disk_append(disk, object->key.digest, buffer, len, &extents[i]);
+    }
+    free(buffer);
+    if (err != BRIM_OK) {
+        free(extents);
+        return err;
+    }
+    *extents_out = extents;
+    *count_out = count;
+    return BRIM_OK;
+}
+
+/* What of an object is on disk already, or must be before its metadata. None: the body is in RAM
+ * and small. */
+static enum brim_err place_body(struct brim_disk *disk, const struct brim_object *object,
+                                struct brim_extent **extents_out, size_t *count_out)
+{
+    uint64_t bytes, placed = 0;
+
+    *extents_out = NULL;
+    *count_out = 0;
+    if (object->body == NULL)
+        return BRIM_OK;
+    if (brim_body_state(object->body) != BRIM_BODY_COMPLETE)
+        return BRIM_EINVAL;
+    bytes = brim_body_bytes(object->body);
+    if (brim_body_mode(object->body) == BRIM_BODY_KEEP)
+        return bytes > BRIM_EXTENT_BODY_MAX ? write_pieces(disk, object, extents_out, count_out)
+                                            : BRIM_OK;
+    *extents_out = brim_body_extents(object->body, count_out);
+    for (size_t i = 0; i < *count_out; i++)
+        placed += (*extents_out)[i].length;
+    return placed == bytes ? BRIM_OK : BRIM_EINVAL;
+}
+
+struct placed_body {
+    struct brim_extent *extents;
+    size_t count;
+    uint64_t bytes;
+};
+
+/* Writes list, metadata and a small body as one extent. */
+static enum brim_err write_meta(struct brim_disk *disk, const struct brim_object *object,
+                                const struct placed_body *body, struct brim_extent *extent_out)
+{
+    struct brim_extent_draft draft = {.type = BRIM_EXTENT_OBJECT, .digest = object->key.digest};
+    size_t list = body->count * BRIM_EXTENT_ENTRY_BYTES;
+    size_t inline_len = body->count == 0 ? (size_t)body->bytes : 0;
+    void *meta = NULL;
+    size_t meta_len = 0;
+    uint8_t *at;
+    enum brim_err err = brim_object_encode(object, &meta, &meta_len);
+
+    if (err != BRIM_OK)
+        return err;
+    draft.payload_len = list + meta_len + inline_len;
+    draft.meta_len = (uint32_t)meta_len;
+    draft.piece_count = (uint32_t)body->count;
+    draft.bytes = malloc(BRIM_EXTENT_HEAD_BYTES + draft.payload_len);
+    if (draft.bytes == NULL || draft.payload_len > UINT32_MAX) {
+        err = BRIM_ENOMEM;
+        goto out;
+    }
+    at = draft.bytes + BRIM_EXTENT_HEAD_BYTES;
+    brim_extent_list_encode(body->extents, body->count, at);
+    memcpy(at + list, meta, meta_len);
+    if (inline_len > 0)
+        err = copy_body(object->body, 0, at + list + meta_len, inline_len);
+    if (err == BRIM_OK)
+        err = brim_segments_append(disk->segments, &draft, extent_out);
+out:
+    free(draft.bytes);
+    free(meta);
+    return err;
+}
+
+static enum brim_err write_object(struct brim_disk *disk, const struct brim_object *object)
+{
+    struct placed_body body = {.bytes = object->body == NULL ? 0 : brim_body_bytes(object->body)};
+    struct brim_record record = {.body_bytes = body.bytes};
+    enum brim_err err = place_body(disk, object, &body.extents, &body.count);
+
+    if (err == BRIM_OK)
+        err = write_meta(disk, object, &body, &record.meta);
+    if (err == BRIM_OK) {
+        record.piece_count = (uint32_t)body.count;
+        record.oldest_segment = record.meta.segment;
+        for (size_t i = 0; i < body.count; i++) {
+            if (body.extents[i].segment < record.oldest_segment)
+                record.oldest_segment = body.extents[i].segment;
+        }
+        err = brim_indexer_put(disk->indexer, object->key.digest, &record);
+    }
+    free(body.extents);
+    return err;
+}
+
+struct put_job {
+    struct brim_job job;
+    struct brim_disk *disk;
+    struct brim_object *object; /* counted */
+};
+
+static void end_put(struct brim_disk *disk)
+{
+    pthread_mutex_lock(&disk->lock);
+    INVARIANT(disk->writing > 0);
+    disk->writing--;
+    if (disk->writing == 0)
+        pthread_cond_broadcast(&disk->idle);
+    pthread_mutex_unlock(&disk->lock);
+}
+
+static void run_put(struct brim_job *job)
+{
+    struct put_job *put = (struct put_job *)job;
+    struct brim_disk *disk = put->disk;
+
+    if (write_object(disk, put->object) == BRIM_OK)
+        BRIM_COUNT(DISK_WRITES);
+    else
+        BRIM_COUNT(DISK_REFUSED);
+    brim_object_unref(put->object);
+    free(put);
+    end_put(disk);
+}
+_Static_assert(offsetof(struct put_job, job) == 0, "run_put casts");
+
+void brim_disk_put(struct brim_disk *disk, struct brim_object *object)
+{
+    struct put_job *put;
+    bool has_room;
+
+    OBJ_CHECK(disk, DISK_MAGIC);
+    OBJ_CHECK(object, BRIM_OBJECT_MAGIC);
+    if (object->kind == BRIM_OBJECT_PASS)
+        return; /* a note for minutes: not worth a write */
+    pthread_mutex_lock(&disk->lock);
+    has_room = disk->writing < disk->config.write_queue_max;
+    if (has_room)
+        disk->writing++;
+    pthread_mutex_unlock(&disk->lock);
+    if (!has_room) {
+        BRIM_COUNT(DISK_REFUSED);
+        return;
+    }
+    put = brim_alloc(sizeof(*put));
+    *put = (struct put_job){.job.run = run_put, .disk = disk, .object = brim_object_ref(object)};
+    if (brim_pool_submit(disk->config.pool, BRIM_JOB_WRITE, &put->job) != BRIM_OK) {
+        BRIM_COUNT(DISK_REFUSED);
+        brim_object_unref(object);
+        free(put);
+        end_put(disk);
+    }
+}
+
+void brim_disk_drop(struct brim_disk *disk, struct brim_digest digest)
+{
+    OBJ_CHECK(disk, DISK_MAGIC);
+    brim_indexer_drop(disk->indexer, digest);
+}
+
+void brim_disk_touch(struct brim_disk *disk, struct brim_digest digest)
+{
+    OBJ_CHECK(disk, DISK_MAGIC);
+    brim_sketch_touch(disk->sketch, digest);
+}
+
+void brim_disk_flush(struct brim_disk *disk)
+{
+    OBJ_CHECK(disk, DISK_MAGIC);
+    pthread_mutex_lock(&disk->lock);
+    while (disk->writing > 0)
+        pthread_cond_wait(&disk->idle, &disk->lock);
+    pthread_mutex_unlock(&disk->lock);
+    brim_indexer_flush(disk->indexer);
+}

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Callers append to one list; the writer takes up to BATCH_CHANGES of it, or what came within
+ * BATCH_MS, and commits that as one transaction.
+ *
+ * Bytes before index: when a batch has records, hooks.prepare() makes durable what they name and
+ * says which segment rows belong to it; so a record never survives a power cut without its bytes.
+ * The index itself is synced once a second, and before anybody is told that an epoch is kept or a
+ * segment's row is gone.
+ *
+ * Where a batch fails its changes are tried one by one, and those that fail again are dropped and
+ * counted: a record that is not stored is only a miss. It is tried again with the next batch, so
+ * the index recovers by itself when there is space.
+ */
+#include "brim/cache/indexer.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "brim/base/clock.h"
+#include "brim/base/invariant.h"
+#include "brim/base/log.h"
+#include "brim/base/metric.h"
+
+#define INDEXER_MAGIC 0x69647772u
+#define BATCH_CHANGES 1024u
+#define BATCH_MS      50u
+#define SYNC_MS       1000u
+#define DROPS_ROOM    4u  /* drops may queue up to this many times queue_max: they free room */
+#define FAILURES_MAX  16u /* of single changes in a row, then the rest of the batch is given up */
+
+/* A caller that sleeps until its change is committed. Lives on its stack. */
+struct brim_waiter {
+    bool done;
+    enum brim_err err;
+};
+
+struct brim_indexer {
+    uint32_t magic;
+    struct brim_index *index;
+    struct brim_indexer_hooks hooks;
+    size_t queue_max;
+    pthread_t thread;
+    uint64_t synced_ms; /* writer */
+    bool unsynced;      /* writer */
+    bool degraded;      /* writer: the last batch lost something */
+
+    pthread_mutex_t lock; /* everything below */
+    pthread_cond_t work;
+    pthread_cond_t done;
+    struct brim_change *head;
+    struct brim_change **tail;
+    size_t waiting;
+    uint64_t oldest_ms; /* when the first of those that wait came */
+    uint64_t queued;    /* changes so far */
+    uint64_t finished;
+    unsigned hurry; /* callers that wait for a commit */
+    bool stop;
+};
+
+struct batch {
+    struct brim_change *list;
+    struct brim_segment_row *rows;
+    size_t row_count;
+    bool wants_sync;
+};
+
+static bool is_record(const struct brim_change *change)
+{
+    return change->kind == BRIM_CHANGE_PUT || change->kind == BRIM_CHANGE_MOVE;
+}
+
+/* ---- the writer ---- */
+
+/* Records whose bytes cannot be made durable are not committed. */
+static void prepare(struct brim_indexer *ixr, struct batch *batch)
+{
+    bool has_records = false;
+
+    for (const struct brim_change *c = batch->list; c != NULL; c = c->next) {
+        has_records = has_records || is_record(c);
+        batch->wants_sync =
+            batch->wants_sync || c->kind == BRIM_CHANGE_EPOCH || c->kind == BRIM_CHANGE_REMOVE;
+    }
+    if (!has_records || ixr->hooks.prepare == NULL)
+        return;
+    if (ixr->hooks.prepare(ixr->hooks.ctx, &batch->rows, &batch->row_count) == BRIM_OK)
+        return;
+    INVARIANT(batch->rows == NULL && batch->row_count == 0);
+    for (struct brim_change *c = batch->list; c != NULL; c = c->next) {
+        if (!is_record(c))
+            continue;
+        c->kind = BRIM_CHANGE_NONE;
+        BRIM_COUNT(DISK_REFUSED);
+    }
+}
+
+static enum brim_err commit(struct brim_indexer *ixr, const struct batch *batch,
+                            const struct brim_change *first, const struct brim_change *end)
+{
+    struct brim_index_batch part = {
+        .first = first, .end = end, .rows = batch->rows, .row_count = batch->row_count};
+    enum brim_err err = brim_index_commit(ixr->index, &part);
+
+    if (err == BRIM_OK && batch->row_count > 0 && ixr->hooks.committed != NULL)
+        ixr->hooks.committed(ixr->hooks.ctx, batch->rows, batch->row_count);
+    return err;
+}
+
+/* Saves what can be saved of a batch that failed as a whole. */
+static unsigned commit_one_by_one(struct brim_indexer *ixr, const struct batch *batch,
+                                  enum brim_err *errs)
+{
+    unsigned lost = 0, in_a_row = 0;
+    size_t i = 0;
+
+    for (const struct brim_change *c = batch->list; c != NULL; c = c->next, i++) {
+        /* Somebody waits for a change with a waiter: it gets its own chance in any case. */
+        if (in_a_row < FAILURES_MAX || c->waiter != NULL)
+            errs[i] = commit(ixr, batch, c, c->next);
+        else
+            errs[i] = BRIM_EIO;
+        in_a_row = errs[i] == BRIM_OK ? 0 : in_a_row + 1;
+        if (errs[i] == BRIM_OK)
+            continue;
+        lost++;
+        if (is_record(c))
+            BRIM_COUNT(DISK_REFUSED);
+    }
+    return lost;
+}
+
+static void finish(struct brim_indexer *ixr, struct batch *batch, const enum brim_err *errs)
+{
+    struct brim_change *next;
+    size_t i = 0;
+
+    pthread_mutex_lock(&ixr->lock);
+    for (struct brim_change *c = batch->list; c != NULL; c = next, i++) {
+        next = c->next;
+        if (c->waiter != NULL)
+            *c->waiter = (struct brim_waiter){.done = true, .err = errs[i]};
+        free(c);
+    }
+    ixr->finished += i;
+    pthread_cond_broadcast(&ixr->done);
+    pthread_mutex_unlock(&ixr->lock);
+    free(batch->rows);
+}
+
+static enum brim_err sync_now(struct brim_indexer *ixr)
+{
+    enum brim_err err = brim_index_sync(ixr->index);
+
+    ixr->unsynced = false;
+    ixr->synced_ms = brim_clock_mono_ms();
+    return err;
+}
+
+static void note_health(struct brim_indexer *ixr, unsigned lost)
+{
+    if (lost > 0 && !ixr->degraded)
+        BRIM_LOG(WARN, "disk.index_degraded",
+                 "lost=%u what=\"changes that could not be committed\"", lost);
+    if (lost == 0 && ixr->degraded)
+        BRIM_LOG(INFO, "disk.index_recovered", "lost=0");
+    ixr->degraded = lost > 0;
+}
+
+static void write_batch(struct brim_indexer *ixr, struct batch *batch)
+{
+    enum brim_err errs[BATCH_CHANGES] = {BRIM_OK};
+    unsigned lost = 0;
+
+    prepare(ixr, batch);
+    if (commit(ixr, batch, batch->list, NULL) != BRIM_OK)
+        lost = commit_one_by_one(ixr, batch, errs);
+    note_health(ixr, lost);
+    ixr->unsynced = true;
+    if (batch->wants_sync) {
+        enum brim_err err = sync_now(ixr);
+        for (size_t i = 0; err != BRIM_OK && i < BATCH_CHANGES; i++)
+            errs[i] = err;
+    }
+    finish(ixr, batch, errs);
+}
+
+static bool is_ready(const struct brim_indexer *ixr, uint64_t now_ms)
+{
+    if (ixr->stop || ixr->waiting >= BATCH_CHANGES)
+        return true;
+    if (ixr->waiting > 0 && (ixr->hurry > 0 || now_ms >= ixr->oldest_ms + BATCH_MS))
+        return true;
+    return ixr->unsynced && now_ms >= ixr->synced_ms + SYNC_MS;
+}
+
+static void sleep_for_work(struct brim_indexer *ixr)
+{
+    uint64_t until = UINT64_MAX;
+    struct timespec at;
+
+    if (ixr->waiting > 0)
+        until = ixr->oldest_ms + BATCH_MS;
+    if (ixr->unsynced && ixr->synced_ms + SYNC_MS < until)
+        until = ixr->synced_ms + SYNC_MS;
+    if (until == UINT64_MAX) {
+        pthread_cond_wait(&ixr->work, &ixr->lock);
+        return;
+    }
+    at = (struct timespec){.tv_sec = (time_t)(until / 1000),
+                           .tv_nsec = (long)(until % 1000) * 1000000};
+    pthread_cond_timedwait(&ixr->work, &ixr->lock, &at);
+}
+
+/* Waits until there is something to do; takes what fits a batch. Returns false at the end. */
+static bool next_batch(struct brim_indexer *ixr, struct batch *batch_out)
+{
+    struct brim_change **end = &batch_out->list;
+    bool more;
+
+    *batch_out = (struct batch){0};
+    pthread_mutex_lock(&ixr->lock);
+    while (!is_ready(ixr, brim_clock_mono_ms()))
+        sleep_for_work(ixr);
+    more = !ixr->stop || ixr->head != NULL;
+    for (unsigned n = 0; n < BATCH_CHANGES && ixr->head != NULL; n++) {
+        *end = ixr->head;
+        ixr->head = ixr->head->next;
+        end = &(*end)->next;
+        ixr->waiting--;
+    }
+    *end = NULL;
+    if (ixr->head == NULL)
+        ixr->tail = &ixr->head;
+    ixr->oldest_ms = brim_clock_mono_ms(); /* of the rest: near enough */
+    pthread_mutex_unlock(&ixr->lock);
+    return more;
+}
+
+static void *writer_main(void *arg)
+{
+    struct brim_indexer *ixr = arg;
+    struct batch batch;
+
+    OBJ_CHECK(ixr, INDEXER_MAGIC);
+    while (next_batch(ixr, &batch)) {
+        if (batch.list != NULL)
+            write_batch(ixr, &batch);
+        if (ixr->unsynced && brim_clock_mono_ms() >= ixr->synced_ms + SYNC_MS)
+            (void)sync_now(ixr); /* logged; tried again after the next commit */
+    }
+    (void)sync_now(ixr);
+    return NULL;
+}
+
+/* ---- callers ---- */
+
+enum brim_err brim_indexer_open(struct brim_index *index, const struct brim_indexer_hooks *hooks,
+                                unsigned queue_max, struct brim_indexer **indexer_out)
+{
+    struct brim_indexer *ixr;
+    pthread_condattr_t attr;
+
+    INVARIANT(index != NULL && queue_max > 0);
+    INVARIANT(indexer_out != NULL);
+    *indexer_out = NULL;
+
+    ixr = brim_alloc(sizeof(*ixr));
+    ixr->magic = INDEXER_MAGIC;
+    ixr->index = index;
+    ixr->queue_max = queue_max;
+    ixr->tail = &ixr->head;
+    ixr->synced_ms = brim_clock_mono_ms();
+    if (hooks != NULL)
+        ixr->hooks = *hooks;
+    pthread_mutex_init(&ixr->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&ixr->work, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&ixr->done, NULL);
+
+    int rc = pthread_create(&ixr->thread, NULL, writer_main, ixr);
+    if (rc != 0) {
+        BRIM_LOG(ERROR, "disk.index", "what=\"start writer\" errno=%d", rc);
+        pthread_mutex_destroy(&ixr->lock);
+        pthread_cond_destroy(&ixr->work);
+        pthread_cond_destroy(&ixr->done);
+        free(ixr);
+        return BRIM_EIO;
+    }
+    *indexer_out = ixr;
+    return BRIM_OK;
+}
+
+void brim_indexer_close(struct brim_indexer *indexer)
+{
+    if (indexer == NULL)
+        return;
+    OBJ_CHECK(indexer, INDEXER_MAGIC);
+    pthread_mutex_lock(&indexer->lock);
+    indexer->stop = true;
+    pthread_cond_signal(&indexer->work);
+    pthread_mutex_unlock(&indexer->lock);
+    pthread_join(indexer->thread, NULL);
+    INVARIANT(indexer->head == NULL);
+    pthread_mutex_destroy(&indexer->lock);
+    pthread_cond_destroy(&indexer->work);
+    pthread_cond_destroy(&indexer->done);
+    indexer->magic = 0;
+    free(indexer);
+}
+
+/* Under lock. Takes change. */
+static void append(struct brim_indexer *ixr, struct brim_change *change)
+{
+    INVARIANT(!ixr->stop);
+    if (ixr->waiting == 0)
+        ixr->oldest_ms = brim_clock_mono_ms();
+    *ixr->tail = change;
+    ixr->tail = &change->next;
+    ixr->waiting++;
+    ixr->queued++;
+    /* The first starts the clock of a batch, the last one fills it. */
+    if (ixr->waiting == 1 || ixr->waiting == BATCH_CHANGES || ixr->hurry > 0)
+        pthread_cond_signal(&ixr->work);
+}
+
+static enum brim_err queue(struct brim_indexer *ixr, const struct brim_change *change,
+                           size_t waiting_max)
+{
+    struct brim_change *copy;
+    bool has_room;
+
+    OBJ_CHECK(ixr, INDEXER_MAGIC);
+    copy = malloc(sizeof(*copy));
+    if (copy == NULL)
+        return BRIM_ENOMEM;
+    *copy = *change;
+    copy->next = NULL;
+    pthread_mutex_lock(&ixr->lock);
+    has_room = ixr->waiting < waiting_max;
+    if (has_room)
+        append(ixr, copy);
+    pthread_mutex_unlock(&ixr->lock);
+    if (has_room)
+        return BRIM_OK;
+    free(copy);
+    return BRIM_ELIMIT;
+}
+
+static enum brim_err queue_and_wait(struct brim_indexer *ixr, const struct brim_change *change)
+{
+    struct brim_waiter waiter = {.done = false};
+    struct brim_change *copy = brim_alloc(sizeof(*copy));
+
+    OBJ_CHECK(ixr, INDEXER_MAGIC);
+    *copy = *change;
+    copy->next = NULL;
+    copy->waiter = &waiter;
+    pthread_mutex_lock(&ixr->lock);
+    ixr->hurry++;
+    append(ixr, copy);
+    while (!waiter.done)
+        pthread_cond_wait(&ixr->done, &ixr->lock);
+    ixr->hurry--;
+    pthread_mutex_unlock(&ixr->lock);
+    return waiter.err;
+}
+
+enum brim_err brim_indexer_put(struct brim_indexer *indexer, struct brim_digest digest,
+                               const struct brim_record *record)
+{
+    return queue(
+        indexer,
+        &(struct brim_change){.kind = BRIM_CHANGE_PUT, .digest = digest, .record = *record},
+        indexer->queue_max);
+}
+
+enum brim_err brim_indexer_move(struct brim_indexer *indexer, struct brim_digest digest,
+                                struct brim_extent from, const struct brim_record *record)
+{
+    return queue(indexer,
+                 &(struct brim_change){
+                     .kind = BRIM_CHANGE_MOVE, .digest = digest, .from = from, .record = *record},
+                 indexer->queue_max);
+}
+
+/* A record that stays is found to be of no use again, and dropped again. */
+static void queue_drop(struct brim_indexer *ixr, const struct brim_change *change)
+{
+    if (queue(ixr, change, ixr->queue_max * DROPS_ROOM) != BRIM_OK)
+        BRIM_COUNT(DISK_ERRORS);
+}
+
+void brim_indexer_drop(struct brim_indexer *indexer, struct brim_digest digest)
+{
+    queue_drop(indexer, &(struct brim_change){.kind = BRIM_CHANGE_DROP, .digest = digest});
+}
+
+void brim_indexer_drop_at(struct brim_indexer *indexer, struct brim_digest digest,
+                          struct brim_extent from)
+{
+    queue_drop(indexer,
+               &(struct brim_change){.kind = BRIM_CHANGE_DROP_AT, .digest = digest, .from = from});
+}
+
+void brim_indexer_drop_leaning(struct brim_indexer *indexer, struct brim_digest digest,
+                               uint32_t segment)
+{
+    queue_drop(indexer, &(struct brim_change){.kind = BRIM_CHANGE_DROP_LEANING,
+                                              .digest = digest,
+                                              .segment = segment});
+}
+
+void brim_indexer_retire(struct brim_indexer *indexer, uint32_t segment)
+{
+    (void)queue_and_wait(indexer,
+                         &(struct brim_change){.kind = BRIM_CHANGE_RETIRE, .segment = segment});
+}
+
+void brim_indexer_remove(struct brim_indexer *indexer, uint32_t segment, uint32_t floor)
+{
+    (void)queue_and_wait(
+        indexer,
+        &(struct brim_change){.kind = BRIM_CHANGE_REMOVE, .segment = segment, .floor = floor});
+}
+
+enum brim_err brim_indexer_put_epoch(struct brim_indexer *indexer,
+                                     const struct brim_purge_epoch *epoch)
+{
+    INVARIANT(epoch != NULL);
+    return queue_and_wait(indexer,
+                          &(struct brim_change){.kind = BRIM_CHANGE_EPOCH, .epoch = *epoch});
+}
+
+void brim_indexer_flush(struct brim_indexer *indexer)
+{
+    OBJ_CHECK(indexer, INDEXER_MAGIC);
+    pthread_mutex_lock(&indexer->lock);
+    uint64_t target = indexer->queued;
+    indexer->hurry++;
+    pthread_cond_signal(&indexer->work);
+    while (indexer->finished < target)
+        pthread_cond_wait(&indexer->done, &indexer->lock);
+    indexer->hurry--;
+    pthread_mutex_unlock(&indexer->lock);
+}

@@ -1,0 +1,784 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files DIR/segments/XXXXXXXX.seg, named by their number in hexadecimal.
+ *
+ *            reserve           file full            retire              bury + remove
+ *   (made) ---------> active -----------> sealed ----------> retiring -----------------> dead
+ *     row LIVE with the next commit         LIVE              RETIRING   row gone, unlinked,
+ *                                                                        counted until unpinned
+ *
+ * A writer reserves its run of bytes under the lock and writes it without, so several write side
+ * by side and a crash may leave holes. They are harmless: what no record names does not exist, and
+ * a segment's row is committed together with the records, its tail behind all of them. After a
+ * crash the last segment goes on at that tail.
+ *
+ * The account. Before a file is made its whole size is charged, then all its blocks are allocated,
+ * so a full device shows here and not in the middle of a body. When a new segment leaves no room
+ * for the next, pressure() has the oldest one retired: writers then have a whole segment's time
+ * until they meet the quota, and if they meet it they are refused.
+ *
+ * Files are opened when they are first read; at most FILES_OPEN_MAX stay open.
+ */
+#include "brim/cache/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "brim/base/invariant.h"
+#include "brim/base/log.h"
+#include "brim/base/metric.h"
+#include "brim/cache/census.h"
+#include "brim/cache/health.h"
+
+#define SEGMENTS_MAGIC 0x73656731u
+#define FILES_OPEN_MAX 512u
+
+enum state { LIVE = BRIM_SEGMENT_LIVE, RETIRING = BRIM_SEGMENT_RETIRING, DEAD };
+
+struct segment {
+    struct segment *next_changed;
+    struct segment *next_dead;
+    uint32_t id;
+    enum state state;
+    uint32_t capacity;
+    uint32_t tail;           /* end of what is reserved */
+    uint32_t tail_committed; /* as its row says */
+    unsigned writers;        /* reserved, not yet written */
+    unsigned pins;           /* who uses fd without the lock */
+    int fd;                  /* -1: not open */
+    bool is_changed;         /* in the list of those whose row is behind */
+    bool is_dirty;           /* written since the last fdatasync */
+};
+
+struct brim_segments {
+    uint32_t magic;
+    struct brim_segments_config config;
+    int dir_fd;
+    struct brim_health health;
+    struct brim_census census; /* as it was at the start */
+    pthread_mutex_t lock;      /* everything below */
+    pthread_cond_t moved;      /* a file was made, or could not be; a segment's last writer left */
+    struct segment **table;    /* ascending by id */
+    size_t count;
+    size_t capacity;
+    struct segment *active; /* NULL: none; else the last of the table */
+    struct segment *changed;
+    struct segment *dead;
+    uint32_t next_id;
+    uint64_t charged; /* all files, dead ones and the one being made included */
+    uint64_t index_bytes;
+    uint64_t index_wanted; /* what the index asked for and could not get */
+    size_t files_open;
+    size_t hand; /* next to be looked at when files must be closed */
+    bool is_making;
+    bool is_starved; /* a writer was refused for want of room */
+};
+
+static uint64_t cost_of(uint32_t capacity)
+{
+    return (uint64_t)capacity + BRIM_SEGMENT_OVERHEAD;
+}
+
+/* Under lock. */
+static struct segment *find(const struct brim_segments *segs, uint32_t id)
+{
+    size_t low = 0, high = segs->count;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (segs->table[mid]->id < id)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < segs->count && segs->table[low]->id == id ? segs->table[low] : NULL;
+}
+
+/* Under lock. */
+static bool has_room(const struct brim_segments *segs)
+{
+    uint64_t index =
+        segs->index_bytes > segs->index_wanted ? segs->index_bytes : segs->index_wanted;
+
+    return segs->charged + cost_of(segs->config.segment_bytes) + index +
+               segs->config.reserve_bytes <=
+           segs->config.bytes_max;
+}
+
+static void charge(struct brim_segments *segs, int64_t bytes)
+{
+    segs->charged = (uint64_t)((int64_t)segs->charged + bytes);
+    BRIM_ADD(DISK_BYTES, bytes);
+}
+
+/* Under lock. id is higher than all in the table. */
+static struct segment *add(struct brim_segments *segs, const struct brim_segment_row *row, int fd)
+{
+    struct segment *seg = brim_alloc(sizeof(*seg));
+
+    INVARIANT(segs->count == 0 || segs->table[segs->count - 1]->id < row->id);
+    *seg = (struct segment){.id = row->id,
+                            .state = row->state == BRIM_SEGMENT_RETIRING ? RETIRING : LIVE,
+                            .capacity = row->capacity,
+                            .tail = row->tail,
+                            .tail_committed = row->tail,
+                            .fd = fd};
+    if (segs->count == segs->capacity) {
+        size_t capacity = segs->capacity == 0 ? 16 : segs->capacity * 2;
+        struct segment **table = reallocarray(segs->table, capacity, sizeof(struct segment *));
+        INVARIANT(table != NULL); /* eight bytes a segment */
+        segs->table = table;
+        segs->capacity = capacity;
+    }
+    segs->table[segs->count++] = seg;
+    if (fd >= 0)
+        segs->files_open++;
+    return seg;
+}
+
+/* ---- appending ---- */
+
+/* Under lock, which it lets go meanwhile. Makes the next segment the active one. */
+static enum brim_err make_segment(struct brim_segments *segs)
+{
+    struct brim_segment_row row = {
+        .id = segs->next_id, .state = BRIM_SEGMENT_LIVE, .capacity = segs->config.segment_bytes};
+    int fd, errnum;
+    bool wants_more;
+
+    INVARIANT(!segs->is_making);
+    segs->is_making = true;
+    segs->next_id++;
+    charge(segs, (int64_t)cost_of(row.capacity));
+    pthread_mutex_unlock(&segs->lock);
+    errnum = brim_segment_file_make(segs->dir_fd, row.id, row.capacity, &fd);
+    enum brim_err err =
+        errnum == 0 ? BRIM_OK : brim_health_failed(&segs->health, "allocate", errnum);
+    pthread_mutex_lock(&segs->lock);
+    segs->is_making = false;
+    if (err == BRIM_OK) {
+        segs->active = add(segs, &row, fd);
+        segs->is_starved = false;
+    } else {
+        charge(segs, -(int64_t)cost_of(row.capacity));
+    }
+    wants_more = !has_room(segs);
+    pthread_cond_broadcast(&segs->moved);
+    if (wants_more) {
+        pthread_mutex_unlock(&segs->lock);
+        segs->config.pressure(segs->config.ctx);
+        pthread_mutex_lock(&segs->lock);
+    }
+    return err;
+}
+
+/* Under lock. */
+static void mark_changed(struct brim_segments *segs, struct segment *seg)
+{
+    if (seg->is_changed)
+        return;
+    seg->is_changed = true;
+    seg->next_changed = segs->changed;
+    segs->changed = seg;
+}
+
+static enum brim_err refuse_starved(struct brim_segments *segs)
+{
+    segs->is_starved = true;
+    pthread_mutex_unlock(&segs->lock);
+    segs->config.pressure(segs->config.ctx);
+    pthread_mutex_lock(&segs->lock);
+    return BRIM_ENOSPC;
+}
+
+/* Takes stride bytes at the head of the log; the segment has one more writer. */
+static enum brim_err reserve(struct brim_segments *segs, uint64_t stride, struct segment **seg_out,
+                             struct brim_extent *extent_out)
+{
+    enum brim_err err = BRIM_OK;
+
+    pthread_mutex_lock(&segs->lock);
+    if (stride > segs->config.segment_bytes || !brim_health_may_write(&segs->health))
+        err = BRIM_ENOSPC;
+    while (err == BRIM_OK &&
+           (segs->active == NULL || segs->active->capacity - segs->active->tail < stride)) {
+        if (segs->is_making)
+            pthread_cond_wait(&segs->moved, &segs->lock);
+        else if (!has_room(segs))
+            err = refuse_starved(segs);
+        else
+            err = make_segment(segs);
+    }
+    if (err == BRIM_OK) {
+        struct segment *seg = segs->active;
+        extent_out->segment = seg->id;
+        extent_out->offset = seg->tail;
+        seg->tail += (uint32_t)stride;
+        seg->writers++;
+        mark_changed(segs, seg);
+        INVARIANT(seg->state == LIVE && seg->fd >= 0);
+        *seg_out = seg;
+    }
+    pthread_mutex_unlock(&segs->lock);
+    return err;
+}
+
+static void settle(struct brim_segments *segs, struct segment *seg)
+{
+    pthread_mutex_lock(&segs->lock);
+    INVARIANT(seg->writers > 0);
+    seg->writers--;
+    seg->is_dirty = true;
+    if (seg->writers == 0)
+        pthread_cond_broadcast(&segs->moved);
+    pthread_mutex_unlock(&segs->lock);
+}
+
+enum brim_err brim_segments_append(struct brim_segments *segments,
+                                   const struct brim_extent_draft *draft,
+                                   struct brim_extent *extent_out)
+{
+    struct brim_extent_head head;
+    struct segment *seg = NULL;
+    enum brim_err err;
+    int errnum;
+
+    OBJ_CHECK(segments, SEGMENTS_MAGIC);
+    INVARIANT(draft->payload_len <= UINT32_MAX);
+    *extent_out = (struct brim_extent){0};
+
+    head = (struct brim_extent_head){.type = draft->type,
+                                     .digest = draft->digest,
+                                     .place = {.length = (uint32_t)draft->payload_len},
+                                     .meta_len = draft->meta_len,
+                                     .piece_count = draft->piece_count};
+    head.payload_hash = brim_hash64(draft->bytes + BRIM_EXTENT_HEAD_BYTES, draft->payload_len);
+    err = reserve(segments, brim_extent_stride(draft->payload_len), &seg, &head.place);
+    if (err != BRIM_OK)
+        return err;
+    brim_extent_head_encode(&head, draft->bytes);
+    errnum = brim_segment_file_write(
+        seg->fd, draft->bytes, BRIM_EXTENT_HEAD_BYTES + draft->payload_len, head.place.offset);
+    settle(segments, seg);
+    if (errnum != 0)
+        return brim_health_failed(&segments->health, "write", errnum);
+    brim_health_succeeded(&segments->health);
+    *extent_out = head.place;
+    return BRIM_OK;
+}
+
+/* ---- reading ---- */
+
+/* Under lock. Picks an open file that nobody uses; returns its fd, or -1. */
+static int take_idle_file(struct brim_segments *segs)
+{
+    for (size_t i = 0; i < segs->count; i++) {
+        struct segment *seg = segs->table[segs->hand++ % segs->count];
+        if (seg->fd >= 0 && seg->pins == 0 && seg->writers == 0 && !seg->is_dirty &&
+            seg != segs->active) {
+            int fd = seg->fd;
+            seg->fd = -1;
+            segs->files_open--;
+            return fd;
+        }
+    }
+    return -1;
+}
+
+/* Opens the file of a pinned segment. */
+static enum brim_err open_late(struct brim_segments *segs, struct segment *seg)
+{
+    int fd, surplus = -1;
+    int errnum = brim_segment_file_open(segs->dir_fd, seg->id, &fd);
+
+    if (errnum != 0) {
+        BRIM_COUNT(DISK_ERRORS);
+        BRIM_LOG(WARN, "disk.error", "path=%s segment=%08x what=open errno=%d", segs->config.path,
+                 seg->id, errnum);
+        return errnum == ENOENT ? BRIM_ENOENT : BRIM_EIO;
+    }
+    pthread_mutex_lock(&segs->lock);
+    if (seg->fd >= 0) {
+        surplus = fd; /* another reader was faster */
+    } else {
+        seg->fd = fd;
+        if (++segs->files_open > FILES_OPEN_MAX)
+            surplus = take_idle_file(segs);
+    }
+    pthread_mutex_unlock(&segs->lock);
+    if (surplus >= 0)
+        close(surplus);
+    return BRIM_OK;
+}
+
+static void unpin(struct brim_segments *segs, struct segment *seg)
+{
+    bool is_last;
+
+    pthread_mutex_lock(&segs->lock);
+    INVARIANT(seg->pins > 0);
+    seg->pins--;
+    is_last = seg->pins == 0 && seg->state == DEAD;
+    pthread_mutex_unlock(&segs->lock);
+    if (is_last) /* closing frees the blocks, which may take long: not here */
+        segs->config.pressure(segs->config.ctx);
+}
+
+/* Under lock. */
+static enum brim_err look_up(struct brim_segments *segs, struct brim_extent at,
+                             struct segment **seg_out)
+{
+    *seg_out = find(segs, at.segment);
+    if (*seg_out == NULL)
+        return BRIM_ENOENT;
+    if ((uint64_t)at.offset + BRIM_EXTENT_HEAD_BYTES + at.length > (*seg_out)->capacity)
+        return BRIM_ECORRUPT;
+    return BRIM_OK;
+}
+
+enum brim_err brim_segments_check(struct brim_segments *segments, struct brim_extent at)
+{
+    struct segment *seg;
+
+    OBJ_CHECK(segments, SEGMENTS_MAGIC);
+    pthread_mutex_lock(&segments->lock);
+    enum brim_err err = look_up(segments, at, &seg);
+    pthread_mutex_unlock(&segments->lock);
+    return err;
+}
+
+static enum brim_err pin(struct brim_segments *segs, struct brim_extent at,
+                         enum brim_segments_wait wait, struct segment **seg_out)
+{
+    struct segment *seg;
+    enum brim_err err;
+
+    pthread_mutex_lock(&segs->lock);
+    err = look_up(segs, at, &seg);
+    if (err == BRIM_OK && seg->fd < 0 && wait == BRIM_SEGMENTS_NOWAIT)
+        err = BRIM_EAGAIN;
+    if (err == BRIM_OK)
+        seg->pins++;
+    bool is_open = err == BRIM_OK && seg->fd >= 0;
+    pthread_mutex_unlock(&segs->lock);
+    if (err == BRIM_OK && !is_open) {
+        err = open_late(segs, seg);
+        if (err != BRIM_OK)
+            unpin(segs, seg);
+    }
+    *seg_out = err == BRIM_OK ? seg : NULL;
+    return err;
+}
+
+enum brim_err brim_segments_read(struct brim_segments *segments, struct brim_extent at,
+                                 enum brim_segments_wait wait, void *payload,
+                                 struct brim_extent_head *head_out)
+{
+    uint8_t head[BRIM_EXTENT_HEAD_BYTES];
+    struct iovec parts[2] = {{head, sizeof(head)}, {payload, at.length}};
+    struct segment *seg = NULL;
+    enum brim_err err;
+
+    OBJ_CHECK(segments, SEGMENTS_MAGIC);
+    INVARIANT(payload != NULL && head_out != NULL);
+    *head_out = (struct brim_extent_head){0};
+
+    err = pin(segments, at, wait, &seg);
+    if (err != BRIM_OK)
+        return err;
+    err = brim_segment_file_read(seg->fd, at.offset, parts, wait);
+    if (err == BRIM_EIO) {
+        BRIM_COUNT(DISK_ERRORS);
+        BRIM_LOG(ERROR, "disk.error",
+                 "path=%s segment=%08x what=read errno=%d do=\"check the device\"",
+                 segments->config.path, at.segment, errno);
+    }
+    unpin(segments, seg);
+    if (err == BRIM_OK)
+        err = brim_extent_head_decode(head, head_out);
+    if (err == BRIM_OK &&
+        (!brim_extent_is_at(head_out->place, at) || head_out->place.length != at.length))
+        err = BRIM_ECORRUPT;
+    if (err == BRIM_OK && head_out->payload_hash != brim_hash64(payload, at.length))
+        err = BRIM_ECORRUPT;
+    return err;
+}
+
+unsigned brim_segments_count(struct brim_segments *segments)
+{
+    unsigned count;
+
+    OBJ_CHECK(segments, SEGMENTS_MAGIC);
+    pthread_mutex_lock(&segments->lock);
+    count = (unsigned)segments->count;
+    for (const struct segment *seg = segments->dead; seg != NULL; seg = seg->next_dead)
+        count++;
+    pthread_mutex_unlock(&segments->lock);
+    return count;
+}
+
+/* ---- for the index ---- */
+
+struct snapshot {
+    struct brim_segment_row *rows;
+    struct segment **dirty; /* pinned */
+    size_t row_count;
+    size_t dirty_count;
+};
+
+static enum brim_err take_snapshot(struct brim_segments *segs, struct snapshot *shot)
+{
+    size_t count = 0;
+    enum brim_err err = BRIM_OK;
+
+    pthread_mutex_lock(&segs->lock);
+    for (const struct segment *seg = segs->changed; seg != NULL; seg = seg->next_changed)
+        count++;
+    shot->rows = calloc(count + 1, sizeof(*shot->rows));
+    shot->dirty = calloc(count + 1, sizeof(struct segment *));
+    if (shot->rows == NULL || shot->dirty == NULL) {
+        err = BRIM_ENOMEM;
+        count = 0;
+    }
+    for (struct segment *seg = segs->changed; count > 0 && seg != NULL; seg = seg->next_changed) {
+        shot->rows[shot->row_count++] = (struct brim_segment_row){.id = seg->id,
+                                                                  .state = (uint32_t)seg->state,
+                                                                  .capacity = seg->capacity,
+                                                                  .tail = seg->tail};
+        if (!seg->is_dirty)
+            continue;
+        seg->is_dirty = false;
+        seg->pins++;
+        shot->dirty[shot->dirty_count++] = seg;
+    }
+    pthread_mutex_unlock(&segs->lock);
+    return err;
+}
+
+enum brim_err brim_segments_prepare(void *segments, struct brim_segment_row **rows_out,
+                                    size_t *count_out)
+{
+    struct brim_segments *segs = segments;
+    struct snapshot shot = {0};
+    enum brim_err err;
+
+    OBJ_CHECK(segs, SEGMENTS_MAGIC);
+    *rows_out = NULL;
+    *count_out = 0;
+    err = take_snapshot(segs, &shot);
+    for (size_t i = 0; i < shot.dirty_count; i++) {
+        if (fdatasync(shot.dirty[i]->fd) != 0)
+            err = brim_health_failed(&segs->health, "fdatasync", errno);
+        unpin(segs, shot.dirty[i]);
+    }
+    free(shot.dirty);
+    if (err != BRIM_OK) {
+        free(shot.rows);
+        return err;
+    }
+    *rows_out = shot.rows;
+    *count_out = shot.row_count;
+    return BRIM_OK;
+}
+
+void brim_segments_committed(void *segments, const struct brim_segment_row *rows, size_t count)
+{
+    struct brim_segments *segs = segments;
+    struct segment **link = &segs->changed;
+
+    OBJ_CHECK(segs, SEGMENTS_MAGIC);
+    pthread_mutex_lock(&segs->lock);
+    for (size_t i = 0; i < count; i++) {
+        struct segment *seg = find(segs, rows[i].id);
+        if (seg != NULL)
+            seg->tail_committed = rows[i].tail;
+    }
+    while (*link != NULL) {
+        struct segment *seg = *link;
+        if (seg->tail_committed == seg->tail && !seg->is_dirty && seg->writers == 0) {
+            seg->is_changed = false;
+            *link = seg->next_changed;
+        } else {
+            link = &seg->next_changed;
+        }
+    }
+    pthread_mutex_unlock(&segs->lock);
+}
+
+bool brim_segments_may_grow(void *segments, uint64_t bytes)
+{
+    struct brim_segments *segs = segments;
+    bool may;
+
+    OBJ_CHECK(segs, SEGMENTS_MAGIC);
+    pthread_mutex_lock(&segs->lock);
+    may = segs->charged + bytes + segs->config.slack_bytes <= segs->config.bytes_max;
+    if (may)
+        segs->index_bytes = bytes;
+    segs->index_wanted = may ? 0 : bytes;
+    bool wants_more = !has_room(segs);
+    pthread_mutex_unlock(&segs->lock);
+    if (wants_more)
+        segs->config.pressure(segs->config.ctx);
+    return may;
+}
+
+/* ---- retirement ---- */
+
+void brim_segments_reap(struct brim_segments *segments)
+{
+    struct segment *done = NULL, *seg, *next;
+
+    OBJ_CHECK(segments, SEGMENTS_MAGIC);
+    pthread_mutex_lock(&segments->lock);
+    for (struct segment **link = &segments->dead; *link != NULL;) {
+        seg = *link;
+        if (seg->pins > 0) {
+            link = &seg->next_dead;
+            continue;
+        }
+        *link = seg->next_dead;
+        seg->next_dead = done;
+        done = seg;
+    }
+    pthread_mutex_unlock(&segments->lock);
+    for (seg = done; seg != NULL; seg = next) {
+        next = seg->next_dead;
+        if (seg->fd >= 0)
+            close(seg->fd); /* the blocks are free only now */
+        pthread_mutex_lock(&segments->lock);
+        if (seg->fd >= 0)
+            segments->files_open--;
+        charge(segments, -(int64_t)cost_of(seg->capacity));
+        pthread_mutex_unlock(&segments->lock);
+        free(seg);
+    }
+}
+
+/* Under lock. */
+static bool can_retire(const struct brim_segments *segs)
+{
+    if (segs->count == 0)
+        return false;
+    if (segs->table[0]->state == RETIRING)
+        return true; /* begun in an earlier life */
+    if (has_room(segs))
+        return false;
+    /* The dead still take room, but it is on its way: do not retire one more for it. */
+    if (segs->dead != NULL)
+        return false;
+    return segs->table[0] != segs->active || segs->is_starved || segs->index_wanted > 0;
+}
+
+bool brim_segments_wants_retire(struct brim_segments *segments)
+{
+    bool wants;
+
+    OBJ_CHECK(segments, SEGMENTS_MAGIC);
+    pthread_mutex_lock(&segments->lock);
+    wants = can_retire(segments);
+    pthread_mutex_unlock(&segments->lock);
+    return wants;
+}
+
+enum brim_err brim_segments_retire(struct brim_segments *segments, struct brim_segment_row *row_out)
+{
+    struct segment *seg;
+
+    OBJ_CHECK(segments, SEGMENTS_MAGIC);
+    *row_out = (struct brim_segment_row){0};
+    pthread_mutex_lock(&segments->lock);
+    if (!can_retire(segments)) {
+        pthread_mutex_unlock(&segments->lock);
+        return BRIM_ENOENT;
+    }
+    seg = segments->table[0];
+    seg->state = RETIRING;
+    if (segments->active == seg)
+        segments->active = NULL;
+    while (seg->writers > 0)
+        pthread_cond_wait(&segments->moved, &segments->lock);
+    *row_out = (struct brim_segment_row){.id = seg->id,
+                                         .state = BRIM_SEGMENT_RETIRING,
+                                         .capacity = seg->capacity,
+                                         .tail = seg->tail};
+    pthread_mutex_unlock(&segments->lock);
+    return BRIM_OK;
+}
+
+enum brim_err brim_segments_peek(struct brim_segments *segments, struct brim_extent at, void *bytes)
+{
+    struct iovec parts[2] = {{bytes, at.length}, {NULL, 0}};
+    struct segment *seg = NULL;
+    enum brim_err err;
+
+    OBJ_CHECK(segments, SEGMENTS_MAGIC);
+    err = pin(segments, (struct brim_extent){.segment = at.segment}, BRIM_SEGMENTS_WAIT, &seg);
+    if (err != BRIM_OK)
+        return err;
+    err = brim_segment_file_read(seg->fd, at.offset, parts, BRIM_SEGMENTS_WAIT);
+    unpin(segments, seg);
+    if (err == BRIM_EIO)
+        BRIM_COUNT(DISK_ERRORS);
+    return err;
+}
+
+uint32_t brim_segments_bury(struct brim_segments *segments, uint32_t segment)
+{
+    struct segment *seg;
+    uint32_t floor;
+    size_t i = 0;
+
+    OBJ_CHECK(segments, SEGMENTS_MAGIC);
+    pthread_mutex_lock(&segments->lock);
+    seg = find(segments, segment);
+    INVARIANT(seg != NULL && seg->state == RETIRING && seg->writers == 0);
+    seg->state = DEAD;
+    while (segments->table[i] != seg)
+        i++;
+    segments->count--;
+    memmove(&segments->table[i], &segments->table[i + 1],
+            (segments->count - i) * sizeof(struct segment *));
+    for (struct segment **link = &segments->changed; *link != NULL; link = &(*link)->next_changed) {
+        if (*link == seg) {
+            *link = seg->next_changed;
+            break;
+        }
+    }
+    seg->next_dead = segments->dead;
+    segments->dead = seg;
+    seg->pins++; /* brim_segments_remove lets it go */
+    floor = segments->count > 0 ? segments->table[0]->id : segments->next_id;
+    pthread_mutex_unlock(&segments->lock);
+    return floor;
+}
+
+void brim_segments_remove(struct brim_segments *segments, uint32_t segment)
+{
+    struct segment *seg;
+    int errnum;
+
+    OBJ_CHECK(segments, SEGMENTS_MAGIC);
+    errnum = brim_segment_file_remove(segments->dir_fd, segment);
+    if (errnum != 0) {
+        BRIM_COUNT(DISK_ERRORS);
+        BRIM_LOG(ERROR, "disk.error",
+                 "path=%s segment=%08x what=unlink errno=%d do=\"remove the file\"",
+                 segments->config.path, segment, errnum);
+    }
+    pthread_mutex_lock(&segments->lock);
+    seg = segments->dead;
+    while (seg != NULL && seg->id != segment)
+        seg = seg->next_dead;
+    INVARIANT(seg != NULL);
+    pthread_mutex_unlock(&segments->lock);
+    unpin(segments, seg);
+}
+
+/* ---- life ---- */
+
+/* The last segment goes on at its tail, if its file is what its row says. */
+static void resume_last(struct brim_segments *segs)
+{
+    struct segment *last = segs->count > 0 ? segs->table[segs->count - 1] : NULL;
+    struct stat st;
+
+    if (last == NULL || last->state != LIVE || open_late(segs, last) != BRIM_OK)
+        return;
+    if (fstat(last->fd, &st) == 0 && st.st_size == (off_t)last->capacity)
+        segs->active = last;
+}
+
+static enum brim_err take_over(struct brim_segments *segs, struct brim_index *index)
+{
+    enum brim_err err = brim_census_take(index, segs->dir_fd, segs->config.path, &segs->census);
+
+    if (err != BRIM_OK)
+        return err;
+    for (size_t i = 0; i < segs->census.count; i++) {
+        add(segs, &segs->census.rows[i], -1);
+        charge(segs, (int64_t)cost_of(segs->census.rows[i].capacity));
+    }
+    segs->next_id = brim_index_next_segment(index);
+    if (segs->count > 0 && segs->table[segs->count - 1]->id >= segs->next_id)
+        segs->next_id = segs->table[segs->count - 1]->id + 1;
+    resume_last(segs);
+    return BRIM_OK;
+}
+
+enum brim_err brim_segments_open(const struct brim_segments_config *config,
+                                 struct brim_index *index, struct brim_segments **segments_out)
+{
+    struct brim_segments *segs;
+    enum brim_err err = BRIM_OK;
+
+    INVARIANT(config != NULL && config->pressure != NULL && config->now_mono_ms != NULL);
+    INVARIANT(config->segment_bytes % 4096 == 0);
+    *segments_out = NULL;
+
+    segs = brim_alloc(sizeof(*segs));
+    segs->magic = SEGMENTS_MAGIC;
+    segs->config = *config;
+    segs->config.path = brim_strdup(config->path);
+    segs->index_bytes = config->index_bytes;
+    segs->health.path = segs->config.path;
+    segs->health.now_mono_ms = config->now_mono_ms;
+    pthread_mutex_init(&segs->lock, NULL);
+    pthread_cond_init(&segs->moved, NULL);
+    segs->dir_fd = -1;
+    if (mkdir(config->path, 0700) == 0 || errno == EEXIST)
+        segs->dir_fd = open(config->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (segs->dir_fd < 0) {
+        err = errno == ENOSPC ? BRIM_ENOSPC : BRIM_EIO;
+        BRIM_LOG(ERROR, "disk.error", "path=%s what=open errno=%d", config->path, errno);
+    }
+    if (err == BRIM_OK)
+        err = take_over(segs, index);
+    if (err != BRIM_OK) {
+        brim_segments_close(segs);
+        return err;
+    }
+    *segments_out = segs;
+    return BRIM_OK;
+}
+
+void brim_segments_close(struct brim_segments *segments)
+{
+    if (segments == NULL)
+        return;
+    OBJ_CHECK(segments, SEGMENTS_MAGIC);
+    brim_segments_reap(segments);
+    INVARIANT(segments->dead == NULL);
+    for (size_t i = 0; i < segments->count; i++) {
+        struct segment *seg = segments->table[i];
+        INVARIANT(seg->pins == 0 && seg->writers == 0);
+        if (seg->fd >= 0)
+            close(seg->fd);
+        free(seg);
+    }
+    charge(segments, -(int64_t)segments->charged);
+    free(segments->table);
+    brim_census_fini(&segments->census);
+    if (segments->dir_fd >= 0)
+        close(segments->dir_fd);
+    pthread_mutex_destroy(&segments->lock);
+    pthread_cond_destroy(&segments->moved);
+    free((void *)(uintptr_t)segments->config.path);
+    segments->magic = 0;
+    free(segments);
+}
+
+enum brim_err brim_segments_take_missing(struct brim_segments *segments, uint32_t *segment_out)
+{
+    OBJ_CHECK(segments, SEGMENTS_MAGIC);
+    *segment_out = 0;
+    if (segments->census.missing_count == 0)
+        return BRIM_ENOENT;
+    *segment_out = segments->census.missing[--segments->census.missing_count];
+    return BRIM_OK;
+}

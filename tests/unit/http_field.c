@@ -3,24 +3,7 @@
 
 #include <stdio.h>
 
-#include "unit.h"
-
-#define FIELDS_MAX 8
-
-/* Fields from "name: value" lines; value without surrounding white space, as the servers give it.
- */
-static size_t make_fields(const char *const *lines, struct brim_field *items)
-{
-    size_t count = 0;
-
-    for (; count < FIELDS_MAX && lines[count] != NULL; count++) {
-        const char *colon = strchr(lines[count], ':');
-        ck_assert_ptr_nonnull(colon);
-        items[count].name = brim_str(lines[count], (size_t)(colon - lines[count]));
-        items[count].value = brim_str_trim(brim_str_of(colon + 1));
-    }
-    return count;
-}
+#include "http_fields.h"
 
 static const struct {
     const char *lines[FIELDS_MAX];
@@ -63,8 +46,8 @@ static const struct {
 /* Every list-valued decision (Cache-Control, Vary, Connection) rests on this walk. */
 START_TEST(walk_yields_members_in_order)
 {
-    struct brim_field items[FIELDS_MAX] = {0};
-    struct brim_fields fields = {items, make_fields(walks[_i].lines, items)};
+    struct fields storage;
+    struct brim_fields fields = fields_of(walks[_i].lines, &storage);
     struct brim_list_cursor cursor = {0};
     struct brim_str member;
     char text[256] = "";
@@ -141,8 +124,8 @@ static const struct {
 /* A field that Connection names and brim misses would be forwarded or stored for others. */
 START_TEST(has_token_finds_whole_members)
 {
-    struct brim_field items[FIELDS_MAX] = {0};
-    struct brim_fields fields = {items, make_fields(tokens[_i].lines, items)};
+    struct fields storage;
+    struct brim_fields fields = fields_of(tokens[_i].lines, &storage);
 
     ck_assert_int_eq(
         brim_fields_has_token(fields, BRIM_STR("connection"), brim_str_of(tokens[_i].token)),

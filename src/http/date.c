@@ -68,8 +68,8 @@ static int64_t seconds_of(const struct civil *civil)
      * than what it was sent (RFC 9111 4.2). */
     int second = civil->second == 60 ? 59 : civil->second;
 
-    return days_of(civil->year, civil->month, civil->day) * DAY_S + civil->hour * 3600 +
-           civil->minute * 60 + second;
+    return days_of(civil->year, civil->month, civil->day) * DAY_S + civil->hour * 3600LL +
+           civil->minute * 60LL + second;
 }
 
 static bool is_real(const struct civil *civil)
@@ -225,6 +225,7 @@ void brim_date_format(int64_t wall_s, char out[BRIM_DATE_BYTES])
 {
     static const int64_t first_s = -62167219200; /* 0000-01-01 00:00:00 */
     static const int64_t last_s = 253402300799;  /* 9999-12-31 23:59:59 */
+    static const char form[BRIM_DATE_BYTES] = "Day, 00 Mon 0000 00:00:00 GMT"; /* no NUL */
     struct civil civil = {0};
 
     /* The format has four digits for the year: times outside it show its nearest end. */
@@ -233,7 +234,7 @@ void brim_date_format(int64_t wall_s, char out[BRIM_DATE_BYTES])
     int64_t second = wall_s - days * DAY_S;
     civil_of_days(days, &civil);
 
-    memcpy(out, "Day, 00 Mon 0000 00:00:00 GMT", BRIM_DATE_BYTES);
+    memcpy(out, form, sizeof(form));
     memcpy(out, day_names[((days + 4) % 7 + 7) % 7], SHORT_DAY_LEN); /* day 0 was a Thursday */
     put_digits(out + 5, 2, civil.day);
     memcpy(out + 8, month_names[civil.month - 1], 3);

@@ -177,8 +177,9 @@ static bool put_name(struct brim_str host, char *out)
 static bool put_ip_literal(struct brim_str host, char *out)
 {
     for (size_t i = 0; i < host.len; i++) {
-        char c = host.base[i];
-        out[i] = c >= 'A' && c <= 'F' ? (char)(c + ('a' - 'A')) : c;
+        out[i] = host.base[i];
+        if (out[i] >= 'A' && out[i] <= 'F')
+            out[i] = host_lower[(unsigned char)out[i]];
     }
     return is_ip_literal(host);
 }
@@ -218,8 +219,9 @@ size_t brim_uri_key_text(struct brim_str scheme, struct brim_str authority, stru
     char *out = buffer;
     memcpy(out, scheme.base, scheme.len);
     out += scheme.len;
-    memcpy(out, "://", 3);
-    out += 3;
+    *out++ = ':';
+    *out++ = '/';
+    *out++ = '/';
     if (!(host.base[0] == '[' ? put_ip_literal(host, out) : put_name(host, out)))
         return 0;
     out += host.len;

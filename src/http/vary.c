@@ -19,7 +19,9 @@ static const struct brim_str accept_language = {"accept-language", 15};
 
 static char lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c + ('a' - 'A'));
+    return c;
 }
 
 bool brim_vary_is_any(struct brim_fields response)

@@ -134,6 +134,14 @@ def children_of(pid):
         return []
 
 
+def is_running(pid):
+    """Whether pid is there and not a zombie that waits for its parent."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 class Node:
     """A brim process with its config in a directory of the caller's."""
 
@@ -187,9 +195,7 @@ class Node:
             except ProcessLookupError:
                 pass
         self.process.wait()
-        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") and
-                                   "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]
-                                   for pid in pids[1:]), "node gone")
+        wait_until(lambda: not any(is_running(pid) for pid in pids), "node gone")
 
     def stop(self, seconds=30):
         """SIGTERM; returns the exit status."""

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "brim/cache/hot.h"
 
-
 #include "bodies.h"
 
 static struct brim_hot *hot;

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The facade over the real disk tier: what the two promise together.
+ */
+#include <ftw.h>
+#include <sched.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "bodies.h"
+#include "brim/cache/cache.h"
+
+enum { KIB = 1024, MIB = 1024 * KIB };
+
+static char path[] = "/tmp/brim-tiers-XXXXXX";
+static struct brim_pool *pool;
+static struct brim_cache *cache;
+
+static void open_cache(void)
+{
+    struct brim_pool_limits limits = {.threads = 3, .queue_max = 256};
+    struct brim_cache_config config = {
+        .path = path,
+        .disk_bytes = 64 * MIB,
+        .segment_bytes = 4 * MIB,
+        .memory_bytes = 2 * MIB,
+        .memory_object_bytes = 128 * KIB,
+        .object_bytes_max = 8 * MIB,
+        .window_bytes = 256 * KIB,
+        .write_queue_max = 4096,
+        .purge_epochs_max = 1000,
+    };
+
+    ck_assert_int_eq(brim_pool_open(&limits, &pool), BRIM_OK);
+    config.pool = pool;
+    ck_assert_int_eq(brim_cache_open(&config, &cache), BRIM_OK);
+}
+
+static void close_cache(void)
+{
+    brim_pool_close(pool);
+    brim_cache_close(cache);
+}
+
+static void setup(void)
+{
+    ck_assert_ptr_nonnull(mkdtemp(path));
+    open_cache();
+}
+
+static int remove_one(const char *name, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st;
+    (void)flag;
+    (void)ftw;
+    return remove(name);
+}
+
+static void teardown(void)
+{
+    close_cache();
+    ck_assert_int_eq(nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static void on_drained(void *ctx)
+{
+    brim_port_fire(&((struct bell *)ctx)->port);
+}
+
+/* One exchange; bytes are the pattern from `shift` on, so that versions differ. */
+struct version {
+    uint64_t seq; /* asked for before the "origin" is */
+    uint64_t shift;
+};
+
+static void exchange_of(const char *url, uint64_t len, struct version v)
+{
+    struct brim_object_spec spec = {.kind = BRIM_OBJECT_RESPONSE,
+                                    .status = 200,
+                                    .primary = key_of(url),
+                                    .seq = v.seq,
+                                    .fresh = {.lifetime_ms = 60000, .sie_ms = (int64_t)v.shift}};
+    uint8_t bytes[16 * KIB];
+    struct bell bell;
+    struct brim_body_hooks hooks = {.drained = on_drained, .ctx = &bell};
+    struct brim_fill *fill;
+
+    bell_init(&bell);
+    ck_assert_int_eq(brim_cache_begin_fill(cache, &spec, (struct brim_fields){NULL, 0},
+                                           BRIM_BODY_LENGTH_UNKNOWN, &hooks, &fill),
+                     BRIM_OK);
+    for (uint64_t at = 0; at < len;) {
+        size_t n = len - at < sizeof(bytes) ? (size_t)(len - at) : sizeof(bytes);
+
+        fill_bytes(bytes, v.shift + at, n);
+        at += n;
+        if (brim_fill_append(fill, bytes, n) == BRIM_EAGAIN)
+            bell_wait(&bell);
+    }
+    brim_fill_finish(fill);
+    bell_fini(&bell);
+}
+
+static void exchange(const char *url, uint64_t len, uint64_t shift)
+{
+    exchange_of(url, len, (struct version){brim_cache_seq(cache), shift});
+}
+
+static struct brim_object *ask(const char *url, struct bell *bell)
+{
+    struct brim_find find = {.primary = key_of(url), .port = &bell->port};
+    enum brim_found found;
+
+    while ((found = brim_cache_find(cache, &find)) == BRIM_FOUND_WAIT)
+        bell_wait(bell);
+    brim_find_fini(&find);
+    ck_assert((found == BRIM_FOUND_OBJECT) == (find.object != NULL));
+    return find.object;
+}
+
+/* Reads [offset, offset + len) of object and checks every byte. */
+static void check_range(struct brim_object *object, uint64_t offset, uint64_t len,
+                        struct bell *bell)
+{
+    uint64_t shift = (uint64_t)object->fresh.sie_ms, end = offset + len;
+    struct brim_str iov[BRIM_READER_IOV_MAX];
+    struct brim_reader reader;
+    enum brim_reader_got got;
+    size_t count;
+
+    ck_assert_int_eq(brim_reader_init(&reader, object->body, offset, len, brim_cache_disk(cache),
+                                      pool, &bell->port),
+                     BRIM_OK);
+    while ((got = brim_reader_next(&reader, 100000, iov, &count)) != BRIM_READER_END) {
+        ck_assert_int_ne(got, BRIM_READER_FAILED);
+        if (got == BRIM_READER_WAIT)
+            bell_wait(bell);
+        for (size_t i = 0; i < count; i++) {
+            ck_assert(bytes_are(iov[i].base, shift + offset, iov[i].len));
+            offset += iov[i].len;
+        }
+    }
+    ck_assert_uint_eq(offset, end);
+    brim_reader_fini(&reader);
+}
+
+/* Any size, through a restart, whole and in ranges. */
+START_TEST(objects_of_all_sizes_survive_a_restart)
+{
+    const uint64_t sizes[] = {0, 1, 5000, 128 * KIB, 128 * KIB + 1, 3 * MIB, 8 * MIB};
+    struct bell bell;
+    char url[64];
+
+    bell_init(&bell);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        snprintf(url, sizeof(url), "http://a/%zu", i);
+        exchange(url, sizes[i], i * 1000);
+    }
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+            struct brim_object *object;
+
+            snprintf(url, sizeof(url), "http://a/%zu", i);
+            object = ask(url, &bell);
+            if (object == NULL) { /* still being spilled in round 0 */
+                ck_assert_int_eq(round, 0);
+                continue;
+            }
+            ck_assert_uint_eq(brim_body_bytes(object->body), sizes[i]);
+            check_range(object, 0, sizes[i], &bell);
+            check_range(object, sizes[i] / 3, sizes[i] / 3, &bell);
+            brim_object_unref(object);
+        }
+        close_cache();
+        open_cache();
+    }
+    bell_fini(&bell);
+}
+END_TEST
+
+/* kill -9 aside: what was purged stays purged, what was stored after it stays. */
+START_TEST(purges_survive_a_restart)
+{
+    struct brim_object *object;
+    struct bell bell;
+
+    bell_init(&bell);
+    exchange("http://a/1", 5000, 0);
+    exchange("http://a/2", 5000, 0);
+    ck_assert_int_eq(
+        brim_cache_purge(cache, brim_purge_scope_url(BRIM_STR("http://a/1")), BRIM_PURGE_HARD),
+        BRIM_OK);
+    close_cache();
+    open_cache();
+    ck_assert_ptr_null(ask("http://a/1", &bell));
+    object = ask("http://a/2", &bell);
+    ck_assert_ptr_nonnull(object);
+    brim_object_unref(object);
+    exchange("http://a/1", 6000, 0);
+    close_cache();
+    open_cache();
+    object = ask("http://a/1", &bell);
+    ck_assert_ptr_nonnull(object);
+    brim_object_unref(object);
+    ck_assert_int_eq(brim_cache_purge(cache, brim_purge_scope_all(), BRIM_PURGE_HARD), BRIM_OK);
+    ck_assert_ptr_null(ask("http://a/1", &bell));
+    ck_assert_ptr_null(ask("http://a/2", &bell));
+    bell_fini(&bell);
+}
+END_TEST
+
+static _Atomic uint64_t version, purged;
+static _Atomic bool stop;
+
+static const char *race_url(uint64_t *seed, char url[static 64])
+{
+    snprintf(url, 64, "http://a/%u", random_of(seed) % 8);
+    return url;
+}
+
+static void *fill_along(void *ctx)
+{
+    uint64_t seed = (uint64_t)(uintptr_t)ctx;
+    char url[64];
+
+    while (!stop) {
+        struct version v = {.seq = brim_cache_seq(cache)};
+        uint64_t size = random_of(&seed) % (random_of(&seed) % 4 == 0 ? 1 * MIB : 20000);
+
+        v.shift = version; /* after seq: at least as new as every purge that seq knows */
+        exchange_of(race_url(&seed, url), size, v);
+    }
+    return NULL;
+}
+
+static void *ask_along(void *ctx)
+{
+    uint64_t seed = (uint64_t)(uintptr_t)ctx;
+    struct bell bell;
+    char url[64];
+
+    bell_init(&bell);
+    while (!stop) {
+        uint64_t before = purged;
+        struct brim_object *object = ask(race_url(&seed, url), &bell);
+
+        if (object == NULL)
+            continue;
+        ck_assert_uint_ge((uint64_t)object->fresh.sie_ms, before);
+        if (random_of(&seed) % 4 == 0)
+            check_range(object, 0, brim_body_bytes(object->body), &bell);
+        brim_object_unref(object);
+    }
+    bell_fini(&bell);
+    return NULL;
+}
+
+/* Fills, lookups, reads and purges of everything at once, on both tiers: bytes are exact, and
+ * nothing comes back once its purge has returned. */
+START_TEST(nothing_purged_comes_back_from_either_tier)
+{
+    pthread_t threads[5];
+
+    for (uintptr_t i = 0; i < 2; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, fill_along, (void *)(i + 1)), 0);
+    for (uintptr_t i = 2; i < 5; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, ask_along, (void *)(i + 1)), 0);
+    for (uint64_t v = 1; v < 60; v++) {
+        version = v;
+        ck_assert_int_eq(brim_cache_purge(cache, brim_purge_scope_all(), BRIM_PURGE_HARD), BRIM_OK);
+        purged = v;
+        for (int i = 0; i < 200; i++)
+            sched_yield();
+    }
+    stop = true;
+    for (int i = 0; i < 5; i++)
+        pthread_join(threads[i], NULL);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cache/tiers");
+    TCase *tc = tcase_create("tiers");
+
+    tcase_set_timeout(tc, 240);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, objects_of_all_sizes_survive_a_restart);
+    tcase_add_test(tc, purges_survive_a_restart);
+    tcase_add_test(tc, nothing_purged_comes_back_from_either_tier);
+    suite_add_tcase(suite, tc);
+    return unit_run(suite);
+}

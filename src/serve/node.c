@@ -134,7 +134,6 @@ static enum brim_err open_origins(struct node *n)
     size_t fetchers = (size_t)n->root->node.fetchers;
     struct brim_fetch_config fetch = {
         .threads = (unsigned)(fetchers > 0 ? fetchers : (n->worker_count + 3) / 4),
-        .queue_max = 0, /* each origin says */
         .header_bytes_max = n->root->limits.response_header_bytes,
         .header_count_max = (unsigned)n->root->limits.response_header_count,
     };

@@ -20,7 +20,6 @@ struct brim_fetch;    /* opaque: one exchange */
 
 struct brim_fetch_config {
     unsigned threads;
-    unsigned queue_max;      /* exchanges waiting for a connection, per origin */
     size_t header_bytes_max; /* response header block; default 64 KiB */
     unsigned header_count_max;
 };
@@ -29,6 +28,7 @@ struct brim_fetch_config {
 struct brim_fetch_origin {
     unsigned id; /* id % threads is its fetcher */
     unsigned connections_max;
+    unsigned queue_max; /* exchanges waiting for a connection */
     uint64_t connect_timeout_ms;
     uint64_t first_byte_timeout_ms;
     uint64_t between_bytes_timeout_ms;

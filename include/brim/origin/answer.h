@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * answer - what is made of an origin's header fields: those that go on, and the update of a stored
+ * response by a 304. Pure but for the allocation of the updated object.
+ */
+#ifndef BRIM_ORIGIN_ANSWER_H
+#define BRIM_ORIGIN_ANSWER_H
+
+#include "brim/cache/object.h"
+
+enum brim_answer_use {
+    BRIM_ANSWER_STORE,   /* Age is folded into the freshness */
+    BRIM_ANSWER_FORWARD, /* Age stays; HEAD and 304 keep Content-Length, as their body says none */
+};
+
+/*
+ * Filters fields into out (room for fields.count): no hop-by-hop fields, none that Connection
+ * names, no framing. Borrows the strings. Spec: RFC 9110 7.6.1, RFC 9111 3.1.
+ */
+struct brim_fields brim_answer_fields(struct brim_fields fields, enum brim_answer_use use,
+                                      struct brim_str method, unsigned status,
+                                      struct brim_field *out);
+
+struct brim_answer_update {
+    struct brim_object *stale;
+    const struct brim_exchange *exchange; /* whose response is the 304 */
+    const struct brim_cache_rules *rules;
+    uint64_t seq;
+};
+
+/*
+ * Makes the object that a 304 confirms: the stale one's body and fields, with the 304's fields in
+ * place of those of the same name, aged anew. *verdict_out: whether it may (still) be stored.
+ * Errors: BRIM_EAGAIN the 304 speaks of another representation (its entity tag differs): ask again
+ *         without conditions; BRIM_ENOMEM. Spec: RFC 9111 3.2, 4.3.4.
+ */
+BRIM_MUST_USE enum brim_err brim_answer_refresh(const struct brim_answer_update *update,
+                                                struct brim_object **object_out,
+                                                enum brim_store_verdict *verdict_out);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include "brim/origin/answer.h"
+
+#include <stdlib.h>
+
+static bool is_kept(struct brim_fields all, struct brim_str name, enum brim_answer_use use,
+                    bool bodyless)
+{
+    if (brim_field_is_hop_by_hop(name) || brim_fields_has_token(all, BRIM_STR("connection"), name))
+        return false;
+    if (brim_str_is(name, BRIM_STR("content-length")))
+        return use == BRIM_ANSWER_FORWARD && bodyless;
+    return use == BRIM_ANSWER_FORWARD || !brim_str_is(name, BRIM_STR("age"));
+}
+
+struct brim_fields brim_answer_fields(struct brim_fields fields, enum brim_answer_use use,
+                                      struct brim_str method, unsigned status,
+                                      struct brim_field *out)
+{
+    bool bodyless = status == 304 || brim_str_is(method, BRIM_STR("HEAD"));
+    size_t count = 0;
+
+    for (size_t i = 0; i < fields.count; i++)
+        if (is_kept(fields, fields.items[i].name, use, bodyless))
+            out[count++] = fields.items[i];
+    return (struct brim_fields){out, count};
+}
+
+/* Fields of a 304 that do not replace stored ones: they speak of a body, and the stored body is the
+ * one that is served (RFC 9111 3.2). */
+static bool describes_body(struct brim_str name)
+{
+    return brim_str_is(name, BRIM_STR("content-length")) ||
+           brim_str_is(name, BRIM_STR("content-encoding")) ||
+           brim_str_is(name, BRIM_STR("content-range"));
+}
+
+/* `W/` does not count here: a 304 answers a weak comparison (RFC 9110 13.1.2). */
+static struct brim_str opaque_tag(struct brim_str etag)
+{
+    if (brim_str_has_prefix(etag, BRIM_STR("W/")))
+        return brim_str(etag.base + 2, etag.len - 2);
+    return etag;
+}
+
+static bool speaks_of(struct brim_fields response, const struct brim_object *stale)
+{
+    const struct brim_field *etag = brim_fields_only(response, BRIM_STR("etag"));
+
+    if (etag == NULL || stale->etag.len == 0)
+        return true;
+    return brim_str_is(opaque_tag(etag->value), opaque_tag(stale->etag));
+}
+
+/* The stored fields, then the 304's; a name that the 304 has replaces all stored ones. out has room
+ * for both. */
+static struct brim_fields merge(struct brim_fields stored, struct brim_fields fresh,
+                                struct brim_field *out)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < stored.count; i++) {
+        struct brim_str name = stored.items[i].name;
+
+        if (describes_body(name) || brim_fields_find(fresh, name) == NULL)
+            out[count++] = stored.items[i];
+    }
+    for (size_t i = 0; i < fresh.count; i++)
+        if (!describes_body(fresh.items[i].name))
+            out[count++] = fresh.items[i];
+    return (struct brim_fields){out, count};
+}
+
+/* The Age of a 304 counts for freshness, but is not among the fields that are kept. */
+static struct brim_fields with_age(struct brim_fields merged, struct brim_fields response,
+                                   struct brim_field *out)
+{
+    const struct brim_field *age = brim_fields_find(response, BRIM_STR("age"));
+
+    memcpy(out, merged.items, merged.count * sizeof(*out));
+    if (age == NULL)
+        return (struct brim_fields){out, merged.count};
+    out[merged.count] = *age;
+    return (struct brim_fields){out, merged.count + 1};
+}
+
+enum brim_err brim_answer_refresh(const struct brim_answer_update *update,
+                                  struct brim_object **object_out,
+                                  enum brim_store_verdict *verdict_out)
+{
+    const struct brim_object *stale = update->stale;
+    struct brim_exchange judged = *update->exchange;
+    size_t room = stale->fields.count + judged.response.count + 1;
+    struct brim_field *scratch;
+    struct brim_fields kept, merged;
+    struct brim_object_spec spec = {
+        .kind = BRIM_OBJECT_RESPONSE,
+        .status = stale->status,
+        .key = stale->key,
+        .primary = stale->primary,
+        .seq = update->seq,
+        .body = stale->body,
+    };
+    const char *reason;
+    enum brim_err err;
+
+    *object_out = NULL;
+    *verdict_out = BRIM_STORE_NOT;
+    if (!speaks_of(judged.response, stale))
+        return BRIM_EAGAIN;
+    scratch = malloc(3 * room * sizeof(*scratch));
+    if (scratch == NULL)
+        return BRIM_ENOMEM;
+    kept = brim_answer_fields(judged.response, BRIM_ANSWER_STORE, judged.method, 304, scratch);
+    merged = merge(stale->fields, kept, scratch + room);
+    judged.status = stale->status;
+    judged.response = with_age(merged, update->exchange->response, scratch + 2 * room);
+    *verdict_out = brim_freshness_verdict(&judged, update->rules, &reason);
+    brim_freshness_compute(&judged, update->rules, &spec.fresh);
+    spec.fields = merged;
+    err = brim_object_new(&spec, object_out);
+    free(scratch);
+    return err;
+}

@@ -1,0 +1,936 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One thread, one multi handle, one inbox per fetcher. Other threads only set a want (start,
+ * resume, cancel) on an exchange and put it into the inbox; the thread does the rest:
+ *
+ *   inbox -> [waiting in its origin's queue] -> running in the multi -> done() -> gone
+ *
+ * An origin's connections are capped here, not in libcurl, whose cap is per host name and would let
+ * an exchange wait without end and without a trace. Connecting is timed by libcurl; the first byte
+ * and the silence between bytes by a deadline of ours, looked at on every turn: libcurl has only a
+ * timeout for the whole, which streams must not have.
+ *
+ * Back-pressure: data() says EAGAIN after it has taken bytes; the next write callback then returns
+ * PAUSE, libcurl stops reading the socket, and what it has buffered comes again after resume.
+ */
+#include "brim/origin/fetch.h"
+
+#include <curl/curl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "brim/base/clock.h"
+#include "brim/base/invariant.h"
+#include "brim/base/log.h"
+#include "brim/base/metric.h"
+#include "brim/origin/response.h"
+
+#define FETCH_MAGIC      0x66657431u
+#define ORIGIN_BUCKETS   64u
+#define IDLE_WAIT_MS     1000
+#define BUSY_WAIT_MS     50 /* how late a deadline of ours may be noticed */
+#define RECEIVE_BYTES    65536L
+#define CONNECTIONS_KEPT 1024L /* idle ones, per fetcher */
+#define CONNECTION_AGE_S 60L   /* an older idle one is not used again */
+#define HANDLES_KEPT     64u
+
+enum want { WANT_START = 1, WANT_RESUME = 2, WANT_CANCEL = 4 };
+
+struct brim_fetch {
+    uint32_t magic;
+    _Atomic unsigned refs; /* the caller's and the fetcher's */
+    struct fetcher *fetcher;
+    struct brim_fetch *inbox_next; /* fetcher->lock */
+    unsigned wants;                /* fetcher->lock */
+    bool in_inbox;                 /* fetcher->lock */
+
+    /* the fetcher thread's from here on */
+    struct brim_fetch *next; /* running list, or origin queue */
+    struct brim_fetch *prev;
+    struct slot *slot; /* counted there while running */
+    const struct brim_fetch_origin *origin;
+    struct brim_fetch_callbacks callbacks;
+    void *ctx;
+    CURL *easy;
+    struct curl_slist *headers;
+    struct curl_slist *connect_to;
+    struct brim_response *response;
+    char *url;
+    char *target;
+    char *method;
+    char *body;
+    size_t body_bytes;
+    bool has_body;
+    uint64_t deadline_ms; /* 0: none */
+    bool is_waiting;
+    bool is_running;
+    bool was_sent;
+    bool has_headers;
+    bool is_paused;
+    bool paused_in_curl;
+    bool is_done;
+    enum brim_err failure; /* decided here; BRIM_OK: as libcurl says */
+    const char *detail;
+    char error[CURL_ERROR_SIZE];
+};
+
+/* What one origin has under way on its fetcher. Lives while it has something. */
+struct slot {
+    const struct brim_fetch_origin *origin;
+    struct slot *next;
+    unsigned running;
+    unsigned waiting;
+    struct brim_fetch *first;
+    struct brim_fetch *last;
+};
+
+struct fetcher {
+    pthread_t thread;
+    CURLM *multi;
+    struct brim_response_limits limits;
+    struct brim_fetch *running; /* list */
+    struct slot *slots[ORIGIN_BUCKETS];
+    CURL *spare[HANDLES_KEPT];
+    unsigned spare_count;
+    pthread_mutex_t lock;
+    struct brim_fetch *inbox; /* lock; newest first */
+    bool is_closing;          /* lock */
+    bool is_started;
+};
+
+struct brim_fetchers {
+    unsigned count;
+    struct fetcher items[];
+};
+
+static void start_running(struct brim_fetch *f);
+
+/* ---- exchange: life ---- */
+
+static void unref(struct brim_fetch *f)
+{
+    OBJ_CHECK(f, FETCH_MAGIC);
+    if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    INVARIANT(f->easy == NULL);
+    curl_slist_free_all(f->headers);
+    curl_slist_free_all(f->connect_to);
+    brim_response_free(f->response);
+    free(f->url);
+    free(f->target);
+    free(f->method);
+    free(f->body);
+    f->magic = 0;
+    free(f);
+}
+
+void brim_fetch_unref(struct brim_fetch *fetch)
+{
+    unref(fetch);
+}
+
+static void want(struct brim_fetch *f, enum want what)
+{
+    struct fetcher *fetcher = f->fetcher;
+
+    pthread_mutex_lock(&fetcher->lock);
+    f->wants |= what;
+    if (!f->in_inbox) {
+        f->in_inbox = true;
+        atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+        f->inbox_next = fetcher->inbox;
+        fetcher->inbox = f;
+    }
+    pthread_mutex_unlock(&fetcher->lock);
+    curl_multi_wakeup(fetcher->multi);
+}
+
+void brim_fetch_resume(struct brim_fetch *fetch)
+{
+    OBJ_CHECK(fetch, FETCH_MAGIC);
+    want(fetch, WANT_RESUME);
+}
+
+void brim_fetch_cancel(struct brim_fetch *fetch)
+{
+    OBJ_CHECK(fetch, FETCH_MAGIC);
+    want(fetch, WANT_CANCEL);
+}
+
+/* ---- exchange: what is asked ---- */
+
+static char *copy_text(struct brim_str text)
+{
+    char *copy = malloc(text.len + 1);
+
+    if (copy == NULL)
+        return NULL;
+    if (text.len > 0)
+        memcpy(copy, text.base, text.len);
+    copy[text.len] = '\0';
+    return copy;
+}
+
+/* Bytes that would end or split the request line or a field. */
+static bool is_plain(struct brim_str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.base[i] <= ' ' || text.base[i] == 0x7f)
+            return false;
+    return text.len > 0;
+}
+
+static bool request_is_valid(const struct brim_fetch_request *request)
+{
+    if (!brim_field_name_is_valid(request->method) || !is_plain(request->target) ||
+        !is_plain(request->server) || !is_plain(request->host))
+        return false;
+    for (size_t i = 0; i < request->fields.count; i++)
+        if (!brim_field_name_is_valid(request->fields.items[i].name) ||
+            !brim_field_value_is_valid(request->fields.items[i].value))
+            return false;
+    return true;
+}
+
+static bool add_line(struct brim_fetch *f, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(f->headers, line);
+
+    if (longer == NULL)
+        return false;
+    f->headers = longer;
+    return true;
+}
+
+/* "name: value", or "name;" for an empty value, as libcurl wants it. */
+static bool add_field(struct brim_fetch *f, struct brim_str name, struct brim_str value)
+{
+    size_t room = name.len + value.len + 3;
+    char *line = malloc(room);
+    bool added;
+    int len;
+
+    if (line == NULL)
+        return false;
+    if (value.len == 0)
+        len = snprintf(line, room, "%.*s;", (int)name.len, name.base);
+    else
+        len = snprintf(line, room, "%.*s: %.*s", (int)name.len, name.base, (int)value.len,
+                       value.base);
+    INVARIANT(len > 0 && (size_t)len < room);
+    added = add_line(f, line);
+    free(line);
+    return added;
+}
+
+/* libcurl adds these by itself unless they are switched off by an empty line. */
+static bool add_switched_off(struct brim_fetch *f, struct brim_fields fields)
+{
+    static const struct {
+        struct brim_str name;
+        const char *line;
+    } own[] = {
+        {BRIM_STR("accept"), "Accept:"},
+        {BRIM_STR("user-agent"), "User-Agent:"},
+        {BRIM_STR("content-type"), "Content-Type:"},
+    };
+
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        if (brim_fields_find(fields, own[i].name) == NULL && !add_line(f, own[i].line))
+            return false;
+    return add_line(f, "Expect:");
+}
+
+static bool copy_fields(struct brim_fetch *f, const struct brim_fetch_request *request)
+{
+    if (!add_field(f, BRIM_STR("Host"), request->host))
+        return false;
+    for (size_t i = 0; i < request->fields.count; i++)
+        if (!add_field(f, request->fields.items[i].name, request->fields.items[i].value))
+            return false;
+    return add_switched_off(f, request->fields);
+}
+
+/* "https://host:port" -> its host and port, for CURLOPT_CONNECT_TO. */
+static struct brim_str host_and_port(struct brim_str server)
+{
+    return brim_str(server.base + 8, server.len - 8);
+}
+
+/* A certificate name other than the URL's host: ask for that name, connect to the real host. */
+static bool set_url(struct brim_fetch *f, struct brim_str server)
+{
+    const char *name = f->origin->tls_server_name;
+    struct brim_str real = host_and_port(server);
+    const char *port;
+    char line[600];
+
+    if (name == NULL || !brim_str_has_prefix(server, BRIM_STR("https://"))) {
+        f->url = copy_text(server);
+        return f->url != NULL;
+    }
+    port = memrchr(real.base, ':', real.len);
+    if (port != NULL && memchr(port, ']', real.len - (size_t)(port - real.base)) != NULL)
+        port = NULL; /* a colon of an IPv6 address */
+    struct brim_str host =
+        brim_str(real.base, port == NULL ? real.len : (size_t)(port - real.base));
+    struct brim_str number =
+        port == NULL ? BRIM_STR("443") : brim_str(port + 1, real.len - host.len - 1);
+    if (snprintf(line, sizeof(line), "::%.*s:%.*s", (int)host.len, host.base, (int)number.len,
+                 number.base) >= (int)sizeof(line))
+        return false;
+    f->connect_to = curl_slist_append(NULL, line);
+    if (snprintf(line, sizeof(line), "https://%s:%.*s", name, (int)number.len, number.base) >=
+        (int)sizeof(line))
+        return false;
+    f->url = copy_text(brim_str_of(line));
+    return f->url != NULL && f->connect_to != NULL;
+}
+
+static bool method_is(const struct brim_fetch *f, const char *method)
+{
+    return strcmp(f->method, method) == 0;
+}
+
+static bool copy_body(struct brim_fetch *f, const struct brim_fetch_request *request)
+{
+    bool wants_length = method_is(f, "POST") || method_is(f, "PUT") || method_is(f, "PATCH");
+
+    f->has_body = request->has_body || wants_length;
+    f->body_bytes = request->has_body ? request->body_bytes : 0;
+    f->body = copy_text(brim_str(request->body, f->body_bytes));
+    return f->body != NULL;
+}
+
+/* ---- callbacks of libcurl ---- */
+
+static void fail(struct brim_fetch *f, enum brim_err why, const char *detail)
+{
+    if (f->failure == BRIM_OK) {
+        f->failure = why;
+        f->detail = detail;
+    }
+}
+
+static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
+{
+    struct brim_fetch *f = ctx;
+    size_t len = size * count;
+    enum brim_err err;
+
+    OBJ_CHECK(f, FETCH_MAGIC);
+    switch (brim_response_line(f->response, brim_str(bytes, len))) {
+    case BRIM_RESPONSE_MORE:
+        return len;
+    case BRIM_RESPONSE_BAD:
+        fail(f, brim_response_err(f->response), brim_response_fault(f->response));
+        return 0;
+    case BRIM_RESPONSE_FINAL:
+        break;
+    }
+    f->has_headers = true;
+    f->deadline_ms = brim_clock_mono_ms() + f->origin->between_bytes_timeout_ms;
+    err =
+        f->callbacks.headers(f->ctx, brim_response_status(f->response),
+                             brim_response_fields(f->response), brim_response_length(f->response));
+    if (err != BRIM_OK)
+        fail(f, err, "the answer is not wanted");
+    return err == BRIM_OK ? len : 0;
+}
+
+static size_t on_write(char *bytes, size_t size, size_t count, void *ctx)
+{
+    struct brim_fetch *f = ctx;
+    size_t len = size * count;
+    enum brim_err err;
+
+    OBJ_CHECK(f, FETCH_MAGIC);
+    if (f->is_paused) {
+        f->paused_in_curl = true;
+        f->deadline_ms = 0; /* the silence is ours */
+        return CURL_WRITEFUNC_PAUSE;
+    }
+    if (!f->has_headers) {
+        fail(f, BRIM_EPROTO, "a body without a header");
+        return 0;
+    }
+    f->deadline_ms = brim_clock_mono_ms() + f->origin->between_bytes_timeout_ms;
+    err = f->callbacks.data(f->ctx, bytes, len);
+    if (err == BRIM_EAGAIN) {
+        f->is_paused = true;
+        BRIM_COUNT(ORIGIN_PAUSES);
+        return len;
+    }
+    if (err != BRIM_OK)
+        fail(f, err, "the body could not be taken");
+    return err == BRIM_OK ? len : 0;
+}
+
+/* Connected, TLS included; the request goes out now. */
+static int on_connected(void *ctx, char *peer, char *local, int peer_port, int local_port)
+{
+    struct brim_fetch *f = ctx;
+
+    (void)peer;
+    (void)local;
+    (void)peer_port;
+    (void)local_port;
+    f->was_sent = true;
+    f->deadline_ms = brim_clock_mono_ms() + f->origin->first_byte_timeout_ms;
+    return CURL_PREREQFUNC_OK;
+}
+
+/* ---- origin slots ---- */
+
+static struct slot **slot_place(struct fetcher *t, const struct brim_fetch_origin *origin)
+{
+    struct slot **at = &t->slots[origin->id % ORIGIN_BUCKETS];
+
+    while (*at != NULL && (*at)->origin != origin)
+        at = &(*at)->next;
+    return at;
+}
+
+static struct slot *slot_get(struct fetcher *t, const struct brim_fetch_origin *origin)
+{
+    struct slot **at = slot_place(t, origin);
+
+    if (*at == NULL) {
+        *at = brim_alloc(sizeof(**at));
+        (*at)->origin = origin;
+    }
+    return *at;
+}
+
+static void slot_drop_if_empty(struct fetcher *t, struct slot *slot)
+{
+    struct slot **at;
+
+    if (slot->running > 0 || slot->waiting > 0)
+        return;
+    at = slot_place(t, slot->origin);
+    INVARIANT(*at == slot);
+    *at = slot->next;
+    free(slot);
+}
+
+static void slot_push(struct slot *slot, struct brim_fetch *f)
+{
+    f->is_waiting = true;
+    f->next = NULL;
+    f->prev = slot->last;
+    if (slot->last != NULL)
+        slot->last->next = f;
+    else
+        slot->first = f;
+    slot->last = f;
+    slot->waiting++;
+}
+
+static void slot_remove(struct slot *slot, struct brim_fetch *f)
+{
+    if (f->prev != NULL)
+        f->prev->next = f->next;
+    else
+        slot->first = f->next;
+    if (f->next != NULL)
+        f->next->prev = f->prev;
+    else
+        slot->last = f->prev;
+    f->is_waiting = false;
+    f->next = f->prev = NULL;
+    slot->waiting--;
+}
+
+static void running_add(struct fetcher *t, struct brim_fetch *f)
+{
+    f->prev = NULL;
+    f->next = t->running;
+    if (t->running != NULL)
+        t->running->prev = f;
+    t->running = f;
+    f->is_running = true;
+}
+
+static void running_remove(struct fetcher *t, struct brim_fetch *f)
+{
+    if (f->prev != NULL)
+        f->prev->next = f->next;
+    else
+        t->running = f->next;
+    if (f->next != NULL)
+        f->next->prev = f->prev;
+    f->is_running = false;
+    f->next = f->prev = NULL;
+}
+
+/* ---- the fetcher thread ---- */
+
+static void give_handle_back(struct fetcher *t, struct brim_fetch *f)
+{
+    long connects = 0;
+
+    if (curl_easy_getinfo(f->easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK && connects > 0)
+        BRIM_ADD(ORIGIN_CONNECTS, connects);
+    curl_multi_remove_handle(t->multi, f->easy);
+    if (t->spare_count < HANDLES_KEPT) {
+        curl_easy_reset(f->easy);
+        t->spare[t->spare_count++] = f->easy;
+    } else {
+        curl_easy_cleanup(f->easy);
+    }
+    f->easy = NULL;
+}
+
+/* Takes the exchange off, tells its owner, lets the next one of its origin start. */
+static void finish(struct brim_fetch *f, enum brim_err result, const char *detail)
+{
+    struct fetcher *t = f->fetcher;
+    struct slot *slot = f->slot;
+    struct brim_fetch *next;
+
+    INVARIANT(!f->is_done);
+    f->is_done = true;
+    if (f->is_waiting)
+        slot_remove(slot, f);
+    if (f->is_running) {
+        running_remove(t, f);
+        slot->running--;
+    }
+    if (f->easy != NULL)
+        give_handle_back(t, f);
+    f->slot = NULL;
+    f->callbacks.done(f->ctx, result, detail);
+    if (slot != NULL) {
+        next = slot->first;
+        if (next != NULL && slot->running < slot->origin->connections_max) {
+            slot_remove(slot, next);
+            start_running(next);
+        } else {
+            slot_drop_if_empty(t, slot);
+        }
+    }
+    unref(f);
+}
+
+static enum brim_err reason_of(const struct brim_fetch *f, CURLcode code)
+{
+    switch (code) {
+    case CURLE_OK:
+        return f->has_headers ? BRIM_OK : BRIM_EPROTO;
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return BRIM_EDNS;
+    case CURLE_COULDNT_CONNECT:
+        return BRIM_ECONNECT;
+    case CURLE_OPERATION_TIMEDOUT:
+        return f->was_sent ? BRIM_ETIMEOUT : BRIM_ECONNECT;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+        return BRIM_ETLS;
+    case CURLE_OUT_OF_MEMORY:
+        return BRIM_ENOMEM;
+    default:
+        return BRIM_EPROTO; /* dropped, cut off, or not HTTP */
+    }
+}
+
+static void collect_done(struct fetcher *t)
+{
+    CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(t->multi, &left)) != NULL) {
+        struct brim_fetch *f = NULL;
+        CURLcode code = message->data.result;
+
+        if (message->msg != CURLMSG_DONE ||
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &f) != CURLE_OK)
+            continue;
+        OBJ_CHECK(f, FETCH_MAGIC);
+        if (f->failure != BRIM_OK)
+            finish(f, f->failure, f->detail);
+        else
+            finish(f, reason_of(f, code),
+                   f->error[0] != '\0' ? f->error : curl_easy_strerror(code));
+    }
+}
+
+static void set_options(struct brim_fetch *f)
+{
+    CURL *easy = f->easy;
+    const struct brim_fetch_origin *origin = f->origin;
+
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, f);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, f->error);
+    curl_easy_setopt(easy, CURLOPT_URL, f->url);
+    curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, f->target);
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, f->headers);
+    curl_easy_setopt(easy, CURLOPT_CONNECT_TO, f->connect_to);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, CONNECTION_AGE_S);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)origin->connect_timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, origin->tls_verify ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, origin->tls_verify ? 2L : 0L);
+    if (origin->tls_ca_file != NULL)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, origin->tls_ca_file);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, f);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, f);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, f);
+}
+
+static bool is_idempotent(const struct brim_fetch *f) /* RFC 9110 9.2.2 */
+{
+    return method_is(f, "GET") || method_is(f, "HEAD") || method_is(f, "OPTIONS") ||
+           method_is(f, "PUT") || method_is(f, "DELETE");
+}
+
+static void set_method(struct brim_fetch *f)
+{
+    if (method_is(f, "HEAD")) {
+        curl_easy_setopt(f->easy, CURLOPT_NOBODY, 1L);
+    } else if (f->has_body) {
+        curl_easy_setopt(f->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)f->body_bytes);
+        curl_easy_setopt(f->easy, CURLOPT_POSTFIELDS, f->body);
+    }
+    if (!method_is(f, "GET") || f->has_body)
+        curl_easy_setopt(f->easy, CURLOPT_CUSTOMREQUEST, f->method);
+    /* libcurl sends again by itself when a reused connection turns out to be dead. */
+    if (!is_idempotent(f))
+        curl_easy_setopt(f->easy, CURLOPT_FRESH_CONNECT, 1L);
+}
+
+static void start_running(struct brim_fetch *f)
+{
+    struct fetcher *t = f->fetcher;
+
+    f->slot->running++;
+    running_add(t, f);
+    f->easy = t->spare_count > 0 ? t->spare[--t->spare_count] : curl_easy_init();
+    f->response = brim_response_new(&t->limits);
+    if (f->easy == NULL || f->response == NULL) {
+        finish(f, BRIM_ENOMEM, "out of memory");
+        return;
+    }
+    set_options(f);
+    set_method(f);
+    if (curl_multi_add_handle(t->multi, f->easy) != CURLM_OK)
+        finish(f, BRIM_ENOMEM, "the exchange could not be added");
+}
+
+static void begin(struct brim_fetch *f)
+{
+    f->slot = slot_get(f->fetcher, f->origin);
+    if (f->slot->running < f->origin->connections_max)
+        start_running(f);
+    else if (f->slot->waiting < f->origin->queue_max)
+        slot_push(f->slot, f);
+    else
+        finish(f, BRIM_ELIMIT, "too many requests wait for the origin");
+}
+
+static void resume(struct brim_fetch *f)
+{
+    f->is_paused = false;
+    if (!f->paused_in_curl)
+        return;
+    f->paused_in_curl = false;
+    f->deadline_ms = brim_clock_mono_ms() + f->origin->between_bytes_timeout_ms;
+    curl_easy_pause(f->easy, CURLPAUSE_CONT); /* may call on_write at once */
+}
+
+static void obey(struct brim_fetch *f, unsigned wants)
+{
+    if ((wants & WANT_START) != 0) {
+        if ((wants & WANT_CANCEL) != 0)
+            finish(f, BRIM_ECLOSED, "cancelled");
+        else
+            begin(f);
+        return;
+    }
+    if (f->is_done)
+        return;
+    if ((wants & WANT_CANCEL) != 0)
+        finish(f, BRIM_ECLOSED, "cancelled");
+    else if ((wants & WANT_RESUME) != 0)
+        resume(f);
+}
+
+/* Returns whether the fetcher is to end. */
+static bool take_inbox(struct fetcher *t)
+{
+    struct brim_fetch *list, *oldest = NULL, *next;
+    bool is_closing;
+
+    pthread_mutex_lock(&t->lock);
+    list = t->inbox;
+    t->inbox = NULL;
+    is_closing = t->is_closing;
+    pthread_mutex_unlock(&t->lock);
+    for (; list != NULL; list = next) { /* oldest first */
+        next = list->inbox_next;
+        list->inbox_next = oldest;
+        oldest = list;
+    }
+    for (; oldest != NULL; oldest = next) {
+        unsigned wants;
+
+        next = oldest->inbox_next;
+        pthread_mutex_lock(&t->lock);
+        wants = oldest->wants;
+        oldest->wants = 0;
+        oldest->in_inbox = false;
+        pthread_mutex_unlock(&t->lock);
+        obey(oldest, wants);
+        unref(oldest);
+    }
+    return is_closing;
+}
+
+static void check_deadlines(struct fetcher *t)
+{
+    uint64_t now_ms = brim_clock_mono_ms();
+    struct brim_fetch *next;
+
+    for (struct brim_fetch *f = t->running; f != NULL; f = next) {
+        next = f->next; /* finish() may start others, at the front of the list */
+        if (f->deadline_ms != 0 && now_ms >= f->deadline_ms)
+            finish(f, BRIM_ETIMEOUT,
+                   f->has_headers ? "silence inside the answer" : "no answer in time");
+    }
+}
+
+static void end_all(struct fetcher *t)
+{
+    while (t->running != NULL) {
+        struct brim_fetch *f = t->running;
+
+        while (f->slot->first != NULL) /* so that finish() starts nothing */
+            finish(f->slot->first, BRIM_ECLOSED, "the node ends");
+        finish(f, BRIM_ECLOSED, "the node ends");
+        (void)take_inbox(t); /* what done() asked for is ended in the next round */
+    }
+}
+
+static void *fetcher_main(void *arg)
+{
+    struct fetcher *t = arg;
+    uint64_t checked_ms = 0, now_ms;
+    int running;
+
+    pthread_setname_np(pthread_self(), "brim-fetch");
+    while (!take_inbox(t)) {
+        curl_multi_perform(t->multi, &running);
+        collect_done(t);
+        now_ms = brim_clock_mono_ms();
+        if (now_ms - checked_ms >= BUSY_WAIT_MS) {
+            checked_ms = now_ms;
+            check_deadlines(t);
+        }
+        curl_multi_poll(t->multi, NULL, 0, t->running == NULL ? IDLE_WAIT_MS : BUSY_WAIT_MS, NULL);
+    }
+    end_all(t);
+    return NULL;
+}
+
+/* ---- interface ---- */
+
+static void free_fetch_parts(struct brim_fetch *f)
+{
+    atomic_store(&f->refs, 1);
+    unref(f);
+}
+
+enum brim_err brim_fetch_start(struct brim_fetchers *fetchers,
+                               const struct brim_fetch_request *request,
+                               const struct brim_fetch_callbacks *callbacks, void *ctx,
+                               struct brim_fetch **fetch_out)
+{
+    struct brim_fetch *f;
+    struct fetcher *t = &fetchers->items[request->origin->id % fetchers->count];
+    bool is_closing;
+
+    *fetch_out = NULL;
+    if (!request_is_valid(request))
+        return BRIM_EINVAL;
+    f = brim_alloc(sizeof(*f));
+    f->magic = FETCH_MAGIC;
+    atomic_init(&f->refs, 2);
+    f->fetcher = t;
+    f->origin = request->origin;
+    f->callbacks = *callbacks;
+    f->ctx = ctx;
+    f->target = copy_text(request->target);
+    f->method = copy_text(request->method);
+    if (f->target == NULL || f->method == NULL || !set_url(f, request->server) ||
+        !copy_fields(f, request) || !copy_body(f, request)) {
+        free_fetch_parts(f);
+        return BRIM_ENOMEM;
+    }
+    pthread_mutex_lock(&t->lock);
+    is_closing = t->is_closing;
+    pthread_mutex_unlock(&t->lock);
+    if (is_closing) {
+        free_fetch_parts(f);
+        return BRIM_ECLOSED;
+    }
+    *fetch_out = f;
+    want(f, WANT_START);
+    return BRIM_OK;
+}
+
+static enum brim_err fetcher_open(struct fetcher *t, const struct brim_fetch_config *config)
+{
+    sigset_t all, old;
+    int error;
+
+    t->limits = (struct brim_response_limits){config->header_bytes_max, config->header_count_max};
+    pthread_mutex_init(&t->lock, NULL);
+    t->multi = curl_multi_init();
+    if (t->multi == NULL)
+        return BRIM_ENOMEM;
+    curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
+    curl_multi_setopt(t->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    error = pthread_create(&t->thread, NULL, fetcher_main, t);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    t->is_started = error == 0;
+    return error == 0 ? BRIM_OK : BRIM_ENOMEM;
+}
+
+enum brim_err brim_fetchers_open(const struct brim_fetch_config *config,
+                                 struct brim_fetchers **fetchers_out)
+{
+    struct brim_fetchers *fetchers;
+    enum brim_err err = BRIM_OK;
+
+    INVARIANT(config->threads > 0);
+    *fetchers_out = NULL;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return BRIM_EIO;
+    fetchers = brim_alloc(sizeof(*fetchers) + config->threads * sizeof(fetchers->items[0]));
+    for (unsigned i = 0; err == BRIM_OK && i < config->threads; i++) {
+        fetchers->count++;
+        err = fetcher_open(&fetchers->items[i], config);
+    }
+    if (err != BRIM_OK) {
+        brim_fetchers_close(fetchers);
+        return err;
+    }
+    *fetchers_out = fetchers;
+    return BRIM_OK;
+}
+
+static void fetcher_close(struct fetcher *t)
+{
+    if (t->is_started) {
+        pthread_mutex_lock(&t->lock);
+        t->is_closing = true;
+        pthread_mutex_unlock(&t->lock);
+        curl_multi_wakeup(t->multi);
+        pthread_join(t->thread, NULL);
+        (void)take_inbox(t); /* wants that came too late */
+        end_all(t);
+    }
+    while (t->spare_count > 0)
+        curl_easy_cleanup(t->spare[--t->spare_count]);
+    if (t->multi != NULL)
+        curl_multi_cleanup(t->multi);
+    pthread_mutex_destroy(&t->lock);
+}
+
+void brim_fetchers_close(struct brim_fetchers *fetchers)
+{
+    for (unsigned i = 0; i < fetchers->count; i++)
+        fetcher_close(&fetchers->items[i]);
+    free(fetchers);
+    curl_global_cleanup();
+}
+
+/* ---- one exchange for the command line ---- */
+
+struct answer {
+    char *bytes;
+    size_t len;
+};
+
+static size_t on_answer(char *bytes, size_t size, size_t count, void *ctx)
+{
+    struct answer *answer = ctx;
+    size_t len = size * count;
+    char *longer = realloc(answer->bytes, answer->len + len + 1);
+
+    if (longer == NULL)
+        return 0;
+    memcpy(longer + answer->len, bytes, len);
+    answer->bytes = longer;
+    answer->len += len;
+    longer[answer->len] = '\0';
+    return len;
+}
+
+static enum brim_err once_reason(CURLcode code)
+{
+    struct brim_fetch sent = {.was_sent = true, .has_headers = true};
+
+    return reason_of(&sent, code);
+}
+
+enum brim_err brim_fetch_once(const char *method, const char *url, const char *json_body,
+                              const char *unix_socket, struct brim_fetch_answer *answer_out)
+{
+    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+    struct answer answer = {0};
+    CURL *easy = curl_easy_init();
+    enum brim_err err = BRIM_ENOMEM;
+    long status = 0;
+
+    *answer_out = (struct brim_fetch_answer){0};
+    if (easy == NULL || headers == NULL)
+        goto out;
+    curl_easy_setopt(easy, CURLOPT_URL, url);
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 120000L);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &answer);
+    if (unix_socket != NULL)
+        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, unix_socket);
+    if (json_body != NULL) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, json_body);
+        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    }
+    err = once_reason(curl_easy_perform(easy));
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    if (err == BRIM_OK) {
+        answer_out->status = (unsigned)status;
+        answer_out->body = answer.bytes == NULL ? brim_strdup("") : answer.bytes;
+        answer_out->body_bytes = answer.len;
+        answer.bytes = NULL;
+    }
+out:
+    free(answer.bytes);
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(easy);
+    return err;
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Compiled once, read by every request. Hosts are one sorted array: exact names, found by binary
+ * search; wildcards are the same array asked for each suffix of the name ("*.b.c", "*.c"), longest
+ * first, then "*". A site keeps its globs in the order of the file and its prefixes longest first,
+ * so both are a walk that stops at the first match; sites have few routes.
+ */
+#include "brim/policy/route.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "brim/base/invariant.h"
+
+#define ROUTES_MAGIC 0x726f7531u
+
+struct site {
+    struct brim_route own; /* where no route matches */
+    struct brim_route *globs;
+    size_t glob_count;
+    struct brim_route *prefixes; /* longest first */
+    size_t prefix_count;
+};
+
+struct host {
+    struct brim_str name; /* "example.com", "*.example.com" or "*" */
+    const struct site *site;
+};
+
+struct brim_routes {
+    uint32_t magic;
+    _Atomic unsigned refs;
+    struct brim_origin *origins;
+    size_t origin_count;
+    struct site *sites;
+    size_t site_count;
+    struct host *hosts; /* sorted */
+    size_t host_count;
+};
+
+/* ---- compiling ---- */
+
+static char *lower_copy(const char *text)
+{
+    char *copy = brim_strdup(text);
+
+    for (char *c = copy; *c != '\0'; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+    return copy;
+}
+
+static const char *none_if_empty(const char *text)
+{
+    return text[0] == '\0' ? NULL : brim_strdup(text);
+}
+
+static void compile_origin(const struct brim_conf_origin *conf, size_t position,
+                           struct brim_origin *origin)
+{
+    const char **servers = brim_alloc(conf->servers.count * sizeof(*servers));
+
+    for (size_t i = 0; i < conf->servers.count; i++)
+        servers[i] = brim_strdup(conf->servers.items[i].url);
+    *origin = (struct brim_origin){
+        .name = brim_strdup(conf->name),
+        .servers = servers,
+        .server_count = (unsigned)conf->servers.count,
+        .host = none_if_empty(conf->host),
+        .fetch =
+            {
+                .id = (unsigned)position,
+                .connections_max = (unsigned)conf->pool,
+                .queue_max = (unsigned)conf->queue,
+                .connect_timeout_ms = (uint64_t)conf->connect_timeout_ms,
+                .first_byte_timeout_ms = (uint64_t)conf->first_byte_timeout_ms,
+                .between_bytes_timeout_ms = (uint64_t)conf->between_bytes_timeout_ms,
+                .tls_verify = conf->tls.verify,
+                .tls_ca_file = none_if_empty(conf->tls.ca),
+                .tls_server_name = none_if_empty(conf->tls.server_name),
+            },
+    };
+}
+
+static struct brim_cache_rules compile_rules(const struct brim_conf_rules *conf)
+{
+    return (struct brim_cache_rules){
+        .bypass = conf->bypass,
+        .ignore_request_control = conf->ignore_request_control,
+        .default_ttl_ms = conf->default_ttl_ms,
+        .max_ttl_ms = conf->max_ttl_ms,
+        .grace_ms = conf->grace_ms,
+        .swr_ms = conf->swr_ms,
+        .negative_ttl_ms = conf->negative_ttl_ms,
+    };
+}
+
+/* The config's checks have seen to it that the name exists. */
+static struct brim_origin *origin_called(const struct brim_routes *routes, const char *name)
+{
+    for (size_t i = 0; i < routes->origin_count; i++)
+        if (strcmp(routes->origins[i].name, name) == 0)
+            return &routes->origins[i];
+    INVARIANT(!"an origin that the config names is there");
+    return NULL;
+}
+
+static bool is_glob(const char *path)
+{
+    return strpbrk(path, "*?") != NULL;
+}
+
+static int by_length_down(const void *a, const void *b)
+{
+    size_t left = strlen(((const struct brim_route *)a)->path);
+    size_t right = strlen(((const struct brim_route *)b)->path);
+
+    return left < right ? 1 : left > right ? -1 : 0;
+}
+
+static void compile_site(const struct brim_routes *routes, const struct brim_conf_site *conf,
+                         struct site *site)
+{
+    size_t room = conf->routes.count + 1;
+
+    site->own = (struct brim_route){
+        .site = lower_copy(conf->hosts.items[0]),
+        .path = "",
+        .origin = origin_called(routes, conf->origin),
+        .rules = compile_rules(&conf->cache),
+        .forwarded = (enum brim_forwarded)conf->forwarded,
+    };
+    site->globs = brim_alloc(room * sizeof(*site->globs));
+    site->prefixes = brim_alloc(room * sizeof(*site->prefixes));
+    for (size_t i = 0; i < conf->routes.count; i++) {
+        const struct brim_conf_route *from = &conf->routes.items[i];
+        struct brim_route route = site->own;
+
+        route.path = brim_strdup(from->path);
+        route.rules = compile_rules(&from->cache);
+        if (from->origin[0] != '\0')
+            route.origin = origin_called(routes, from->origin);
+        if (is_glob(from->path))
+            site->globs[site->glob_count++] = route;
+        else
+            site->prefixes[site->prefix_count++] = route;
+    }
+    qsort(site->prefixes, site->prefix_count, sizeof(*site->prefixes), by_length_down);
+}
+
+static int compare_names(struct brim_str a, struct brim_str b)
+{
+    size_t shorter = a.len < b.len ? a.len : b.len;
+    int order = shorter == 0 ? 0 : memcmp(a.base, b.base, shorter);
+
+    if (order != 0)
+        return order;
+    return a.len < b.len ? -1 : a.len > b.len ? 1 : 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return compare_names(((const struct host *)a)->name, ((const struct host *)b)->name);
+}
+
+static void compile_hosts(struct brim_routes *routes, const struct brim_conf_root *conf)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < conf->sites.count; i++)
+        count += conf->sites.items[i].hosts.count;
+    routes->hosts = brim_alloc((count + 1) * sizeof(*routes->hosts));
+    for (size_t i = 0; i < conf->sites.count; i++) {
+        for (size_t j = 0; j < conf->sites.items[i].hosts.count; j++) {
+            struct host *host = &routes->hosts[routes->host_count++];
+
+            host->name = brim_str_of(lower_copy(conf->sites.items[i].hosts.items[j]));
+            host->site = &routes->sites[i];
+        }
+    }
+    qsort(routes->hosts, routes->host_count, sizeof(*routes->hosts), by_name);
+}
+
+enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
+                                  struct brim_routes **routes_out)
+{
+    struct brim_routes *routes = brim_alloc(sizeof(*routes));
+
+    routes->magic = ROUTES_MAGIC;
+    atomic_init(&routes->refs, 1);
+    routes->origins = brim_alloc((conf->origins.count + 1) * sizeof(*routes->origins));
+    routes->origin_count = conf->origins.count;
+    for (size_t i = 0; i < conf->origins.count; i++)
+        compile_origin(&conf->origins.items[i], i, &routes->origins[i]);
+    routes->sites = brim_alloc((conf->sites.count + 1) * sizeof(*routes->sites));
+    routes->site_count = conf->sites.count;
+    for (size_t i = 0; i < conf->sites.count; i++)
+        compile_site(routes, &conf->sites.items[i], &routes->sites[i]);
+    compile_hosts(routes, conf);
+    *routes_out = routes;
+    return BRIM_OK;
+}
+
+/* ---- life ---- */
+
+void brim_routes_ref(struct brim_routes *routes)
+{
+    OBJ_CHECK(routes, ROUTES_MAGIC);
+    atomic_fetch_add_explicit(&routes->refs, 1, memory_order_relaxed);
+}
+
+/* Strings of our own behind pointers to const. */
+static void free_const(const void *memory)
+{
+    free((void *)(uintptr_t)memory);
+}
+
+static void free_origin(struct brim_origin *origin)
+{
+    for (unsigned i = 0; i < origin->server_count; i++)
+        free_const(origin->servers[i]);
+    free_const(origin->servers);
+    free_const(origin->name);
+    free_const(origin->host);
+    free_const(origin->fetch.tls_ca_file);
+    free_const(origin->fetch.tls_server_name);
+}
+
+static void free_site(struct site *site)
+{
+    for (size_t i = 0; i < site->glob_count; i++)
+        free_const(site->globs[i].path);
+    for (size_t i = 0; i < site->prefix_count; i++)
+        free_const(site->prefixes[i].path);
+    free(site->globs);
+    free(site->prefixes);
+    free_const(site->own.site);
+}
+
+void brim_routes_unref(struct brim_routes *routes)
+{
+    if (routes == NULL)
+        return;
+    OBJ_CHECK(routes, ROUTES_MAGIC);
+    if (atomic_fetch_sub_explicit(&routes->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < routes->host_count; i++)
+        free_const(routes->hosts[i].name.base);
+    for (size_t i = 0; i < routes->site_count; i++)
+        free_site(&routes->sites[i]);
+    for (size_t i = 0; i < routes->origin_count; i++)
+        free_origin(&routes->origins[i]);
+    free(routes->hosts);
+    free(routes->sites);
+    free(routes->origins);
+    routes->magic = 0;
+    free(routes);
+}
+
+/* ---- matching ---- */
+
+static const struct site *site_called(const struct brim_routes *routes, struct brim_str name)
+{
+    struct host wanted = {.name = name};
+    const struct host *host =
+        bsearch(&wanted, routes->hosts, routes->host_count, sizeof(*routes->hosts), by_name);
+
+    return host == NULL ? NULL : host->site;
+}
+
+/* "a.b.c" asks for "*.b.c", then "*.c": a wildcard stands for one label or more. */
+static const struct site *site_by_wildcard(const struct brim_routes *routes, struct brim_str host)
+{
+    char name[256] = "*";
+    const struct site *site = NULL;
+
+    for (size_t dot = 1; site == NULL && dot < host.len; dot++) {
+        size_t rest = host.len - dot;
+
+        if (host.base[dot] != '.' || rest >= sizeof(name) - 1)
+            continue;
+        memcpy(name + 1, host.base + dot, rest);
+        site = site_called(routes, brim_str(name, rest + 1));
+    }
+    return site;
+}
+
+static const struct site *find_site(const struct brim_routes *routes, struct brim_str host)
+{
+    const struct site *site = site_called(routes, host);
+
+    if (site == NULL)
+        site = site_by_wildcard(routes, host);
+    return site == NULL ? site_called(routes, BRIM_STR("*")) : site;
+}
+
+/* The state of a glob match that has to go back: where the last star stood and how far it ate. */
+struct retry {
+    const char *pattern;
+    const char *path;
+    bool crosses_slash;
+};
+
+/*
+ * `*` is any run without '/', `**` any run, `?` one byte but '/'. A leading `*` without '/' before
+ * it ("*.css") crosses slashes too, as a name pattern. One retry point for each kind of star is
+ * enough: what an earlier star could still give, a later one of the same reach can take; so the
+ * time is bounded by pattern length times path length.
+ */
+static bool glob_matches(const char *pattern, struct brim_str path)
+{
+    const char *at = path.base, *end = path.base + path.len;
+    struct retry near = {0}, far = {0};
+    bool leading = pattern[0] == '*';
+
+    for (;;) {
+        if (*pattern == '*') {
+            bool crosses = pattern[1] == '*' || leading;
+            struct retry *retry = crosses ? &far : &near;
+
+            while (*pattern == '*')
+                pattern++;
+            *retry = (struct retry){pattern, at, crosses};
+            if (crosses)
+                near = (struct retry){0};
+            leading = false;
+            continue;
+        }
+        leading = false;
+        if (at < end && *pattern != '\0' && (*pattern == *at || (*pattern == '?' && *at != '/'))) {
+            pattern++;
+            at++;
+            continue;
+        }
+        if (at == end && *pattern == '\0')
+            return true;
+        if (near.pattern != NULL && near.path < end && *near.path != '/') {
+            at = ++near.path;
+            pattern = near.pattern;
+        } else if (far.pattern != NULL && far.path < end) {
+            at = ++far.path;
+            pattern = far.pattern;
+            near = (struct retry){0};
+        } else {
+            return false;
+        }
+    }
+}
+
+const struct brim_route *brim_routes_match(const struct brim_routes *routes, struct brim_str host,
+                                           struct brim_str path)
+{
+    const struct site *site = find_site(routes, host);
+
+    if (site == NULL)
+        return NULL;
+    for (size_t i = 0; i < site->glob_count; i++)
+        if (glob_matches(site->globs[i].path, path))
+            return &site->globs[i];
+    for (size_t i = 0; i < site->prefix_count; i++)
+        if (brim_str_has_prefix(path, brim_str_of(site->prefixes[i].path)))
+            return &site->prefixes[i];
+    return &site->own;
+}

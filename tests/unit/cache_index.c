@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The index and its writer: records are found as they were put, die with their segments, outlive
+ * growth of the map and the process, and nothing unknown is ever taken for a record.
+ */
+#include <fcntl.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "brim/base/log.h"
+#include "brim/base/metric.h"
+#include "brim/cache/indexer.h"
+#include "unit.h"
+
+static char dir[64];
+static struct brim_index *ix;
+static struct brim_indexer *ixr;
+static uint64_t allowed_bytes = UINT64_MAX;
+
+static bool may_grow(void *ctx, uint64_t bytes)
+{
+    (void)ctx;
+    return bytes <= allowed_bytes;
+}
+
+static enum brim_err try_open(void)
+{
+    struct brim_index_config config = {
+        .path = dir, .map_bytes = 256 * 1024, .growth_max = 4 * 1024 * 1024, .may_grow = may_grow};
+
+    return brim_index_open(&config, &ix);
+}
+
+static void open_all(const struct brim_indexer_hooks *hooks)
+{
+    ck_assert_int_eq(try_open(), BRIM_OK);
+    ck_assert_int_eq(brim_indexer_open(ix, hooks, 100000, &ixr), BRIM_OK);
+}
+
+static void close_all(void)
+{
+    brim_indexer_close(ixr);
+    brim_index_close(ix);
+    ixr = NULL;
+    ix = NULL;
+}
+
+static void setup(void)
+{
+    brim_log_setup(BRIM_LOG_ERROR, open("/dev/null", O_WRONLY | O_CLOEXEC));
+    snprintf(dir, sizeof(dir), "/tmp/brim-index-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
+
+static void teardown(void)
+{
+    close_all();
+    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct brim_digest digest_of(unsigned id)
+{
+    return brim_hash128(&id, sizeof(id));
+}
+
+static struct brim_record record_of(unsigned id, uint32_t segment)
+{
+    return (struct brim_record){.meta = {.segment = segment, .offset = id * 64, .length = id},
+                                .oldest_segment = segment,
+                                .piece_count = id % 3,
+                                .body_bytes = (uint64_t)id << 33};
+}
+
+static void put(unsigned id, uint32_t segment)
+{
+    struct brim_record record = record_of(id, segment);
+
+    ck_assert_int_eq(brim_indexer_put(ixr, digest_of(id), &record), BRIM_OK);
+}
+
+static bool has(unsigned id, uint32_t segment)
+{
+    struct brim_record record, want = record_of(id, segment);
+    enum brim_err err = brim_index_find(ix, digest_of(id), &record);
+
+    ck_assert(err == BRIM_OK || err == BRIM_ENOENT);
+    return err == BRIM_OK && brim_extent_is_at(record.meta, want.meta) &&
+           record.meta.length == want.meta.length && record.piece_count == want.piece_count &&
+           record.body_bytes == want.body_bytes && record.oldest_segment == segment;
+}
+
+/* Rows as bytes are what an upgrade has to read: they must not change by accident. */
+START_TEST(rows_have_the_documented_bytes)
+{
+    static const uint8_t want[40] = {1, 0, 0, 0, 0, 0, 0, 0, 4, 3, 2, 1, 8, 7, 6, 5, 9, 0, 0, 0,
+                                     3, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1};
+    struct brim_record record = {.meta = {0x01020304, 0x05060708, 9},
+                                 .oldest_segment = 3,
+                                 .piece_count = 2,
+                                 .body_bytes = 0x0102030405060708};
+    struct brim_digest digest = {.hi = 0x1122334455667788, .lo = 1};
+    struct brim_record back;
+    struct brim_row_bytes row;
+
+    brim_record_encode(digest, &record, &row);
+    ck_assert_uint_eq(row.key_len, 16);
+    ck_assert_uint_eq(row.key[0], 0x88);
+    ck_assert_uint_eq(row.key[8], 1);
+    ck_assert_uint_eq(row.value_len, sizeof(want));
+    ck_assert_mem_eq(row.value, want, sizeof(want));
+    ck_assert_int_eq(brim_record_decode(brim_str((char *)row.value, row.value_len), &back),
+                     BRIM_OK);
+    ck_assert(brim_extent_is_at(back.meta, record.meta));
+    ck_assert_uint_eq(back.meta.length, record.meta.length);
+    ck_assert_uint_eq(back.oldest_segment, record.oldest_segment);
+    ck_assert_uint_eq(back.piece_count, record.piece_count);
+    ck_assert_uint_eq(back.body_bytes, record.body_bytes);
+    row.value[0] = 2;
+    ck_assert_int_eq(brim_record_decode(brim_str((char *)row.value, row.value_len), &back),
+                     BRIM_ENOENT);
+    ck_assert_int_eq(brim_record_decode(brim_str((char *)row.value, row.value_len - 1), &back),
+                     BRIM_ENOENT);
+}
+END_TEST
+
+START_TEST(records_are_found_as_they_were_put_also_after_reopening)
+{
+    open_all(NULL);
+    for (unsigned id = 0; id < 3000; id++)
+        put(id, 0);
+    put(7, 1); /* the last put counts */
+    brim_indexer_drop(ixr, digest_of(8));
+    brim_indexer_flush(ixr);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned id = 0; id < 3000; id++)
+            ck_assert(has(id, id == 7) == (id != 8));
+        ck_assert(!has(3000, 0));
+        ck_assert_int_eq(brim_metric_read(BRIM_METRIC_DISK_OBJECTS), 2999);
+        close_all();
+        open_all(NULL);
+    }
+}
+END_TEST
+
+/* A map that starts small is what keeps the quota; growing it must lose nothing. */
+START_TEST(the_map_grows_under_readers)
+{
+    uint64_t first;
+
+    open_all(NULL);
+    first = brim_index_bytes(ix);
+    for (unsigned id = 0; id < 40000; id++) {
+        put(id, 0);
+        if (id % 1000 == 999)
+            brim_indexer_flush(ixr);
+        (void)has(id / 2, 0);
+    }
+    brim_indexer_flush(ixr);
+    ck_assert_uint_gt(brim_index_bytes(ix), 4 * first);
+    for (unsigned id = 0; id < 40000; id++)
+        ck_assert(has(id, 0));
+}
+END_TEST
+
+static bool file_is_within_bound(void)
+{
+    char path[128];
+    struct stat st;
+
+    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    ck_assert_int_eq(stat(path, &st), 0);
+    return (uint64_t)st.st_size <= brim_index_bytes(ix);
+}
+
+/* The quota wins over the index: records are refused, drops and epochs go on, and it heals. */
+START_TEST(a_full_index_refuses_records_and_recovers)
+{
+    struct brim_purge_epoch epoch = {.scope = 1, .hard_seq = 1};
+    unsigned there = 0;
+
+    allowed_bytes = 1024 * 1024;
+    open_all(NULL);
+    for (unsigned id = 0; id < 30000; id++) {
+        put(id, 0);
+        if (id % 500 == 499)
+            brim_indexer_flush(ixr);
+    }
+    brim_indexer_flush(ixr);
+    for (unsigned id = 0; id < 30000; id++)
+        there += has(id, 0);
+    ck_assert_uint_gt(there, 1000);
+    ck_assert_uint_lt(there, 30000);
+    ck_assert_uint_le(brim_index_bytes(ix), allowed_bytes);
+    ck_assert(file_is_within_bound());
+    ck_assert_int_eq(brim_metric_read(BRIM_METRIC_DISK_OBJECTS), there);
+    ck_assert_int_gt(brim_metric_read(BRIM_METRIC_DISK_REFUSED), 0);
+
+    allowed_bytes = UINT64_MAX;
+    ck_assert_int_eq(brim_indexer_put_epoch(ixr, &epoch), BRIM_OK);
+    put(50000, 0);
+    brim_indexer_flush(ixr);
+    ck_assert(has(50000, 0));
+}
+END_TEST
+
+/* A full device below LMDB: the last commit stands, the environment stays usable. */
+START_TEST(a_full_device_costs_only_what_was_being_stored)
+{
+    struct rlimit limit, tight;
+
+    signal(SIGXFSZ, SIG_IGN);
+    open_all(NULL);
+    for (unsigned id = 0; id < 500; id++)
+        put(id, 0);
+    brim_indexer_flush(ixr);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    tight = (struct rlimit){.rlim_cur = 64 * 1024, .rlim_max = limit.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    for (unsigned id = 500; id < 4000; id++)
+        put(id, 0);
+    brim_indexer_flush(ixr);
+    for (unsigned id = 0; id < 500; id++)
+        ck_assert(has(id, 0));
+    ck_assert(!has(3999, 0));
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    for (unsigned id = 500; id < 4000; id++)
+        put(id, 0);
+    brim_indexer_flush(ixr);
+    for (unsigned id = 0; id < 4000; id++)
+        ck_assert(has(id, 0));
+}
+END_TEST
+
+static enum brim_err give_rows(void *ctx, struct brim_segment_row **rows_out, size_t *count_out)
+{
+    (void)ctx;
+    *rows_out = calloc(3, sizeof(**rows_out));
+    *count_out = 3;
+    for (uint32_t i = 0; i < 3; i++)
+        (*rows_out)[i] = (struct brim_segment_row){
+            .id = i + 4, .state = BRIM_SEGMENT_LIVE, .capacity = 4096, .tail = i};
+    return BRIM_OK;
+}
+
+static const struct brim_indexer_hooks row_hooks = {.prepare = give_rows};
+
+/* A record must not outlive the bytes that it names, however late it comes. */
+START_TEST(records_die_with_the_segment_they_lean_on)
+{
+    struct brim_record moved = record_of(3, 6);
+
+    open_all(&row_hooks);
+    for (unsigned id = 0; id < 6; id++)
+        put(id, 4 + id % 2);
+    brim_indexer_retire(ixr, 4);
+    put(10, 4); /* too late */
+    put(11, 5);
+    brim_indexer_flush(ixr);
+    ck_assert(has(0, 4)); /* still there while it is walked */
+    ck_assert(!has(10, 4));
+    ck_assert(has(11, 5));
+
+    brim_indexer_drop_leaning(ixr, digest_of(0), 4);
+    brim_indexer_drop_leaning(ixr, digest_of(1), 4); /* leans on 5 */
+    brim_indexer_drop_at(ixr, digest_of(3), (struct brim_extent){.segment = 9});
+    ck_assert_int_eq(brim_indexer_move(ixr, digest_of(3), record_of(3, 5).meta, &moved), BRIM_OK);
+    ck_assert_int_eq(brim_indexer_move(ixr, digest_of(5), record_of(3, 5).meta, &moved), BRIM_OK);
+    brim_indexer_flush(ixr);
+    ck_assert(!has(0, 4));
+    ck_assert(has(1, 5));
+    ck_assert(has(3, 6));
+    ck_assert(has(5, 5)); /* was not what the move thought */
+
+    ck_assert(has(2, 4));
+    brim_indexer_remove(ixr, 4, 5);
+    ck_assert(!has(2, 4)); /* missed by the walk: not seen all the same */
+    close_all();
+    open_all(&row_hooks);
+    ck_assert_uint_eq(brim_index_next_segment(ix), 7);
+    ck_assert(!has(2, 4));
+    ck_assert(has(1, 5));
+}
+END_TEST
+
+static enum brim_err fail_prepare(void *ctx, struct brim_segment_row **rows_out, size_t *count_out)
+{
+    (void)ctx;
+    *rows_out = NULL;
+    *count_out = 0;
+    return BRIM_EIO;
+}
+
+/* Bytes before index: where the bytes are not durable, there is no record of them. */
+START_TEST(records_without_durable_bytes_are_not_committed)
+{
+    struct brim_indexer_hooks hooks = {.prepare = fail_prepare};
+    struct brim_purge_epoch epoch = {.scope = 1, .hard_seq = 1};
+
+    open_all(&hooks);
+    put(1, 0);
+    ck_assert_int_eq(brim_indexer_put_epoch(ixr, &epoch), BRIM_OK);
+    ck_assert(!has(1, 0));
+    ck_assert_int_eq(brim_metric_read(BRIM_METRIC_DISK_REFUSED), 1);
+}
+END_TEST
+
+static unsigned epoch_count;
+
+static void count_epoch(const struct brim_purge_epoch *epoch, void *ctx)
+{
+    (void)epoch;
+    (void)ctx;
+    epoch_count++;
+}
+
+/* Purges come for years: what an epoch of everything covers must not stay. */
+START_TEST(the_epoch_of_everything_takes_out_what_it_covers)
+{
+    struct brim_purge_epoch epoch = {0};
+
+    open_all(NULL);
+    for (uint64_t i = 1; i <= 100; i++) {
+        epoch = (struct brim_purge_epoch){.scope = i * 1000003, .hard_seq = i};
+        ck_assert_int_eq(brim_indexer_put_epoch(ixr, &epoch), BRIM_OK);
+    }
+    epoch = (struct brim_purge_epoch){.scope = brim_purge_scope_all(), .hard_seq = 90};
+    ck_assert_int_eq(brim_indexer_put_epoch(ixr, &epoch), BRIM_OK);
+    brim_index_each_epoch(ix, count_epoch, NULL);
+    ck_assert_uint_eq(epoch_count, 11);
+}
+END_TEST
+
+/* A downgrade must say what to do, and must not touch what it does not know. */
+START_TEST(an_unknown_format_is_refused)
+{
+    char path[128];
+
+    open_all(NULL);
+    close_all();
+    /* The format's row: the name, then its version as four bytes. */
+    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    FILE *file = fopen(path, "r+");
+    ck_assert_ptr_nonnull(file);
+    static uint8_t bytes[1024 * 1024];
+    size_t len = fread(bytes, 1, sizeof(bytes), file);
+    unsigned changed = 0;
+    for (size_t i = 0; i + 10 <= len; i++) {
+        if (memcmp(bytes + i, "format\x01\0\0\0", 10) != 0)
+            continue;
+        bytes[i + 6] = 99;
+        changed++;
+    }
+    ck_assert_uint_gt(changed, 0);
+    rewind(file);
+    ck_assert_uint_eq(fwrite(bytes, 1, len, file), len);
+    ck_assert_int_eq(fclose(file), 0);
+    ck_assert_int_eq(try_open(), BRIM_EVERSION);
+    ck_assert_ptr_null(ix);
+
+    /* No index at all. */
+    file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    for (unsigned i = 0; i < 20000; i++)
+        fputs("not an index", file);
+    ck_assert_int_eq(fclose(file), 0);
+    ck_assert_int_eq(try_open(), BRIM_EVERSION);
+}
+END_TEST
+
+static _Atomic bool stop_reading;
+
+static void *read_on(void *arg)
+{
+    unsigned *wrong = arg;
+
+    for (unsigned id = 0; !atomic_load(&stop_reading); id = (id + 1) % 20000) {
+        struct brim_record record;
+        enum brim_err err = brim_index_find(ix, digest_of(id), &record);
+        if (err == BRIM_OK ? record.body_bytes != (uint64_t)id << 33 : err != BRIM_ENOENT)
+            ++*wrong;
+    }
+    return NULL;
+}
+
+/* Every loop looks up while the writer commits and the map moves. */
+START_TEST(readers_on_many_threads_see_whole_records)
+{
+    pthread_t threads[4];
+    unsigned wrong[4] = {0};
+
+    open_all(NULL);
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, read_on, &wrong[i]), 0);
+    for (unsigned id = 0; id < 20000; id++) {
+        put(id, 0);
+        if (id % 3 == 0)
+            brim_indexer_drop(ixr, digest_of(id / 2));
+        if (id % 2000 == 0)
+            brim_indexer_flush(ixr);
+    }
+    brim_indexer_flush(ixr);
+    atomic_store(&stop_reading, true);
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+        ck_assert_uint_eq(wrong[i], 0);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cache_index");
+    TCase *tc = tcase_create("index");
+
+    tcase_set_timeout(tc, 120);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, rows_have_the_documented_bytes);
+    tcase_add_test(tc, records_are_found_as_they_were_put_also_after_reopening);
+    tcase_add_test(tc, the_map_grows_under_readers);
+    tcase_add_test(tc, a_full_index_refuses_records_and_recovers);
+    tcase_add_test(tc, a_full_device_costs_only_what_was_being_stored);
+    tcase_add_test(tc, records_die_with_the_segment_they_lean_on);
+    tcase_add_test(tc, records_without_durable_bytes_are_not_committed);
+    tcase_add_test(tc, the_epoch_of_everything_takes_out_what_it_covers);
+    tcase_add_test(tc, an_unknown_format_is_refused);
+    tcase_add_test(tc, readers_on_many_threads_see_whole_records);
+    suite_add_tcase(suite, tc);
+    return unit_run(suite);
+}

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Segments by themselves: extents, the account of the quota, faults of the device, retirement; and
+ * the header that stands in front of every extent.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "brim/base/log.h"
+#include "brim/base/metric.h"
+#include "brim/cache/health.h"
+#include "brim/cache/segment.h"
+#include "brim/cache/sketch.h"
+#include "unit.h"
+
+#define KIB     1024u
+#define SEGMENT (64u * KIB)
+
+static char dir[64];
+static char index_dir[96];
+static char segment_dir[96];
+static struct brim_index *ix;
+static struct brim_segments *segs;
+static _Atomic unsigned pressures;
+static _Atomic uint64_t clock_ms = 5000;
+
+static uint64_t now_ms(void)
+{
+    return atomic_load(&clock_ms);
+}
+
+static void on_pressure(void *ctx)
+{
+    (void)ctx;
+    atomic_fetch_add(&pressures, 1);
+}
+
+/* Room for `count` segments and an index of 256 KiB. */
+static void open_for(unsigned count)
+{
+    struct brim_index_config index = {
+        .path = index_dir, .map_bytes = 256 * KIB, .growth_max = 256 * KIB};
+    struct brim_segments_config config = {
+        .path = segment_dir,
+        .bytes_max = count * (uint64_t)(SEGMENT + BRIM_SEGMENT_OVERHEAD) + 256 * KIB + 128 * KIB,
+        .reserve_bytes = 128 * KIB,
+        .slack_bytes = 64 * KIB,
+        .index_bytes = 256 * KIB,
+        .segment_bytes = SEGMENT,
+        .now_mono_ms = now_ms,
+        .pressure = on_pressure,
+    };
+
+    ck_assert_int_eq(brim_index_open(&index, &ix), BRIM_OK);
+    ck_assert_int_eq(brim_segments_open(&config, ix, &segs), BRIM_OK);
+}
+
+static void close_all(void)
+{
+    brim_segments_close(segs);
+    brim_index_close(ix);
+    segs = NULL;
+    ix = NULL;
+}
+
+static void setup(void)
+{
+    brim_log_setup(BRIM_LOG_ERROR, open("/dev/null", O_WRONLY | O_CLOEXEC));
+    snprintf(dir, sizeof(dir), "/tmp/brim-segment-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(index_dir, sizeof(index_dir), "%s/index", dir);
+    snprintf(segment_dir, sizeof(segment_dir), "%s/segments", dir);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
+
+static void teardown(void)
+{
+    close_all();
+    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static enum brim_err append(unsigned id, size_t len, struct brim_extent *extent_out)
+{
+    struct brim_extent_draft draft = {
+        .payload_len = len, .type = BRIM_EXTENT_PIECE, .digest = {.hi = id, .lo = len}};
+    enum brim_err err;
+
+    draft.bytes = malloc(BRIM_EXTENT_HEAD_BYTES + len);
+    ck_assert_ptr_nonnull(draft.bytes);
+    memset(draft.bytes + BRIM_EXTENT_HEAD_BYTES, (int)(id & 0xff), len);
+    err = brim_segments_append(segs, &draft, extent_out);
+    free(draft.bytes);
+    return err;
+}
+
+static enum brim_err check(unsigned id, struct brim_extent at)
+{
+    struct brim_extent_head head;
+    uint8_t *payload = malloc((size_t)at.length + 1);
+    enum brim_err err = brim_segments_read(segs, at, BRIM_SEGMENTS_WAIT, payload, &head);
+
+    if (err == BRIM_OK) {
+        ck_assert_uint_eq(head.digest.hi, id);
+        for (size_t i = 0; i < at.length; i++)
+            ck_assert_uint_eq(payload[i], id & 0xff);
+    }
+    free(payload);
+    return err;
+}
+
+/* Anything but the very header that was written is damage. */
+START_TEST(a_header_with_any_bit_flipped_is_refused)
+{
+    struct brim_extent_head head = {.type = BRIM_EXTENT_OBJECT,
+                                    .digest = {1, 2},
+                                    .place = {3, 64, 5},
+                                    .meta_len = 4,
+                                    .piece_count = 1,
+                                    .payload_hash = 99};
+    struct brim_extent_head back;
+    uint8_t bytes[BRIM_EXTENT_HEAD_BYTES];
+
+    brim_extent_head_encode(&head, bytes);
+    ck_assert_int_eq(brim_extent_head_decode(bytes, &back), BRIM_OK);
+    ck_assert_uint_eq(back.place.length, 5);
+    ck_assert_uint_eq(back.payload_hash, 99);
+    for (unsigned bit = 0; bit < sizeof(bytes) * 8; bit++) {
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        ck_assert_int_eq(brim_extent_head_decode(bytes, &back), BRIM_ECORRUPT);
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+}
+END_TEST
+
+START_TEST(extents_are_read_as_they_were_written_and_nowhere_else)
+{
+    struct brim_extent at[40], wrong;
+
+    open_for(20);
+    for (unsigned i = 0; i < 40; i++) {
+        ck_assert_int_eq(append(i, i * 500, &at[i]), BRIM_OK);
+        ck_assert_uint_eq(at[i].offset % BRIM_EXTENT_ALIGN, 0);
+    }
+    ck_assert_uint_gt(brim_segments_count(segs), 4);
+    for (unsigned i = 0; i < 40; i++)
+        ck_assert_int_eq(check(i, at[i]), BRIM_OK);
+    wrong = at[5];
+    wrong.offset += 64;
+    ck_assert_int_eq(check(5, wrong), BRIM_ECORRUPT);
+    wrong = at[5];
+    wrong.length -= 1;
+    ck_assert_int_eq(check(5, wrong), BRIM_ECORRUPT);
+    wrong = at[5];
+    wrong.offset = SEGMENT - 64;
+    ck_assert_int_eq(check(5, wrong), BRIM_ECORRUPT);
+    wrong = at[5];
+    wrong.segment = 1000;
+    ck_assert_int_eq(check(5, wrong), BRIM_ENOENT);
+}
+END_TEST
+
+/* One object too large for any segment must not turn the whole cache over. */
+START_TEST(what_is_larger_than_a_segment_is_refused)
+{
+    struct brim_extent at;
+
+    open_for(4);
+    ck_assert_int_eq(append(1, SEGMENT, &at), BRIM_ENOSPC);
+    ck_assert_uint_eq(brim_segments_count(segs), 0);
+    ck_assert_int_eq(append(1, SEGMENT - 64, &at), BRIM_OK);
+}
+END_TEST
+
+/* The quota is a wall; below it, whoever makes room is called in time. */
+START_TEST(writes_are_refused_at_the_quota_until_the_oldest_is_gone)
+{
+    struct brim_segment_row row;
+    struct brim_extent at, first;
+
+    open_for(3);
+    ck_assert_int_eq(append(0, SEGMENT - 64, &first), BRIM_OK);
+    ck_assert_int_eq(append(1, SEGMENT - 64, &at), BRIM_OK);
+    ck_assert_uint_eq(pressures, 0);
+    ck_assert(!brim_segments_wants_retire(segs));
+    ck_assert_int_eq(append(2, SEGMENT - 64, &at), BRIM_OK);
+    ck_assert_uint_eq(pressures, 1); /* no room for the next: before anybody needs it */
+    ck_assert(brim_segments_wants_retire(segs));
+    ck_assert_int_eq(append(3, 10, &at), BRIM_ENOSPC);
+
+    ck_assert_int_eq(brim_segments_retire(segs, &row), BRIM_OK);
+    ck_assert_uint_eq(row.id, first.segment);
+    ck_assert_int_eq(check(0, first), BRIM_OK); /* to be read until it is buried */
+    ck_assert_uint_eq(brim_segments_bury(segs, row.id), row.id + 1);
+    ck_assert_int_eq(check(0, first), BRIM_ENOENT);
+    ck_assert_int_eq(append(3, 10, &at), BRIM_ENOSPC); /* the file is still there */
+    brim_segments_remove(segs, row.id);
+    ck_assert_int_eq(append(3, 10, &at), BRIM_ENOSPC); /* and now still open */
+    brim_segments_reap(segs);
+    ck_assert_int_eq(append(3, 10, &at), BRIM_OK);
+    ck_assert_uint_eq(brim_segments_count(segs), 3);
+}
+END_TEST
+
+/* The index takes from the same quota. */
+START_TEST(the_index_is_charged_and_room_is_made_for_it)
+{
+    struct brim_segment_row row;
+    struct brim_extent at;
+
+    open_for(3);
+    ck_assert(brim_segments_may_grow(segs, 300 * KIB));
+    for (unsigned i = 0; i < 2; i++)
+        ck_assert_int_eq(append(i, SEGMENT - 64, &at), BRIM_OK);
+    ck_assert_int_eq(append(2, SEGMENT - 64, &at), BRIM_ENOSPC);
+    ck_assert(!brim_segments_may_grow(segs, 512 * KIB));
+    ck_assert_int_eq(brim_segments_retire(segs, &row), BRIM_OK);
+    (void)brim_segments_bury(segs, row.id);
+    brim_segments_remove(segs, row.id);
+    brim_segments_reap(segs);
+    ck_assert(brim_segments_may_grow(segs, 400 * KIB));
+}
+END_TEST
+
+/* Second run of a segment: what is committed is kept, and the rest is written over. */
+START_TEST(the_last_segment_goes_on_at_its_committed_tail)
+{
+    struct brim_index_batch batch = {0};
+    struct brim_segment_row *rows;
+    struct brim_extent kept, lost, next;
+    size_t count;
+
+    open_for(10);
+    ck_assert_int_eq(append(1, 1000, &kept), BRIM_OK);
+    ck_assert_int_eq(brim_segments_prepare(segs, &rows, &count), BRIM_OK);
+    ck_assert_uint_eq(count, 1);
+    batch.rows = rows;
+    batch.row_count = count;
+    ck_assert_int_eq(brim_index_commit(ix, &batch), BRIM_OK);
+    brim_segments_committed(segs, rows, count);
+    free(rows);
+    ck_assert_int_eq(append(2, 1000, &lost), BRIM_OK);
+    close_all();
+
+    open_for(10);
+    ck_assert_int_eq(check(1, kept), BRIM_OK);
+    ck_assert_int_eq(append(3, 500, &next), BRIM_OK);
+    ck_assert_uint_eq(next.segment, kept.segment);
+    ck_assert_uint_eq(next.offset, lost.offset);
+    ck_assert_int_eq(check(2, lost), BRIM_ECORRUPT);
+    ck_assert_int_eq(check(3, next), BRIM_OK);
+}
+END_TEST
+
+/* A row is reported until it has been committed, else a crash would cut off what records name. */
+START_TEST(rows_come_again_until_they_are_committed)
+{
+    struct brim_segment_row *rows;
+    struct brim_extent at;
+    size_t count;
+
+    open_for(10);
+    ck_assert_int_eq(append(1, 1000, &at), BRIM_OK);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_int_eq(brim_segments_prepare(segs, &rows, &count), BRIM_OK);
+        ck_assert_uint_eq(count, 1);
+        ck_assert_uint_eq(rows[0].tail, brim_extent_stride(1000));
+        if (i == 2)
+            brim_segments_committed(segs, rows, count);
+        free(rows);
+    }
+    ck_assert_int_eq(brim_segments_prepare(segs, &rows, &count), BRIM_OK);
+    ck_assert_uint_eq(count, 0);
+    free(rows);
+}
+END_TEST
+
+/* A device that fails is left alone for a second, then tried by one caller, not by a crowd. */
+START_TEST(faults_are_retried_once_a_second)
+{
+    struct brim_health health = {.path = "x", .now_mono_ms = now_ms};
+
+    ck_assert(brim_health_may_write(&health));
+    ck_assert_int_eq(brim_health_failed(&health, "write", EIO), BRIM_EIO);
+    ck_assert_int_eq(brim_health_failed(&health, "write", ENOSPC), BRIM_ENOSPC);
+    ck_assert(!brim_health_may_write(&health));
+    atomic_fetch_add(&clock_ms, 999);
+    ck_assert(!brim_health_may_write(&health));
+    atomic_fetch_add(&clock_ms, 1);
+    ck_assert(brim_health_may_write(&health));
+    ck_assert(!brim_health_may_write(&health));
+    brim_health_succeeded(&health);
+    ck_assert(brim_health_may_write(&health));
+    ck_assert(brim_health_may_write(&health));
+}
+END_TEST
+
+/* More segments than files that may be open: what is closed is opened again. */
+START_TEST(more_segments_than_open_files_can_be_read)
+{
+    enum { COUNT = 700 };
+    static struct brim_extent at[COUNT];
+    struct brim_segment_row *rows;
+    size_t count;
+
+    open_for(COUNT + 10);
+    for (unsigned i = 0; i < COUNT; i++)
+        ck_assert_int_eq(append(i, SEGMENT - 64, &at[i]), BRIM_OK);
+    ck_assert_int_eq(brim_segments_prepare(segs, &rows, &count), BRIM_OK); /* not dirty any more */
+    brim_segments_committed(segs, rows, count);
+    free(rows);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < COUNT; i++)
+            ck_assert_int_eq(check(i, at[i]), BRIM_OK);
+    }
+}
+END_TEST
+
+struct writer {
+    pthread_t thread;
+    unsigned id;
+    struct brim_extent at[100];
+};
+
+static void *write_many(void *arg)
+{
+    struct writer *writer = arg;
+
+    for (unsigned i = 0; i < 100; i++)
+        ck_assert_int_eq(append(writer->id, 100 + i * 17, &writer->at[i]), BRIM_OK);
+    return NULL;
+}
+
+/* Reserving under the lock and writing outside of it must not overlap. */
+START_TEST(writers_side_by_side_do_not_overlap)
+{
+    static struct writer writers[6];
+
+    open_for(60);
+    for (unsigned i = 0; i < 6; i++) {
+        writers[i].id = i;
+        ck_assert_int_eq(pthread_create(&writers[i].thread, NULL, write_many, &writers[i]), 0);
+    }
+    for (unsigned i = 0; i < 6; i++)
+        ck_assert_int_eq(pthread_join(writers[i].thread, NULL), 0);
+    for (unsigned i = 0; i < 6; i++) {
+        for (unsigned n = 0; n < 100; n++)
+            ck_assert_int_eq(check(i, writers[i].at[n]), BRIM_OK);
+    }
+}
+END_TEST
+
+/* What was used lately stands out from what was not, and use fades. */
+START_TEST(the_sketch_counts_uses_and_forgets_them)
+{
+    struct brim_sketch *sketch = brim_sketch_new(1 << 16);
+    struct brim_digest key = brim_hash128("key", 3);
+    unsigned wrong = 0;
+
+    for (unsigned i = 0; i < 40; i++)
+        brim_sketch_touch(sketch, key);
+    ck_assert_uint_eq(brim_sketch_uses(sketch, key), BRIM_SKETCH_MAX);
+    for (unsigned i = 0; i < 1000; i++) {
+        struct brim_digest other = brim_hash128(&i, sizeof(i));
+        wrong += brim_sketch_uses(sketch, other) > 0;
+    }
+    ck_assert_uint_lt(wrong, 10);
+    brim_sketch_age(sketch);
+    ck_assert_uint_eq(brim_sketch_uses(sketch, key), BRIM_SKETCH_MAX); /* too early */
+    for (unsigned i = 0; i < 1 << 14; i++)
+        brim_sketch_touch(sketch, key);
+    brim_sketch_age(sketch);
+    ck_assert_uint_eq(brim_sketch_uses(sketch, key), BRIM_SKETCH_MAX / 2);
+    brim_sketch_free(sketch);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cache_segment");
+    TCase *tc = tcase_create("segment");
+
+    tcase_set_timeout(tc, 120);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, a_header_with_any_bit_flipped_is_refused);
+    tcase_add_test(tc, extents_are_read_as_they_were_written_and_nowhere_else);
+    tcase_add_test(tc, what_is_larger_than_a_segment_is_refused);
+    tcase_add_test(tc, writes_are_refused_at_the_quota_until_the_oldest_is_gone);
+    tcase_add_test(tc, the_index_is_charged_and_room_is_made_for_it);
+    tcase_add_test(tc, the_last_segment_goes_on_at_its_committed_tail);
+    tcase_add_test(tc, rows_come_again_until_they_are_committed);
+    tcase_add_test(tc, faults_are_retried_once_a_second);
+    tcase_add_test(tc, more_segments_than_open_files_can_be_read);
+    tcase_add_test(tc, writers_side_by_side_do_not_overlap);
+    tcase_add_test(tc, the_sketch_counts_uses_and_forgets_them);
+    suite_add_tcase(suite, tc);
+    return unit_run(suite);
+}

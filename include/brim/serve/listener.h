@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * listener - sockets: bound once by the parent process, accepted by every worker.
+ * listener - accepts on the sockets that the parent process bound (sockets.h), in every worker.
  *
- * bind() makes, per configured listener, one SO_REUSEPORT socket per worker (a unix socket: one,
- * shared). Each worker runs its own accept loop, TLS handshake (ALPN h2 / http/1.1), protocol
- * choice (h2c by prior knowledge is sniffed), installs the guard, counts connections, and sweeps
- * once a second for stuck writers and vanished clients.
+ * Each worker runs its own accept loop, TLS handshake (ALPN h2 / http/1.1), protocol choice (h2c by
+ * prior knowledge is sniffed), installs the guard, and stops accepting while the node has as many
+ * connections as it may or no descriptor is left.
  */
 #ifndef BRIM_SERVE_LISTENER_H
 #define BRIM_SERVE_LISTENER_H
@@ -16,20 +15,7 @@
 #include "brim/base/conf.h"
 #include "brim/serve/conn.h"
 #include "brim/serve/guard.h"
-
-/* fds[listener * workers + worker]; unix sockets repeat the same fd. */
-struct brim_sockets {
-    int *fds;
-    size_t listeners;
-    size_t workers;
-    int admin_fd;
-};
-
-/* Binds everything, admin included. Faults as `FILE:LINE: listeners[0].address: ...`.
- * Errors: BRIM_EINVAL (faults written). Thread: init, in the parent. */
-BRIM_MUST_USE enum brim_err brim_sockets_bind(const struct brim_conf *conf, size_t workers,
-                                              FILE *faults, struct brim_sockets *sockets_out);
-void brim_sockets_close(struct brim_sockets *sockets);
+#include "brim/serve/sockets.h"
 
 struct brim_listeners_config {
     const struct brim_conf_root *conf;  /* borrowed for life */

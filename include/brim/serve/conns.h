@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conns - the client connections of one worker: their lives, and the sweep that ends those that h2o
+ * would keep for ever.
+ *
+ * h2o has no timeout for writing and does not notice that the client of a waiting HTTP/1 request
+ * has gone. Every connection is looked at once a second, by the monotonic clock: a step of the wall
+ * clock, which h2o's own timeouts follow, ends nobody here.
+ */
+#ifndef BRIM_SERVE_CONNS_H
+#define BRIM_SERVE_CONNS_H
+
+#include <h2o.h>
+#include <stdatomic.h>
+
+#include "brim/base/conf.h"
+#include "brim/serve/conn.h"
+
+struct brim_conns; /* opaque */
+
+struct brim_conns_config {
+    h2o_loop_t *loop;
+    const struct brim_conf_timeouts *timeouts; /* borrowed for life */
+    size_t header_bytes_max;
+    _Atomic int64_t *connections; /* of the whole node */
+    void (*on_tick)(void *ctx);   /* several times a second */
+    void *ctx;
+};
+
+/* Errors: BRIM_EIO no timer could be made. Thread: loop. */
+BRIM_MUST_USE enum brim_err brim_conns_open(const struct brim_conns_config *config,
+                                            struct brim_conns **conns_out);
+/* With no connection left. */
+void brim_conns_close(struct brim_conns *conns);
+
+/* Makes the brim_conn of a socket just accepted and hangs it on the socket's on_close. It lives as
+ * conn.h says. */
+struct brim_conn *brim_conns_adopt(struct brim_conns *conns, h2o_socket_t *sock,
+                                   enum brim_conn_phase phase);
+
+size_t brim_conns_count(const struct brim_conns *conns);
+
+/* Ends every connection; the sockets close on the next turns. */
+void brim_conns_kill(struct brim_conns *conns);
+
+/* Looks at every connection now, as the timer does. For tests. */
+void brim_conns_sweep(struct brim_conns *conns, uint64_t now_mono_ms);
+
+#endif

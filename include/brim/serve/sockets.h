@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sockets - listening sockets: bound once, by the process that stays, before any thread runs.
+ *
+ * A TCP address gets one SO_REUSEPORT socket per worker, so that the kernel spreads connections and
+ * no worker wakes for another's; a unix socket is one that all workers share. That several sockets
+ * of one node share a port must not let two nodes do so: a port in use is a fault.
+ */
+#ifndef BRIM_SERVE_SOCKETS_H
+#define BRIM_SERVE_SOCKETS_H
+
+#include <stdio.h>
+
+#include "brim/base/conf.h"
+
+/* fds[listener * workers + worker]; unix sockets repeat the same fd. */
+struct brim_sockets {
+    int *fds;
+    size_t listeners;
+    size_t workers;
+    int admin_fd;
+};
+
+/* Binds everything, admin included. Faults as `FILE:LINE: listeners[0].address: ...`.
+ * Errors: BRIM_EINVAL (faults written). Thread: init, in the parent. */
+BRIM_MUST_USE enum brim_err brim_sockets_bind(const struct brim_conf *conf, size_t workers,
+                                              FILE *faults, struct brim_sockets *sockets_out);
+void brim_sockets_close(struct brim_sockets *sockets);
+
+/*
+ * Binds one address (as the config writes it; port 0 is any free port) count times and listens.
+ * A unix socket that nobody listens on any more is replaced.
+ *
+ * Owns:   on BRIM_OK the caller closes fds_out[0..count).
+ * Errors: BRIM_EINVAL, with what is wrong in why_out. Thread: init.
+ */
+BRIM_MUST_USE enum brim_err brim_sockets_bind_address(const char *address, size_t count,
+                                                      int *fds_out, const char **why_out);
+
+#endif

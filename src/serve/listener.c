@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The way of a connection before its first request:
+ *
+ *   accept -> TLS handshake -> ALPN ----> h2:       guard, h2o_http2_accept
+ *         \-> sniff (cleartext) ------/-> http/1.1: h2o_http1_accept
+ *
+ * h2o_accept() is not used: the guard has to stand between the socket and h2o's HTTP/2 code before
+ * the first frame is parsed, and h2o would take bytes that are already there at once.
+ *
+ * Accepting pauses where the node has all the connections it may have, or no descriptor is left;
+ * clients then wait in the kernel's queue. A pause ends with the next tick that finds room, because
+ * what makes room may happen on another worker.
+ */
+#include "brim/serve/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <h2o/http1.h>
+#include <h2o/http2.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "brim/base/invariant.h"
+#include "brim/base/log.h"
+#include "brim/base/metric.h"
+#include "brim/serve/conns.h"
+
+#define LISTENERS_MAGIC   0x6c73746eu
+#define ACCEPTS_PER_EVENT 16 /* then others have their turn */
+#define PREFACE           "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#define PREFACE_BYTES     (sizeof(PREFACE) - 1)
+#define TLS_RECORD_BYTES  16384
+
+struct listening {
+    struct brim_listeners *owner;
+    h2o_socket_t *sock; /* NULL once stopped */
+    SSL_CTX *tls;
+    uint16_t port;
+    uint8_t position;
+};
+
+struct brim_listeners {
+    uint32_t magic;
+    struct brim_listeners_config config;
+    h2o_accept_ctx_t accept_ctx;
+    struct brim_conns *conns;
+    struct listening *items;
+    size_t count;
+    int reserve_fd; /* given up to get at a connection when no descriptor is left; -1: none */
+    bool is_paused;
+};
+
+static struct brim_listeners *owner_of(const struct brim_conn *conn, h2o_socket_t *sock)
+{
+    struct brim_listeners *listeners = sock->data;
+
+    OBJ_CHECK(conn, BRIM_CONN_MAGIC);
+    OBJ_CHECK(listeners, LISTENERS_MAGIC);
+    return listeners;
+}
+
+/* ---- protocols ---- */
+
+static struct timeval now_of(struct brim_listeners *listeners)
+{
+    return *h2o_get_timestamp(listeners->config.ctx, NULL, NULL);
+}
+
+static void begin_h1(struct brim_listeners *listeners, struct brim_conn *conn)
+{
+    h2o_socket_t *sock = conn->sock;
+
+    conn->phase = BRIM_CONN_HTTP1;
+    if (conn->is_tls) {
+        /* Else h2o cuts the first 200 KB of a connection into records of 1.4 KB, which helps a page
+         * that renders as it comes and costs a quarter of the throughput of everything else. */
+        sock->_latency_optimization.state = H2O_SOCKET_LATENCY_OPTIMIZATION_STATE_NEEDS_UPDATE;
+        sock->_latency_optimization.suggested_tls_payload_size = TLS_RECORD_BYTES;
+        sock->_latency_optimization.suggested_write_size = SIZE_MAX;
+    }
+    h2o_http1_accept(&listeners->accept_ctx, sock, now_of(listeners)); /* may have closed it */
+}
+
+static void begin_h2(struct brim_listeners *listeners, struct brim_conn *conn)
+{
+    h2o_socket_t *sock = conn->sock;
+    h2o_buffer_t *early = sock->input;
+
+    conn->phase = BRIM_CONN_HTTP2;
+    conn->is_h2 = true;
+    h2o_buffer_init(&sock->input, &h2o_socket_buffer_prototype);
+    h2o_http2_accept(&listeners->accept_ctx, sock, now_of(listeners));
+    brim_guard_h2_install(conn, early);
+}
+
+static void on_handshake(h2o_socket_t *sock, const char *err)
+{
+    struct brim_conn *conn = sock->on_close.data;
+    struct brim_listeners *listeners = owner_of(conn, sock);
+    h2o_iovec_t protocol;
+
+    if (err != NULL) {
+        BRIM_COUNT(CONN_TLS_FAILED);
+        h2o_socket_close(sock);
+        return;
+    }
+    protocol = h2o_socket_ssl_get_selected_protocol(sock);
+    if (brim_str_is(brim_str(protocol.base, protocol.len), BRIM_STR("h2")))
+        begin_h2(listeners, conn);
+    else
+        begin_h1(listeners, conn);
+}
+
+/* HTTP/2 by prior knowledge begins with the preface; no HTTP/1 method shares more than "PR" with
+ * it, so nobody waits here for long. */
+static void on_sniff(h2o_socket_t *sock, const char *err)
+{
+    struct brim_conn *conn = sock->on_close.data;
+    struct brim_listeners *listeners = owner_of(conn, sock);
+    size_t len = sock->input->size < PREFACE_BYTES ? sock->input->size : PREFACE_BYTES;
+
+    if (err != NULL)
+        h2o_socket_close(sock);
+    else if (len == 0)
+        return;
+    else if (memcmp(sock->input->bytes, PREFACE, len) != 0)
+        begin_h1(listeners, conn);
+    else if (len == PREFACE_BYTES)
+        begin_h2(listeners, conn);
+}
+
+/* ---- accepting ---- */
+
+static void on_accept(h2o_socket_t *sock, const char *err);
+
+static void pause_accepting(struct brim_listeners *listeners)
+{
+    listeners->is_paused = true;
+    for (size_t i = 0; i < listeners->count; i++)
+        if (listeners->items[i].sock != NULL && h2o_socket_is_reading(listeners->items[i].sock))
+            h2o_socket_read_stop(listeners->items[i].sock);
+}
+
+static bool has_room(const struct brim_listeners *listeners)
+{
+    return atomic_load_explicit(listeners->config.connections, memory_order_relaxed) <
+           listeners->config.conf->limits.connections;
+}
+
+static int open_reserve(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void on_tick(void *ctx)
+{
+    struct brim_listeners *listeners = ctx;
+
+    OBJ_CHECK(listeners, LISTENERS_MAGIC);
+    if (!listeners->is_paused || !has_room(listeners))
+        return;
+    if (listeners->reserve_fd == -1)
+        listeners->reserve_fd = open_reserve();
+    if (listeners->reserve_fd == -1)
+        return;
+    listeners->is_paused = false;
+    for (size_t i = 0; i < listeners->count; i++)
+        if (listeners->items[i].sock != NULL)
+            h2o_socket_read_start(listeners->items[i].sock, on_accept);
+}
+
+/* No descriptor is left. The reserve takes one client out of the queue and tells it to go, which is
+ * better than to let it wait for what may not come; then accepting pauses. */
+static void shed(struct brim_listeners *listeners, struct listening *from)
+{
+    int fd;
+
+    BRIM_LOG(ERROR, "listener.descriptors", "errno=%d listener=%u", errno, from->position);
+    if (listeners->reserve_fd != -1) {
+        close(listeners->reserve_fd);
+        fd = accept4(h2o_socket_get_fd(from->sock), NULL, NULL, SOCK_CLOEXEC);
+        if (fd != -1)
+            close(fd);
+        listeners->reserve_fd = open_reserve();
+    }
+    pause_accepting(listeners);
+}
+
+/* accept(2) failed. Returns whether to go on with the next client. */
+static bool survive_accept(struct brim_listeners *listeners, struct listening *from)
+{
+    switch (errno) {
+    case EAGAIN:
+        return false;
+    case EMFILE:
+    case ENFILE:
+        shed(listeners, from);
+        return false;
+    case ENOBUFS:
+    case ENOMEM:
+        BRIM_LOG(ERROR, "listener.memory", "errno=%d listener=%u", errno, from->position);
+        pause_accepting(listeners);
+        return false;
+    default:
+        return true; /* ECONNABORTED and its kin: that client has gone, the next may be there */
+    }
+}
+
+static void take_client(struct brim_listeners *listeners, struct listening *from,
+                        h2o_socket_t *sock)
+{
+    bool is_tls = from->tls != NULL;
+    struct brim_conn *conn =
+        brim_conns_adopt(listeners->conns, sock, is_tls ? BRIM_CONN_HANDSHAKE : BRIM_CONN_SNIFF);
+
+    conn->listener = from->position;
+    conn->local_port = from->port;
+    conn->is_tls = is_tls;
+    sock->data = listeners; /* until a protocol takes it over */
+    if (is_tls)
+        h2o_socket_ssl_handshake(sock, from->tls, NULL, on_handshake);
+    else
+        h2o_socket_read_start(sock, on_sniff);
+}
+
+static void on_accept(h2o_socket_t *sock, const char *err)
+{
+    struct listening *from = sock->data;
+    struct brim_listeners *listeners = from->owner;
+
+    OBJ_CHECK(listeners, LISTENERS_MAGIC);
+    if (err != NULL)
+        return;
+    for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
+        h2o_socket_t *client;
+
+        if (!has_room(listeners)) {
+            BRIM_LOG(WARN, "listener.full", "connections=%lld",
+                     (long long)listeners->config.conf->limits.connections);
+            pause_accepting(listeners);
+            return;
+        }
+        client = h2o_evloop_socket_accept(sock);
+        if (client != NULL)
+            take_client(listeners, from, client);
+        else if (!survive_accept(listeners, from))
+            return;
+    }
+}
+
+/* ---- life ---- */
+
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof(address);
+
+    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)
+        return 0;
+    if (address.ss_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)&address)->sin_port);
+    if (address.ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)&address)->sin6_port);
+    return 0;
+}
+
+static enum brim_err listen_at(struct brim_listeners *listeners, size_t position)
+{
+    const struct brim_sockets *sockets = listeners->config.sockets;
+    struct listening *item = &listeners->items[position];
+    int fd = fcntl(sockets->fds[position * sockets->workers + listeners->config.worker],
+                   F_DUPFD_CLOEXEC, 0);
+
+    if (fd == -1) {
+        BRIM_LOG(ERROR, "listener.open", "errno=%d listener=%zu", errno, position);
+        return BRIM_EIO;
+    }
+    item->owner = listeners;
+    item->position = (uint8_t)position;
+    item->port = port_of(fd);
+    item->tls = listeners->config.tls == NULL ? NULL : listeners->config.tls[position];
+    item->sock =
+        h2o_evloop_socket_create(listeners->config.ctx->loop, fd, H2O_SOCKET_FLAG_DONT_READ);
+    item->sock->data = item;
+    h2o_socket_read_start(item->sock, on_accept);
+    return BRIM_OK;
+}
+
+enum brim_err brim_listeners_open(const struct brim_listeners_config *config,
+                                  struct brim_listeners **listeners_out)
+{
+    struct brim_listeners *listeners = brim_alloc(sizeof(*listeners));
+    struct brim_conns_config conns = {
+        .loop = config->ctx->loop,
+        .timeouts = &config->conf->timeouts,
+        .header_bytes_max = config->conf->limits.request_header_bytes,
+        .connections = config->connections,
+        .on_tick = on_tick,
+        .ctx = listeners,
+    };
+    enum brim_err err;
+
+    *listeners_out = NULL;
+    INVARIANT(config->worker < config->sockets->workers);
+    INVARIANT(config->sockets->listeners <= UINT8_MAX);
+    listeners->magic = LISTENERS_MAGIC;
+    listeners->config = *config;
+    listeners->accept_ctx = (h2o_accept_ctx_t){.ctx = config->ctx, .hosts = config->hosts};
+    listeners->count = config->sockets->listeners;
+    listeners->items = brim_alloc(listeners->count * sizeof(*listeners->items));
+    listeners->reserve_fd = open_reserve();
+    err = brim_conns_open(&conns, &listeners->conns);
+    for (size_t i = 0; i < listeners->count && err == BRIM_OK; i++)
+        err = listen_at(listeners, i);
+    if (err == BRIM_OK) {
+        *listeners_out = listeners;
+    } else {
+        brim_listeners_stop(listeners);
+        brim_listeners_close(listeners);
+    }
+    return err;
+}
+
+void brim_listeners_stop(struct brim_listeners *listeners)
+{
+    OBJ_CHECK(listeners, LISTENERS_MAGIC);
+    for (size_t i = 0; i < listeners->count; i++) {
+        if (listeners->items[i].sock != NULL)
+            h2o_socket_close(listeners->items[i].sock);
+        listeners->items[i].sock = NULL;
+    }
+}
+
+size_t brim_listeners_connections(const struct brim_listeners *listeners)
+{
+    OBJ_CHECK(listeners, LISTENERS_MAGIC);
+    return brim_conns_count(listeners->conns);
+}
+
+void brim_listeners_kill(struct brim_listeners *listeners)
+{
+    OBJ_CHECK(listeners, LISTENERS_MAGIC);
+    brim_conns_kill(listeners->conns);
+}
+
+void brim_listeners_close(struct brim_listeners *listeners)
+{
+    OBJ_CHECK(listeners, LISTENERS_MAGIC);
+    brim_conns_close(listeners->conns);
+    if (listeners->reserve_fd != -1)
+        close(listeners->reserve_fd);
+    free(listeners->items);
+    listeners->magic = 0;
+    free(listeners);
+}

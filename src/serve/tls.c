@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One SSL_CTX per certificate; the first of them is the outer one, which h2o holds without a
+ * reference from accept to ClientHello and which therefore lives as long as the listener.
+ *
+ * The names of all certificates stand in one array, sorted: "www.example.com" as it is, and
+ * "*.example.com" as ".example.com", which no host name can be. A name that a client asks for is
+ * looked up whole, then without its first label: two binary searches, whatever the number of names.
+ * Of two certificates with one name the first in the config wins.
+ *
+ * Two certificates with the same names and keys of different types (RSA and ECDSA, say) share one
+ * SSL_CTX: OpenSSL then picks by what the client can verify.
+ *
+ * Session tickets are encrypted with keys of the outer SSL_CTX, so they are good for every worker
+ * of this listener, and, with the session id context, for no other listener.
+ */
+#include "brim/serve/tls.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "brim/base/invariant.h"
+#include "brim/base/log.h"
+#include "brim/base/str.h"
+
+#define TLS_MAGIC      0x746c7331u
+#define NAME_BYTES_MAX 255u
+
+/* Forward secrecy and authenticated encryption only; TLS 1.3 has nothing else. */
+#define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!PSK:!SRP"
+
+/* Server's preference; wire format. */
+static const unsigned char protocols[] = "\x02h2\x08http/1.1";
+
+struct name {
+    char *text; /* lower-case */
+    size_t position;
+    SSL_CTX *ctx; /* borrowed from its certificate */
+};
+
+struct certificate {
+    SSL_CTX *ctx; /* owned, one count */
+    struct name *names;
+    size_t name_count;
+    int key_type;
+};
+
+struct brim_tls {
+    uint32_t magic;
+    SSL_CTX *outer; /* borrowed: the first certificate's */
+    struct certificate *certificates;
+    size_t certificate_count;
+    struct name *names; /* all, sorted; texts borrowed from the certificates */
+    size_t name_count;
+};
+
+/* Where faults go, and what they are about. */
+struct loading {
+    const struct brim_conf *conf;
+    const struct brim_conf_tls *config;
+    size_t listener;
+    FILE *faults;
+    size_t certificate; /* being loaded */
+    bool has_faults;
+};
+
+/* The first of OpenSSL's reasons, which is nearest to the cause; empties the queue. */
+static const char *ssl_reason(void)
+{
+    const char *text = ERR_reason_error_string(ERR_get_error());
+
+    ERR_clear_error();
+    return text == NULL ? "not usable" : text;
+}
+
+static void fault(struct loading *loading, const char *key, const char *file, const char *why)
+{
+    char path[96];
+    int len = snprintf(path, sizeof(path), "listeners[%zu].tls.certificates[%zu].%s",
+                       loading->listener, loading->certificate, key);
+
+    INVARIANT(len > 0 && (size_t)len < sizeof(path));
+    fprintf(loading->faults, "%s:%d: %s: \"%s\" %s\n", brim_conf_path(loading->conf),
+            brim_conf_line(loading->conf, path), path, file, why);
+    loading->has_faults = true;
+}
+
+/* ---- names ---- */
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct name *x = a, *y = b;
+    int order = strcmp(x->text, y->text);
+
+    if (order != 0)
+        return order;
+    return x->position < y->position ? -1 : x->position > y->position;
+}
+
+/* The context of the first certificate with exactly this text, or NULL. */
+static SSL_CTX *find_text(const struct brim_tls *tls, const char *text)
+{
+    size_t low = 0, high = tls->name_count;
+
+    while (low < high) { /* to the leftmost: it has the lowest position */
+        size_t middle = low + (high - low) / 2;
+
+        if (strcmp(tls->names[middle].text, text) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == tls->name_count || strcmp(tls->names[low].text, text) != 0)
+        return NULL;
+    return tls->names[low].ctx;
+}
+
+/* The context for the name that a client asks for, or NULL. */
+static SSL_CTX *find_host(const struct brim_tls *tls, const char *host)
+{
+    char text[NAME_BYTES_MAX + 1];
+    size_t len = strlen(host);
+    const char *dot;
+    SSL_CTX *ctx;
+
+    if (len > 0 && host[len - 1] == '.')
+        len--;
+    if (len == 0 || len > NAME_BYTES_MAX || host[0] == '.')
+        return NULL;
+    for (size_t i = 0; i < len; i++)
+        text[i] = (char)(host[i] >= 'A' && host[i] <= 'Z' ? host[i] + ('a' - 'A') : host[i]);
+    text[len] = '\0';
+    ctx = find_text(tls, text);
+    dot = strchr(text, '.');
+    if (ctx == NULL && dot != NULL)
+        ctx = find_text(tls, dot);
+    return ctx;
+}
+
+/* Keeps one name of a certificate; those that no client can ask for are left out. */
+static void add_name(struct certificate *certificate, size_t position, const ASN1_STRING *value)
+{
+    const char *text = (const char *)ASN1_STRING_get0_data(value);
+    size_t len = (size_t)ASN1_STRING_length(value);
+    char *copy;
+
+    if (len > 2 && text[0] == '*' && text[1] == '.') {
+        text++;
+        len--;
+    }
+    if (len == 0 || len > NAME_BYTES_MAX || memchr(text, '\0', len) != NULL ||
+        memchr(text, '*', len) != NULL)
+        return;
+    copy = brim_alloc(len + 1);
+    for (size_t i = 0; i < len; i++)
+        copy[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] + ('a' - 'A') : text[i]);
+    certificate->names[certificate->name_count++] = (struct name){copy, position, certificate->ctx};
+}
+
+/* The names in subjectAltName or, where there are none, the common name (RFC 6125 6.4.4). */
+static void read_names(struct certificate *certificate, size_t position, X509 *x509)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(x509, NID_subject_alt_name, NULL, NULL);
+    X509_NAME *subject = X509_get_subject_name(x509);
+    int count = names == NULL ? 0 : sk_GENERAL_NAME_num(names);
+
+    certificate->names = brim_alloc((size_t)(count + 1) * sizeof(*certificate->names));
+    for (int i = 0; i < count; i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+        if (name->type == GEN_DNS)
+            add_name(certificate, position, name->d.dNSName);
+    }
+    GENERAL_NAMES_free(names);
+    if (certificate->name_count == 0) {
+        int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+
+        if (at >= 0)
+            add_name(certificate, position,
+                     X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+    }
+    qsort(certificate->names, certificate->name_count, sizeof(*certificate->names), compare_names);
+}
+
+static bool have_same_names(const struct certificate *a, const struct certificate *b)
+{
+    if (a->name_count != b->name_count)
+        return false;
+    for (size_t i = 0; i < a->name_count; i++)
+        if (strcmp(a->names[i].text, b->names[i].text) != 0)
+            return false;
+    return true;
+}
+
+static void index_names(struct brim_tls *tls)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < tls->certificate_count; i++)
+        count += tls->certificates[i].name_count;
+    tls->names = brim_alloc((count + 1) * sizeof(*tls->names));
+    for (size_t i = 0; i < tls->certificate_count; i++) {
+        const struct certificate *certificate = &tls->certificates[i];
+
+        for (size_t j = 0; j < certificate->name_count; j++)
+            tls->names[tls->name_count++] = certificate->names[j];
+    }
+    qsort(tls->names, tls->name_count, sizeof(*tls->names), compare_names);
+}
+
+/* ---- handshake ---- */
+
+static int on_servername(SSL *ssl, int *alert, void *ctx)
+{
+    const struct brim_tls *tls = ctx;
+    const char *host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    SSL_CTX *chosen = host == NULL ? NULL : find_host(tls, host);
+
+    (void)alert;
+    if (chosen == NULL)
+        return SSL_TLSEXT_ERR_NOACK; /* the first certificate stays */
+    if (chosen != tls->outer && SSL_set_SSL_CTX(ssl, chosen) == NULL)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* A client that offers only protocols that we do not speak is refused (RFC 7301 3.2): to go on as
+ * if it had offered none is how requests of one protocol reach the server of another. */
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                   const unsigned char *in, unsigned int in_len, void *ctx)
+{
+    unsigned char *chosen;
+
+    (void)ssl;
+    (void)ctx;
+    if (SSL_select_next_proto(&chosen, out_len, protocols, sizeof(protocols) - 1, in, in_len) !=
+        OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* ---- loading ---- */
+
+/* A key that needs a passphrase cannot be used: nobody is there to ask. */
+static int no_passphrase(char *buffer, int room, int is_writing, void *ctx)
+{
+    (void)buffer;
+    (void)room;
+    (void)is_writing;
+    (void)ctx;
+    return -1;
+}
+
+static bool configure(SSL_CTX *ctx, const struct loading *loading)
+{
+    char id[32];
+    int id_len = snprintf(id, sizeof(id), "brim/%zu", loading->listener);
+    int oldest = loading->config->min_version == 1 ? TLS1_3_VERSION : TLS1_2_VERSION;
+
+    INVARIANT(id_len > 0 && (size_t)id_len < sizeof(id));
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);         /* 34 KB less per idle connection */
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* it has a lock; tickets have none */
+    SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
+    SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+    return SSL_CTX_set_min_proto_version(ctx, oldest) == 1 &&
+           SSL_CTX_set_cipher_list(ctx, CIPHERS) == 1 &&
+           SSL_CTX_set_session_id_context(ctx, (unsigned char *)id, (unsigned)id_len) == 1;
+}
+
+static void warn_about_dates(X509 *x509, const char *file)
+{
+    if (X509_cmp_current_time(X509_get0_notAfter(x509)) < 0)
+        BRIM_LOG(WARN, "tls.certificate_expired", "file=%s", file);
+    if (X509_cmp_current_time(X509_get0_notBefore(x509)) > 0)
+        BRIM_LOG(WARN, "tls.certificate_not_yet_valid", "file=%s", file);
+}
+
+static EVP_PKEY *read_key(struct loading *loading, const char *file)
+{
+    BIO *bio = BIO_new_file(file, "r");
+    EVP_PKEY *key = NULL;
+
+    if (bio != NULL)
+        key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+    BIO_free(bio);
+    if (key == NULL) {
+        unsigned long code = ERR_peek_error();
+        bool is_encrypted =
+            ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ;
+        const char *why = ssl_reason();
+
+        fault(loading, "key", file,
+              bio == NULL    ? "cannot be read"
+              : is_encrypted ? "is encrypted; a key without passphrase is accepted"
+                             : "holds no private key in PEM");
+        BRIM_LOG(DEBUG, "tls.key", "file=%s reason=\"%s\"", file, why);
+    }
+    return key;
+}
+
+static bool use_key(struct loading *loading, SSL_CTX *ctx, EVP_PKEY *key)
+{
+    const struct brim_conf_certificate *files =
+        &loading->config->certificates.items[loading->certificate];
+    char why[512];
+
+    if (X509_check_private_key(SSL_CTX_get0_certificate(ctx), key) != 1) {
+        ERR_clear_error();
+        if (snprintf(why, sizeof(why), "does not match the certificate \"%s\"",
+                     files->certificate) > 0)
+            fault(loading, "key", files->key, why);
+        return false;
+    }
+    if (SSL_CTX_use_PrivateKey(ctx, key) != 1) {
+        fault(loading, "key", files->key, ssl_reason());
+        return false;
+    }
+    return true;
+}
+
+/* Loads one certificate with its key into a context of its own, or into that of an earlier one
+ * that has the same names and another type of key. */
+static void load(struct brim_tls *tls, struct loading *loading)
+{
+    const struct brim_conf_certificate *files =
+        &loading->config->certificates.items[loading->certificate];
+    struct certificate *certificate = &tls->certificates[loading->certificate];
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    EVP_PKEY *key = NULL;
+    X509 *x509;
+
+    tls->certificate_count = loading->certificate + 1;
+    certificate->ctx = ctx;
+    if (ctx == NULL || !configure(ctx, loading)) {
+        fault(loading, "certificate", files->certificate, ssl_reason());
+        return;
+    }
+    if (SSL_CTX_use_certificate_chain_file(ctx, files->certificate) != 1) {
+        fault(loading, "certificate", files->certificate, "holds no usable certificate in PEM");
+        BRIM_LOG(DEBUG, "tls.certificate", "file=%s reason=\"%s\"", files->certificate,
+                 ssl_reason());
+        return;
+    }
+    x509 = SSL_CTX_get0_certificate(ctx);
+    warn_about_dates(x509, files->certificate);
+    read_names(certificate, loading->certificate, x509);
+    key = read_key(loading, files->key);
+    if (key != NULL && use_key(loading, ctx, key))
+        certificate->key_type = EVP_PKEY_get_base_id(key);
+    EVP_PKEY_free(key);
+}
+
+/* Adds to an earlier context what shares its names: its clients get what they can verify. */
+static void join_key_types(struct brim_tls *tls, struct loading *loading)
+{
+    for (size_t i = 1; i < tls->certificate_count; i++) {
+        const struct certificate *later = &tls->certificates[i];
+
+        for (size_t j = 0; j < i; j++) {
+            const struct certificate *earlier = &tls->certificates[j];
+            STACK_OF(X509) *chain = NULL;
+
+            if (earlier->key_type == later->key_type || !have_same_names(earlier, later))
+                continue;
+            loading->certificate = i;
+            SSL_CTX_get0_chain_certs(later->ctx, &chain);
+            if (SSL_CTX_use_cert_and_key(earlier->ctx, SSL_CTX_get0_certificate(later->ctx),
+                                         SSL_CTX_get0_privatekey(later->ctx), chain, 1) != 1)
+                fault(loading, "certificate", loading->config->certificates.items[i].certificate,
+                      ssl_reason());
+            break;
+        }
+    }
+}
+
+/* ---- interface ---- */
+
+enum brim_err brim_tls_open(const struct brim_conf *conf, size_t position, FILE *faults,
+                            struct brim_tls **tls_out)
+{
+    const struct brim_conf_root *root = brim_conf_root(conf);
+    struct loading loading = {.conf = conf, .listener = position, .faults = faults};
+    struct brim_tls *tls = brim_alloc(sizeof(*tls));
+
+    *tls_out = NULL;
+    INVARIANT(position < root->listeners.count);
+    loading.config = &root->listeners.items[position].tls;
+    INVARIANT(loading.config->certificates.count > 0);
+    tls->magic = TLS_MAGIC;
+    tls->certificates = brim_alloc(loading.config->certificates.count * sizeof(*tls->certificates));
+    for (size_t i = 0; i < loading.config->certificates.count; i++) {
+        loading.certificate = i;
+        load(tls, &loading);
+    }
+    if (!loading.has_faults)
+        join_key_types(tls, &loading);
+    if (loading.has_faults) {
+        brim_tls_close(tls);
+        return BRIM_EINVAL;
+    }
+    index_names(tls);
+    tls->outer = tls->certificates[0].ctx;
+    SSL_CTX_set_tlsext_servername_callback(tls->outer, on_servername);
+    SSL_CTX_set_tlsext_servername_arg(tls->outer, tls);
+    *tls_out = tls;
+    return BRIM_OK;
+}
+
+void brim_tls_close(struct brim_tls *tls)
+{
+    if (tls == NULL)
+        return;
+    OBJ_CHECK(tls, TLS_MAGIC);
+    for (size_t i = 0; i < tls->certificate_count; i++) {
+        struct certificate *certificate = &tls->certificates[i];
+
+        SSL_CTX_free(certificate->ctx);
+        for (size_t j = 0; j < certificate->name_count; j++)
+            free(certificate->names[j].text);
+        free(certificate->names);
+    }
+    free(tls->certificates);
+    free(tls->names);
+    tls->magic = 0;
+    free(tls);
+}
+
+SSL_CTX *brim_tls_context(struct brim_tls *tls)
+{
+    OBJ_CHECK(tls, TLS_MAGIC);
+    return tls->outer;
+}

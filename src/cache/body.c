@@ -238,10 +238,12 @@ static void note_drained(struct brim_body *body)
     }
 }
 
+/* After the last reader may have left, or the mode has become WINDOW. A body that is WINDOW before
+ * its first byte just has no reader yet. */
 static void note_abandoned(struct brim_body *body)
 {
-    if (mode_of(body) == BRIM_BODY_WINDOW && is_growing(body) && body->had_readers &&
-        body->readers == NULL)
+    if (mode_of(body) == BRIM_BODY_WINDOW && is_growing(body) && body->readers == NULL &&
+        (body->had_readers || bytes_of(body) > 0))
         body->news |= NEWS_ABANDONED;
 }
 

@@ -47,7 +47,8 @@ enum {
 };
 
 struct entry {
-    struct entry *chain; /* next in the bucket; after removal: next to let go */
+    struct entry *chain;       /* next in the bucket; after removal: next to let go */
+    struct brim_digest digest; /* object's, so that a chain is walked without touching objects */
     struct entry *newer, *older;
     struct queue *queue;
     struct brim_object *object;
@@ -182,7 +183,7 @@ static struct entry **table_place(const struct shard *shard, struct brim_digest 
 {
     struct entry **place = &shard->buckets[table_bits(digest) & (shard->bucket_count - 1)];
 
-    while (*place != NULL && !brim_digest_is((*place)->object->key.digest, digest))
+    while (*place != NULL && !brim_digest_is((*place)->digest, digest))
         place = &(*place)->chain;
     return place;
 }
@@ -202,7 +203,7 @@ static void table_fit(struct shard *shard)
         struct entry *next;
 
         for (struct entry *entry = shard->buckets[i]; entry != NULL; entry = next) {
-            struct entry **to = &buckets[table_bits(entry->object->key.digest) & (count - 1)];
+            struct entry **to = &buckets[table_bits(entry->digest) & (count - 1)];
 
             next = entry->chain;
             entry->chain = *to;
@@ -224,7 +225,7 @@ static uint64_t shard_bytes(const struct shard *shard)
 /* Takes an entry out and puts it on the list of what to let go after unlocking. */
 static void take_out(struct shard *shard, struct entry *entry, struct entry **gone)
 {
-    struct entry **place = table_place(shard, entry->object->key.digest);
+    struct entry **place = table_place(shard, entry->digest);
 
     INVARIANT(*place == entry);
     *place = entry->chain;
@@ -245,7 +246,7 @@ static void evict_from_small(struct shard *shard, struct entry **gone)
         queue_push(&shard->main, entry);
         return;
     }
-    ghost_note(&shard->ghost, table_bits(entry->object->key.digest), ++shard->ghost.moment);
+    ghost_note(&shard->ghost, table_bits(entry->digest), ++shard->ghost.moment);
     take_out(shard, entry, gone);
     BRIM_COUNT(HOT_EVICTIONS);
 }
@@ -426,7 +427,7 @@ static void enter(struct shard *shard, struct queue *queue, struct entry *entry)
     struct entry **bucket;
 
     table_fit(shard);
-    bucket = &shard->buckets[table_bits(entry->object->key.digest) & (shard->bucket_count - 1)];
+    bucket = &shard->buckets[table_bits(entry->digest) & (shard->bucket_count - 1)];
     entry->chain = *bucket;
     *bucket = entry;
     shard->entry_count++;
@@ -445,7 +446,8 @@ static void store(struct brim_hot *hot, struct brim_object *object, enum if_ther
     struct queue *queue;
     bool yields;
 
-    *entry = (struct entry){.object = brim_object_ref(object), .charge = charge};
+    *entry = (struct entry){
+        .digest = object->key.digest, .object = brim_object_ref(object), .charge = charge};
     BRIM_ADD(HOT_BYTES, charge);
     BRIM_COUNT(HOT_OBJECTS);
 

@@ -338,6 +338,8 @@ static bool read_keys(const struct encoded_header *header, struct strings *strin
     } else if (!take_string(strings, header->primary_len, &primary)) {
         return false;
     }
+    if (key.len == 0 || primary.len == 0)
+        return false;
     spec->key = brim_key_of(key);
     spec->primary = brim_key_of(primary);
     return true;

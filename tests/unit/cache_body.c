@@ -257,20 +257,24 @@ START_TEST(reader_beyond_the_window_does_not_stop_the_writer)
 }
 END_TEST
 
-/* Everybody had gone already when storing was given up: the fill is for nobody now. */
-START_TEST(becoming_window_without_readers_left_is_told)
+/* Storing was given up and nobody reads (they left, or it was a refresh): without readers nothing
+ * ever drains, so the fill must hear of it. */
+START_TEST(becoming_window_without_readers_is_told)
 {
-    struct brim_body *body = brim_body_new(UINT64_MAX);
-    struct hook_log log = {0, 0};
+    for (int readers_before = 0; readers_before < 2; readers_before++) {
+        struct brim_body *body = brim_body_new(UINT64_MAX);
+        struct hook_log log = {0, 0};
 
-    log_hooks(body, &log);
-    brim_body_detach(body, brim_body_attach(body, 0));
-    ck_assert_int_eq(append_pattern(body, 5000), BRIM_OK);
-    ck_assert_int_eq(log.abandoned, 0);
-    brim_body_set_mode(body, BRIM_BODY_WINDOW, 64 * KIB);
-    ck_assert_int_eq(log.abandoned, 1);
-    brim_body_fail(body, BRIM_ECLOSED);
-    brim_body_unref(body);
+        log_hooks(body, &log);
+        if (readers_before == 1)
+            brim_body_detach(body, brim_body_attach(body, 0));
+        ck_assert_int_eq(append_pattern(body, 5000), BRIM_OK);
+        ck_assert_int_eq(log.abandoned, 0);
+        brim_body_set_mode(body, BRIM_BODY_WINDOW, 64 * KIB);
+        ck_assert_int_eq(log.abandoned, 1);
+        brim_body_fail(body, BRIM_ECLOSED);
+        brim_body_unref(body);
+    }
 }
 END_TEST
 
@@ -563,7 +567,7 @@ int main(void)
     tcase_add_test(tc, window_keeps_everything_until_the_first_reader);
     tcase_add_test(tc, slowest_reader_leaving_drains);
     tcase_add_test(tc, reader_beyond_the_window_does_not_stop_the_writer);
-    tcase_add_test(tc, becoming_window_without_readers_left_is_told);
+    tcase_add_test(tc, becoming_window_without_readers_is_told);
     tcase_add_test(tc, spilled_body_is_all_on_disk_in_the_end);
     tcase_add_test(tc, abandoned_spill_serves_disk_and_window);
     tcase_add_test(tc, no_hook_runs_after_they_were_taken_away);

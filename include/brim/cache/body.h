@@ -49,8 +49,9 @@ struct brim_body_hooks {
     /* WINDOW and SPILL: after BRIM_EAGAIN, unread or unwritten bytes fell below half of the window.
      */
     void (*drained)(void *ctx);
-    /* WINDOW and growing: the last reader has left, or had left when the body became WINDOW.
-     * Whoever is about to attach is the owner's knowledge, so this is news and not an order. */
+    /* WINDOW and growing: the last reader has left, or the body became WINDOW in the middle with
+     * nobody reading. Who is about to attach is the owner's knowledge, so this is news and not an
+     * order; but without readers nothing drains, so an owner that expects none must stop. */
     void (*abandoned)(void *ctx);
     void *ctx;
 };

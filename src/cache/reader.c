@@ -122,7 +122,8 @@ enum brim_err brim_reader_init(struct brim_reader *reader, struct brim_body *bod
                                uint64_t length, struct brim_disk *disk, struct brim_pool *pool,
                                struct brim_port *port)
 {
-    INVARIANT(port != NULL);
+    INVARIANT(port != NULL || (brim_body_mode(body) == BRIM_BODY_KEEP &&
+                               brim_body_state(body) == BRIM_BODY_COMPLETE));
     INVARIANT((disk == NULL) || (pool != NULL));
     *reader = (struct brim_reader){.offset = offset, .end = BRIM_BODY_LENGTH_UNKNOWN};
     if (length < BRIM_BODY_LENGTH_UNKNOWN - offset)

@@ -194,9 +194,18 @@ static void on_drained(void *ctx)
     resume(ctx);
 }
 
+/* Nobody reads a body that is not kept: nothing would ever make room in it. Who was told of it but
+ * has not begun to read counts as a waiter; his leaving asks again. */
 static void on_abandoned(void *ctx)
 {
-    cancel(ctx);
+    struct brim_flight *f = ctx;
+    bool awaited;
+
+    pthread_mutex_lock(&f->lock);
+    awaited = f->waiters > 0;
+    pthread_mutex_unlock(&f->lock);
+    if (!awaited)
+        cancel(f);
 }
 
 /* ---- judging the answer: fetcher thread ---- */
@@ -658,7 +667,7 @@ void brim_flight_view(struct brim_flight *f, struct brim_port *port,
 
 void brim_flight_leave(struct brim_flight *f, struct brim_port *port)
 {
-    bool is_his;
+    bool is_his, is_unread;
 
     OBJ_CHECK(f, FLIGHT_MAGIC);
     brim_watch_remove(&f->watch, port);
@@ -668,8 +677,11 @@ void brim_flight_leave(struct brim_flight *f, struct brim_port *port)
         f->leader = NULL;
     INVARIANT(f->waiters > 0);
     f->waiters--;
+    is_unread = f->waiters == 0 && f->object != NULL &&
+                brim_body_mode(f->object->body) == BRIM_BODY_WINDOW &&
+                brim_body_readers(f->object->body) == 0;
     pthread_mutex_unlock(&f->lock);
-    if (is_his)
+    if (is_his || is_unread)
         cancel(f); /* nobody else may read it; too late does nothing */
     flight_unref(f);
 }

@@ -108,11 +108,11 @@ static struct brim_str forwarded(h2o_mem_pool_t *pool, const struct brim_upstrea
 {
     size_t bytes = client->peer.len + client->host.len + client->scheme.len + 64;
     char *text = h2o_mem_alloc_pool(pool, bytes);
-    const char *format = client->is_ipv6 ? "for=\"[%.*s]\";host=\"%.*s\";proto=%.*s"
-                                         : "for=%.*s;host=\"%.*s\";proto=%.*s";
-    int len = snprintf(text, bytes, format, (int)client->peer.len, client->peer.base,
-                       (int)client->host.len, client->host.base, (int)client->scheme.len,
-                       client->scheme.base);
+    const char *open = client->is_ipv6 ? "\"[" : "";
+    const char *close = client->is_ipv6 ? "]\"" : "";
+    int len = snprintf(text, bytes, "for=%s%.*s%s;host=\"%.*s\";proto=%.*s", open,
+                       (int)client->peer.len, client->peer.base, close, (int)client->host.len,
+                       client->host.base, (int)client->scheme.len, client->scheme.base);
 
     INVARIANT(len > 0 && (size_t)len < bytes);
     return brim_str(text, (size_t)len);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * commands - the subcommands of the one binary; main.c dispatches by the table there.
+ *
+ * Each gets argv with its own name first, prints its own --help, and returns the exit status:
+ * 0 done, 1 failed, 2 wrong usage or a config that is not usable.
+ */
+#ifndef BRIM_CLI_COMMANDS_H
+#define BRIM_CLI_COMMANDS_H
+
+enum brim_exit { BRIM_EXIT_OK = 0, BRIM_EXIT_FAILED = 1, BRIM_EXIT_USAGE = 2 };
+
+int brim_cli_serve(int argc, char **argv);
+int brim_cli_check(int argc, char **argv);
+int brim_cli_purge(int argc, char **argv);
+int brim_cli_stats(int argc, char **argv);
+int brim_cli_version(int argc, char **argv);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "brim/base/conf.h"
+#include "brim/cli/commands.h"
+#include "brim/serve/tls.h"
+
+static const char help[] =
+    "usage: brim check -c FILE\n"
+    "       brim check --reference\n"
+    "\n"
+    "Checks a config whole, certificates included, without starting anything. Every fault is one\n"
+    "line on stderr: FILE:LINE: path.to.key: what is wrong; what is accepted\n"
+    "\n"
+    "  -c, --config FILE   the config to check\n"
+    "  --reference         print conf/reference.yaml: every option, its range and default\n"
+    "  -h, --help          this text\n"
+    "\n"
+    "exit status: 0 usable, 2 usage or config not usable\n";
+
+static int check(const char *path)
+{
+    struct brim_conf *conf = NULL;
+    int status = BRIM_EXIT_OK;
+
+    if (brim_conf_load(path, stderr, &conf) != BRIM_OK)
+        return BRIM_EXIT_USAGE;
+    for (size_t i = 0; i < brim_conf_root(conf)->listeners.count; i++) {
+        struct brim_tls *tls = NULL;
+
+        if (brim_conf_root(conf)->listeners.items[i].tls.certificates.count == 0)
+            continue;
+        if (brim_tls_open(conf, i, stderr, &tls) != BRIM_OK)
+            status = BRIM_EXIT_USAGE;
+        else
+            brim_tls_close(tls);
+    }
+    brim_conf_free(conf);
+    if (status == BRIM_EXIT_OK)
+        printf("%s: ok\n", path);
+    return status;
+}
+
+int brim_cli_check(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"reference", no_argument, NULL, 'r'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    const char *config = NULL;
+    int option;
+
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            config = optarg;
+            break;
+        case 'r':
+            brim_conf_write_reference(stdout);
+            return BRIM_EXIT_OK;
+        case 'h':
+            fputs(help, stdout);
+            return BRIM_EXIT_OK;
+        default:
+            return BRIM_EXIT_USAGE;
+        }
+    }
+    if (config == NULL || optind < argc) {
+        fputs("brim check: -c FILE is needed, and nothing else; see brim check --help\n", stderr);
+        return BRIM_EXIT_USAGE;
+    }
+    return check(config);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "brim/cli/commands.h"
+#include "brim/serve/node.h"
+
+static const char help[] =
+    "usage: brim serve -c FILE [--no-supervise]\n"
+    "\n"
+    "Runs a node in the foreground until SIGTERM or SIGINT.\n"
+    "\n"
+    "  -c, --config FILE   the config (YAML; see conf/reference.yaml)\n"
+    "  --no-supervise      one process: no parent that restarts the node when it dies\n"
+    "  -h, --help          this text\n"
+    "\n"
+    "signals: TERM, INT drain and end; USR1 reopens the access log\n"
+    "exit status: 0 ended when told to, 1 could not start or died, 2 usage or config not usable\n";
+
+int brim_cli_serve(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"no-supervise", no_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    enum brim_node_mode mode = BRIM_NODE_SUPERVISED;
+    const char *config = NULL;
+    int option;
+
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            config = optarg;
+            break;
+        case 's':
+            mode = BRIM_NODE_SINGLE;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return BRIM_EXIT_OK;
+        default:
+            return BRIM_EXIT_USAGE;
+        }
+    }
+    if (config == NULL || optind < argc) {
+        fputs("brim serve: -c FILE is needed, and nothing else; see brim serve --help\n", stderr);
+        return BRIM_EXIT_USAGE;
+    }
+    return brim_node_run(config, mode);
+}

@@ -68,25 +68,40 @@ static bool take_text(struct scan *s, struct brim_str text)
 
 static struct brim_str take_token(struct scan *s)
 {
-    const char *from = s->at;
+    const char *from = s->at, *end = s->end, *p = from; /* locals: else every step is a store */
 
-    while (s->at < s->end && is_token[(unsigned char)*s->at])
-        s->at++;
-    return brim_str(from, (size_t)(s->at - from));
+    while (p < end && is_token[(unsigned char)*p])
+        p++;
+    s->at = p;
+    return brim_str(from, (size_t)(p - from));
+}
+
+/* Has the high bit of each byte that is < 0x20 or 0x7f set; a borrow may set more, but only behind
+ * a byte that is one. */
+static uint64_t controls(uint64_t word)
+{
+    uint64_t del = word ^ (ONES * 0x7f);
+
+    return ((word - ONES * 0x20) & ~word) | ((del - ONES) & ~del);
 }
 
 /* The first byte at or after p that is a control (HTAB included) or DEL, or end. */
 static const char *find_control(const char *p, const char *end)
 {
-    while (end - p >= 8) {
-        uint64_t word, del;
+    while (end - p >= 16) {
+        uint64_t words[2];
+
+        memcpy(words, p, sizeof(words));
+        if ((controls(words[0]) | controls(words[1])) & HIGHS)
+            break;
+        p += 16;
+    }
+    if (end - p >= 8) {
+        uint64_t word;
 
         memcpy(&word, p, sizeof(word));
-        del = word ^ (ONES * 0x7f);
-        /* a high bit for each byte < 0x20 or == 0x7f; borrows make false ones only after a true */
-        if ((((word - ONES * 0x20) & ~word) | ((del - ONES) & ~del)) & HIGHS)
-            break;
-        p += 8;
+        if (!(controls(word) & HIGHS))
+            p += 8;
     }
     while (p < end && (unsigned char)*p >= 0x20 && *p != 0x7f)
         p++;
@@ -157,7 +172,7 @@ static struct brim_guard_refusal scan_request_line(struct scan *s)
 {
     struct brim_guard_refusal bad;
     struct brim_str method = take_token(s);
-    const char *from;
+    const char *from, *end = s->end, *p;
 
     if (method.len > METHOD_BYTES_MAX)
         return refuse(501, "method not implemented");
@@ -165,10 +180,11 @@ static struct brim_guard_refusal scan_request_line(struct scan *s)
         return refuse(400, "invalid method");
     if (brim_guard_is_method_refused(method))
         return refuse(405, "method not allowed");
-    from = ++s->at;
-    while (s->at < s->end && (unsigned char)*s->at > ' ')
-        s->at++;
-    s->target = brim_str(from, (size_t)(s->at - from));
+    from = p = ++s->at;
+    while (p < end && (unsigned char)*p > ' ')
+        p++;
+    s->at = p;
+    s->target = brim_str(from, (size_t)(p - from));
     bad = check_target(s, method);
     if (bad.status != 0)
         return bad;

@@ -245,13 +245,16 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 
 /* ---- loading ---- */
 
-/* A key that needs a passphrase cannot be used: nobody is there to ask. */
+/* A key that needs a passphrase cannot be used: nobody is there to ask. ctx: bool, that it does. */
 static int no_passphrase(char *buffer, int room, int is_writing, void *ctx)
 {
+    bool *is_asked = ctx;
+
     (void)buffer;
     (void)room;
     (void)is_writing;
-    (void)ctx;
+    if (is_asked != NULL)
+        *is_asked = true;
     return -1;
 }
 
@@ -285,22 +288,19 @@ static EVP_PKEY *read_key(struct loading *loading, const char *file)
 {
     BIO *bio = BIO_new_file(file, "r");
     EVP_PKEY *key = NULL;
+    bool is_encrypted = false;
 
-    if (bio != NULL)
-        key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
-    BIO_free(bio);
-    if (key == NULL) {
-        unsigned long code = ERR_peek_error();
-        bool is_encrypted =
-            ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ;
-        const char *why = ssl_reason();
-
+    if (bio == NULL)
+        fault(loading, "key", file, "cannot be read");
+    else
+        key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &is_encrypted);
+    if (bio != NULL && key == NULL)
         fault(loading, "key", file,
-              bio == NULL    ? "cannot be read"
-              : is_encrypted ? "is encrypted; a key without passphrase is accepted"
-                             : "holds no private key in PEM");
-        BRIM_LOG(DEBUG, "tls.key", "file=%s reason=\"%s\"", file, why);
-    }
+              is_encrypted ? "is encrypted; a key without passphrase is accepted"
+                           : "holds no private key in PEM");
+    if (key == NULL)
+        BRIM_LOG(DEBUG, "tls.key", "file=%s reason=\"%s\"", file, ssl_reason());
+    BIO_free(bio);
     return key;
 }
 

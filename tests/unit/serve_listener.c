@@ -654,6 +654,7 @@ START_TEST(connections_are_counted_and_swept_as_they_come_and_go)
     ck_assert_int_eq(total, 0);
     brim_conns_close(conns);
     ck_assert_int_eq(h2o_evloop_run(loop, 0), 0);
+    h2o_evloop_destroy(loop);
     for (int i = 0; i < COUNT; i++)
         close(peers[i]);
 }

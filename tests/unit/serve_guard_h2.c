@@ -348,6 +348,33 @@ START_TEST(continuation_floods_end_the_connection)
 }
 END_TEST
 
+/* After its last GOAWAY h2o parses a continued header block for ever, on the thread of everybody.
+ */
+START_TEST(a_header_block_held_over_the_drain_does_not_stop_the_loop)
+{
+    static struct h2_raw other;
+    struct h2_raw_frame frame;
+    uint32_t last = 0x7fffffff;
+
+    open_raw();
+    (void)h2_raw_get(&raw, "/wait"); /* or the connection would just close */
+    uint32_t stream = h2_raw_request(&raw, "GET", "/", H2_END_STREAM);
+    ck_assert(h2_raw_flush(&raw));
+    ck_assert(h2_raw_open(&other, rig.port, 65535, 0));
+    uint32_t drain = h2_raw_get(&other, "/drain");
+    ck_assert(h2_raw_flush(&other) && h2_raw_finish(&other, drain));
+    h2_raw_close(&other);
+    while (last == 0x7fffffff && h2_raw_read(&raw, &frame, H2_RAW_WAIT_MS))
+        if (frame.type == H2_GOAWAY)
+            last = h2_raw_get32(frame.payload);
+    ck_assert_uint_eq(last, stream);
+    h2_raw_frame(&raw, (struct h2_raw_frame){stream, 1, H2_CONTINUATION, H2_END_HEADERS,
+                                             (const uint8_t *)"\x84"});
+    ck_assert(h2_raw_flush(&raw));
+    expect_killed();
+}
+END_TEST
+
 /* What h2o must see to end the connection politely is not hidden from it. */
 START_TEST(protocol_errors_are_answered_by_h2o)
 {
@@ -466,6 +493,7 @@ int main(void)
     tcase_add_loop_test(attacks, control_frame_floods_end_the_connection, 0, 6);
     tcase_add_test(attacks, header_amplification_is_bounded);
     tcase_add_loop_test(attacks, continuation_floods_end_the_connection, 0, 2);
+    tcase_add_test(attacks, a_header_block_held_over_the_drain_does_not_stop_the_loop);
     tcase_add_loop_test(attacks, protocol_errors_are_answered_by_h2o, 0, 5);
     tcase_add_loop_test(attacks, killed_connections_close_with_streams_open, 0, 3);
     tcase_add_loop_test(attacks, random_frames_do_not_kill_the_server, 0, 8);

@@ -53,6 +53,7 @@
 #define SLACK_BYTES       (256u * KIB) /* lock files and directories */
 #define INDEX_BYTES_MIN   (256u * KIB)
 #define INDEX_BYTES_FIRST (16u * MIB)
+#define FILES_OPEN_MAX    512u
 #define INDEX_QUEUE_MAX   16384u     /* records that wait for their commit */
 #define SKETCH_COUNTERS   (2u * MIB) /* 1 MiB of memory */
 
@@ -224,6 +225,7 @@ static enum brim_err open_segments(struct brim_disk *disk, const struct sizes *s
                                           .slack_bytes = SLACK_BYTES,
                                           .index_bytes = brim_index_bytes(disk->index),
                                           .segment_bytes = sizes->segment,
+                                          .files_open_max = FILES_OPEN_MAX,
                                           .now_mono_ms = disk->config.now_mono_ms,
                                           .pressure = on_pressure,
                                           .ctx = disk};
@@ -493,7 +495,7 @@ enum brim_err brim_disk_read(struct brim_disk *disk, const struct brim_extent *e
                  extent->segment, extent->offset, extent->length, brim_err_name(err));
         /* The header says whose piece it is, if it can still be read. */
         if (head.type == BRIM_EXTENT_PIECE)
-            brim_indexer_drop_leaning(disk->indexer, head.digest, UINT32_MAX);
+            brim_indexer_drop(disk->indexer, head.digest);
     }
     return err;
 }

@@ -28,7 +28,7 @@
 #define BATCH_MS      50u
 #define SYNC_MS       1000u
 #define DROPS_ROOM    4u  /* drops may queue up to this many times queue_max: they free room */
-#define FAILURES_MAX  16u /* of single changes in a row, then the rest of the batch is given up */
+#define FAILURES_MAX  16u /* in a row, then the other records of a batch are given up */
 
 /* A caller that sleeps until its change is committed. Lives on its stack. */
 struct brim_waiter {
@@ -116,11 +116,11 @@ static unsigned commit_one_by_one(struct brim_indexer *ixr, const struct batch *
     size_t i = 0;
 
     for (const struct brim_change *c = batch->list; c != NULL; c = c->next, i++) {
-        /* Somebody waits for a change with a waiter: it gets its own chance in any case. */
-        if (in_a_row < FAILURES_MAX || c->waiter != NULL)
-            errs[i] = commit(ixr, batch, c, c->next);
-        else
+        /* Only records are given up untried: everything else makes room, or somebody waits. */
+        if (is_record(c) && in_a_row >= FAILURES_MAX)
             errs[i] = BRIM_EIO;
+        else
+            errs[i] = commit(ixr, batch, c, c->next);
         in_a_row = errs[i] == BRIM_OK ? 0 : in_a_row + 1;
         if (errs[i] == BRIM_OK)
             continue;

@@ -17,7 +17,7 @@
  * for the next, pressure() has the oldest one retired: writers then have a whole segment's time
  * until they meet the quota, and if they meet it they are refused.
  *
- * Files are opened when they are first read; at most FILES_OPEN_MAX stay open.
+ * Files are opened when they are first read; at most files_open_max stay open.
  */
 #include "brim/cache/segment.h"
 
@@ -36,7 +36,6 @@
 #include "brim/cache/health.h"
 
 #define SEGMENTS_MAGIC 0x73656731u
-#define FILES_OPEN_MAX 512u
 
 enum state { LIVE = BRIM_SEGMENT_LIVE, RETIRING = BRIM_SEGMENT_RETIRING, DEAD };
 
@@ -307,7 +306,7 @@ static enum brim_err open_late(struct brim_segments *segs, struct segment *seg)
         surplus = fd; /* another reader was faster */
     } else {
         seg->fd = fd;
-        if (++segs->files_open > FILES_OPEN_MAX)
+        if (++segs->files_open > segs->config.files_open_max)
             surplus = take_idle_file(segs);
     }
     pthread_mutex_unlock(&segs->lock);
@@ -402,8 +401,10 @@ enum brim_err brim_segments_read(struct brim_segments *segments, struct brim_ext
     if (err == BRIM_OK)
         err = brim_extent_head_decode(head, head_out);
     if (err == BRIM_OK &&
-        (!brim_extent_is_at(head_out->place, at) || head_out->place.length != at.length))
+        (!brim_extent_is_at(head_out->place, at) || head_out->place.length != at.length)) {
+        *head_out = (struct brim_extent_head){0}; /* somebody else's */
         err = BRIM_ECORRUPT;
+    }
     if (err == BRIM_OK && head_out->payload_hash != brim_hash64(payload, at.length))
         err = BRIM_ECORRUPT;
     return err;
@@ -718,7 +719,7 @@ enum brim_err brim_segments_open(const struct brim_segments_config *config,
     enum brim_err err = BRIM_OK;
 
     INVARIANT(config != NULL && config->pressure != NULL && config->now_mono_ms != NULL);
-    INVARIANT(config->segment_bytes % 4096 == 0);
+    INVARIANT(config->segment_bytes % 4096 == 0 && config->files_open_max > 0);
     *segments_out = NULL;
 
     segs = brim_alloc(sizeof(*segs));

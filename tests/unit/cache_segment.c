@@ -55,6 +55,7 @@ static void open_for(unsigned count)
         .slack_bytes = 64 * KIB,
         .index_bytes = 256 * KIB,
         .segment_bytes = SEGMENT,
+        .files_open_max = 4,
         .now_mono_ms = now_ms,
         .pressure = on_pressure,
     };
@@ -312,7 +313,7 @@ END_TEST
 /* More segments than files that may be open: what is closed is opened again. */
 START_TEST(more_segments_than_open_files_can_be_read)
 {
-    enum { COUNT = 700 };
+    enum { COUNT = 20 };
     static struct brim_extent at[COUNT];
     struct brim_segment_row *rows;
     size_t count;

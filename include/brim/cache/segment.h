@@ -22,12 +22,13 @@ struct brim_segments; /* opaque */
 #define BRIM_SEGMENT_OVERHEAD 8192u
 
 struct brim_segments_config {
-    const char *path;       /* directory, made if missing */
-    uint64_t bytes_max;     /* the quota */
-    uint64_t reserve_bytes; /* not for segments: one step of the index, and slack_bytes */
-    uint64_t slack_bytes;   /* what has no account of its own: small files, directories */
-    uint64_t index_bytes;   /* what the index may take now */
-    uint32_t segment_bytes; /* size of new files; a multiple of 4096 */
+    const char *path;        /* directory, made if missing */
+    uint64_t bytes_max;      /* the quota */
+    uint64_t reserve_bytes;  /* not for segments: one step of the index, and slack_bytes */
+    uint64_t slack_bytes;    /* what has no account of its own: small files, directories */
+    uint64_t index_bytes;    /* what the index may take now */
+    uint32_t segment_bytes;  /* size of new files; a multiple of 4096 */
+    unsigned files_open_max; /* files kept open, beside those in use */
     uint64_t (*now_mono_ms)(void);
     /* There is something to retire or to reap. Any thread, no lock held; must not block. */
     void (*pressure)(void *ctx);
@@ -69,7 +70,8 @@ BRIM_MUST_USE enum brim_err brim_segments_append(struct brim_segments *segments,
 
 /*
  * Reads and verifies the extent at `at` into payload (at.length bytes).
- * Errors: BRIM_ENOENT no such segment (any more); BRIM_ECORRUPT; BRIM_EIO from the device;
+ * Errors: BRIM_ENOENT no such segment (any more); BRIM_ECORRUPT (*head_out is filled if the header
+ * is right and only the payload is not); BRIM_EIO from the device;
  * BRIM_EAGAIN nowait, and it would wait. Thread: any; loop only with nowait.
  */
 BRIM_MUST_USE enum brim_err brim_segments_read(struct brim_segments *segments,

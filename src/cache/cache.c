@@ -55,6 +55,8 @@ struct brim_cache {
     pthread_mutex_t purge_turn;       /* purgers only: epochs reach the disk in their order */
     uint64_t reserved_seq;            /* under purge_turn */
     struct brim_purge_epoch kept_all; /* likewise: that of everything, as it is on disk */
+    pthread_cond_t behind_done;       /* with purge_turn */
+    unsigned behind;                  /* under purge_turn: purges that the pool makes durable */
 };
 
 /* ---- life ---- */
@@ -128,6 +130,7 @@ enum brim_err brim_cache_open(const struct brim_cache_config *config, struct bri
     cache->config = *config;
     atomic_flag_clear(&cache->ageing);
     pthread_mutex_init(&cache->purge_turn, NULL);
+    pthread_cond_init(&cache->behind_done, NULL);
     err = brim_purge_open(config->purge_epochs_max, &cache->purge);
     if (err == BRIM_OK)
         err = brim_hot_open(config->memory_bytes, shards_for(config), &cache->hot);
@@ -147,11 +150,16 @@ void brim_cache_close(struct brim_cache *cache)
     if (cache == NULL)
         return;
     OBJ_CHECK(cache, CACHE_MAGIC);
+    pthread_mutex_lock(&cache->purge_turn);
+    while (cache->behind > 0)
+        pthread_cond_wait(&cache->behind_done, &cache->purge_turn);
+    pthread_mutex_unlock(&cache->purge_turn);
     if (cache->disk != NULL)
         brim_disk_close(cache->disk);
     brim_hot_close(cache->hot);
     brim_sketch_free(cache->asked);
     brim_purge_close(cache->purge);
+    pthread_cond_destroy(&cache->behind_done);
     pthread_mutex_destroy(&cache->purge_turn);
     cache->magic = 0;
     free(cache);
@@ -717,4 +725,70 @@ enum brim_err brim_cache_purge(struct brim_cache *cache, uint64_t scope, enum br
     pthread_mutex_unlock(&cache->purge_turn);
     BRIM_COUNT(PURGES);
     return err == BRIM_OK ? BRIM_OK : BRIM_EIO;
+}
+
+/* ---- invalidation ---- */
+
+bool brim_cache_has(struct brim_cache *cache, const struct brim_key *primary)
+{
+    struct brim_object *object = brim_hot_get(cache->hot, primary);
+    struct brim_locator locator;
+
+    if (object != NULL) {
+        brim_object_unref(object);
+        return true;
+    }
+    return cache->disk != NULL &&
+           brim_disk_locate(cache->disk, primary->digest, &locator) == BRIM_OK;
+}
+
+struct behind {
+    struct brim_job job;
+    struct brim_cache *cache;
+    uint64_t scope;
+};
+
+static void behind_ended(struct brim_cache *cache)
+{
+    pthread_mutex_lock(&cache->purge_turn);
+    if (--cache->behind == 0)
+        pthread_cond_broadcast(&cache->behind_done);
+    pthread_mutex_unlock(&cache->purge_turn);
+}
+
+/* Purges once more, now for good: what was stored in between costs one more fill. */
+static void run_behind(struct brim_job *job)
+{
+    struct behind *behind = (struct behind *)job;
+    struct brim_cache *cache = behind->cache;
+
+    if (brim_cache_purge(cache, behind->scope, BRIM_PURGE_HARD) != BRIM_OK)
+        BRIM_LOG(WARN, "cache.invalidation_not_durable", "scope=%016llx",
+                 (unsigned long long)behind->scope);
+    free(behind);
+    behind_ended(cache);
+}
+
+void brim_cache_invalidate(struct brim_cache *cache, const struct brim_key *primary)
+{
+    uint64_t scope = brim_purge_scope_url(primary->text);
+    struct brim_purge_epoch epoch;
+    struct behind *behind;
+
+    OBJ_CHECK(cache, CACHE_MAGIC);
+    brim_purge_put(cache->purge, scope, BRIM_PURGE_HARD, &epoch);
+    BRIM_COUNT(PURGES);
+    if (cache->disk == NULL)
+        return;
+    behind = brim_alloc(sizeof(*behind));
+    *behind = (struct behind){.job.run = run_behind, .cache = cache, .scope = scope};
+    pthread_mutex_lock(&cache->purge_turn);
+    cache->behind++;
+    pthread_mutex_unlock(&cache->purge_turn);
+    if (brim_pool_submit(cache->config.pool, BRIM_JOB_WRITE, &behind->job) == BRIM_OK)
+        return;
+    /* The record itself goes instead: the object cannot come back after a restart. */
+    brim_disk_drop(cache->disk, primary->digest);
+    free(behind);
+    behind_ended(cache);
 }

@@ -269,3 +269,18 @@ bool brim_uri_parse(struct brim_str url, struct brim_uri *uri_out)
     *uri_out = (struct brim_uri){.scheme = scheme, .authority = authority, .target = target};
     return true;
 }
+
+/* The part of a key text before its path: scheme, host and port. */
+static struct brim_str origin_of(struct brim_str key_text)
+{
+    const char *mark = memmem(key_text.base, key_text.len, "://", 3);
+    const char *end = key_text.base + key_text.len;
+    const char *slash = mark == NULL ? NULL : memchr(mark + 3, '/', (size_t)(end - mark - 3));
+
+    return slash == NULL ? key_text : brim_str(key_text.base, (size_t)(slash - key_text.base));
+}
+
+bool brim_uri_is_same_origin(struct brim_str a, struct brim_str b)
+{
+    return brim_str_is(origin_of(a), origin_of(b));
+}

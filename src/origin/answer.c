@@ -32,7 +32,8 @@ static bool describes_body(struct brim_str name)
 {
     return brim_str_is(name, BRIM_STR("content-length")) ||
            brim_str_is(name, BRIM_STR("content-encoding")) ||
-           brim_str_is(name, BRIM_STR("content-range"));
+           brim_str_is(name, BRIM_STR("content-range")) ||
+           brim_str_is(name, BRIM_STR("content-md5"));
 }
 
 /* `W/` does not count here: a 304 answers a weak comparison (RFC 9110 13.1.2). */

@@ -26,6 +26,7 @@
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
+#include "brim/origin/fetch_wire.h"
 #include "brim/origin/response.h"
 
 #define FETCH_MAGIC      0x66657431u
@@ -55,15 +56,8 @@ struct brim_fetch {
     struct brim_fetch_callbacks callbacks;
     void *ctx;
     CURL *easy;
-    struct curl_slist *headers;
-    struct curl_slist *connect_to;
     struct brim_response *response;
-    char *url;
-    char *target;
-    char *method;
-    char *body;
-    size_t body_bytes;
-    bool has_body;
+    struct brim_wire wire;
     uint64_t deadline_ms; /* 0: none */
     bool is_waiting;
     bool is_running;
@@ -116,13 +110,8 @@ static void unref(struct brim_fetch *f)
     if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
         return;
     INVARIANT(f->easy == NULL);
-    curl_slist_free_all(f->headers);
-    curl_slist_free_all(f->connect_to);
     brim_response_free(f->response);
-    free(f->url);
-    free(f->target);
-    free(f->method);
-    free(f->body);
+    brim_wire_fini(&f->wire);
     f->magic = 0;
     free(f);
 }
@@ -158,151 +147,6 @@ void brim_fetch_cancel(struct brim_fetch *fetch)
 {
     OBJ_CHECK(fetch, FETCH_MAGIC);
     want(fetch, WANT_CANCEL);
-}
-
-/* ---- exchange: what is asked ---- */
-
-static char *copy_text(struct brim_str text)
-{
-    char *copy = malloc(text.len + 1);
-
-    if (copy == NULL)
-        return NULL;
-    if (text.len > 0)
-        memcpy(copy, text.base, text.len);
-    copy[text.len] = '\0';
-    return copy;
-}
-
-/* Bytes that would end or split the request line or a field. */
-static bool is_plain(struct brim_str text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if ((unsigned char)text.base[i] <= ' ' || text.base[i] == 0x7f)
-            return false;
-    return text.len > 0;
-}
-
-static bool request_is_valid(const struct brim_fetch_request *request)
-{
-    if (!brim_field_name_is_valid(request->method) || !is_plain(request->target) ||
-        !is_plain(request->server) || !is_plain(request->host))
-        return false;
-    for (size_t i = 0; i < request->fields.count; i++)
-        if (!brim_field_name_is_valid(request->fields.items[i].name) ||
-            !brim_field_value_is_valid(request->fields.items[i].value))
-            return false;
-    return true;
-}
-
-static bool add_line(struct brim_fetch *f, const char *line)
-{
-    struct curl_slist *longer = curl_slist_append(f->headers, line);
-
-    if (longer == NULL)
-        return false;
-    f->headers = longer;
-    return true;
-}
-
-/* "name: value", or "name;" for an empty value, as libcurl wants it. */
-static bool add_field(struct brim_fetch *f, struct brim_str name, struct brim_str value)
-{
-    size_t room = name.len + value.len + 3;
-    char *line = malloc(room);
-    bool added;
-    int len;
-
-    if (line == NULL)
-        return false;
-    if (value.len == 0)
-        len = snprintf(line, room, "%.*s;", (int)name.len, name.base);
-    else
-        len = snprintf(line, room, "%.*s: %.*s", (int)name.len, name.base, (int)value.len,
-                       value.base);
-    INVARIANT(len > 0 && (size_t)len < room);
-    added = add_line(f, line);
-    free(line);
-    return added;
-}
-
-/* libcurl adds these by itself unless they are switched off by an empty line. */
-static bool add_switched_off(struct brim_fetch *f, struct brim_fields fields)
-{
-    static const struct {
-        struct brim_str name;
-        const char *line;
-    } own[] = {
-        {BRIM_STR("accept"), "Accept:"},
-        {BRIM_STR("user-agent"), "User-Agent:"},
-        {BRIM_STR("content-type"), "Content-Type:"},
-    };
-
-    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-        if (brim_fields_find(fields, own[i].name) == NULL && !add_line(f, own[i].line))
-            return false;
-    return add_line(f, "Expect:");
-}
-
-static bool copy_fields(struct brim_fetch *f, const struct brim_fetch_request *request)
-{
-    if (!add_field(f, BRIM_STR("Host"), request->host))
-        return false;
-    for (size_t i = 0; i < request->fields.count; i++)
-        if (!add_field(f, request->fields.items[i].name, request->fields.items[i].value))
-            return false;
-    return add_switched_off(f, request->fields);
-}
-
-/* "https://host:port" -> its host and port, for CURLOPT_CONNECT_TO. */
-static struct brim_str host_and_port(struct brim_str server)
-{
-    return brim_str(server.base + 8, server.len - 8);
-}
-
-/* A certificate name other than the URL's host: ask for that name, connect to the real host. */
-static bool set_url(struct brim_fetch *f, struct brim_str server)
-{
-    const char *name = f->origin->tls_server_name;
-    struct brim_str real = host_and_port(server);
-    const char *port;
-    char line[600];
-
-    if (name == NULL || !brim_str_has_prefix(server, BRIM_STR("https://"))) {
-        f->url = copy_text(server);
-        return f->url != NULL;
-    }
-    port = memrchr(real.base, ':', real.len);
-    if (port != NULL && memchr(port, ']', real.len - (size_t)(port - real.base)) != NULL)
-        port = NULL; /* a colon of an IPv6 address */
-    struct brim_str host =
-        brim_str(real.base, port == NULL ? real.len : (size_t)(port - real.base));
-    struct brim_str number =
-        port == NULL ? BRIM_STR("443") : brim_str(port + 1, real.len - host.len - 1);
-    if (snprintf(line, sizeof(line), "::%.*s:%.*s", (int)host.len, host.base, (int)number.len,
-                 number.base) >= (int)sizeof(line))
-        return false;
-    f->connect_to = curl_slist_append(NULL, line);
-    if (snprintf(line, sizeof(line), "https://%s:%.*s", name, (int)number.len, number.base) >=
-        (int)sizeof(line))
-        return false;
-    f->url = copy_text(brim_str_of(line));
-    return f->url != NULL && f->connect_to != NULL;
-}
-
-static bool method_is(const struct brim_fetch *f, const char *method)
-{
-    return strcmp(f->method, method) == 0;
-}
-
-static bool copy_body(struct brim_fetch *f, const struct brim_fetch_request *request)
-{
-    bool wants_length = method_is(f, "POST") || method_is(f, "PUT") || method_is(f, "PATCH");
-
-    f->has_body = request->has_body || wants_length;
-    f->body_bytes = request->has_body ? request->body_bytes : 0;
-    f->body = copy_text(brim_str(request->body, f->body_bytes));
-    return f->body != NULL;
 }
 
 /* ---- callbacks of libcurl ---- */
@@ -569,16 +413,16 @@ static void set_options(struct brim_fetch *f)
 
     curl_easy_setopt(easy, CURLOPT_PRIVATE, f);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, f->error);
-    curl_easy_setopt(easy, CURLOPT_URL, f->url);
-    curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, f->target);
+    curl_easy_setopt(easy, CURLOPT_URL, f->wire.url);
+    curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, f->wire.target);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, f->headers);
-    curl_easy_setopt(easy, CURLOPT_CONNECT_TO, f->connect_to);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, f->wire.headers);
+    curl_easy_setopt(easy, CURLOPT_CONNECT_TO, f->wire.connect_to);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, CONNECTION_AGE_S);
@@ -597,20 +441,21 @@ static void set_options(struct brim_fetch *f)
 
 static bool is_idempotent(const struct brim_fetch *f) /* RFC 9110 9.2.2 */
 {
-    return method_is(f, "GET") || method_is(f, "HEAD") || method_is(f, "OPTIONS") ||
-           method_is(f, "PUT") || method_is(f, "DELETE");
+    return brim_wire_method_is(&f->wire, "GET") || brim_wire_method_is(&f->wire, "HEAD") ||
+           brim_wire_method_is(&f->wire, "OPTIONS") || brim_wire_method_is(&f->wire, "PUT") ||
+           brim_wire_method_is(&f->wire, "DELETE");
 }
 
 static void set_method(struct brim_fetch *f)
 {
-    if (method_is(f, "HEAD")) {
+    if (brim_wire_method_is(&f->wire, "HEAD")) {
         curl_easy_setopt(f->easy, CURLOPT_NOBODY, 1L);
-    } else if (f->has_body) {
-        curl_easy_setopt(f->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)f->body_bytes);
-        curl_easy_setopt(f->easy, CURLOPT_POSTFIELDS, f->body);
+    } else if (f->wire.has_body) {
+        curl_easy_setopt(f->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)f->wire.body_bytes);
+        curl_easy_setopt(f->easy, CURLOPT_POSTFIELDS, f->wire.body);
     }
-    if (!method_is(f, "GET") || f->has_body)
-        curl_easy_setopt(f->easy, CURLOPT_CUSTOMREQUEST, f->method);
+    if (!brim_wire_method_is(&f->wire, "GET") || f->wire.has_body)
+        curl_easy_setopt(f->easy, CURLOPT_CUSTOMREQUEST, f->wire.method);
     /* libcurl sends again by itself when a reused connection turns out to be dead. */
     if (!is_idempotent(f))
         curl_easy_setopt(f->easy, CURLOPT_FRESH_CONNECT, 1L);
@@ -764,11 +609,10 @@ enum brim_err brim_fetch_start(struct brim_fetchers *fetchers,
 {
     struct brim_fetch *f;
     struct fetcher *t = &fetchers->items[request->origin->id % fetchers->count];
+    enum brim_err err;
     bool is_closing;
 
     *fetch_out = NULL;
-    if (!request_is_valid(request))
-        return BRIM_EINVAL;
     f = brim_alloc(sizeof(*f));
     f->magic = FETCH_MAGIC;
     atomic_init(&f->refs, 2);
@@ -776,12 +620,10 @@ enum brim_err brim_fetch_start(struct brim_fetchers *fetchers,
     f->origin = request->origin;
     f->callbacks = *callbacks;
     f->ctx = ctx;
-    f->target = copy_text(request->target);
-    f->method = copy_text(request->method);
-    if (f->target == NULL || f->method == NULL || !set_url(f, request->server) ||
-        !copy_fields(f, request) || !copy_body(f, request)) {
+    err = brim_wire_write(request, &f->wire);
+    if (err != BRIM_OK) {
         free_fetch_parts(f);
-        return BRIM_ENOMEM;
+        return err;
     }
     pthread_mutex_lock(&t->lock);
     is_closing = t->is_closing;
@@ -862,75 +704,4 @@ void brim_fetchers_close(struct brim_fetchers *fetchers)
         fetcher_close(&fetchers->items[i]);
     free(fetchers);
     curl_global_cleanup();
-}
-
-/* ---- one exchange for the command line ---- */
-
-struct answer {
-    char *bytes;
-    size_t len;
-};
-
-static size_t on_answer(char *bytes, size_t size, size_t count, void *ctx)
-{
-    struct answer *answer = ctx;
-    size_t len = size * count;
-    char *longer = realloc(answer->bytes, answer->len + len + 1);
-
-    if (longer == NULL)
-        return 0;
-    memcpy(longer + answer->len, bytes, len);
-    answer->bytes = longer;
-    answer->len += len;
-    longer[answer->len] = '\0';
-    return len;
-}
-
-static enum brim_err once_reason(CURLcode code)
-{
-    struct brim_fetch sent = {.was_sent = true, .has_headers = true};
-
-    return reason_of(&sent, code);
-}
-
-enum brim_err brim_fetch_once(const char *method, const char *url, const char *json_body,
-                              const char *unix_socket, struct brim_fetch_answer *answer_out)
-{
-    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
-    struct answer answer = {0};
-    CURL *easy = curl_easy_init();
-    enum brim_err err = BRIM_ENOMEM;
-    long status = 0;
-
-    *answer_out = (struct brim_fetch_answer){0};
-    if (easy == NULL || headers == NULL)
-        goto out;
-    curl_easy_setopt(easy, CURLOPT_URL, url);
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 120000L);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &answer);
-    if (unix_socket != NULL)
-        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, unix_socket);
-    if (json_body != NULL) {
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, json_body);
-        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-    }
-    err = once_reason(curl_easy_perform(easy));
-    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-    if (err == BRIM_OK) {
-        answer_out->status = (unsigned)status;
-        answer_out->body = answer.bytes == NULL ? brim_strdup("") : answer.bytes;
-        answer_out->body_bytes = answer.len;
-        answer.bytes = NULL;
-    }
-out:
-    free(answer.bytes);
-    curl_slist_free_all(headers);
-    curl_easy_cleanup(easy);
-    return err;
 }

@@ -27,11 +27,14 @@
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
+#include "brim/http/uri.h"
 #include "brim/origin/answer.h"
 #include "brim/origin/balance.h"
 #include "brim/origin/letter.h"
+#include "brim/origin/resolve.h"
 
 #define FLIGHT_MAGIC  0x666c7431u
+#define URL_TEXT_MAX  16384u
 #define TABLE_BUCKETS 4096u /* power of two; flights are misses: few at a time */
 
 enum stage { ASKED, READY, ALONE, FAILED, STAGES };
@@ -319,6 +322,58 @@ static enum brim_err take_not_modified(struct brim_flight *f, const struct brim_
     return BRIM_OK;
 }
 
+static bool is_unsafe(struct brim_str method) /* RFC 9110 9.2.1 */
+{
+    return !brim_str_is(method, BRIM_STR("GET")) && !brim_str_is(method, BRIM_STR("HEAD")) &&
+           !brim_str_is(method, BRIM_STR("OPTIONS")) && !brim_str_is(method, BRIM_STR("TRACE"));
+}
+
+static bool is_in_flight(struct brim_flights *flights, const struct brim_key *primary)
+{
+    bool found;
+
+    pthread_mutex_lock(&flights->lock);
+    found = table_find_locked(flights, primary) != NULL;
+    pthread_mutex_unlock(&flights->lock);
+    return found;
+}
+
+/* Only where something is stored or on its way: each epoch that is kept costs room. */
+static void invalidate(struct brim_flights *flights, struct brim_str key_text)
+{
+    struct brim_key primary = brim_key_of(key_text);
+
+    if (brim_cache_has(flights->config.cache, &primary) || is_in_flight(flights, &primary))
+        brim_cache_invalidate(flights->config.cache, &primary);
+}
+
+/* A URI of the answer counts only on the same origin (RFC 9111 4.4). */
+static void invalidate_reference(struct brim_flight *f, struct brim_fields response,
+                                 struct brim_str name)
+{
+    const struct brim_field *field = brim_fields_only(response, name);
+    struct brim_key target;
+    char text[URL_TEXT_MAX];
+    size_t len;
+
+    if (field == NULL)
+        return;
+    target = *brim_letter_primary(f->letter);
+    len = brim_resolve(target.text, field->value, text, sizeof(text));
+    if (len > 0 && brim_uri_is_same_origin(target.text, brim_str(text, len)))
+        invalidate(f->flights, brim_str(text, len));
+}
+
+/* What a successful unsafe request may have changed (RFC 9111 4.4), before its answer is seen. */
+static void invalidate_changed(struct brim_flight *f, const struct brim_exchange *exchange)
+{
+    if (!is_unsafe(exchange->method) || exchange->status < 200 || exchange->status > 399)
+        return;
+    invalidate(f->flights, brim_letter_primary(f->letter)->text);
+    invalidate_reference(f, exchange->response, BRIM_STR("location"));
+    invalidate_reference(f, exchange->response, BRIM_STR("content-location"));
+}
+
 static bool is_our_304(const struct brim_flight *f, unsigned status)
 {
     return status == 304 && f->kind == BRIM_FLIGHT_SHARED && !f->unconditional &&
@@ -326,15 +381,19 @@ static bool is_our_304(const struct brim_flight *f, unsigned status)
 }
 
 static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *exchange,
-                           struct brim_object_spec *spec, uint64_t length)
+                           struct brim_object_spec *spec, struct brim_field *kept, uint64_t length)
 {
     enum brim_store_verdict verdict = BRIM_STORE_NOT;
+    enum brim_answer_use use;
     const char *reason = "pass";
 
     if (f->kind == BRIM_FLIGHT_SHARED)
         verdict = brim_freshness_verdict(exchange, f->rules, &reason);
     note_answer(f, exchange->status, reason);
     brim_freshness_compute(exchange, f->rules, &spec->fresh);
+    use = verdict == BRIM_STORE ? BRIM_ANSWER_STORE : BRIM_ANSWER_FORWARD;
+    spec->fields =
+        brim_answer_fields(exchange->response, use, exchange->method, exchange->status, kept);
     if (verdict == BRIM_STORE)
         return begin_stored(f, spec, length);
     if (verdict == BRIM_STORE_PASS)
@@ -371,13 +430,11 @@ static enum brim_err on_headers(void *ctx, unsigned status, struct brim_fields f
         note_answer(f, status, "revalidated");
         return take_not_modified(f, &exchange);
     }
+    invalidate_changed(f, &exchange);
     kept = malloc((fields.count + 1) * sizeof(*kept));
     if (kept == NULL)
         return BRIM_ENOMEM;
-    spec.fields = brim_answer_fields(
-        fields, f->kind == BRIM_FLIGHT_PASS ? BRIM_ANSWER_FORWARD : BRIM_ANSWER_STORE,
-        exchange.method, status, kept);
-    err = judge(f, &exchange, &spec, length);
+    err = judge(f, &exchange, &spec, kept, length);
     free(kept);
     return err;
 }

@@ -160,6 +160,8 @@ static void add_object_fields(struct brim_delivery *d)
             continue; /* h2o writes Date: see send_dated() */
         if (field->name.len == 14 && memcmp(field->name.base, "content-length", 14) == 0)
             continue; /* only HEAD and 304 passes keep it: see answer_length() */
+        if (field->name.len == 3 && memcmp(field->name.base, "via", 3) == 0)
+            continue; /* see add_via() */
         if (d->status == 304 && not_modified_drops(field->name))
             continue;
         add_field(d, field);
@@ -445,11 +447,37 @@ static bool should_wait_whole(const struct brim_delivery *d)
            brim_body_bytes(body) < WHOLE_BYTES;
 }
 
+/* One field, with those of the hops above before ours (RFC 9110 7.6.3). */
+static void add_via(struct brim_delivery *d)
+{
+    struct brim_str own = d->env->via_response;
+    struct brim_list_cursor cursor = {0};
+    struct brim_str member;
+    size_t len = own.len;
+    char *text, *at;
+
+    while (brim_fields_next_member(d->object->fields, BRIM_STR("via"), &cursor, &member))
+        len += member.len + 2;
+    if (len == own.len) {
+        add_text(d, H2O_TOKEN_VIA, NULL, own);
+        return;
+    }
+    text = at = h2o_mem_alloc_pool(&d->req->pool, len);
+    cursor = (struct brim_list_cursor){0};
+    while (brim_fields_next_member(d->object->fields, BRIM_STR("via"), &cursor, &member)) {
+        memcpy(at, member.base, member.len);
+        memcpy(at + member.len, ", ", 2);
+        at += member.len + 2;
+    }
+    memcpy(at, own.base, own.len);
+    add_text(d, H2O_TOKEN_VIA, NULL, brim_str(text, len));
+}
+
 static void add_head(struct brim_delivery *d)
 {
     take_date(d);
     add_object_fields(d);
-    if (d->status == 206 || d->status == 416)
+    if (d->status != d->object->status && (d->status == 206 || d->status == 416))
         add_content_range(d);
     if (d->facts.outcome != BRIM_OUTCOME_PASS && d->facts.outcome != BRIM_OUTCOME_MISS)
         add_text(d, H2O_TOKEN_AGE, NULL,
@@ -457,7 +485,7 @@ static void add_head(struct brim_delivery *d)
     else if (d->facts.outcome == BRIM_OUTCOME_MISS && d->object->fresh.initial_age_ms >= 1000)
         add_text(d, H2O_TOKEN_AGE, NULL,
                  pool_number(d, brim_freshness_age_ms(&d->object->fresh, d->now_wall_ms) / 1000));
-    add_text(d, H2O_TOKEN_VIA, NULL, d->env->via_response);
+    add_via(d);
     add_cache_status(d);
 }
 

@@ -253,8 +253,11 @@ static void answer_failure(struct request *r, enum brim_err why)
 {
     unsigned status = why == BRIM_ETIMEOUT ? 504 : why == BRIM_ELIMIT ? 503 : 502;
 
-    if (why == BRIM_ELIMIT || why == BRIM_ENOMEM)
+    if (why == BRIM_ENOMEM)
         status = 503;
+    /* What must be validated and cannot be: 504 (RFC 9111 5.2.2.2). */
+    if (r->stale != NULL && r->stale->fresh.must_revalidate && status == 502)
+        status = 504;
     if (!answer_stale(r))
         answer_error(r, status, failure_text(why), brim_err_name(why));
 }
@@ -552,6 +555,20 @@ static bool is_cacheable_request(const struct request *r)
            (method_is(r, "GET") || method_is(r, "HEAD"));
 }
 
+/* libh2o keeps an HTTP/1.1 connection only if there is no Connection field or it says keep-alive,
+ * and keeps it for "close, keep-alive" (RFC 9112 9.3). */
+static void decide_persistence(struct request *r)
+{
+    h2o_req_t *req = r->req;
+    struct brim_str name = BRIM_STR("connection");
+    bool close = brim_fields_has_token(r->fields, name, BRIM_STR("close"));
+    bool keep =
+        req->version >= 0x101 || brim_fields_has_token(r->fields, name, BRIM_STR("keep-alive"));
+
+    if (req->version < 0x200)
+        req->http1_is_persistent = keep && !close && !req->conn->ctx->shutdown_requested;
+}
+
 static void begin(struct request *r)
 {
     if (brim_str_is(str_of(r->req->input.path), BRIM_STR("*"))) {
@@ -596,9 +613,11 @@ int brim_request_start(h2o_handler_t *handler, h2o_req_t *req)
     struct brim_guard_refusal refusal = brim_guard_check(req, r->fields, &env->limits);
 
     (void)handler;
-    if (refusal.status != 0)
+    if (refusal.status != 0) {
         refuse(r, &refusal);
-    else
-        begin(r);
+        return 0;
+    }
+    decide_persistence(r);
+    begin(r);
     return 0;
 }

@@ -128,4 +128,11 @@ void brim_cache_put_pass(struct brim_cache *cache, const struct brim_key *primar
 BRIM_MUST_USE enum brim_err brim_cache_purge(struct brim_cache *cache, uint64_t scope,
                                              enum brim_purge_kind kind);
 
+/* Whether something is stored under primary, in any tier. Thread: any, also a loop. */
+bool brim_cache_has(struct brim_cache *cache, const struct brim_key *primary);
+
+/* A hard purge of one URL that does not wait for the disk: in force when it returns, durable soon
+ * after (RFC 9111 4.4). Thread: any, also a loop. */
+void brim_cache_invalidate(struct brim_cache *cache, const struct brim_key *primary);
+
 #endif

@@ -5,7 +5,7 @@
 #ifndef BRIM_CLI_CLIENT_H
 #define BRIM_CLI_CLIENT_H
 
-#include "brim/origin/fetch.h"
+#include "brim/origin/fetch_once.h"
 
 /*
  * Sends one call. address: "127.0.0.1:9900", "[::1]:9900" or "unix:/path"; NULL: $BRIM_ADMIN, else

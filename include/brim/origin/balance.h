@@ -5,7 +5,7 @@
 #ifndef BRIM_ORIGIN_BALANCE_H
 #define BRIM_ORIGIN_BALANCE_H
 
-#include "brim/origin/flight.h"
+#include "brim/origin/ask.h"
 
 /* The position at which an exchange begins; moves on by one each time. Thread: any. */
 unsigned brim_balance_turn(struct brim_origin *origin);

@@ -12,8 +12,7 @@
 
 #include <stdint.h>
 
-#include "brim/base/err.h"
-#include "brim/http/field.h"
+#include "brim/origin/fetch_request.h"
 
 struct brim_fetchers; /* opaque: all fetcher threads */
 struct brim_fetch;    /* opaque: one exchange */
@@ -22,19 +21,6 @@ struct brim_fetch_config {
     unsigned threads;
     size_t header_bytes_max; /* response header block; default 64 KiB */
     unsigned header_count_max;
-};
-
-/* What one origin allows. Borrowed until the last exchange with it has ended. */
-struct brim_fetch_origin {
-    unsigned id; /* id % threads is its fetcher */
-    unsigned connections_max;
-    unsigned queue_max; /* exchanges waiting for a connection */
-    uint64_t connect_timeout_ms;
-    uint64_t first_byte_timeout_ms;
-    uint64_t between_bytes_timeout_ms;
-    bool tls_verify;
-    const char *tls_ca_file;     /* NULL: system store */
-    const char *tls_server_name; /* NULL: host of the URL; name for SNI and verification */
 };
 
 /* Called on the fetcher thread, no lock held, in this order: headers once, data any times, done
@@ -51,18 +37,6 @@ struct brim_fetch_callbacks {
      * truncated. BRIM_ETIMEOUT, BRIM_ECONNECT, BRIM_EDNS, BRIM_ETLS, BRIM_ECLOSED (cancelled),
      * BRIM_ELIMIT (queue full or header too large). After it the brim_fetch is gone. */
     void (*done)(void *ctx, enum brim_err result, const char *detail);
-};
-
-struct brim_fetch_request {                 /* everything is copied by start */
-    const struct brim_fetch_origin *origin; /* borrowed, see there */
-    struct brim_str method;
-    struct brim_str server;    /* "http://host:port" or "https://host[:port]", no path */
-    struct brim_str target;    /* origin-form: path and query, sent as is */
-    struct brim_str host;      /* value for the Host field */
-    struct brim_fields fields; /* without Host, framing and hop-by-hop fields */
-    const void *body;
-    size_t body_bytes; /* 0: no body (Content-Length: 0 is sent for POST/PUT/PATCH) */
-    bool has_body;
 };
 
 BRIM_MUST_USE enum brim_err brim_fetchers_open(const struct brim_fetch_config *config,
@@ -88,16 +62,5 @@ void brim_fetch_unref(struct brim_fetch *fetch);
 void brim_fetch_resume(struct brim_fetch *fetch);
 /* Ends the exchange soon; done() still comes (BRIM_ECLOSED). Thread: any. */
 void brim_fetch_cancel(struct brim_fetch *fetch);
-
-/* One blocking exchange for command-line tools: GET or POST url, whole answer (NUL-terminated,
- * caller frees). unix_socket may be NULL. Errors: as done(). Thread: any but a loop. */
-struct brim_fetch_answer {
-    unsigned status;
-    char *body;
-    size_t body_bytes;
-};
-BRIM_MUST_USE enum brim_err brim_fetch_once(const char *method, const char *url,
-                                            const char *json_body, const char *unix_socket,
-                                            struct brim_fetch_answer *answer_out);
 
 #endif

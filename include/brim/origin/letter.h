@@ -6,7 +6,7 @@
 #ifndef BRIM_ORIGIN_LETTER_H
 #define BRIM_ORIGIN_LETTER_H
 
-#include "brim/origin/flight.h"
+#include "brim/origin/ask.h"
 
 struct brim_letter; /* opaque, immutable */
 

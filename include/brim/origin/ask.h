@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ask - what a request asks of an origin: the words that flight, letter and balance share.
+ */
+#ifndef BRIM_ORIGIN_ASK_H
+#define BRIM_ORIGIN_ASK_H
+
+#include "brim/cache/object.h"
+#include "brim/http/freshness.h"
+#include "brim/origin/fetch.h"
+
+/* A pool of servers, as flights need it. Lives as long as the config snapshot. */
+struct brim_origin {
+    struct brim_fetch_origin fetch;
+    const char *name;
+    const char *const *servers; /* "http://host:port" without path */
+    unsigned server_count;
+    const char *host;      /* NULL: the client's Host is passed */
+    _Atomic unsigned turn; /* round robin */
+};
+
+enum brim_flight_kind {
+    BRIM_FLIGHT_SHARED, /* cacheable GET: one per key, may be stored */
+    BRIM_FLIGHT_PASS,   /* this client alone, never stored */
+};
+
+struct brim_flight_ask { /* everything is copied or counted by the call, except where said */
+    enum brim_flight_kind kind;
+    struct brim_key primary;
+    struct brim_key key;       /* variant key from brim_cache_find */
+    struct brim_str method;    /* SHARED: always sent as GET */
+    struct brim_str target;    /* path and query for the origin */
+    struct brim_str host;      /* the client's, lower-case */
+    struct brim_fields fields; /* end-to-end request fields for the origin, see below */
+    const void *body;
+    size_t body_bytes;
+    bool has_body;
+    struct brim_object *stale;  /* revalidate this with its validators; NULL: plain fetch */
+    struct brim_origin *origin; /* borrowed: lives as long as the config snapshot */
+    const struct brim_cache_rules *rules; /* borrowed, likewise */
+    void (*keep_ref)(void *keep);         /* counts the config snapshot that the two belong to */
+    void (*keep_unref)(void *keep);
+    void *keep;
+};
+/*
+ * fields are what the client sent minus hop-by-hop, Host, framing; for SHARED also minus Range,
+ * If-* and with Accept-Encoding normalised; plus Via and X-Forwarded-*. The flight adds
+ * If-None-Match / If-Modified-Since from `stale`. Vary is judged against these fields.
+ */
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fetch_once - one blocking HTTP exchange, for command-line tools.
+ */
+#ifndef BRIM_ORIGIN_FETCH_ONCE_H
+#define BRIM_ORIGIN_FETCH_ONCE_H
+
+#include <stddef.h>
+
+#include "brim/base/err.h"
+
+/* One blocking exchange for command-line tools: GET or POST url, whole answer (NUL-terminated,
+ * caller frees). unix_socket may be NULL. Errors: as done(). Thread: any but a loop. */
+struct brim_fetch_answer {
+    unsigned status;
+    char *body;
+    size_t body_bytes;
+};
+BRIM_MUST_USE enum brim_err brim_fetch_once(const char *method, const char *url,
+                                            const char *json_body, const char *unix_socket,
+                                            struct brim_fetch_answer *answer_out);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fetch_request - what is sent to an origin server, and what that origin allows.
+ */
+#ifndef BRIM_ORIGIN_FETCH_REQUEST_H
+#define BRIM_ORIGIN_FETCH_REQUEST_H
+
+#include <stdint.h>
+
+#include "brim/base/err.h"
+#include "brim/http/field.h"
+
+/* What one origin allows. Borrowed until the last exchange with it has ended. */
+struct brim_fetch_origin {
+    unsigned id; /* id % threads is its fetcher */
+    unsigned connections_max;
+    unsigned queue_max; /* exchanges waiting for a connection */
+    uint64_t connect_timeout_ms;
+    uint64_t first_byte_timeout_ms;
+    uint64_t between_bytes_timeout_ms;
+    bool tls_verify;
+    const char *tls_ca_file;     /* NULL: system store */
+    const char *tls_server_name; /* NULL: host of the URL; name for SNI and verification */
+};
+
+struct brim_fetch_request {                 /* everything is copied by start */
+    const struct brim_fetch_origin *origin; /* borrowed, see there */
+    struct brim_str method;
+    struct brim_str server;    /* "http://host:port" or "https://host[:port]", no path */
+    struct brim_str target;    /* origin-form: path and query, sent as is */
+    struct brim_str host;      /* value for the Host field */
+    struct brim_fields fields; /* without Host, framing and hop-by-hop fields */
+    const void *body;
+    size_t body_bytes; /* 0: no body (Content-Length: 0 is sent for POST/PUT/PATCH) */
+    bool has_body;
+};
+
+#endif

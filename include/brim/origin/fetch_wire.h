@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fetch_wire - a request in the form in which libcurl takes it: checked, copied, its own lines
+ * switched off where we do not send them.
+ */
+#ifndef BRIM_ORIGIN_FETCH_WIRE_H
+#define BRIM_ORIGIN_FETCH_WIRE_H
+
+#include "brim/origin/fetch_request.h"
+
+struct curl_slist;
+
+struct brim_wire { /* zeroed: empty */
+    char *url;     /* scheme and authority */
+    char *target;
+    char *method;
+    struct curl_slist *headers;
+    struct curl_slist *connect_to; /* where the certificate's name is not the server's */
+    char *body;
+    size_t body_bytes;
+    bool has_body; /* Content-Length is sent */
+};
+
+/* Copies request. Owns: brim_wire_fini() frees. Errors: BRIM_EINVAL a part would break the request
+ * line or a field (control bytes, spaces); BRIM_ENOMEM. Thread: any. */
+BRIM_MUST_USE enum brim_err brim_wire_write(const struct brim_fetch_request *request,
+                                            struct brim_wire *wire_out);
+void brim_wire_fini(struct brim_wire *wire);
+
+bool brim_wire_method_is(const struct brim_wire *wire, const char *method);
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+#include "brim/origin/fetch_wire.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "brim/base/invariant.h"
+
+static char *copy_text(struct brim_str text)
+{
+    char *copy = malloc(text.len + 1);
+
+    if (copy == NULL)
+        return NULL;
+    if (text.len > 0)
+        memcpy(copy, text.base, text.len);
+    copy[text.len] = '\0';
+    return copy;
+}
+
+/* Bytes that would end or split the request line or a field. */
+static bool is_plain(struct brim_str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.base[i] <= ' ' || text.base[i] == 0x7f)
+            return false;
+    return text.len > 0;
+}
+
+static bool request_is_valid(const struct brim_fetch_request *request)
+{
+    if (!brim_field_name_is_valid(request->method) || !is_plain(request->target) ||
+        !is_plain(request->server) || !is_plain(request->host))
+        return false;
+    for (size_t i = 0; i < request->fields.count; i++)
+        if (!brim_field_name_is_valid(request->fields.items[i].name) ||
+            !brim_field_value_is_valid(request->fields.items[i].value))
+            return false;
+    return true;
+}
+
+static bool add_line(struct brim_wire *w, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(w->headers, line);
+
+    if (longer == NULL)
+        return false;
+    w->headers = longer;
+    return true;
+}
+
+/* "name: value", or "name;" for an empty value, as libcurl wants it. */
+static bool add_field(struct brim_wire *w, struct brim_str name, struct brim_str value)
+{
+    size_t room = name.len + value.len + 3;
+    char *line = malloc(room);
+    bool added;
+    int len;
+
+    if (line == NULL)
+        return false;
+    if (value.len == 0)
+        len = snprintf(line, room, "%.*s;", (int)name.len, name.base);
+    else
+        len = snprintf(line, room, "%.*s: %.*s", (int)name.len, name.base, (int)value.len,
+                       value.base);
+    INVARIANT(len > 0 && (size_t)len < room);
+    added = add_line(w, line);
+    free(line);
+    return added;
+}
+
+/* libcurl adds these by itself unless they are switched off by an empty line. */
+static bool add_switched_off(struct brim_wire *w, struct brim_fields fields)
+{
+    static const struct {
+        struct brim_str name;
+        const char *line;
+    } own[] = {
+        {BRIM_STR("accept"), "Accept:"},
+        {BRIM_STR("user-agent"), "User-Agent:"},
+        {BRIM_STR("content-type"), "Content-Type:"},
+    };
+
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        if (brim_fields_find(fields, own[i].name) == NULL && !add_line(w, own[i].line))
+            return false;
+    return add_line(w, "Expect:");
+}
+
+static bool copy_fields(struct brim_wire *w, const struct brim_fetch_request *request)
+{
+    if (!add_field(w, BRIM_STR("Host"), request->host))
+        return false;
+    for (size_t i = 0; i < request->fields.count; i++)
+        if (!add_field(w, request->fields.items[i].name, request->fields.items[i].value))
+            return false;
+    return add_switched_off(w, request->fields);
+}
+
+/* "https://host:port" -> its host and port, for CURLOPT_CONNECT_TO. */
+static struct brim_str host_and_port(struct brim_str server)
+{
+    return brim_str(server.base + 8, server.len - 8);
+}
+
+/* A certificate name other than the URL's host: ask for that name, connect to the real host. */
+static bool set_url(struct brim_wire *w, const struct brim_fetch_origin *origin,
+                    struct brim_str server)
+{
+    const char *name = origin->tls_server_name;
+    struct brim_str real = host_and_port(server);
+    const char *port;
+    char line[600];
+
+    if (name == NULL || !brim_str_has_prefix(server, BRIM_STR("https://"))) {
+        w->url = copy_text(server);
+        return w->url != NULL;
+    }
+    port = memrchr(real.base, ':', real.len);
+    if (port != NULL && memchr(port, ']', real.len - (size_t)(port - real.base)) != NULL)
+        port = NULL; /* a colon of an IPv6 address */
+    struct brim_str host =
+        brim_str(real.base, port == NULL ? real.len : (size_t)(port - real.base));
+    struct brim_str number =
+        port == NULL ? BRIM_STR("443") : brim_str(port + 1, real.len - host.len - 1);
+    if (snprintf(line, sizeof(line), "::%.*s:%.*s", (int)host.len, host.base, (int)number.len,
+                 number.base) >= (int)sizeof(line))
+        return false;
+    w->connect_to = curl_slist_append(NULL, line);
+    if (snprintf(line, sizeof(line), "https://%s:%.*s", name, (int)number.len, number.base) >=
+        (int)sizeof(line))
+        return false;
+    w->url = copy_text(brim_str_of(line));
+    return w->url != NULL && w->connect_to != NULL;
+}
+
+static bool copy_body(struct brim_wire *w, const struct brim_fetch_request *request)
+{
+    bool wants_length = brim_wire_method_is(w, "POST") || brim_wire_method_is(w, "PUT") ||
+                        brim_wire_method_is(w, "PATCH");
+
+    w->has_body = request->has_body || wants_length;
+    w->body_bytes = request->has_body ? request->body_bytes : 0;
+    w->body = copy_text(brim_str(request->body, w->body_bytes));
+    return w->body != NULL;
+}
+
+enum brim_err brim_wire_write(const struct brim_fetch_request *request, struct brim_wire *wire_out)
+{
+    *wire_out = (struct brim_wire){0};
+    if (!request_is_valid(request))
+        return BRIM_EINVAL;
+    wire_out->target = copy_text(request->target);
+    wire_out->method = copy_text(request->method);
+    if (wire_out->target == NULL || wire_out->method == NULL ||
+        !set_url(wire_out, request->origin, request->server) || !copy_fields(wire_out, request) ||
+        !copy_body(wire_out, request)) {
+        brim_wire_fini(wire_out);
+        return BRIM_ENOMEM;
+    }
+    return BRIM_OK;
+}
+
+void brim_wire_fini(struct brim_wire *wire)
+{
+    curl_slist_free_all(wire->headers);
+    curl_slist_free_all(wire->connect_to);
+    free(wire->url);
+    free(wire->target);
+    free(wire->method);
+    free(wire->body);
+    *wire = (struct brim_wire){0};
+}
+
+bool brim_wire_method_is(const struct brim_wire *wire, const char *method)
+{
+    return strcmp(wire->method, method) == 0;
+}

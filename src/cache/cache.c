@@ -40,6 +40,7 @@
 #define FILL_MAGIC  0x66696c31u
 
 #define RESERVE         ((uint64_t)1 << 20)
+#define DISK_SHARE      4u /* the largest object is at most this part of the disk tier */
 #define SHARDS_MAX      64u
 #define SKETCH_COUNTERS (1u << 18)
 #define SPILL_PIECE_MIN ((size_t)128 * 1024)
@@ -129,6 +130,10 @@ enum brim_err brim_cache_open(const struct brim_cache_config *config, struct bri
     cache->magic = CACHE_MAGIC;
     cache->config = *config;
     atomic_flag_clear(&cache->ageing);
+    /* One object that takes most of the disk would throw out everything else. */
+    if (config->path != NULL && config->path[0] != '\0' &&
+        cache->config.object_bytes_max > config->disk_bytes / DISK_SHARE)
+        cache->config.object_bytes_max = config->disk_bytes / DISK_SHARE;
     pthread_mutex_init(&cache->purge_turn, NULL);
     pthread_cond_init(&cache->behind_done, NULL);
     err = brim_purge_open(config->purge_epochs_max, &cache->purge);
@@ -687,6 +692,14 @@ void brim_fill_abort(struct brim_fill *fill, enum brim_err why)
     stop_storing(fill);
     brim_body_fail(fill->object->body, why);
     fill_free(fill);
+}
+
+void brim_cache_forget(struct brim_cache *cache, struct brim_object *object)
+{
+    OBJ_CHECK(object, BRIM_OBJECT_MAGIC);
+    brim_hot_drop(cache->hot, &object->key, object);
+    if (cache->disk != NULL)
+        brim_disk_drop(cache->disk, object->key.digest);
 }
 
 /* ---- purge ---- */

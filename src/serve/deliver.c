@@ -274,6 +274,8 @@ static void end(struct brim_delivery *d, h2o_send_state_t state)
  * close would look complete: reset instead. */
 static void cut_off(struct brim_delivery *d)
 {
+    if (d->facts.fwd == NULL) /* a stored body that cannot be read: not twice */
+        brim_cache_forget(d->env->cache, d->object);
     if (d->unframed)
         brim_guard_kill(d->conn, "body cut off upstream");
     end(d, H2O_SEND_STATE_ERROR);

@@ -117,6 +117,10 @@ void brim_fill_abort(struct brim_fill *fill, enum brim_err why);
 /* Publishes an object that needs no fill: a 304's update that shares a body, or a PASS note. */
 void brim_cache_put(struct brim_cache *cache, struct brim_object *object);
 
+/* Takes an object whose body cannot be read out of every tier: the next request fetches it again.
+ * Thread: any, also a loop. */
+void brim_cache_forget(struct brim_cache *cache, struct brim_object *object);
+
 /* Notes under primary that requests must not wait for each other, for ttl_ms. */
 void brim_cache_put_pass(struct brim_cache *cache, const struct brim_key *primary, int64_t ttl_ms,
                          int64_t now_wall_ms);

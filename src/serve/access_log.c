@@ -3,30 +3,42 @@
  * A ring of bytes per worker, one writer thread for all of them.
  *
  *   worker: put() copies a record (struct head, then its strings) into its ring and moves `tail`;
- *           no lock, no system call. No room: the record is dropped and counted.
- *   writer: every TICK_MS it drains all rings, formats into one buffer, writes it out in large
- *           pieces, and moves `head`. A blocked output blocks only this thread.
+ *           no lock, no allocation. No room: the record is dropped and counted.
+ *   writer: drains all rings, formats into one buffer, writes it in pieces of up to 256 KiB and
+ *           moves `head`. A blocked output blocks only this thread; the rings fill, and drop.
  *
  * Positions only grow; position modulo size is the place. A record never wraps: where it would, a
  * gap is marked by length 0 and the record begins at the start. Single producer, single consumer:
  * the producer publishes with release, the consumer frees with release.
  *
- * JSON is written by the small escaper here and not by a library: a line has about twenty members
- * of fixed names, and building a tree for it costs several times the formatting (and malloc).
- * Bytes that are not UTF-8 are written as \u00XX of the byte, so that every line is valid JSON.
+ * Waking. After a batch the writer sleeps TICK_MS, so that lines gather; after a tick without any
+ * it sleeps until somebody calls. `bell_bytes` says how much a ring must hold for its worker to
+ * call: half a ring during a tick, anything during the long sleep, never while the writer is awake.
+ * Who calls takes the right to call away from the others (exchange), so that a sleep costs the
+ * workers one system call together. `tail` and `bell_bytes` are written and read in opposite order
+ * by the two sides, which is why these four accesses are sequentially consistent.
+ *
+ * Lines lost behind the ring (disk full, a reader that has gone, a blocked output at the end) are
+ * counted like those dropped before it. A line that was cut by a failed write is ended by a newline
+ * before the next one begins.
+ *
+ * JSON is written by the escaper here and not by jansson: measured on this record, a line costs
+ * 0.2 us here and 7 us as a jansson tree, which at 100,000 requests a second is the difference
+ * between 2 and 70 percent of a core. Bytes that are not UTF-8 are written as \u00XX
+ * of the byte, so that every line is valid JSON; control bytes, DEL, '"' and '\' are escaped.
  */
 #include "brim/serve/access_log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,31 +49,40 @@
 #include "brim/base/metric.h"
 
 #define TICK_MS         50
-#define STRINGS         12
-#define STRING_MAX      2048u /* of each; longer ones are cut */
 #define ALIGN           8u
+#define RING_BYTES_MIN  65536u
 #define OUT_BYTES       (256u * 1024u)
-#define LINE_MAX_BYTES  (STRINGS * STRING_MAX * 6u + 1024u) /* every byte escaped as \u00XX */
-#define PIPE_PIECE      4096u /* PIPE_BUF: what poll() says fits a pipe */
-#define END_PATIENCE_MS 2000  /* how long the end of the process waits for a blocked output */
+#define PIPE_PIECE      4096u /* PIPE_BUF: what fits a pipe that poll() calls writable */
+#define BLOCKED_POLL_MS 100
+#define END_PATIENCE_MS 2000 /* how long the end of the process waits for a blocked output */
 
-enum string {
-    PEER,
-    METHOD,
-    SCHEME,
-    HOST,
-    TARGET,
-    PROTOCOL,
-    CACHE,
-    REASON,
-    SITE,
-    USER_AGENT,
-    REFERER,
+/* X(member of the record, bytes kept); what is longer is cut. */
+#define STRING_TABLE(X)                                                                            \
+    X(peer, 64u)                                                                                   \
+    X(method, 32u)                                                                                 \
+    X(scheme, 8u)                                                                                  \
+    X(host, 256u)                                                                                  \
+    X(target, 4096u)                                                                               \
+    X(protocol, 16u)                                                                               \
+    X(cache, 16u)                                                                                  \
+    X(reason, 128u)                                                                                \
+    X(site, 256u)                                                                                  \
+    X(user_agent, 1024u)                                                                           \
+    X(referer, 2048u)
+
+enum {
+#define STRING_COUNT(member, max) STRING_##member,
+    STRING_TABLE(STRING_COUNT)
+#undef STRING_COUNT
+        STRINGS
 };
 
+#define STRING_SUM(member, max) +(max)
+#define STRING_BYTES_MAX        (0u STRING_TABLE(STRING_SUM))
+#define LINE_BYTES_MAX          (STRING_BYTES_MAX * 6u + 1024u) /* every byte as \u00XX */
+
 struct head {
-    uint32_t
-        bytes; /* of the whole record, aligned; 0: the rest up to the end of the ring is a gap */
+    uint32_t bytes; /* of the whole record, aligned; 0: a gap up to the end of the ring */
     uint16_t lengths[STRINGS];
     int64_t start_wall_ms;
     uint64_t duration_us;
@@ -75,6 +96,10 @@ struct head {
     bool complete;
 };
 
+/* Behind a gap, which is shorter than a record, there must be room for a record. */
+static_assert(2 * (sizeof(struct head) + STRING_BYTES_MAX + ALIGN) < RING_BYTES_MIN,
+              "the largest record fits the smallest ring wherever it begins");
+
 struct ring {
     char *bytes;
     size_t size; /* multiple of ALIGN */
@@ -82,35 +107,68 @@ struct ring {
     _Atomic uint64_t tail __attribute__((aligned(64)));
 };
 
-struct out {
-    char *bytes;
-    size_t len;
+/* The time of the last line, as text: most lines share their second with the one before. */
+struct stamp {
+    int64_t second;
+    char json[24];   /* 2026-01-31T12:00:00 */
+    char apache[32]; /* 31/Jan/2026:12:00:00 +0000 */
 };
 
 struct brim_access_log {
     char *path; /* NULL: stdout */
     int fd;
+    int bell; /* eventfd: wakes the writer */
     int format;
-    bool is_pipe;
+    size_t at_most; /* bytes that a write may take at once */
     size_t ring_count;
     struct ring *rings;
-    struct out out;
+    char *out; /* OUT_BYTES and a line; out[0] is the newline that ends a cut line */
+    size_t out_len;
+    bool is_cut; /* the last write ended within a line */
+    struct stamp stamp;
     pthread_t thread;
     bool is_started;
+    uint64_t give_up_ms; /* writer only; 0: never */
     _Atomic bool wants_reopen;
     _Atomic bool is_closing;
-    uint64_t give_up_ms; /* writer only; 0: never */
+    _Atomic uint64_t bell_bytes __attribute__((aligned(64)));
 };
+
+/* ---- the bell: any thread ---- */
+
+static void ring_bell(struct brim_access_log *log)
+{
+    const uint64_t one = 1;
+    ssize_t written = write(log->bell, &one, sizeof(one));
+
+    INVARIANT(written == (ssize_t)sizeof(one) || errno == EAGAIN); /* EAGAIN: it is ringing */
+}
+
+/* Sleeps until a tick is over, or, after a tick in which nothing came, until something does. */
+static void sleep_writer(struct brim_access_log *log, bool was_busy)
+{
+    struct pollfd bell = {.fd = log->bell, .events = POLLIN};
+    bool has_more = false;
+    uint64_t count;
+
+    atomic_store(&log->bell_bytes, was_busy ? log->rings[0].size / 2 : 1);
+    for (size_t i = 0; !was_busy && i < log->ring_count; i++)
+        if (atomic_load(&log->rings[i].tail) != atomic_load(&log->rings[i].head))
+            has_more = true;
+    if (!has_more)
+        (void)poll(&bell, 1, was_busy ? TICK_MS : -1);
+    atomic_store(&log->bell_bytes, UINT64_MAX);
+    while (read(log->bell, &count, sizeof(count)) < 0 && errno == EINTR)
+        ;
+}
 
 /* ---- worker's side ---- */
 
-static void copy_strings(char *at, const struct brim_str *strings, const uint16_t *lengths)
+static char *copy(char *at, struct brim_str text)
 {
-    for (size_t i = 0; i < STRINGS; i++) {
-        if (lengths[i] > 0)
-            memcpy(at, strings[i].base, lengths[i]);
-        at += lengths[i];
-    }
+    if (text.len > 0)
+        memcpy(at, text.base, text.len);
+    return at + text.len;
 }
 
 /* The place for bytes in one piece, or NULL. *tail_out: where the ring ends with it. */
@@ -121,10 +179,11 @@ static char *ring_reserve(struct ring *ring, size_t bytes, uint64_t *tail_out)
     size_t place = (size_t)(tail % ring->size);
     size_t gap = ring->size - place < bytes ? ring->size - place : 0;
 
+    INVARIANT(tail - head <= ring->size);
     if (tail + gap + bytes - head > ring->size)
         return NULL;
     if (gap > 0) {
-        uint32_t none = 0;
+        const uint32_t none = 0;
         memcpy(ring->bytes + place, &none, sizeof(none)); /* ALIGN leaves room for it */
         place = 0;
     }
@@ -132,18 +191,13 @@ static char *ring_reserve(struct ring *ring, size_t bytes, uint64_t *tail_out)
     return ring->bytes + place;
 }
 
-void brim_access_log_put(struct brim_access_log *log, size_t worker,
-                         const struct brim_access_record *record)
+/* Makes head from record, and strings as far as they are kept. */
+static void describe(const struct brim_access_record *record, struct head *head_out,
+                     struct brim_str strings_out[STRINGS])
 {
-    const struct brim_str strings[STRINGS] = {
-        [PEER] = record->peer,       [METHOD] = record->method,
-        [SCHEME] = record->scheme,   [HOST] = record->host,
-        [TARGET] = record->target,   [PROTOCOL] = record->protocol,
-        [CACHE] = record->cache,     [REASON] = record->reason,
-        [SITE] = record->site,       [USER_AGENT] = record->user_agent,
-        [REFERER] = record->referer,
-    };
-    struct head head = {
+    size_t bytes = sizeof(*head_out);
+
+    *head_out = (struct head){
         .start_wall_ms = record->start_wall_ms,
         .duration_us = record->duration_us,
         .first_byte_us = record->first_byte_us,
@@ -155,55 +209,89 @@ void brim_access_log_put(struct brim_access_log *log, size_t worker,
         .origin_status = record->origin_status,
         .complete = record->complete,
     };
-    size_t bytes = sizeof(head);
+#define KEEP(member, max)                                                                          \
+    strings_out[STRING_##member] = (struct brim_str){                                              \
+        record->member.base, record->member.len > (max) ? (max) : record->member.len};             \
+    head_out->lengths[STRING_##member] = (uint16_t)strings_out[STRING_##member].len;               \
+    bytes += strings_out[STRING_##member].len;
+    STRING_TABLE(KEEP)
+#undef KEEP
+    head_out->bytes = (uint32_t)((bytes + ALIGN - 1) / ALIGN * ALIGN);
+}
+
+void brim_access_log_put(struct brim_access_log *log, size_t worker,
+                         const struct brim_access_record *record)
+{
+    struct brim_str strings[STRINGS];
+    struct head head;
     struct ring *ring;
-    uint64_t tail;
-    char *place;
+    uint64_t tail, waiting;
+    char *at;
 
     if (log == NULL)
         return;
     INVARIANT(worker < log->ring_count);
     ring = &log->rings[worker];
-    for (size_t i = 0; i < STRINGS; i++) {
-        head.lengths[i] = (uint16_t)(strings[i].len > STRING_MAX ? STRING_MAX : strings[i].len);
-        bytes += head.lengths[i];
-    }
-    bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
-    head.bytes = (uint32_t)bytes;
-    place = ring_reserve(ring, bytes, &tail);
-    if (place == NULL) {
+    describe(record, &head, strings);
+    at = ring_reserve(ring, head.bytes, &tail);
+    if (at == NULL) {
         BRIM_COUNT(LOG_DROPPED);
         return;
     }
-    memcpy(place, &head, sizeof(head));
-    copy_strings(place + sizeof(head), strings, head.lengths);
-    atomic_store_explicit(&ring->tail, tail, memory_order_release);
+    at = copy(at, brim_str((const char *)&head, sizeof(head)));
+    for (size_t i = 0; i < STRINGS; i++)
+        at = copy(at, strings[i]);
+    atomic_store(&ring->tail, tail);
+    waiting = tail - atomic_load_explicit(&ring->head, memory_order_relaxed);
+    if (waiting >= atomic_load(&log->bell_bytes) &&
+        atomic_exchange(&log->bell_bytes, UINT64_MAX) != UINT64_MAX)
+        ring_bell(log);
 }
 
-/* ---- formatting: writer thread ---- */
+/* ---- formatting: writer thread. Each returns where the text goes on. ---- */
 
-static void put_bytes(struct out *out, const char *bytes, size_t len)
+#define ADD(at, literal) copy(at, BRIM_STR(literal))
+
+static char *add_number(char *at, uint64_t number)
 {
-    memcpy(out->bytes + out->len, bytes, len);
-    out->len += len;
+    char digits[20];
+    size_t count = 0;
+
+    do {
+        digits[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    while (count > 0)
+        *at++ = digits[--count];
+    return at;
 }
 
-static void put_text(struct out *out, const char *text)
+/* The lowest `width` decimal digits. */
+static char *add_digits(char *at, uint64_t number, size_t width)
 {
-    put_bytes(out, text, strlen(text));
+    for (size_t i = width; i > 0; i--) {
+        at[i - 1] = (char)('0' + number % 10);
+        number /= 10;
+    }
+    return at + width;
 }
 
-__attribute__((format(printf, 2, 3))) static void put_format(struct out *out, const char *format,
-                                                             ...)
+static char *add_milliseconds(char *at, uint64_t microseconds)
 {
-    va_list args;
-    int len;
+    at = add_number(at, microseconds / 1000);
+    *at++ = '.';
+    return add_digits(at, microseconds % 1000, 3);
+}
 
-    va_start(args, format);
-    len = vsnprintf(out->bytes + out->len, 256, format, args);
-    va_end(args);
-    if (len > 0)
-        out->len += len < 256 ? (size_t)len : 255;
+static const char hex_digits[] = "0123456789abcdef";
+
+static char *add_hex(char *at, uint64_t number)
+{
+    for (size_t i = 16; i > 0; i--) {
+        at[i - 1] = hex_digits[number & 15];
+        number >>= 4;
+    }
+    return at + 16;
 }
 
 /* Length of the UTF-8 sequence at text, 0 if it is none (RFC 3629: no surrogates, no overlongs). */
@@ -212,9 +300,7 @@ static size_t utf8_length(const unsigned char *text, size_t left)
     unsigned char lead = text[0];
     size_t length = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
 
-    if (lead >= 0x80 && (lead < 0xc2 || lead > 0xf4))
-        return 0;
-    if (length > left)
+    if ((lead >= 0x80 && lead < 0xc2) || lead > 0xf4 || length > left)
         return 0;
     for (size_t i = 1; i < length; i++)
         if ((text[i] & 0xc0) != 0x80)
@@ -225,131 +311,187 @@ static size_t utf8_length(const unsigned char *text, size_t left)
     return length;
 }
 
-static void put_json(struct out *out, struct brim_str text)
+/* Bytes that need a look before they go into a JSON string; all others are copied in runs. */
+static const bool is_special[256] = {
+    [0x00 ... 0x1f] = true, ['"'] = true, ['\\'] = true, [0x7f ... 0xff] = true};
+
+/* Adds the special byte or sequence at text; *taken_out: how many bytes of text it was. */
+static char *add_json_special(char *at, const unsigned char *text, size_t left, size_t *taken_out)
 {
-    static const char digits[] = "0123456789abcdef";
-    const unsigned char *at = (const unsigned char *)text.base;
-    size_t left = text.len;
+    size_t length = *text > 0x7f ? utf8_length(text, left) : 0;
 
-    while (left > 0) {
-        size_t length = utf8_length(at, left);
-
-        if (length == 0 || *at < 0x20 || *at == 0x7f) {
-            const char escape[] = {'\\', 'u', '0', '0', digits[*at >> 4], digits[*at & 15]};
-            put_bytes(out, escape, sizeof(escape));
-            length = 1;
-        } else if (*at == '"' || *at == '\\') {
-            const char escape[] = {'\\', (char)*at};
-            put_bytes(out, escape, sizeof(escape));
-        } else {
-            put_bytes(out, (const char *)at, length);
-        }
-        at += length;
-        left -= length;
+    *taken_out = length > 0 ? length : 1;
+    if (length > 0)
+        return copy(at, brim_str((const char *)text, length));
+    if (*text == '"' || *text == '\\') {
+        *at++ = '\\';
+        *at++ = (char)*text;
+        return at;
     }
+    at = ADD(at, "\\u00");
+    *at++ = hex_digits[*text >> 4];
+    *at++ = hex_digits[*text & 15];
+    return at;
 }
 
-static void put_member(struct out *out, const char *name, struct brim_str value)
+static char *add_json(char *at, struct brim_str text)
 {
-    put_format(out, ",\"%s\":\"", name);
-    put_json(out, value);
-    put_text(out, "\"");
+    const unsigned char *bytes = (const unsigned char *)text.base;
+    size_t i = 0;
+
+    while (i < text.len) {
+        size_t run = i, taken = 0;
+
+        while (run < text.len && !is_special[bytes[run]])
+            run++;
+        at = copy(at, brim_str(text.base + i, run - i));
+        if (run < text.len)
+            at = add_json_special(at, bytes + run, text.len - run, &taken);
+        i = run + taken;
+    }
+    return at;
 }
 
-static void split_time(int64_t wall_ms, struct tm *tm_out)
+static char *add_member(char *at, struct brim_str beginning, struct brim_str value)
 {
-    time_t seconds = (time_t)(wall_ms / 1000);
-
-    gmtime_r(&seconds, tm_out);
+    at = copy(at, beginning);
+    at = add_json(at, value);
+    *at++ = '"';
+    return at;
 }
 
-static void format_json(struct out *out, const struct head *head, const struct brim_str *strings)
+static void set_stamp(struct stamp *stamp, int64_t second)
 {
+    time_t time = (time_t)second;
     struct tm tm;
 
-    split_time(head->start_wall_ms, &tm);
-    put_format(out, "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"", tm.tm_year + 1900,
-               tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-               (int)(head->start_wall_ms % 1000));
-    put_format(out, ",\"id\":\"%016" PRIx64 "%016" PRIx64 "\"", head->request_id[0],
-               head->request_id[1]);
-    put_member(out, "peer", strings[PEER]);
-    put_member(out, "method", strings[METHOD]);
-    put_member(out, "scheme", strings[SCHEME]);
-    put_member(out, "host", strings[HOST]);
-    put_member(out, "target", strings[TARGET]);
-    put_member(out, "protocol", strings[PROTOCOL]);
-    put_format(out, ",\"status\":%u", head->status);
-    put_member(out, "cache", strings[CACHE]);
-    put_member(out, "reason", strings[REASON]);
-    put_member(out, "site", strings[SITE]);
-    put_format(out, ",\"bytes\":%" PRIu64 ",\"request_bytes\":%" PRIu64, head->bytes_sent,
-               head->request_bytes);
-    put_format(out, ",\"duration_ms\":%" PRIu64 ".%03u,\"ttfb_ms\":%" PRIu64 ".%03u",
-               head->duration_us / 1000, (unsigned)(head->duration_us % 1000),
-               head->first_byte_us / 1000, (unsigned)(head->first_byte_us % 1000));
-    put_format(out, ",\"origin_ms\":%" PRIu64 ",\"origin_status\":%u,\"complete\":%s",
-               head->origin_ms, head->origin_status, head->complete ? "true" : "false");
-    put_member(out, "user_agent", strings[USER_AGENT]);
-    put_member(out, "referer", strings[REFERER]);
-    put_text(out, "}\n");
+    if (stamp->second == second && stamp->json[0] != '\0')
+        return;
+    stamp->second = second;
+    if (gmtime_r(&time, &tm) == NULL)
+        tm = (struct tm){.tm_year = 70, .tm_mday = 1}; /* year beyond int: a broken clock */
+    /* The C locale: nobody here calls setlocale(), so %b is an English name. */
+    if (strftime(stamp->json, sizeof(stamp->json), "%Y-%m-%dT%H:%M:%S", &tm) == 0 ||
+        strftime(stamp->apache, sizeof(stamp->apache), "%d/%b/%Y:%H:%M:%S +0000", &tm) == 0)
+        stamp->json[0] = stamp->apache[0] = '\0';
 }
 
-/* As Apache does: quotes and backslashes escaped, other control and 8-bit bytes as \xHH. */
-static void put_apache(struct out *out, struct brim_str text)
+#define MEMBER(at, name, value) add_member(at, BRIM_STR(",\"" name "\":\""), value)
+
+static char *format_json(char *at, const struct head *head, const struct brim_str *strings,
+                         const struct stamp *stamp)
 {
+    at = ADD(at, "{\"time\":\"");
+    at = copy(at, brim_str_of(stamp->json));
+    *at++ = '.';
+    at = add_digits(at, (uint64_t)head->start_wall_ms % 1000, 3);
+    at = ADD(at, "Z\",\"id\":\"");
+    at = add_hex(at, head->request_id[0]);
+    at = add_hex(at, head->request_id[1]);
+    at = ADD(at, "\"");
+    at = MEMBER(at, "peer", strings[STRING_peer]);
+    at = MEMBER(at, "method", strings[STRING_method]);
+    at = MEMBER(at, "scheme", strings[STRING_scheme]);
+    at = MEMBER(at, "host", strings[STRING_host]);
+    at = MEMBER(at, "target", strings[STRING_target]);
+    at = MEMBER(at, "protocol", strings[STRING_protocol]);
+    at = add_number(ADD(at, ",\"status\":"), head->status);
+    at = MEMBER(at, "cache", strings[STRING_cache]);
+    at = MEMBER(at, "reason", strings[STRING_reason]);
+    at = MEMBER(at, "site", strings[STRING_site]);
+    at = add_number(ADD(at, ",\"bytes\":"), head->bytes_sent);
+    at = add_number(ADD(at, ",\"request_bytes\":"), head->request_bytes);
+    at = add_milliseconds(ADD(at, ",\"duration_ms\":"), head->duration_us);
+    at = add_milliseconds(ADD(at, ",\"ttfb_ms\":"), head->first_byte_us);
+    at = add_number(ADD(at, ",\"origin_ms\":"), head->origin_ms);
+    at = add_number(ADD(at, ",\"origin_status\":"), head->origin_status);
+    at = head->complete ? ADD(at, ",\"complete\":true") : ADD(at, ",\"complete\":false");
+    at = MEMBER(at, "user_agent", strings[STRING_user_agent]);
+    at = MEMBER(at, "referer", strings[STRING_referer]);
+    return ADD(at, "}\n");
+}
+
+/* As Apache's ap_escape_logitem() does. An absent item is "-". */
+static char *add_apache(char *at, struct brim_str text)
+{
+    static const char short_names[0x20] = {
+        ['\b'] = 'b', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't', ['\v'] = 'v'};
+
     if (text.len == 0)
-        put_text(out, "-");
+        return ADD(at, "-");
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.base[i];
 
-        if (c == '"' || c == '\\')
-            put_format(out, "\\%c", c);
-        else if (c < 0x20 || c >= 0x7f)
-            put_format(out, "\\x%02x", c);
-        else
-            put_bytes(out, &text.base[i], 1);
+        if (!is_special[c]) {
+            *at++ = (char)c;
+            continue;
+        }
+        *at++ = '\\';
+        if (c == '"' || c == '\\') {
+            *at++ = (char)c;
+        } else if (c < sizeof(short_names) && short_names[c] != 0) {
+            *at++ = short_names[c];
+        } else {
+            *at++ = 'x';
+            *at++ = hex_digits[c >> 4];
+            *at++ = hex_digits[c & 15];
+        }
     }
+    return at;
 }
 
-static void format_combined(struct out *out, const struct head *head,
-                            const struct brim_str *strings)
+/* %h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i" */
+static char *format_combined(char *at, const struct head *head, const struct brim_str *strings,
+                             const struct stamp *stamp)
 {
-    static const char *months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    struct tm tm;
+    at = add_apache(at, strings[STRING_peer]);
+    at = ADD(at, " - - [");
+    at = copy(at, brim_str_of(stamp->apache));
+    at = add_apache(ADD(at, "] \""), strings[STRING_method]);
+    at = add_apache(ADD(at, " "), strings[STRING_target]);
+    at = add_apache(ADD(at, " "), strings[STRING_protocol]);
+    at = add_number(ADD(at, "\" "), head->status);
+    at = ADD(at, " ");
+    at = head->bytes_sent == 0 ? ADD(at, "-") : add_number(at, head->bytes_sent);
+    at = add_apache(ADD(at, " \""), strings[STRING_referer]);
+    at = add_apache(ADD(at, "\" \""), strings[STRING_user_agent]);
+    return ADD(at, "\"\n");
+}
 
-    split_time(head->start_wall_ms, &tm);
-    put_apache(out, strings[PEER]);
-    put_format(out, " - - [%02d/%s/%04d:%02d:%02d:%02d +0000] \"", tm.tm_mday, months[tm.tm_mon],
-               tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-    put_apache(out, strings[METHOD]);
-    put_text(out, " ");
-    put_apache(out, strings[TARGET]);
-    put_text(out, " ");
-    put_apache(out, strings[PROTOCOL]);
-    put_format(out, "\" %u ", head->status);
-    if (head->bytes_sent == 0)
-        put_text(out, "-");
+static void format_record(struct brim_access_log *log, const char *record)
+{
+    struct brim_str strings[STRINGS];
+    struct head head;
+    const char *from = record + sizeof(head);
+    char *at = log->out + log->out_len;
+    char *end;
+
+    memcpy(&head, record, sizeof(head));
+    for (size_t i = 0; i < STRINGS; i++) {
+        strings[i] = brim_str(from, head.lengths[i]);
+        from += head.lengths[i];
+    }
+    set_stamp(&log->stamp, head.start_wall_ms / 1000);
+    if (log->format == 0)
+        end = format_json(at, &head, strings, &log->stamp);
     else
-        put_format(out, "%" PRIu64, head->bytes_sent);
-    put_text(out, " \"");
-    put_apache(out, strings[REFERER]);
-    put_text(out, "\" \"");
-    put_apache(out, strings[USER_AGENT]);
-    put_text(out, "\"\n");
+        end = format_combined(at, &head, strings, &log->stamp);
+    INVARIANT((size_t)(end - at) <= LINE_BYTES_MAX);
+    log->out_len += (size_t)(end - at);
 }
 
 /* ---- writing: writer thread ---- */
 
-/* Waits until the output takes bytes; false: it is time to give up. */
+/* Waits until the output takes bytes; false: it is time to do without. */
 static bool wait_writable(struct brim_access_log *log)
 {
     struct pollfd fd = {.fd = log->fd, .events = POLLOUT};
 
     for (;;) {
-        if (poll(&fd, 1, 100) > 0)
+        if (poll(&fd, 1, BLOCKED_POLL_MS) > 0)
             return true;
+        if (atomic_load(&log->wants_reopen))
+            return false; /* it may lead away from what is blocked */
         if (!atomic_load(&log->is_closing))
             continue;
         if (log->give_up_ms == 0)
@@ -359,19 +501,29 @@ static bool wait_writable(struct brim_access_log *log)
     }
 }
 
+static void count_lost(struct brim_access_log *log, size_t from)
+{
+    const char *at = log->out + from;
+    const char *end = log->out + log->out_len;
+
+    while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+        BRIM_COUNT(LOG_DROPPED);
+        at++;
+    }
+}
+
 static void flush_out(struct brim_access_log *log)
 {
-    size_t done = 0;
+    size_t begin = log->is_cut ? 0 : 1;
+    size_t at = begin;
 
-    while (done < log->out.len) {
-        size_t piece = log->out.len - done;
+    while (log->out_len > 1 && at < log->out_len) {
+        size_t piece = log->out_len - at;
         ssize_t written;
 
-        if (log->is_pipe && piece > PIPE_PIECE)
-            piece = PIPE_PIECE;
         if (!wait_writable(log))
             break;
-        written = write(log->fd, log->out.bytes + done, piece);
+        written = write(log->fd, log->out + at, piece < log->at_most ? piece : log->at_most);
         if (written < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (written < 0) {
@@ -379,33 +531,21 @@ static void flush_out(struct brim_access_log *log)
                      log->path == NULL ? "stdout" : log->path, errno);
             break; /* these lines are lost; the next ones are tried again */
         }
-        done += (size_t)written;
+        at += (size_t)written;
     }
-    log->out.len = 0;
+    if (at > begin)
+        log->is_cut = log->out[at - 1] != '\n';
+    count_lost(log, at > 0 ? at : 1);
+    log->out_len = 1;
 }
 
-static void format_record(struct brim_access_log *log, const char *record)
-{
-    struct brim_str strings[STRINGS];
-    struct head head;
-    const char *at = record + sizeof(head);
-
-    memcpy(&head, record, sizeof(head));
-    for (size_t i = 0; i < STRINGS; i++) {
-        strings[i] = brim_str(at, head.lengths[i]);
-        at += head.lengths[i];
-    }
-    if (log->format == 0)
-        format_json(&log->out, &head, strings);
-    else
-        format_combined(&log->out, &head, strings);
-}
-
-/* Formats what is in the ring. The room of a record is free once it is formatted. */
-static void drain(struct brim_access_log *log, struct ring *ring)
+/* Formats what is in the ring; false: nothing. The room of a record is free once it is formatted.
+ */
+static bool drain(struct brim_access_log *log, struct ring *ring)
 {
     uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
+    bool has_any = head < tail;
 
     while (head < tail) {
         size_t place = (size_t)(head % ring->size);
@@ -419,15 +559,43 @@ static void drain(struct brim_access_log *log, struct ring *ring)
         format_record(log, ring->bytes + place);
         head += bytes;
         atomic_store_explicit(&ring->head, head, memory_order_release);
-        if (log->out.len >= OUT_BYTES)
+        if (log->out_len >= OUT_BYTES)
             flush_out(log);
     }
-    atomic_store_explicit(&ring->head, head, memory_order_release);
+    return has_any;
 }
 
-static int open_output(const char *path)
+/* ---- outputs ---- */
+
+/* Never waits, whatever is at path: opening a FIFO for writing would until somebody reads. */
+static int open_path(const char *path)
 {
-    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    int flags = O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    int fd = open(path, O_WRONLY | flags, 0640);
+
+    if (fd < 0 && errno == ENXIO) /* a FIFO that nobody reads yet */
+        fd = open(path, O_RDWR | flags, 0640);
+    return fd;
+}
+
+/* Errors: errno. */
+static int open_output(struct brim_access_log *log)
+{
+    struct stat stat;
+    int fd = log->path == NULL ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3) : open_path(log->path);
+
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &stat) != 0) {
+        close(fd);
+        return -1;
+    }
+    /* Who gave us stdout shares it, so that it cannot be made non-blocking: small pieces instead.
+     */
+    log->at_most = log->path == NULL && (S_ISFIFO(stat.st_mode) || S_ISSOCK(stat.st_mode))
+                       ? PIPE_PIECE
+                       : SIZE_MAX;
+    return fd;
 }
 
 static void reopen(struct brim_access_log *log)
@@ -436,7 +604,7 @@ static void reopen(struct brim_access_log *log)
 
     if (log->path == NULL)
         return;
-    fd = open_output(log->path);
+    fd = open_output(log);
     if (fd < 0) {
         BRIM_LOG(ERROR, "access_log.reopen_failed", "path=%s errno=%d; the old file is kept",
                  log->path, errno);
@@ -444,29 +612,39 @@ static void reopen(struct brim_access_log *log)
     }
     close(log->fd);
     log->fd = fd;
+    log->is_cut = false;
     BRIM_LOG(INFO, "access_log.reopened", "path=%s", log->path);
 }
 
-static void tick(struct brim_access_log *log)
+/* ---- the writer thread ---- */
+
+/* One batch; false: nothing was there. */
+static bool tick(struct brim_access_log *log)
 {
+    bool has_any = false;
+
     for (size_t i = 0; i < log->ring_count; i++)
-        drain(log, &log->rings[i]);
+        if (drain(log, &log->rings[i]))
+            has_any = true;
     flush_out(log);
     if (atomic_exchange(&log->wants_reopen, false))
         reopen(log);
+    return has_any;
 }
 
 static void *writer_main(void *arg)
 {
     struct brim_access_log *log = arg;
-    struct timespec span = {.tv_nsec = TICK_MS * 1000000L};
+    bool is_last;
 
     pthread_setname_np(pthread_self(), "brim-log");
-    while (!atomic_load(&log->is_closing)) {
-        nanosleep(&span, NULL);
-        tick(log);
-    }
-    tick(log);
+    do {
+        is_last = atomic_load(&log->is_closing);
+        bool has_any = tick(log);
+
+        if (!is_last)
+            sleep_writer(log, has_any);
+    } while (!is_last);
     return NULL;
 }
 
@@ -494,6 +672,7 @@ static enum brim_err start_writer(struct brim_access_log *log)
     sigset_t all, old;
     int error;
 
+    /* SIGPIPE too: whether the reader of a pipe is there is no reason to end. */
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &old);
     error = pthread_create(&log->thread, NULL, writer_main, log);
@@ -502,32 +681,42 @@ static enum brim_err start_writer(struct brim_access_log *log)
     return error == 0 ? BRIM_OK : BRIM_ENOMEM;
 }
 
+static enum brim_err open_all(struct brim_access_log *log, const struct brim_conf_access_log *conf,
+                              size_t workers)
+{
+    log->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    log->fd = open_output(log);
+    if (log->bell < 0 || log->fd < 0) {
+        BRIM_LOG(ERROR, "access_log.open_failed", "path=%s errno=%d", conf->path, errno);
+        return BRIM_EIO;
+    }
+    log->out = malloc(OUT_BYTES + LINE_BYTES_MAX);
+    if (log->out == NULL || !open_rings(log, workers, conf->buffer_bytes))
+        return BRIM_ENOMEM;
+    log->out[0] = '\n';
+    log->out_len = 1;
+    return start_writer(log);
+}
+
 enum brim_err brim_access_log_open(const struct brim_conf_access_log *conf, size_t workers,
                                    struct brim_access_log **log_out)
 {
     struct brim_access_log *log;
-    struct stat stat;
-    enum brim_err err = BRIM_ENOMEM;
+    enum brim_err err;
 
+    INVARIANT(workers > 0);
+    INVARIANT(conf->buffer_bytes >= RING_BYTES_MIN);
     *log_out = NULL;
     if (strcmp(conf->path, "off") == 0)
         return BRIM_OK;
-    log = brim_alloc(sizeof(*log));
-    log->format = conf->format;
-    log->fd = -1;
+    log = aligned_alloc(64, sizeof(*log));
+    if (log == NULL)
+        return BRIM_ENOMEM;
+    *log = (struct brim_access_log){.fd = -1, .bell = -1, .format = conf->format};
+    atomic_init(&log->bell_bytes, UINT64_MAX);
     if (strcmp(conf->path, "stdout") != 0)
         log->path = brim_strdup(conf->path);
-    log->fd = log->path == NULL ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3) : open_output(log->path);
-    if (log->fd < 0 || fstat(log->fd, &stat) != 0) {
-        BRIM_LOG(ERROR, "access_log.open_failed", "path=%s errno=%d", conf->path, errno);
-        err = BRIM_EIO;
-        goto out;
-    }
-    log->is_pipe = S_ISFIFO(stat.st_mode) || S_ISSOCK(stat.st_mode);
-    log->out.bytes = malloc(OUT_BYTES + LINE_MAX_BYTES);
-    if (log->out.bytes != NULL && open_rings(log, workers, conf->buffer_bytes))
-        err = start_writer(log);
-out:
+    err = open_all(log, conf, workers);
     if (err != BRIM_OK) {
         brim_access_log_close(log);
         return err;
@@ -538,8 +727,10 @@ out:
 
 void brim_access_log_reopen(struct brim_access_log *log)
 {
-    if (log != NULL)
-        atomic_store(&log->wants_reopen, true);
+    if (log == NULL)
+        return;
+    atomic_store(&log->wants_reopen, true);
+    ring_bell(log);
 }
 
 void brim_access_log_close(struct brim_access_log *log)
@@ -547,14 +738,18 @@ void brim_access_log_close(struct brim_access_log *log)
     if (log == NULL)
         return;
     atomic_store(&log->is_closing, true);
-    if (log->is_started)
+    if (log->is_started) {
+        ring_bell(log);
         pthread_join(log->thread, NULL);
+    }
     for (size_t i = 0; i < log->ring_count; i++)
         free(log->rings[i].bytes);
     free(log->rings);
-    free(log->out.bytes);
+    free(log->out);
     free(log->path);
     if (log->fd >= 0)
         close(log->fd);
+    if (log->bell >= 0)
+        close(log->bell);
     free(log);
 }

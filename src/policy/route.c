@@ -36,6 +36,7 @@ struct brim_routes {
     size_t site_count;
     struct host *hosts; /* sorted */
     size_t host_count;
+    bool has_wildcards; /* else nothing is searched for them */
 };
 
 /* ---- compiling ---- */
@@ -176,6 +177,8 @@ static void compile_hosts(struct brim_routes *routes, const struct brim_conf_roo
 
             host->name = brim_str_of(lower_copy(conf->sites.items[i].hosts.items[j]));
             host->site = &routes->sites[i];
+            if (host->name.len > 1 && host->name.base[0] == '*')
+                routes->has_wildcards = true;
         }
     }
     qsort(routes->hosts, routes->host_count, sizeof(*routes->hosts), by_name);
@@ -289,7 +292,7 @@ static const struct site *find_site(const struct brim_routes *routes, struct bri
 {
     const struct site *site = site_called(routes, host);
 
-    if (site == NULL)
+    if (site == NULL && routes->has_wildcards)
         site = site_by_wildcard(routes, host);
     return site == NULL ? site_called(routes, BRIM_STR("*")) : site;
 }

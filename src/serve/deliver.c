@@ -13,12 +13,12 @@
  */
 #include "brim/serve/deliver.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "brim/base/clock.h"
 #include "brim/base/invariant.h"
 #include "brim/base/metric.h"
+#include "brim/base/text.h"
 #include "brim/http/conditional.h"
 #include "brim/http/date.h"
 #include "brim/http/range.h"
@@ -28,6 +28,7 @@
 #define WHOLE_BYTES       (32u * 1024u)   /* held back at most while a length is awaited */
 #define HEAD_ADDED        6               /* fields that are added to an object's own */
 #define STATUS_TEXT_BYTES 256
+#define NUMBER_BYTES      24
 
 static_assert(sizeof(struct brim_str) == sizeof(h2o_iovec_t) &&
                   offsetof(struct brim_str, len) == offsetof(h2o_iovec_t, len),
@@ -131,12 +132,17 @@ static void add_text(struct brim_delivery *d, const h2o_token_t *token, const ch
                               base, value.len);
 }
 
+static struct brim_text pool_text(struct brim_delivery *d, size_t room)
+{
+    return brim_text_in(h2o_mem_alloc_pool(&d->req->pool, room), room);
+}
+
 static struct brim_str pool_number(struct brim_delivery *d, int64_t number)
 {
-    char *text = h2o_mem_alloc_pool(&d->req->pool, 24);
-    int len = snprintf(text, 24, "%" PRId64, number);
+    struct brim_text text = pool_text(d, NUMBER_BYTES);
 
-    return brim_str(text, len > 0 ? (size_t)len : 0);
+    brim_text_put_int(&text, number);
+    return brim_text_str(&text);
 }
 
 /* What a 304 leaves out (RFC 9110 15.4.5): metadata of a body that is not there. */
@@ -172,31 +178,35 @@ static void add_object_fields(struct brim_delivery *d)
 static void add_cache_status(struct brim_delivery *d)
 {
     const struct brim_deliver_facts *facts = &d->facts;
-    char *text = h2o_mem_alloc_pool(&d->req->pool, STATUS_TEXT_BYTES);
-    size_t room = STATUS_TEXT_BYTES;
-    int len = snprintf(text, room, "%.*s", (int)d->env->node_id.len, d->env->node_id.base);
+    struct brim_text text = pool_text(d, STATUS_TEXT_BYTES);
 
-#define ADD(...) len += snprintf(text + len, room - (size_t)len, __VA_ARGS__)
+    brim_text_put(&text, d->env->node_id);
     if (facts->fwd == NULL && facts->outcome != BRIM_OUTCOME_ERROR)
-        ADD("; hit");
-    if (facts->fwd != NULL)
-        ADD("; fwd=%s", facts->fwd);
-    if (facts->fwd_status != 0)
-        ADD("; fwd-status=%u", facts->fwd_status);
-    if (facts->stored)
-        ADD("; stored");
-    if (facts->collapsed)
-        ADD("; collapsed");
-    if (d->object != NULL && (facts->fwd == NULL || facts->stored)) {
-        int64_t ttl_ms =
-            d->object->fresh.lifetime_ms - brim_freshness_age_ms(&d->object->fresh, d->now_wall_ms);
-        ADD("; ttl=%" PRId64, ttl_ms / 1000);
+        brim_text_put(&text, BRIM_STR("; hit"));
+    if (facts->fwd != NULL) {
+        brim_text_put(&text, BRIM_STR("; fwd="));
+        brim_text_put(&text, brim_str_of(facts->fwd));
     }
-    if (facts->detail != NULL)
-        ADD("; detail=%s", facts->detail);
-#undef ADD
-    INVARIANT(len > 0 && (size_t)len < room); /* all parts are short and static */
-    add_text(d, NULL, "cache-status", brim_str(text, (size_t)len));
+    if (facts->fwd_status != 0) {
+        brim_text_put(&text, BRIM_STR("; fwd-status="));
+        brim_text_put_int(&text, facts->fwd_status);
+    }
+    if (facts->stored)
+        brim_text_put(&text, BRIM_STR("; stored"));
+    if (facts->collapsed)
+        brim_text_put(&text, BRIM_STR("; collapsed"));
+    if (d->object != NULL && (facts->fwd == NULL || facts->stored)) {
+        brim_text_put(&text, BRIM_STR("; ttl="));
+        brim_text_put_int(&text, (d->object->fresh.lifetime_ms -
+                                  brim_freshness_age_ms(&d->object->fresh, d->now_wall_ms)) /
+                                     1000);
+    }
+    if (facts->detail != NULL) {
+        brim_text_put(&text, BRIM_STR("; detail="));
+        brim_text_put(&text, brim_str_of(facts->detail));
+    }
+    INVARIANT(!text.is_cut); /* all parts are short and static */
+    add_text(d, NULL, "cache-status", brim_text_str(&text));
 }
 
 /* A stored Date is shown as it was; a response without a usable one gets the time it came. */
@@ -395,16 +405,20 @@ static void choose_status(struct brim_delivery *d)
 
 static void add_content_range(struct brim_delivery *d)
 {
-    char *text = h2o_mem_alloc_pool(&d->req->pool, 80);
+    struct brim_text text = pool_text(d, 4 * NUMBER_BYTES);
     uint64_t length = brim_body_length(d->object->body);
-    int len;
 
-    if (d->status == 206)
-        len = snprintf(text, 80, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, d->first,
-                       d->first + d->length - 1, length);
-    else
-        len = snprintf(text, 80, "bytes */%" PRIu64, length);
-    add_text(d, H2O_TOKEN_CONTENT_RANGE, NULL, brim_str(text, (size_t)len));
+    brim_text_put(&text, BRIM_STR("bytes "));
+    if (d->status == 206) {
+        brim_text_put_int(&text, (int64_t)d->first);
+        brim_text_put(&text, BRIM_STR("-"));
+        brim_text_put_int(&text, (int64_t)(d->first + d->length - 1));
+    } else {
+        brim_text_put(&text, BRIM_STR("*"));
+    }
+    brim_text_put(&text, BRIM_STR("/"));
+    brim_text_put_int(&text, (int64_t)length);
+    add_text(d, H2O_TOKEN_CONTENT_RANGE, NULL, brim_text_str(&text));
 }
 
 /* Content-Length: of the part, of the body, or (HEAD and 304 passed through) as the origin said. */

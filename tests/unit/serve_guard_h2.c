@@ -138,6 +138,31 @@ START_TEST(a_large_response_passes_a_slow_reader)
 }
 END_TEST
 
+/* h2o stops reading while half a MiB of output waits, and starts again with its own callback. The
+ * filter must be back by then, and what it held back meanwhile must not be lost. */
+START_TEST(the_filter_is_there_after_h2o_stopped_reading)
+{
+    struct h2_raw_frame frame;
+    unsigned ended = 0;
+
+    ck_assert(h2_raw_open(&raw, rig.port, 1 << 24, 4096));
+    (void)h2_raw_get(&raw, "/big");
+    ck_assert(h2_raw_flush(&raw));
+    ck_assert(!h2_raw_is_hung_up(&raw, 50)); /* the pipe is full by now */
+    for (int i = 0; i < 90; i++)
+        (void)h2_raw_get(&raw, "/head");
+    ck_assert(h2_raw_flush(&raw));
+    while (ended < 91 && h2_raw_read(&raw, &frame, H2_RAW_WAIT_MS))
+        ended += frame.type == H2_DATA && frame.flags & H2_END_STREAM;
+    ck_assert_uint_eq(ended, 91);
+    (void)h2_raw_get(&raw, "/wait"); /* no idle timeout: only the flood can end it */
+    for (int i = 0; i < 5000 && !raw.closed; i++)
+        h2_raw_frame(&raw, (struct h2_raw_frame){0, 0, 0x42, 0, NULL});
+    (void)h2_raw_flush(&raw);
+    ck_assert(h2_raw_drained(&raw, H2_RAW_WAIT_MS));
+}
+END_TEST
+
 /* What the guard refuses is answered, on that stream only. */
 START_TEST(refused_requests_leave_the_connection_alone)
 {
@@ -179,7 +204,7 @@ START_TEST(guarded_h2o_survives_a_window_opened_too_late)
 }
 END_TEST
 
-/* Sends requests for two pieces of a body, nobody reads, then makes h2o reset the streams in one
+/* Sends requests for bodies of two pieces, nobody reads, then makes h2o reset the streams in one
  * read with the frame that opens their windows again. */
 static void attack_by_reset(uint16_t port, int how)
 {
@@ -478,6 +503,7 @@ int main(void)
     tcase_add_test(serves, unknown_frames_are_ignored);
     tcase_add_test(serves, a_client_may_cancel_its_requests);
     tcase_add_test(serves, a_large_response_passes_a_slow_reader);
+    tcase_add_test(serves, the_filter_is_there_after_h2o_stopped_reading);
     tcase_add_test(serves, refused_requests_leave_the_connection_alone);
     suite_add_tcase(suite, serves);
     tcase_add_checked_fixture(attacks, start, stop);

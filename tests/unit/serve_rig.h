@@ -6,7 +6,7 @@
  * Paths: /      1 KiB at once            /two   1 KiB, and 1 KiB more when that has left
  *        /big   16 MiB, 64 KiB a send    /wait  no answer
  *        /peer  the client's address     /drain like /, and h2o begins to shut down
- *        other  404
+ *        /head  like /, and 16 KiB field other  404
  */
 #ifndef BRIM_TESTS_SERVE_RIG_H
 #define BRIM_TESTS_SERVE_RIG_H
@@ -28,6 +28,7 @@
 enum rig_kind { RIG_GUARDED, RIG_BARE };
 
 #define RIG_BODY_BYTES 1024u
+#define RIG_HEAD_BYTES 16384u
 #define RIG_SEND_BYTES 65536u
 #define RIG_BIG_BYTES  (16u * 1024 * 1024)
 
@@ -159,12 +160,15 @@ static inline int rig_on_request(h2o_handler_t *handler, h2o_req_t *req)
         brim_conn_request_add(r->conn, &r->link);
         bad = rig_check(rig, req);
     }
+    if (rig_path_is(req, "/head"))
+        h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-head"), 0, NULL,
+                              rig_body, RIG_HEAD_BYTES);
     if (rig_path_is(req, "/drain"))
         h2o_context_request_shutdown(req->conn->ctx);
     if (bad.status != 0) {
         req->http1_is_persistent = 0;
         rig_answer(r, (int)bad.status, 0, RIG_BODY_BYTES);
-    } else if (rig_path_is(req, "/") || rig_path_is(req, "/drain")) {
+    } else if (rig_path_is(req, "/") || rig_path_is(req, "/drain") || rig_path_is(req, "/head")) {
         rig_answer(r, 200, RIG_BODY_BYTES, RIG_BODY_BYTES);
     } else if (rig_path_is(req, "/two")) {
         rig_answer(r, 200, 2 * RIG_BODY_BYTES, RIG_BODY_BYTES);

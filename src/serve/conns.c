@@ -346,6 +346,26 @@ size_t brim_conns_count(const struct brim_conns *conns)
     return conns->count;
 }
 
+/* An HTTP/1 connection between two requests, or before its first. */
+static bool awaits_request(const struct brim_conn *conn)
+{
+    return conn->phase == BRIM_CONN_SNIFF ||
+           (conn->phase == BRIM_CONN_HTTP1 && conn->requests_open == 0 &&
+            conn->sock->input->size == 0);
+}
+
+void brim_conns_end_idle(struct brim_conns *conns)
+{
+    OBJ_CHECK(conns, CONNS_MAGIC);
+    for (size_t left = conns->count; left > 0 && conns->cursor != NULL; left--) {
+        struct brim_conn *conn = conns->cursor;
+
+        conns->cursor = conn->next;
+        if (awaits_request(conn))
+            (void)shutdown(h2o_socket_get_fd(conn->sock), SHUT_RD); /* reads as the client's end */
+    }
+}
+
 void brim_conns_kill(struct brim_conns *conns)
 {
     OBJ_CHECK(conns, CONNS_MAGIC);

@@ -333,6 +333,12 @@ void brim_listeners_stop(struct brim_listeners *listeners)
     }
 }
 
+void brim_listeners_end_idle(struct brim_listeners *listeners)
+{
+    OBJ_CHECK(listeners, LISTENERS_MAGIC);
+    brim_conns_end_idle(listeners->conns);
+}
+
 size_t brim_listeners_connections(const struct brim_listeners *listeners)
 {
     OBJ_CHECK(listeners, LISTENERS_MAGIC);

@@ -150,6 +150,7 @@ static void run(struct brim_worker *w)
             draining = true;
             brim_listeners_stop(w->listeners);
             h2o_context_request_shutdown(&w->env.ctx);
+            brim_listeners_end_idle(w->listeners);
         }
         if (brim_listeners_connections(w->listeners) == 0)
             break;

@@ -40,6 +40,9 @@ struct brim_conn *brim_conns_adopt(struct brim_conns *conns, h2o_socket_t *sock,
 
 size_t brim_conns_count(const struct brim_conns *conns);
 
+/* Ends HTTP/1 connections that wait for a next request: a drain need not wait for them. */
+void brim_conns_end_idle(struct brim_conns *conns);
+
 /* Ends every connection; the sockets close on the next turns. */
 void brim_conns_kill(struct brim_conns *conns);
 

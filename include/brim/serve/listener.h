@@ -34,6 +34,8 @@ BRIM_MUST_USE enum brim_err brim_listeners_open(const struct brim_listeners_conf
                                                 struct brim_listeners **listeners_out);
 /* Stops accepting; connections stay. */
 void brim_listeners_stop(struct brim_listeners *listeners);
+/* Ends HTTP/1 connections that wait for a next request. */
+void brim_listeners_end_idle(struct brim_listeners *listeners);
 /* Connections open on this worker. */
 size_t brim_listeners_connections(const struct brim_listeners *listeners);
 /* Kills what is left. */

@@ -5,10 +5,20 @@
  * comes back as a message that carries a waiter of ours, never an h2o request.
  *
  * A browser on the operator's machine can reach a loopback listener. It cannot do anything there:
- * calls with an Origin field, or with a Host that is not this listener's, are refused.
+ * calls with an Origin field are refused, and so are those whose Host is a name that somebody else
+ * may point here (DNS rebinding). Content-Type is not asked for, so that `curl -d` works as it is;
+ * without CORS answers and with Origin refused, it would keep nobody out who is not out already.
+ *
+ * Time. h2o's request timeout ends what sends too slowly and what idles; what takes its answer too
+ * slowly is ended here. Connections are few (CONNECTIONS_MAX), so a list and a walk a turn do.
+ *
+ * End. `senders` counts purges on the pool, down to the last instruction that touches this struct;
+ * `unanswered` those whose message has not been read. When both are 0 nobody can post any more and
+ * the queue may go.
  */
 #include "brim/serve/admin.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <h2o.h>
@@ -17,8 +27,11 @@
 #include <jansson.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "brim/base/clock.h"
@@ -30,12 +43,20 @@
 
 #define ADMIN_MAGIC      0x61646d31u
 #define BODY_BYTES_MAX   (4u * 1024u * 1024u)
+#define BODY_BYTES_READ  (2 * BODY_BYTES_MAX) /* up to here 413 is ours, as JSON; above, h2o's */
 #define URLS_MAX         10000u
 #define CONNECTIONS_MAX  64u
-#define REQUEST_MS       30000u
+#define REQUEST_MS       30000u /* to send a request, and between two */
+#define ANSWER_MS        30000u /* to take an answer */
 #define TURN_MS          500
+#define TURN_END_MS      10
+#define END_TURNS        500u
+#define ACCEPT_PAUSE_MS  200u
 #define HEADER_BYTES_MAX 16384u
+#define HEADER_COUNT_MAX 100u
+#define TARGET_BYTES_MAX 2048u
 #define KEY_TEXT_MAX     16384u
+#define STACK_BYTES      (2u * 1024u * 1024u) /* h2o puts a header name on it, however long */
 
 struct brim_admin {
     h2o_context_t ctx; /* first: found from a request */
@@ -45,42 +66,88 @@ struct brim_admin {
     h2o_accept_ctx_t accept;
     h2o_socket_t *listener;
     h2o_multithread_receiver_t answers;
+    h2o_linklist_t connections;
+    unsigned connection_count;
+    unsigned unanswered;      /* purges whose message has not come */
+    uint64_t accept_again_ms; /* no descriptor was left: paused until then; 0: accepting */
     pthread_t thread;
     bool is_unix;
-    bool is_open;
-    unsigned connections;
     uint64_t started_mono_ms;
     _Atomic bool is_closing;
-    _Atomic unsigned jobs; /* on the pool */
+    _Atomic unsigned senders; /* pool threads that will post */
 };
 
+struct connection {
+    h2o_linklist_t link; /* admin's */
+    struct brim_admin *admin;
+    h2o_socket_t *sock;
+    uint64_t answered_mono_ms; /* when the last answer was handed to h2o */
+};
+
+static struct connection *connection_of(h2o_req_t *req)
+{
+    return req->conn->callbacks->get_socket(req->conn)->on_close.data;
+}
+
 /* ---- answers ---- */
+
+static const char *reason_of(int status)
+{
+    static const struct {
+        int status;
+        const char *reason;
+    } reasons[] = {
+        {200, "OK"},
+        {400, "Bad Request"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {417, "Expectation Failed"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {503, "Service Unavailable"},
+        {505, "HTTP Version Not Supported"},
+    };
+
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+        if (reasons[i].status == status)
+            return reasons[i].reason;
+    return "Status";
+}
 
 static void send_text(h2o_req_t *req, int status, const char *type, struct brim_str text)
 {
     static h2o_generator_t generator = {NULL, NULL};
     h2o_iovec_t body = h2o_strdup(&req->pool, text.base, text.len);
+    bool is_head = h2o_memis(req->input.method.base, req->input.method.len, H2O_STRLIT("HEAD"));
 
+    connection_of(req)->answered_mono_ms = brim_clock_mono_ms();
     req->res.status = status;
-    req->res.reason = status == 200 ? "OK" : status < 500 ? "Refused" : "Failed";
+    req->res.reason = reason_of(status);
     req->res.content_length = body.len;
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, type, strlen(type));
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CACHE_CONTROL, NULL,
                    H2O_STRLIT("no-store"));
     h2o_start_response(req, &generator);
-    if (h2o_memis(req->input.method.base, req->input.method.len, H2O_STRLIT("HEAD")))
+    if (is_head || body.len == 0)
         h2o_send(req, NULL, 0, H2O_SEND_STATE_FINAL);
     else
         h2o_send(req, &body, 1, H2O_SEND_STATE_FINAL);
 }
 
-/* Takes json. */
+/* Takes json; NULL, which stands for memory that was not there, is a 500. */
 static void send_json(h2o_req_t *req, int status, json_t *json)
 {
-    char *text = json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER);
 
     json_decref(json);
-    send_text(req, status, "application/json", brim_str_of(text == NULL ? "{}" : text));
+    if (text == NULL)
+        send_text(req, 500, "application/json", BRIM_STR("{\"error\":\"out of memory\"}"));
+    else
+        send_text(req, status, "application/json", brim_str_of(text));
     free(text);
 }
 
@@ -151,6 +218,24 @@ struct purge {
     uint64_t scopes[];
 };
 
+/* Why a body is refused; the first reason stays. */
+struct wrong {
+    char text[200];
+};
+
+__attribute__((format(printf, 2, 3))) static void set_wrong(struct wrong *wrong, const char *format,
+                                                            ...)
+{
+    va_list args;
+
+    if (wrong->text[0] != '\0')
+        return;
+    va_start(args, format);
+    if (vsnprintf(wrong->text, sizeof(wrong->text), format, args) < 0)
+        wrong->text[0] = '\0';
+    va_end(args);
+}
+
 /* The pool's dispose of a request that waits for a purge. */
 static void on_asker_gone(void *memory)
 {
@@ -163,11 +248,13 @@ static void on_asker_gone(void *memory)
 static void run_purge(struct brim_job *job)
 {
     struct purge *p = H2O_STRUCT_FROM_MEMBER(struct purge, job, job);
+    struct brim_admin *a = p->admin;
 
     for (size_t i = 0; i < p->count; i++)
-        if (brim_cache_purge(p->admin->config.cache, p->scopes[i], p->kind) != BRIM_OK)
+        if (brim_cache_purge(a->config.cache, p->scopes[i], p->kind) != BRIM_OK)
             p->failed++;
-    h2o_multithread_send_message(&p->admin->answers, &p->message);
+    h2o_multithread_send_message(&a->answers, &p->message);
+    atomic_fetch_sub(&a->senders, 1); /* p belongs to the control thread now; after this, a too */
 }
 
 static void answer_purge(struct purge *p)
@@ -198,8 +285,9 @@ static void on_answers(h2o_multithread_receiver_t *receiver, h2o_linklist_t *mes
         struct purge *p = H2O_STRUCT_FROM_MEMBER(struct purge, message, message);
 
         h2o_linklist_unlink(&message->link);
+        INVARIANT(p->admin->unanswered > 0);
+        p->admin->unanswered--;
         answer_purge(p);
-        atomic_fetch_sub(&p->admin->jobs, 1);
         free(p);
     }
 }
@@ -210,6 +298,7 @@ static bool scope_of(const char *url, uint64_t *scope_out)
     char text[KEY_TEXT_MAX];
     size_t len;
 
+    *scope_out = 0;
     if (url == NULL || !brim_uri_parse(brim_str_of(url), &uri))
         return false;
     len = brim_uri_key_text(uri.scheme, uri.authority, uri.target, text, sizeof(text));
@@ -217,76 +306,122 @@ static bool scope_of(const char *url, uint64_t *scope_out)
     return len > 0;
 }
 
-/* The URLs of the body, as scopes; NULL, with what is wrong, if they cannot be had. */
-static struct purge *parse_purge(json_t *body, const char **wrong_out)
+/* What a typing error in a member's name would turn into must not happen: "sotf" would purge hard,
+ * so that unknown members are refused. */
+static bool has_only_known(json_t *body, struct wrong *wrong)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(body, name, value)
+    {
+        if (strcmp(name, "url") == 0 || strcmp(name, "urls") == 0)
+            continue;
+        if (strcmp(name, "soft") != 0)
+            set_wrong(wrong, "unknown member \"%.64s\"", name);
+        else if (!json_is_boolean(value))
+            set_wrong(wrong, "\"soft\" is neither true nor false");
+    }
+    return wrong->text[0] == '\0';
+}
+
+/* The list of URLs: that of "urls", or one made of "url". The caller drops it. */
+static json_t *urls_of(json_t *body, struct wrong *wrong)
 {
     json_t *one = json_object_get(body, "url"), *many = json_object_get(body, "urls");
-    size_t count = one != NULL ? 1 : json_array_size(many);
-    struct purge *p;
 
-    *wrong_out = "neither url nor urls is there";
-    if (!json_is_object(body) || count == 0)
+    if (!json_is_object(body))
+        set_wrong(wrong, "the body is not an object");
+    else if ((one == NULL) == (many == NULL))
+        set_wrong(wrong, "either \"url\" or \"urls\" must be there");
+    else if (many != NULL && !json_is_array(many))
+        set_wrong(wrong, "\"urls\" is not a list");
+    else if (many != NULL && json_array_size(many) == 0)
+        set_wrong(wrong, "\"urls\" is empty");
+    else if (many != NULL && json_array_size(many) > URLS_MAX)
+        set_wrong(wrong, "\"urls\" has %zu members, more than %u", json_array_size(many), URLS_MAX);
+    if (wrong->text[0] != '\0')
         return NULL;
-    *wrong_out = "more than 10000 urls";
-    if (count > URLS_MAX)
-        return NULL;
-    p = calloc(1, sizeof(*p) + count * sizeof(p->scopes[0]));
-    *wrong_out = "out of memory";
-    if (p == NULL)
-        return NULL;
+    return many != NULL ? json_incref(many) : json_pack("[O]", one);
+}
+
+/* The purge that a body asks for, or NULL with what is wrong. */
+static struct purge *purge_of(json_t *body, struct wrong *wrong)
+{
+    json_t *urls = has_only_known(body, wrong) ? urls_of(body, wrong) : NULL;
+    size_t count = json_array_size(urls);
+    struct purge *p = urls == NULL ? NULL : calloc(1, sizeof(*p) + count * sizeof(p->scopes[0]));
+
+    if (p == NULL) {
+        set_wrong(wrong, "out of memory");
+        goto out;
+    }
     p->count = count;
     p->kind = json_is_true(json_object_get(body, "soft")) ? BRIM_PURGE_SOFT : BRIM_PURGE_HARD;
-    for (size_t i = 0; i < count; i++) {
-        json_t *url = one != NULL ? one : json_array_get(many, i);
-
-        if (!scope_of(json_string_value(url), &p->scopes[i])) {
-            *wrong_out = "a url is not an absolute http or https URL";
-            free(p);
-            return NULL;
-        }
+    for (size_t i = 0; i < count && wrong->text[0] == '\0'; i++)
+        if (!scope_of(json_string_value(json_array_get(urls, i)), &p->scopes[i]))
+            set_wrong(wrong, "URL number %zu is not an absolute http or https URL", i + 1);
+    if (wrong->text[0] != '\0') {
+        free(p);
+        p = NULL;
     }
+out:
+    json_decref(urls);
     return p;
 }
 
-static void call_purge(struct brim_admin *a, h2o_req_t *req)
+/* Takes p. */
+static void start_purge(struct brim_admin *a, h2o_req_t *req, struct purge *p)
 {
-    static const char accepted[] =
-        "{\"url\": \"http://host/path\"} or {\"urls\": [...]}, and \"soft\": true|false";
-    json_error_t error;
-    json_t *body =
-        json_loadb(req->entity.base == NULL ? "" : req->entity.base,
-                   req->entity.base == NULL ? 0 : req->entity.len, JSON_REJECT_DUPLICATES, &error);
-    const char *wrong = NULL;
-    struct purge *p;
+    enum brim_err err = BRIM_ECLOSED;
 
-    if (body == NULL) {
-        send_error(req, 400, error.text, accepted);
-        return;
-    }
-    p = parse_purge(body, &wrong);
-    json_decref(body);
-    if (p == NULL) {
-        send_error(req, 400, wrong, accepted);
-        return;
-    }
     p->admin = a;
     p->req = req;
     p->job.run = run_purge;
     p->back = h2o_mem_alloc_shared(&req->pool, sizeof(struct purge *), on_asker_gone);
     *p->back = p;
-    atomic_fetch_add(&a->jobs, 1);
-    if (brim_pool_submit(a->config.pool, BRIM_JOB_WRITE, &p->job) != BRIM_OK) {
-        atomic_fetch_sub(&a->jobs, 1);
-        *p->back = NULL;
-        free(p);
-        send_error(req, 503, "the I/O queue is full", "repeat the call");
+    atomic_fetch_add(&a->senders, 1);
+    if (!atomic_load(&a->is_closing))
+        err = brim_pool_submit(a->config.pool, BRIM_JOB_WRITE, &p->job);
+    if (err == BRIM_OK) {
+        a->unanswered++;
+        return;
     }
+    atomic_fetch_sub(&a->senders, 1);
+    *p->back = NULL;
+    free(p);
+    send_error(req, 503, err == BRIM_ECLOSED ? "the node ends" : "the I/O queue is full",
+               "repeat the call");
+}
+
+static void call_purge(struct brim_admin *a, h2o_req_t *req)
+{
+    static const char accepted[] = "{\"url\": \"http://host/path\"} or {\"urls\": [up to 10000]}, "
+                                   "and \"soft\": true or false";
+    struct wrong wrong = {.text = ""};
+    struct purge *p = NULL;
+    json_error_t error;
+    json_t *body;
+
+    /* Depth is bounded by jansson (2048), size by BODY_BYTES_MAX. */
+    body =
+        json_loadb(req->entity.base == NULL ? "" : req->entity.base,
+                   req->entity.base == NULL ? 0 : req->entity.len, JSON_REJECT_DUPLICATES, &error);
+    if (body == NULL)
+        set_wrong(&wrong, "the body is not JSON: line %d, column %d", error.line, error.column);
+    else
+        p = purge_of(body, &wrong);
+    json_decref(body);
+    if (p == NULL)
+        send_error(req, 400, wrong.text, accepted);
+    else
+        start_purge(a, req, p);
 }
 
 /* ---- dispatch ---- */
 
 static const struct call {
-    const char *method;
+    const char *method; /* GET answers HEAD too */
     const char *path;
     void (*run)(struct brim_admin *a, h2o_req_t *req);
 } calls[] = {
@@ -295,65 +430,109 @@ static const struct call {
     {"POST", "/purge", call_purge},
 };
 
+#define CALLS (sizeof(calls) / sizeof(calls[0]))
+
 static struct brim_str str_of(h2o_iovec_t text)
 {
     return brim_str(text.base, text.len);
 }
 
-static bool is_own_host(const struct brim_admin *a, struct brim_str authority)
+static void send_not_found(h2o_req_t *req)
 {
-    struct brim_str host;
-    uint16_t port;
+    char accepted[512] = "";
+    size_t len = 0;
 
-    if (a->is_unix)
-        return true;
-    if (!brim_uri_parse_authority(authority, &host, &port))
-        return false;
-    return brim_str_is_nocase(host, BRIM_STR("localhost")) ||
-           brim_str_is(host, BRIM_STR("[::1]")) || brim_str_has_prefix(host, BRIM_STR("127."));
+    for (size_t i = 0; i < CALLS && len < sizeof(accepted); i++) {
+        int n = snprintf(accepted + len, sizeof(accepted) - len, "%s%s %s", i == 0 ? "" : ", ",
+                         calls[i].method, calls[i].path);
+        len += n > 0 ? (size_t)n : 0;
+    }
+    send_error(req, 404, "no such call", accepted);
 }
 
-/* The raw block as h2o left it in the socket's input; see serve/guard. */
-static struct brim_guard_refusal scan(h2o_req_t *req)
+static void send_not_allowed(h2o_req_t *req, struct brim_str path)
 {
-    static const struct brim_guard_limits limits = {HEADER_BYTES_MAX, 100, KEY_TEXT_MAX};
-    h2o_socket_t *sock = req->conn->callbacks->get_socket(req->conn);
-    struct brim_str raw = brim_str(sock->input->bytes, sock->input->size);
-    const char *end = memmem(raw.base, raw.len, "\r\n\r\n", 4);
+    char allowed[64] = "";
+    size_t len = 0;
 
-    if (end == NULL)
-        return (struct brim_guard_refusal){400, "header lines are not ended by CRLF"};
-    raw.len = (size_t)(end - raw.base) + 4;
-    return brim_guard_scan_h1(raw, &limits);
+    for (size_t i = 0; i < CALLS && len < sizeof(allowed); i++) {
+        bool is_get = strcmp(calls[i].method, "GET") == 0;
+        int n = 0;
+
+        if (brim_str_is(path, brim_str_of(calls[i].path)))
+            n = snprintf(allowed + len, sizeof(allowed) - len, "%s%s%s", len == 0 ? "" : ", ",
+                         calls[i].method, is_get ? ", HEAD" : "");
+        len += n > 0 ? (size_t)n : 0;
+    }
+    INVARIANT(len < sizeof(allowed));
+    h2o_iovec_t value = h2o_strdup(&req->pool, allowed, len);
+    h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("allow"), 0, NULL, value.base,
+                          value.len);
+    send_error(req, 405, "method not allowed here", allowed);
 }
 
 static void dispatch(struct brim_admin *a, h2o_req_t *req)
 {
     struct brim_str path = str_of(req->input.path);
     struct brim_str method = str_of(req->input.method);
-    const struct call *found = NULL;
+    bool is_path = false;
 
     if (brim_str_is(method, BRIM_STR("HEAD")))
         method = BRIM_STR("GET");
     if (req->input.query_at != SIZE_MAX)
         path.len = req->input.query_at;
-    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+    for (size_t i = 0; i < CALLS; i++) {
         if (!brim_str_is(path, brim_str_of(calls[i].path)))
             continue;
-        found = &calls[i];
-        if (brim_str_is(method, brim_str_of(found->method))) {
-            found->run(a, req);
+        is_path = true;
+        if (brim_str_is(method, brim_str_of(calls[i].method))) {
+            calls[i].run(a, req);
             return;
         }
     }
-    if (found == NULL) {
-        send_error(req, 404, "no such call",
-                   "GET /healthz, /readyz, /metrics, /stats; POST /purge");
-        return;
+    if (is_path)
+        send_not_allowed(req, path);
+    else
+        send_not_found(req);
+}
+
+/* Whether the name in Host is one that only this machine can mean: an address is not resolved. */
+static bool is_loopback(struct brim_str authority)
+{
+    struct brim_str host;
+    struct in_addr v4;
+    struct in6_addr v6;
+    char text[INET6_ADDRSTRLEN];
+    uint16_t port;
+    bool is_literal;
+
+    if (!brim_uri_parse_authority(authority, &host, &port))
+        return false;
+    if (brim_str_is_nocase(host, BRIM_STR("localhost")))
+        return true;
+    is_literal = host.base[0] == '[';
+    if (is_literal) {
+        host.base++;
+        host.len -= 2;
     }
-    h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("allow"), 0, NULL,
-                          found->method, strlen(found->method));
-    send_error(req, 405, "method not allowed here", found->method);
+    if (host.len >= sizeof(text))
+        return false;
+    memcpy(text, host.base, host.len);
+    text[host.len] = '\0';
+    if (is_literal)
+        return inet_pton(AF_INET6, text, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+    return inet_pton(AF_INET, text, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
+}
+
+/* The raw header block stands at the front of the socket's input; see serve/guard. */
+static struct brim_guard_refusal scan(h2o_req_t *req)
+{
+    static const struct brim_guard_limits limits = {.header_bytes_max = HEADER_BYTES_MAX,
+                                                    .header_count_max = HEADER_COUNT_MAX,
+                                                    .target_bytes_max = TARGET_BYTES_MAX};
+    const h2o_buffer_t *input = req->conn->callbacks->get_socket(req->conn)->input;
+
+    return brim_guard_scan_h1(brim_str(input->bytes, input->size), &limits);
 }
 
 static int on_req(h2o_handler_t *handler, h2o_req_t *req)
@@ -368,41 +547,84 @@ static int on_req(h2o_handler_t *handler, h2o_req_t *req)
         send_error(req, (int)refusal.status, refusal.reason, "a well-formed HTTP/1.1 request");
     } else if (h2o_find_header_by_str(&req->headers, H2O_STRLIT("origin"), -1) != -1) {
         send_error(req, 403, "requests by browsers are refused", "no Origin field");
-    } else if (!is_own_host(a, str_of(req->input.authority))) {
+    } else if (!a->is_unix && !is_loopback(str_of(req->input.authority))) {
         send_error(req, 403, "the Host field is not this listener's",
                    "localhost, 127.x.x.x or [::1]");
+    } else if (req->entity.base != NULL && req->entity.len > BODY_BYTES_MAX) {
+        send_error(req, 413, "the body is too large", "up to 4 MiB");
     } else {
         dispatch(a, req);
     }
     return 0;
 }
 
-/* ---- loop ---- */
+/* ---- connections ---- */
 
 static void on_closed(void *data)
 {
-    struct brim_admin *a = data;
+    struct connection *c = data;
 
-    a->connections--;
+    INVARIANT(c->admin->connection_count > 0);
+    c->admin->connection_count--;
+    h2o_linklist_unlink(&c->link);
+    free(c);
+}
+
+/* The socket closes on a later turn, whatever it waits for. */
+static void kill_connection(struct connection *c)
+{
+    (void)shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
 }
 
 static void on_accept(h2o_socket_t *listener, const char *err)
 {
     struct brim_admin *a = listener->data;
+    struct connection *c;
     h2o_socket_t *sock;
 
-    if (err != NULL || (sock = h2o_evloop_socket_accept(listener)) == NULL)
+    if (err != NULL)
         return;
-    if (a->connections >= CONNECTIONS_MAX) {
+    sock = h2o_evloop_socket_accept(listener);
+    if (sock == NULL) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            a->accept_again_ms = brim_clock_mono_ms() + ACCEPT_PAUSE_MS;
+            h2o_socket_read_stop(listener);
+        }
+        return;
+    }
+    if (a->connection_count >= CONNECTIONS_MAX) {
         h2o_socket_close(sock);
         return;
     }
-    a->connections++;
+    c = brim_alloc(sizeof(*c));
+    c->admin = a;
+    c->sock = sock;
+    c->answered_mono_ms = brim_clock_mono_ms();
+    h2o_linklist_insert(&a->connections, &c->link);
+    a->connection_count++;
     sock->on_close.cb = on_closed;
-    sock->on_close.data = a;
-    struct timeval now = *h2o_get_timestamp(&a->ctx, NULL, NULL);
-    h2o_http1_accept(&a->accept, sock, now);
+    sock->on_close.data = c;
+    h2o_http1_accept(&a->accept, sock, *h2o_get_timestamp(&a->ctx, NULL, NULL));
 }
+
+/* Once a turn: ends connections whose answer nobody takes, accepts again after a pause. */
+static void sweep(struct brim_admin *a)
+{
+    uint64_t now_ms = brim_clock_mono_ms();
+
+    for (h2o_linklist_t *at = a->connections.next; at != &a->connections; at = at->next) {
+        struct connection *c = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
+
+        if (h2o_socket_is_writing(c->sock) && now_ms >= c->answered_mono_ms + ANSWER_MS)
+            kill_connection(c);
+    }
+    if (a->accept_again_ms != 0 && now_ms >= a->accept_again_ms) {
+        a->accept_again_ms = 0;
+        h2o_socket_read_start(a->listener, on_accept);
+    }
+}
+
+/* ---- loop ---- */
 
 static void configure(struct brim_admin *a)
 {
@@ -411,12 +633,13 @@ static void configure(struct brim_admin *a)
 
     h2o_config_init(&a->conf);
     a->conf.server_name.len = 0;
-    a->conf.max_request_entity_size = BODY_BYTES_MAX;
+    a->conf.max_request_entity_size = BODY_BYTES_READ;
     a->conf.http1.req_timeout = REQUEST_MS;
     a->conf.http1.upgrade_to_http2 = 0;
     host = h2o_config_register_host(&a->conf, h2o_iovec_init(H2O_STRLIT("brim.invalid")), 65535);
     path = h2o_config_register_path(host, "/", 0);
     path->error_log.emit_request_errors = 0;
+    host->fallback_path.error_log.emit_request_errors = 0;
     h2o_create_handler(path, sizeof(h2o_handler_t))->on_req = on_req;
 }
 
@@ -443,25 +666,60 @@ static enum brim_err open_loop(struct brim_admin *a)
     a->listener = h2o_evloop_socket_create(loop, fd, H2O_SOCKET_FLAG_DONT_READ);
     a->listener->data = a;
     h2o_socket_read_start(a->listener, on_accept);
-    a->is_open = true;
     return BRIM_OK;
 }
 
-/* Ends when told to and nothing of ours is on the pool any more. h2o keeps idle connections; their
- * sockets end with the process. */
+/* Goes on until told to end and nobody on the pool can post any more. */
+static void run_calls(struct brim_admin *a)
+{
+    while (!atomic_load(&a->is_closing) || atomic_load(&a->senders) > 0 || a->unanswered > 0) {
+        (void)h2o_evloop_run(a->ctx.loop, atomic_load(&a->is_closing) ? TURN_END_MS : TURN_MS);
+        sweep(a);
+    }
+}
+
 static void *admin_main(void *arg)
 {
     struct brim_admin *a = arg;
 
     pthread_setname_np(pthread_self(), "brim-control");
-    while (!atomic_load(&a->is_closing) || atomic_load(&a->jobs) > 0)
-        (void)h2o_evloop_run(a->ctx.loop, TURN_MS);
+    run_calls(a);
     h2o_socket_read_stop(a->listener);
     h2o_socket_close(a->listener);
-    h2o_context_request_shutdown(&a->ctx);
-    for (int i = 0; i < 4 && a->connections > 0; i++)
-        (void)h2o_evloop_run(a->ctx.loop, 10);
+    for (h2o_linklist_t *at = a->connections.next; at != &a->connections; at = at->next)
+        kill_connection(H2O_STRUCT_FROM_MEMBER(struct connection, link, at));
+    for (unsigned i = 0; i < END_TURNS && a->connection_count > 0; i++)
+        (void)h2o_evloop_run(a->ctx.loop, TURN_END_MS);
     return NULL;
+}
+
+static enum brim_err start_thread(struct brim_admin *a)
+{
+    pthread_attr_t attributes;
+    sigset_t all, old;
+    int error;
+
+    sigfillset(&all);
+    error = pthread_attr_init(&attributes);
+    if (error != 0)
+        return BRIM_ENOMEM;
+    error = pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    INVARIANT(error == 0);
+    pthread_sigmask(SIG_BLOCK, &all, &old); /* a signal would end h2o_evloop_run with an error */
+    error = pthread_create(&a->thread, &attributes, admin_main, a);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attributes);
+    return error == 0 ? BRIM_OK : BRIM_ENOMEM;
+}
+
+static void close_loop(struct brim_admin *a)
+{
+    h2o_loop_t *loop = a->ctx.loop;
+
+    h2o_multithread_unregister_receiver(a->ctx.queue, &a->answers);
+    h2o_context_dispose(&a->ctx);
+    h2o_config_dispose(&a->conf);
+    h2o_evloop_destroy(loop);
 }
 
 enum brim_err brim_admin_open(const struct brim_admin_config *config, struct brim_admin **admin_out)
@@ -473,9 +731,17 @@ enum brim_err brim_admin_open(const struct brim_admin_config *config, struct bri
     a->magic = ADMIN_MAGIC;
     a->config = *config;
     a->started_mono_ms = brim_clock_mono_ms();
+    h2o_linklist_init_anchor(&a->connections);
     err = open_loop(a);
-    if (err == BRIM_OK && pthread_create(&a->thread, NULL, admin_main, a) != 0)
-        err = BRIM_ENOMEM;
+    if (err != BRIM_OK)
+        goto out;
+    err = start_thread(a);
+    if (err != BRIM_OK) {
+        h2o_socket_read_stop(a->listener);
+        h2o_socket_close(a->listener);
+        close_loop(a);
+    }
+out:
     if (err != BRIM_OK) {
         free(a);
         return err;
@@ -490,12 +756,11 @@ void brim_admin_close(struct brim_admin *a)
     atomic_store(&a->is_closing, true);
     h2o_multithread_send_message(&a->answers, NULL);
     pthread_join(a->thread, NULL);
-    if (a->connections > 0)
-        return; /* idle keep-alive connections point into it: left to the end of the process */
-    h2o_multithread_unregister_receiver(a->ctx.queue, &a->answers);
-    h2o_timeout_unlink(&a->ctx.http2._graceful_shutdown_timeout);
-    h2o_context_dispose(&a->ctx);
-    h2o_config_dispose(&a->conf);
+    if (a->connection_count > 0) {
+        BRIM_LOG(WARN, "admin.stuck", "connections=%u", a->connection_count);
+        return; /* they point into it: left to the end of the process */
+    }
+    close_loop(a);
     a->magic = 0;
     free(a);
 }

@@ -7,6 +7,12 @@ add_test(NAME lint.tree COMMAND ${brim_tests}/lint/run)
 add_test(NAME lint.selftest COMMAND ${brim_tests}/lint/selftest)
 set_tests_properties(lint.tree lint.selftest PROPERTIES LABELS lint TIMEOUT 120)
 
+# libh2o without brim's guard: the ceiling of the benchmarks, the victim of the attack programs.
+add_executable(bare_h2o ${brim_tests}/fault/bare_h2o.c)
+target_link_libraries(bare_h2o PRIVATE brim_flags PkgConfig::H2O PkgConfig::SSL Threads::Threads)
+add_executable(h2_assert ${brim_tests}/fault/h2_assert.c)
+target_link_libraries(h2_assert PRIVATE brim_flags)
+
 if(TARGET brim)
   file(GLOB scenarios CONFIGURE_DEPENDS ${brim_tests}/vtc/*.vtc)
   foreach(scenario ${scenarios})

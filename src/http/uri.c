@@ -21,14 +21,40 @@ enum target_class { /* of a byte in an origin-form target */
 };
 
 static const unsigned char target_classes[256] = {
-    ['0' ... '9'] = TARGET_PLAIN, ['a' ... 'z'] = TARGET_PLAIN, ['A' ... 'Z'] = TARGET_PLAIN,
-    ['-'] = TARGET_PLAIN,         ['.'] = TARGET_PLAIN,         ['_'] = TARGET_PLAIN,
-    ['~'] = TARGET_PLAIN,         ['!'] = TARGET_PLAIN,         ['$'] = TARGET_PLAIN,
-    ['&'] = TARGET_PLAIN,         ['\''] = TARGET_PLAIN,        ['('] = TARGET_PLAIN,
-    [')'] = TARGET_PLAIN,         ['*'] = TARGET_PLAIN,         ['+'] = TARGET_PLAIN,
-    [','] = TARGET_PLAIN,         [';'] = TARGET_PLAIN,         ['='] = TARGET_PLAIN,
-    [':'] = TARGET_PLAIN,         ['@'] = TARGET_PLAIN,         ['/'] = TARGET_PLAIN,
-    ['?'] = TARGET_PLAIN,         ['%'] = TARGET_ESCAPE,
+    ['0' ... '9'] = TARGET_PLAIN,
+    ['a' ... 'z'] = TARGET_PLAIN,
+    ['A' ... 'Z'] = TARGET_PLAIN,
+    ['-'] = TARGET_PLAIN,
+    ['.'] = TARGET_PLAIN,
+    ['_'] = TARGET_PLAIN,
+    ['~'] = TARGET_PLAIN,
+    ['!'] = TARGET_PLAIN,
+    ['$'] = TARGET_PLAIN,
+    ['&'] = TARGET_PLAIN,
+    ['\''] = TARGET_PLAIN,
+    ['('] = TARGET_PLAIN,
+    [')'] = TARGET_PLAIN,
+    ['*'] = TARGET_PLAIN,
+    ['+'] = TARGET_PLAIN,
+    [','] = TARGET_PLAIN,
+    [';'] = TARGET_PLAIN,
+    ['='] = TARGET_PLAIN,
+    [':'] = TARGET_PLAIN,
+    ['@'] = TARGET_PLAIN,
+    ['/'] = TARGET_PLAIN,
+    ['?'] = TARGET_PLAIN,
+    ['%'] = TARGET_ESCAPE,
+
+    /* Not in RFC 3986's grammar, but sent as they are by every browser (URL standard,
+     * percent-encode sets: "?a[]=1"), and nothing that a server could take for the end of a line, a
+     * word or a path segment: passed on as they came. */
+    ['['] = TARGET_PLAIN,
+    [']'] = TARGET_PLAIN,
+    ['{'] = TARGET_PLAIN,
+    ['}'] = TARGET_PLAIN,
+    ['|'] = TARGET_PLAIN,
+    ['^'] = TARGET_PLAIN,
+    ['`'] = TARGET_PLAIN,
 };
 
 static bool is_digit(char c)

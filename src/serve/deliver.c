@@ -229,6 +229,7 @@ static void send_dated(struct brim_delivery *d, h2o_iovec_t *bufs, size_t count,
     h2o_context_t *ctx = &d->env->ctx;
     h2o_timestamp_string_t *now;
 
+    brim_conn_request_send_begin(&d->link);
     if (d->dated || d->object == NULL) {
         h2o_send(d->req, bufs, count, state);
         return;
@@ -274,6 +275,7 @@ static void start_response(struct brim_delivery *d, uint64_t content_length)
 
 static void end(struct brim_delivery *d, h2o_send_state_t state)
 {
+    h2o_timeout_unlink(&d->yield);
     d->finished = true;
     d->complete = state == H2O_SEND_STATE_FINAL;
     d->sending = true;
@@ -287,8 +289,9 @@ static void cut_off(struct brim_delivery *d)
     if (d->facts.fwd == NULL) /* a stored body that cannot be read: not twice */
         brim_cache_forget(d->env->cache, d->object);
     if (d->unframed)
-        brim_guard_kill(d->conn, "body cut off upstream");
-    end(d, H2O_SEND_STATE_ERROR);
+        brim_guard_kill(d->conn, "body cut off upstream"); /* may end it already: see on_abort */
+    if (!d->finished)
+        end(d, H2O_SEND_STATE_ERROR);
 }
 
 static void send_next(struct brim_delivery *d)
@@ -335,6 +338,7 @@ static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
     struct brim_delivery *d = delivery_of(generator);
 
     (void)req;
+    brim_conn_request_send_end(&d->link);
     d->sending = false;
     if (d->finished)
         return;
@@ -550,7 +554,7 @@ static void begin_sending(struct brim_delivery *d)
 
 /* ---- interface ---- */
 
-/* The sweep found that the client of a request without a response has gone. */
+/* The connection was killed, and nothing but us would end this request: it waits for its origin. */
 static void on_abort(struct brim_conn_request *link)
 {
     struct brim_delivery *d = H2O_STRUCT_FROM_MEMBER(struct brim_delivery, link, link);
@@ -559,6 +563,8 @@ static void on_abort(struct brim_conn_request *link)
 
     if (!d->started)
         brim_deliver_error(d, &error, &facts);
+    else if (!d->sending && !d->finished)
+        end(d, H2O_SEND_STATE_ERROR);
 }
 
 void brim_deliver_init(struct brim_delivery *d, struct brim_env *env, h2o_req_t *req,
@@ -632,11 +638,11 @@ void brim_deliver_error(struct brim_delivery *d, const struct brim_deliver_error
     start_response(d, body.len);
     d->sending = d->finished = d->complete = true;
     if (is_head(d)) {
-        h2o_send(d->req, NULL, 0, H2O_SEND_STATE_FINAL);
+        send_dated(d, NULL, 0, H2O_SEND_STATE_FINAL);
         return;
     }
     d->bytes_sent = body.len;
-    h2o_send(d->req, &body, 1, H2O_SEND_STATE_FINAL);
+    send_dated(d, &body, 1, H2O_SEND_STATE_FINAL);
 }
 
 void brim_deliver_wake(struct brim_delivery *d)

@@ -46,9 +46,10 @@ class Quickstart:
         env = {**os.environ, **{k: str(v) for k, v in self.ports.items()},
                "CACHE_DIR": str(Path(directory) / "cache"), **environment}
         self.started = time.monotonic()
-        self.process = subprocess.Popen([str(SCRIPT), *arguments], env=env, cwd="/",
-                                        stdout=self.output.open("wb"), stderr=subprocess.STDOUT,
-                                        stdin=subprocess.DEVNULL, start_new_session=True)
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen([str(SCRIPT), *arguments], env=env, cwd="/",
+                                            stdout=output, stderr=subprocess.STDOUT,
+                                            stdin=subprocess.DEVNULL, start_new_session=True)
 
     def text(self):
         return self.output.read_text()

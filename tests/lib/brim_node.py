@@ -5,6 +5,7 @@ Nothing here sleeps for a fixed time: waiting means asking until a deadline. Por
 the kernel's ephemeral range, and are reserved machine-wide while this process lives.
 """
 
+import atexit
 import http.client
 import json
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 _reservations = []
+atexit.register(lambda: [held.close() for held in _reservations])
 
 
 def default_binary():

@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""commands - what the subcommands of brim print and how they exit: the interface of scripts.
+
+Usage: tests/cli/commands.py [BRIM]
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import brim_node  # noqa: E402
+
+BRIM = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
+COMMANDS = ("serve", "check", "purge", "stats", "version")
+
+
+def brim(*arguments, stdout=subprocess.PIPE, **environment):
+    env = {k: v for k, v in os.environ.items() if k != "BRIM_ADMIN"}
+    return subprocess.run([BRIM, *arguments], stdout=stdout, stderr=subprocess.PIPE, text=True,
+                          env={**env, **environment}, stdin=subprocess.DEVNULL, timeout=60,
+                          check=False)
+
+
+class Case(unittest.TestCase):
+    def assert_run(self, run, status, stdout="", stderr=""):
+        """The exit status, and a text that each stream has in it; "" means: nothing at all."""
+        self.assertEqual(run.returncode, status, run)
+        for text, expected in ((run.stdout, stdout), (run.stderr, stderr)):
+            if expected:
+                self.assertIn(expected, text)
+            else:
+                self.assertEqual(text or "", "")
+
+
+class TestUsage(Case):
+    def test_help_goes_to_stdout_and_says_the_exit_status(self):
+        for arguments in ((), ("-h",), ("--help",), ("help",)):
+            run = brim(*arguments)
+            text = run.stdout if arguments else run.stderr
+            self.assertEqual(run.returncode, 0 if arguments else 2)
+            for command in COMMANDS:
+                self.assertIn(f"\n  {command} ", text)
+        for command in COMMANDS:
+            for arguments in ((command, "--help"), ("help", command)):
+                run = brim(*arguments)
+                self.assert_run(run, 0, f"usage: brim {command}")
+                self.assertIn("exit status: 0 ", run.stdout)
+
+    def test_version_is_one_line(self):
+        for arguments in (("version",), ("--version",)):
+            run = brim(*arguments)
+            self.assert_run(run, 0, "brim ")
+            self.assertRegex(run.stdout, r"\Abrim \d+\.\d+\.\d+\n\Z")
+
+    def test_unknown_command_suggests_the_nearest_if_one_is_near(self):
+        self.assert_run(brim("purg"), 2, "", 'no command "purg"; did you mean "purge"?')
+        self.assert_run(brim("serv"), 2, "", 'did you mean "serve"?')
+        self.assert_run(brim("help", "chek"), 2, "", 'did you mean "check"?')
+        run = brim("frobnicate")
+        self.assert_run(run, 2, "", 'no command "frobnicate"; see brim --help')
+
+    def test_wrong_options_are_usage_errors_that_name_the_command(self):
+        for command in COMMANDS:
+            run = brim(command, "--frobnicate")
+            self.assert_run(run, 2, "", f"brim {command}: unrecognized option '--frobnicate'")
+            self.assertIn(f"see brim {command} --help", run.stderr)
+        for arguments in (("serve",), ("check",), ("serve", "-c", "x", "y"), ("purge",),
+                          ("stats", "x"), ("version", "x"), ("check", "-c")):
+            self.assert_run(brim(*arguments), 2, "", f"see brim {arguments[0]} --help")
+
+    def test_output_that_does_not_arrive_is_a_failure(self):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            self.assert_run(brim("check", "--reference", stdout=full), 1, "", "No space left")
+
+
+class TestCheck(Case):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory(prefix="brim-commands-")
+        self.addCleanup(temporary.cleanup)
+        self.path = Path(temporary.name) / "brim.yaml"
+
+    def check(self, text):
+        self.path.write_text(text)
+        return brim("check", "-c", str(self.path))
+
+    def test_usable_config_is_ok(self):
+        for option in ("-c", "--config"):
+            brim_node.write_config(brim_node.make_config(80, 9900, 81), self.path)
+            run = brim("check", option, str(self.path))
+            self.assert_run(run, 0, f"{self.path}: ok\n")
+
+    def test_reference_is_a_usable_config(self):
+        run = brim("check", "--reference")
+        self.assert_run(run, 0, "listeners:")
+        self.assertEqual(run.stdout, (brim_node.ROOT / "conf/reference.yaml").read_text())
+
+    def test_every_fault_is_a_line_with_file_and_line(self):
+        run = self.check("nodes: 1\nlog: {level: loud}\n")
+        self.assert_run(run, 2, "", f"{self.path}:1: nodes: ")
+        self.assertIn(f"{self.path}:2: log.level: ", run.stderr)
+
+    def test_certificates_are_opened(self):
+        config = brim_node.make_config(80, 9900, 81)
+        config["listeners"][0]["tls"] = {
+            "certificates": [{"certificate": str(self.path), "key": str(self.path)}]}
+        run = self.check(json.dumps(config))
+        self.assert_run(run, 2, "", "listeners[0].tls.certificates[0].certificate: ")
+
+    def test_missing_file_is_told(self):
+        for command in ("check", "serve", "stats"):
+            run = brim(command, "-c", "/nonexistent/brim.yaml")
+            self.assert_run(run, 2, "", "/nonexistent/brim.yaml")
+
+
+class TestTools(Case):
+    """purge and stats against a running node."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory(prefix="brim-commands-")
+        cls.port, cls.admin_port = brim_node.free_port(), brim_node.free_port()
+        config = brim_node.make_config(cls.port, cls.admin_port, brim_node.free_port())
+        cls.node = brim_node.Node(cls.temporary.name, config, BRIM, supervise=False).start()
+        cls.admin = f"127.0.0.1:{cls.admin_port}"
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.node.stop()
+        cls.temporary.cleanup()
+
+    def test_node_is_found_by_option_config_and_environment(self):
+        config = str(self.node.config_path)
+        for arguments, environment in ((("--admin", self.admin), {}),
+                                       (("--admin", f":{self.admin_port}"), {}),
+                                       (("--admin", f"localhost:{self.admin_port}"), {}),
+                                       (("-c", config), {}),
+                                       (("--config", config), {"BRIM_ADMIN": "127.0.0.1:1"}),
+                                       ((), {"BRIM_ADMIN": self.admin})):
+            run = brim("stats", *arguments, **environment)
+            self.assert_run(run, 0, 'brim_requests_total{cache="hit"}')
+
+    def test_stats_as_json_are_what_the_node_says(self):
+        run = brim("stats", "--json", "--admin", self.admin)
+        self.assert_run(run, 0, "{")
+        stats = json.loads(run.stdout)
+        self.assertEqual(f"brim {stats['version']}\n", brim("version").stdout)
+        self.assertIn("brim_purges_total", stats["metrics"])
+
+    def test_purge_says_what_it_did(self):
+        before = brim_node.metric(self.admin_port, "brim_purges_total")
+        run = brim("purge", "--admin", self.admin, "http://a/1")
+        self.assert_run(run, 0, "purged 1 URL (hard)\n")
+        run = brim("purge", "--soft", "--admin", self.admin, "http://a/1", "http://a/2")
+        self.assert_run(run, 0, "purged 2 URLs (soft)\n")
+        urls = [f"http://a/{number}" for number in range(2500)]
+        run = brim("purge", "--admin", self.admin, *urls)
+        self.assert_run(run, 0, "purged 2500 URLs (hard)\n")
+        self.assertEqual(brim_node.metric(self.admin_port, "brim_purges_total"), before + 2503)
+
+    def test_purge_of_what_is_no_url_fails_and_says_which(self):
+        run = brim("purge", "--admin", self.admin, "http://a/1", "/2")
+        self.assert_run(run, 1, "", "URL number 2 is not an absolute http")
+        urls = [f"http://a/{number}" for number in range(1000)]
+        run = brim("purge", "--admin", self.admin, *urls, "a/1000")
+        self.assert_run(run, 1, "", "only the first 1000 of 1001 URLs were purged")
+
+    def test_addresses_that_cannot_be_are_usage_errors(self):
+        for address in ("127.0.0.1", "a b:1", "unix:", ":", "127.0.0.1:99999", "x" * 300):
+            run = brim("stats", "--admin", address)
+            self.assert_run(run, 2, "", "accepted: HOST:PORT, :PORT, unix:/PATH")
+
+    def test_no_node_is_told_and_fails(self):
+        nobody = f"127.0.0.1:{brim_node.free_port()}"
+        for arguments in (("stats",), ("purge", "http://a/1")):
+            run = brim(*arguments, "--admin", nobody)
+            self.assert_run(run, 1, "", f"no answer from the node at {nobody}: could not connect")
+
+    def test_unix_socket_reaches_a_node(self):
+        with tempfile.TemporaryDirectory(prefix="brim-commands-") as directory:
+            config = brim_node.make_config(brim_node.free_port(), 1, brim_node.free_port())
+            address = f"unix:{directory}/admin"
+            config["admin"]["address"] = address
+            path = Path(directory) / "brim.yaml"
+            brim_node.write_config(config, path)
+            with subprocess.Popen([BRIM, "serve", "-c", str(path), "--no-supervise"],
+                                  stderr=subprocess.DEVNULL) as node:
+                try:
+                    brim_node.wait_until(
+                        lambda: brim("stats", "--admin", address).returncode == 0, "an answer")
+                    run = brim("purge", "-c", str(path), "http://a/1")
+                    self.assert_run(run, 0, "purged 1 URL")
+                finally:
+                    node.send_signal(signal.SIGTERM)
+                    self.assertEqual(node.wait(30), 0)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])

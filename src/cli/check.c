@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <getopt.h>
 #include <stdio.h>
 
 #include "brim/base/conf.h"
@@ -38,7 +37,7 @@ static int check(const char *path)
     }
     brim_conf_free(conf);
     if (status == BRIM_EXIT_OK)
-        printf("%s: ok\n", path);
+        (void)printf("%s: ok\n", path);
     return status;
 }
 
@@ -53,7 +52,7 @@ int brim_cli_check(int argc, char **argv)
     const char *config = NULL;
     int option;
 
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+    while ((option = brim_cli_option(argc, argv, "c:h", options)) != -1) {
         switch (option) {
         case 'c':
             config = optarg;
@@ -62,14 +61,16 @@ int brim_cli_check(int argc, char **argv)
             brim_conf_write_reference(stdout);
             return BRIM_EXIT_OK;
         case 'h':
-            fputs(help, stdout);
+            (void)fputs(help, stdout);
             return BRIM_EXIT_OK;
         default:
+            (void)fputs("see brim check --help\n", stderr);
             return BRIM_EXIT_USAGE;
         }
     }
     if (config == NULL || optind < argc) {
-        fputs("brim check: -c FILE is needed, and nothing else; see brim check --help\n", stderr);
+        (void)fputs("brim check: -c FILE is needed, and nothing else; see brim check --help\n",
+                    stderr);
         return BRIM_EXIT_USAGE;
     }
     return check(config);

@@ -2,13 +2,60 @@
 #include "brim/cli/client.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "brim/base/conf.h"
 #include "brim/cli/commands.h"
+#include "brim/http/uri.h"
 
 #define DEFAULT_ADDRESS "127.0.0.1:9900"
+#define UNIX_PREFIX     "unix:"
+#define PATH_MAX_BYTES  128
+
+/* Takes over an address, `:PORT` as that of this machine; false if it cannot be one. */
+static bool set_address(const char *address, struct brim_client *client)
+{
+    const char *host = address[0] == ':' ? "127.0.0.1" : "";
+    int len = snprintf(client->address, sizeof(client->address), "%s%s", host, address);
+    struct brim_str name;
+    uint16_t port;
+
+    if (len < 0 || (size_t)len >= sizeof(client->address))
+        return false;
+    if (strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
+        return address[strlen(UNIX_PREFIX)] != '\0';
+    return brim_uri_parse_authority(brim_str_of(client->address), &name, &port) && port != 0;
+}
+
+int brim_client_find(const char *admin, const char *config, struct brim_client *client_out)
+{
+    struct brim_conf *conf = NULL;
+    const char *address = admin;
+    int status = BRIM_EXIT_OK;
+
+    *client_out = (struct brim_client){.address = ""};
+    if (address == NULL && config != NULL) {
+        if (brim_conf_load(config, stderr, &conf) != BRIM_OK)
+            return BRIM_EXIT_USAGE;
+        address = brim_conf_root(conf)->admin.address;
+    }
+    if (address == NULL)
+        address =
+            getenv("BRIM_ADMIN"); /* NOLINT(concurrency-mt-unsafe): the tools have one thread */
+    if (address == NULL || address[0] == '\0')
+        address = DEFAULT_ADDRESS;
+    if (!set_address(address, client_out)) {
+        (void)fprintf(stderr,
+                      "brim: \"%s\" is no admin address; accepted: HOST:PORT, :PORT, unix:/PATH\n",
+                      address);
+        status = BRIM_EXIT_USAGE;
+    }
+    brim_conf_free(conf);
+    return status;
+}
 
 /* The "error" and "accepted" of a refusal, or the raw body where it is not JSON. */
 static void print_refusal(const struct brim_fetch_answer *answer)
@@ -17,40 +64,36 @@ static void print_refusal(const struct brim_fetch_answer *answer)
     const char *error = json_string_value(json_object_get(json, "error"));
     const char *accepted = json_string_value(json_object_get(json, "accepted"));
 
-    if (error != NULL)
-        fprintf(stderr, "brim: the node refused: %s; accepted: %s\n", error,
-                accepted == NULL ? "?" : accepted);
+    if (error == NULL)
+        (void)fprintf(stderr, "brim: the node answered %u: %.200s\n", answer->status, answer->body);
+    else if (accepted == NULL)
+        (void)fprintf(stderr, "brim: the node refused: %s\n", error);
     else
-        fprintf(stderr, "brim: the node answered %u: %s\n", answer->status, answer->body);
+        (void)fprintf(stderr, "brim: the node refused: %s; accepted: %s\n", error, accepted);
     json_decref(json);
 }
 
-int brim_client_call(const char *address, const char *method, const char *path,
+int brim_client_call(const struct brim_client *client, const char *method, const char *path,
                      const char *json_body, struct brim_fetch_answer *answer_out)
 {
-    const char *unix_socket = NULL;
-    char url[512];
-    enum brim_err err;
+    const char *unix_socket = NULL, *authority = client->address;
+    char url[sizeof("http://") + BRIM_CLIENT_ADDRESS_MAX + PATH_MAX_BYTES];
+    enum brim_err err = BRIM_EINVAL;
     int len;
 
-    if (address == NULL)
-        address = getenv("BRIM_ADMIN"); /* before any thread: the tools have none */
-    if (address == NULL || address[0] == '\0')
-        address = DEFAULT_ADDRESS;
-    if (strncmp(address, "unix:", 5) == 0)
-        unix_socket = address + 5;
-    len = snprintf(url, sizeof(url), "http://%s%s", unix_socket == NULL ? address : "localhost",
-                   path);
-    if (len < 0 || (size_t)len >= sizeof(url)) {
-        fprintf(stderr, "brim: admin address too long\n");
-        return BRIM_EXIT_USAGE;
+    *answer_out = (struct brim_fetch_answer){.status = 0};
+    if (strncmp(client->address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0) {
+        unix_socket = client->address + strlen(UNIX_PREFIX);
+        authority = "localhost";
     }
-    err = brim_fetch_once(method, url, json_body, unix_socket, answer_out);
+    len = snprintf(url, sizeof(url), "http://%s%s", authority, path);
+    if (len > 0 && (size_t)len < sizeof(url))
+        err = brim_fetch_once(method, url, json_body, unix_socket, answer_out);
     if (err != BRIM_OK) {
-        fprintf(stderr,
-                "brim: no answer from the node at %s: %s; is it running, and is this its "
-                "admin.address?\n",
-                address, brim_err_text(err));
+        (void)fprintf(stderr,
+                      "brim: no answer from the node at %s: %s; is it running, and is this its "
+                      "admin.address?\n",
+                      client->address, brim_err_text(err));
         return BRIM_EXIT_FAILED;
     }
     if (answer_out->status >= 400) {

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <getopt.h>
 #include <stdio.h>
 
 #include "brim/cli/commands.h"
@@ -29,7 +28,7 @@ int brim_cli_serve(int argc, char **argv)
     const char *config = NULL;
     int option;
 
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+    while ((option = brim_cli_option(argc, argv, "c:h", options)) != -1) {
         switch (option) {
         case 'c':
             config = optarg;
@@ -38,14 +37,16 @@ int brim_cli_serve(int argc, char **argv)
             mode = BRIM_NODE_SINGLE;
             break;
         case 'h':
-            fputs(help, stdout);
+            (void)fputs(help, stdout);
             return BRIM_EXIT_OK;
         default:
+            (void)fputs("see brim serve --help\n", stderr);
             return BRIM_EXIT_USAGE;
         }
     }
     if (config == NULL || optind < argc) {
-        fputs("brim serve: -c FILE is needed, and nothing else; see brim serve --help\n", stderr);
+        (void)fputs("brim serve: -c FILE is needed, and nothing else; see brim serve --help\n",
+                    stderr);
         return BRIM_EXIT_USAGE;
     }
     return brim_node_run(config, mode);

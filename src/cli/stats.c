@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -8,30 +7,47 @@
 #include "brim/cli/client.h"
 #include "brim/cli/commands.h"
 
-static const char help[] =
-    "usage: brim stats [--json] [--admin ADDRESS]\n"
-    "\n"
-    "Prints the counters of a running node.\n"
-    "\n"
-    "  --json              as the admin API gives them\n"
-    "  --admin ADDRESS     admin.address of the node: HOST:PORT or unix:/path\n"
-    "                      (default: $BRIM_ADMIN, else 127.0.0.1:9900)\n"
-    "  -h, --help          this text\n"
-    "\n"
-    "exit status: 0 printed, 1 no answer, 2 usage\n";
+static const char help[] = "usage: brim stats [--json] [--admin ADDRESS | -c FILE]\n"
+                           "\n"
+                           "Prints the counters of a running node.\n"
+                           "\n"
+                           "  --json              as the admin API gives them\n" BRIM_CLIENT_HELP
+                           "  -h, --help          this text\n"
+                           "\n"
+                           "exit status: 0 printed, 1 no answer, 2 usage or config not usable\n";
 
-static void print_table(const char *body)
+static int print_table(const char *body)
 {
     json_t *json = json_loads(body, 0, NULL);
+    const char *version = json_string_value(json_object_get(json, "version"));
     const char *name;
     json_t *value;
 
-    printf("%-52s %s\n", "version", json_string_value(json_object_get(json, "version")));
-    printf("%-52s %.1f s\n", "uptime",
-           (double)json_integer_value(json_object_get(json, "uptime_ms")) / 1000);
-    json_object_foreach(json_object_get(json, "metrics"), name, value)
+    if (version == NULL) {
+        (void)fputs("brim stats: that was no answer of a brim node\n", stderr);
+        json_decref(json);
+        return BRIM_EXIT_FAILED;
+    }
+    (void)printf("%-52s %s\n", "version", version);
+    (void)printf("%-52s %.1f s\n", "uptime",
+                 (double)json_integer_value(json_object_get(json, "uptime_ms")) / 1000);
+    json_object_foreach(json_object_get(json, "metrics"), name, value)(void)
         printf("%-52s %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
     json_decref(json);
+    return BRIM_EXIT_OK;
+}
+
+static int print_stats(const struct brim_client *client, bool as_json)
+{
+    struct brim_fetch_answer answer = {0};
+    int status = brim_client_call(client, "GET", "/stats", NULL, &answer);
+
+    if (status == BRIM_EXIT_OK && as_json)
+        (void)puts(answer.body);
+    else if (status == BRIM_EXIT_OK)
+        status = print_table(answer.body);
+    free(answer.body);
+    return status;
 }
 
 int brim_cli_stats(int argc, char **argv)
@@ -39,38 +55,38 @@ int brim_cli_stats(int argc, char **argv)
     static const struct option options[] = {
         {"json", no_argument, NULL, 'j'},
         {"admin", required_argument, NULL, 'a'},
+        {"config", required_argument, NULL, 'c'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    struct brim_fetch_answer answer = {0};
-    const char *address = NULL;
-    bool raw = false;
+    const char *admin = NULL, *config = NULL;
+    struct brim_client client;
+    bool as_json = false;
     int option, status;
 
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+    while ((option = brim_cli_option(argc, argv, "c:h", options)) != -1) {
         switch (option) {
         case 'j':
-            raw = true;
+            as_json = true;
             break;
         case 'a':
-            address = optarg;
+            admin = optarg;
+            break;
+        case 'c':
+            config = optarg;
             break;
         case 'h':
-            fputs(help, stdout);
+            (void)fputs(help, stdout);
             return BRIM_EXIT_OK;
         default:
+            (void)fputs("see brim stats --help\n", stderr);
             return BRIM_EXIT_USAGE;
         }
     }
     if (optind < argc) {
-        fputs("brim stats: takes no arguments; see brim stats --help\n", stderr);
+        (void)fputs("brim stats: takes no arguments; see brim stats --help\n", stderr);
         return BRIM_EXIT_USAGE;
     }
-    status = brim_client_call(address, "GET", "/stats", NULL, &answer);
-    if (status == BRIM_EXIT_OK && raw)
-        puts(answer.body);
-    else if (status == BRIM_EXIT_OK)
-        print_table(answer.body);
-    free(answer.body);
-    return status;
+    status = brim_client_find(admin, config, &client);
+    return status == BRIM_EXIT_OK ? print_stats(&client, as_json) : status;
 }

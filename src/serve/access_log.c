@@ -51,7 +51,7 @@
 #define TICK_MS         50
 #define ALIGN           8u
 #define RING_BYTES_MIN  65536u
-#define OUT_BYTES       (256u * 1024u)
+#define OUT_BYTES       262144u
 #define PIPE_PIECE      4096u /* PIPE_BUF: what fits a pipe that poll() calls writable */
 #define BLOCKED_POLL_MS 100
 #define END_PATIENCE_MS 2000 /* how long the end of the process waits for a blocked output */
@@ -79,7 +79,7 @@ enum {
 
 #define STRING_SUM(member, max) +(max)
 #define STRING_BYTES_MAX        (0u STRING_TABLE(STRING_SUM))
-#define LINE_BYTES_MAX          (STRING_BYTES_MAX * 6u + 1024u) /* every byte as \u00XX */
+#define LINE_BYTES_MAX          ((size_t)STRING_BYTES_MAX * 6 + 1024) /* every byte as \u00XX */
 
 struct head {
     uint32_t bytes; /* of the whole record, aligned; 0: a gap up to the end of the ring */
@@ -100,11 +100,11 @@ struct head {
 static_assert(2 * (sizeof(struct head) + STRING_BYTES_MAX + ALIGN) < RING_BYTES_MIN,
               "the largest record fits the smallest ring wherever it begins");
 
-struct ring {
-    char *bytes;
-    size_t size; /* multiple of ALIGN */
+struct ring { /* the writer writes one cache line of it, the worker the other */
     _Atomic uint64_t head __attribute__((aligned(64)));
     _Atomic uint64_t tail __attribute__((aligned(64)));
+    char *bytes;
+    size_t size; /* multiple of ALIGN */
 };
 
 /* The time of the last line, as text: most lines share their second with the one before. */
@@ -115,23 +115,25 @@ struct stamp {
 };
 
 struct brim_access_log {
-    char *path; /* NULL: stdout */
+    /* what put() reads, in one cache line that hardly ever changes */
+    _Atomic uint64_t bell_bytes __attribute__((aligned(64)));
+    struct ring *rings;
+    size_t ring_count;
+    char *path;     /* NULL: stdout */
+    size_t at_most; /* bytes that a write may take at once */
+    pthread_t thread;
     int fd;
     int bell; /* eventfd: wakes the writer */
     int format;
-    size_t at_most; /* bytes that a write may take at once */
-    size_t ring_count;
-    struct ring *rings;
-    char *out; /* OUT_BYTES and a line; out[0] is the newline that ends a cut line */
-    size_t out_len;
-    bool is_cut; /* the last write ended within a line */
-    struct stamp stamp;
-    pthread_t thread;
     bool is_started;
-    uint64_t give_up_ms; /* writer only; 0: never */
     _Atomic bool wants_reopen;
     _Atomic bool is_closing;
-    _Atomic uint64_t bell_bytes __attribute__((aligned(64)));
+    /* the writer's own */
+    char *out; /* OUT_BYTES and a line; out[0] is the newline that ends a cut line */
+    size_t out_len;
+    uint64_t give_up_ms; /* 0: never */
+    struct stamp stamp;
+    bool is_cut; /* the last write ended within a line */
 };
 
 /* ---- the bell: any thread ---- */

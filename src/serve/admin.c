@@ -42,8 +42,8 @@
 #include "brim/serve/guard.h"
 
 #define ADMIN_MAGIC      0x61646d31u
-#define BODY_BYTES_MAX   (4u * 1024u * 1024u)
-#define BODY_BYTES_READ  (2 * BODY_BYTES_MAX) /* up to here 413 is ours, as JSON; above, h2o's */
+#define BODY_BYTES_MAX   4194304u /* 4 MiB */
+#define BODY_BYTES_READ  8388608u /* up to here 413 is ours, as JSON; above, h2o's */
 #define URLS_MAX         10000u
 #define CONNECTIONS_MAX  64u
 #define REQUEST_MS       30000u /* to send a request, and between two */
@@ -56,7 +56,7 @@
 #define HEADER_COUNT_MAX 100u
 #define TARGET_BYTES_MAX 2048u
 #define KEY_TEXT_MAX     16384u
-#define STACK_BYTES      (2u * 1024u * 1024u) /* h2o puts a header name on it, however long */
+#define STACK_BYTES      2097152u /* h2o puts a header name on it, however long */
 
 struct brim_admin {
     h2o_context_t ctx; /* first: found from a request */
@@ -183,15 +183,30 @@ static void call_metrics(struct brim_admin *a, h2o_req_t *req)
     free(text);
 }
 
+/* By the name that each has in /metrics, labels included. */
 static json_t *metrics_json(void)
 {
+    static const struct {
+        enum brim_metric id;
+        const char *name;
+        const char *labels;
+    } rows[] = {
+#define ROW(id, name, labels, kind, help) {BRIM_METRIC_##id, name, labels},
+        BRIM_METRIC_TABLE(ROW)
+#undef ROW
+    };
     json_t *metrics = json_object();
 
-#define ADD(id, name, labels, kind, help)                                                          \
-    json_object_set_new(metrics, labels[0] == '\0' ? name : name "{" labels "}",                   \
-                        json_integer(brim_metric_read(BRIM_METRIC_##id)));
-    BRIM_METRIC_TABLE(ADD)
-#undef ADD
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        bool is_bare = rows[i].labels[0] == '\0';
+        char name[128];
+        int len = snprintf(name, sizeof(name), "%s%s%s%s", rows[i].name, is_bare ? "" : "{",
+                           rows[i].labels, is_bare ? "" : "}");
+
+        INVARIANT(len > 0 && (size_t)len < sizeof(name));
+        if (json_object_set_new(metrics, name, json_integer(brim_metric_read(rows[i].id))) != 0)
+            break; /* out of memory: an answer that is short */
+    }
     return metrics;
 }
 
@@ -231,6 +246,7 @@ __attribute__((format(printf, 2, 3))) static void set_wrong(struct wrong *wrong,
     if (wrong->text[0] != '\0')
         return;
     va_start(args, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is; clang 14 is mistaken. */
     if (vsnprintf(wrong->text, sizeof(wrong->text), format, args) < 0)
         wrong->text[0] = '\0';
     va_end(args);
@@ -285,6 +301,7 @@ static void on_answers(h2o_multithread_receiver_t *receiver, h2o_linklist_t *mes
         struct purge *p = H2O_STRUCT_FROM_MEMBER(struct purge, message, message);
 
         h2o_linklist_unlink(&message->link);
+        INVARIANT(messages->next != &message->link);
         INVARIANT(p->admin->unanswered > 0);
         p->admin->unanswered--;
         answer_purge(p);
@@ -646,7 +663,7 @@ static void configure(struct brim_admin *a)
 static enum brim_err open_loop(struct brim_admin *a)
 {
     int fd = fcntl(a->config.fd, F_DUPFD_CLOEXEC, 3);
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
     socklen_t len = sizeof(address);
     h2o_loop_t *loop;
 

@@ -8,7 +8,16 @@
 #ifndef BRIM_CLI_COMMANDS_H
 #define BRIM_CLI_COMMANDS_H
 
+#include <getopt.h>
+
 enum brim_exit { BRIM_EXIT_OK = 0, BRIM_EXIT_FAILED = 1, BRIM_EXIT_USAGE = 2 };
+
+/* The next option, as getopt_long() says. Thread: main, before there are others. */
+static inline int brim_cli_option(int argc, char **argv, const char *letters,
+                                  const struct option *options)
+{
+    return getopt_long(argc, argv, letters, options, NULL); /* NOLINT(concurrency-mt-unsafe) */
+}
 
 int brim_cli_serve(int argc, char **argv);
 int brim_cli_check(int argc, char **argv);

@@ -5,7 +5,8 @@
  *
  * Runs an h2o loop of its own (HTTP/1.1 only, the guard's HTTP/1 scan included); purges are handed
  * to the I/O pool, so the loop never waits for a disk.
- * Refuses requests with an Origin or a foreign Host field (DNS rebinding, browsers).
+ * Refuses requests with an Origin field, and on TCP those whose Host is not localhost or a loopback
+ * address (DNS rebinding, browsers).
  */
 #ifndef BRIM_SERVE_ADMIN_H
 #define BRIM_SERVE_ADMIN_H
@@ -16,16 +17,19 @@
 struct brim_admin; /* opaque */
 
 struct brim_admin_config {
-    int fd;                   /* listening; borrowed, dup'ed */
-    struct brim_cache *cache; /* borrowed */
-    struct brim_pool *pool;   /* borrowed */
-    bool (*is_ready)(void *ctx);
+    int fd;                      /* listening; borrowed, dup'ed */
+    struct brim_cache *cache;    /* borrowed */
+    struct brim_pool *pool;      /* borrowed */
+    bool (*is_ready)(void *ctx); /* on the control thread; must not wait */
     void *ctx;
 };
 
 /* Starts the control thread. Errors: BRIM_EIO, BRIM_ENOMEM. Thread: init. */
 BRIM_MUST_USE enum brim_err brim_admin_open(const struct brim_admin_config *config,
                                             struct brim_admin **admin_out);
+
+/* Answers the purges that were accepted, ends every connection and the thread. The pool must still
+ * run. Thread: init. */
 void brim_admin_close(struct brim_admin *admin);
 
 #endif

@@ -9,6 +9,7 @@
 #define BRIM_CLI_COMMANDS_H
 
 #include <getopt.h>
+#include <stddef.h>
 
 enum brim_exit { BRIM_EXIT_OK = 0, BRIM_EXIT_FAILED = 1, BRIM_EXIT_USAGE = 2 };
 

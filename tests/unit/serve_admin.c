@@ -233,7 +233,7 @@ static void store(const char *url)
                                     .primary = brim_key_of(brim_str_of(url)),
                                     .seq = brim_cache_seq(cache),
                                     .fresh = {.lifetime_ms = 60000}};
-    struct brim_body_hooks hooks = {NULL};
+    struct brim_body_hooks hooks = {.drained = NULL};
     struct brim_fill *fill;
 
     ck_assert_int_eq(
@@ -601,8 +601,8 @@ START_TEST(malformed_requests_are_refused_and_closed)
         "GET /stats HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
         "GET /stats HTTP/1.1\r\nHost: localhost\r\nx: 1\r\n y\r\n\r\n",
         "POST /purge HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n",
-        "POST /purge HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
-        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ("POST /purge HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
+         "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     };
     struct answer a;
 

@@ -35,7 +35,9 @@ struct brim_pool {
     pthread_mutex_t lock; /* all below */
     pthread_cond_t work;
     struct queue queues[BRIM_JOB_CLASSES];
-    unsigned slow_running; /* jobs of a class other than read */
+    pthread_cond_t idle;
+    unsigned running;      /* jobs under way */
+    unsigned slow_running; /* those of a class other than read */
     unsigned slow_max;
     bool is_closing;
     unsigned started;
@@ -78,12 +80,21 @@ static enum brim_job_class pick_class(const struct brim_pool *pool)
     return BRIM_JOB_CLASSES;
 }
 
+static bool is_idle(const struct brim_pool *pool)
+{
+    for (size_t i = 0; i < BRIM_JOB_CLASSES; i++)
+        if (pool->queues[i].count > 0)
+            return false;
+    return pool->running == 0;
+}
+
 /* Runs one job of class; the lock is held on entry and on return, but not over the job. */
 static void run_one(struct brim_pool *pool, enum brim_job_class class)
 {
     struct brim_job *job = queue_take(&pool->queues[class]);
     bool is_slow = class != BRIM_JOB_READ;
 
+    pool->running++;
     if (is_slow)
         pool->slow_running++;
     (void)pthread_mutex_unlock(&pool->lock);
@@ -91,6 +102,9 @@ static void run_one(struct brim_pool *pool, enum brim_job_class class)
     job->run(job); /* may free the job */
 
     (void)pthread_mutex_lock(&pool->lock);
+    pool->running--;
+    if (is_idle(pool))
+        (void)pthread_cond_broadcast(&pool->idle);
     if (is_slow) {
         INVARIANT(pool->slow_running > 0);
         pool->slow_running--;
@@ -158,6 +172,7 @@ enum brim_err brim_pool_open(const struct brim_pool_limits *limits, struct brim_
         pool->queues[i].tail = &pool->queues[i].head;
     (void)pthread_mutex_init(&pool->lock, NULL); /* with glibc these two cannot fail */
     (void)pthread_cond_init(&pool->work, NULL);
+    (void)pthread_cond_init(&pool->idle, NULL);
 
     int e = start_threads(pool);
     if (e != 0) {
@@ -195,6 +210,15 @@ enum brim_err brim_pool_submit(struct brim_pool *pool, enum brim_job_class class
     return err;
 }
 
+void brim_pool_wait_idle(struct brim_pool *pool)
+{
+    OBJ_CHECK(pool, POOL_MAGIC);
+    (void)pthread_mutex_lock(&pool->lock);
+    while (!is_idle(pool))
+        (void)pthread_cond_wait(&pool->idle, &pool->lock);
+    (void)pthread_mutex_unlock(&pool->lock);
+}
+
 void brim_pool_close(struct brim_pool *pool)
 {
     if (pool == NULL)
@@ -213,6 +237,7 @@ void brim_pool_close(struct brim_pool *pool)
 
     for (size_t i = 0; i < BRIM_JOB_CLASSES; i++)
         INVARIANT(pool->queues[i].count == 0);
+    (void)pthread_cond_destroy(&pool->idle);
     (void)pthread_cond_destroy(&pool->work);
     (void)pthread_mutex_destroy(&pool->lock);
     pool->magic = 0;

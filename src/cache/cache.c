@@ -31,56 +31,24 @@
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
 #include "brim/cache/hot.h"
+#include "brim/cache/inside.h"
 #include "brim/cache/load.h"
 #include "brim/cache/marker.h"
 #include "brim/cache/sketch.h"
 #include "brim/cache/spill.h"
 
-#define CACHE_MAGIC 0x63616331u
-#define FILL_MAGIC  0x66696c31u
+#define FILL_MAGIC 0x66696c31u
 
-#define RESERVE         ((uint64_t)1 << 20)
 #define DISK_SHARE      4u /* the largest object is at most this part of the disk tier */
 #define SHARDS_MAX      64u
 #define SKETCH_COUNTERS (1u << 18)
 #define SPILL_PIECE_MIN ((size_t)128 * 1024)
-
-struct brim_cache {
-    uint32_t magic;
-    struct brim_cache_config config;
-    struct brim_hot *hot;
-    struct brim_disk *disk;    /* NULL: none */
-    struct brim_sketch *asked; /* how often for what; NULL: everything is admitted */
-    atomic_flag ageing;        /* of asked: one at a time */
-    struct brim_purge *purge;
-    pthread_mutex_t purge_turn;       /* purgers only: epochs reach the disk in their order */
-    uint64_t reserved_seq;            /* under purge_turn */
-    struct brim_purge_epoch kept_all; /* likewise: that of everything, as it is on disk */
-    pthread_cond_t behind_done;       /* with purge_turn */
-    unsigned behind;                  /* under purge_turn: purges that the pool makes durable */
-};
 
 /* ---- life ---- */
 
 static void restore_epoch(const struct brim_purge_epoch *epoch, void *ctx)
 {
     brim_purge_restore(ctx, epoch);
-}
-
-/* Keeps the reservation ahead of the sequence. Under purge_turn, or at start. */
-static enum brim_err reserve_seqs(struct brim_cache *cache)
-{
-    struct brim_purge_epoch epoch = {.scope = brim_purge_scope_reserved()};
-    uint64_t seq = brim_purge_seq(cache->purge);
-    enum brim_err err;
-
-    if (cache->disk == NULL || seq < cache->reserved_seq)
-        return BRIM_OK;
-    epoch.hard_seq = seq + RESERVE;
-    err = brim_disk_put_epoch(cache->disk, &epoch);
-    if (err == BRIM_OK)
-        cache->reserved_seq = epoch.hard_seq;
-    return err;
 }
 
 static enum brim_err open_disk(struct brim_cache *cache)
@@ -100,7 +68,7 @@ static enum brim_err open_disk(struct brim_cache *cache)
     if (err != BRIM_OK)
         return err;
     brim_disk_each_epoch(cache->disk, restore_epoch, cache->purge);
-    if (reserve_seqs(cache) != BRIM_OK)
+    if (brim_cache_reserve_seqs(cache) != BRIM_OK)
         BRIM_LOG(
             WARN, "cache.purge_reservation",
             "path=%s text=\"purges may be forgotten by a restart until the disk takes writes\"",
@@ -700,108 +668,4 @@ void brim_cache_forget(struct brim_cache *cache, struct brim_object *object)
     brim_hot_drop(cache->hot, &object->key, object);
     if (cache->disk != NULL)
         brim_disk_drop(cache->disk, object->key.digest);
-}
-
-/* ---- purge ---- */
-
-/* Purges that were collapsed in RAM need not be kept one by one on disk either: an epoch of
- * everything takes out those that it covers. */
-static enum brim_err keep_collapsed(struct brim_cache *cache)
-{
-    struct brim_purge_epoch all;
-    enum brim_err err;
-
-    brim_purge_read_all(cache->purge, &all);
-    if (all.hard_seq == cache->kept_all.hard_seq && all.soft_seq == cache->kept_all.soft_seq)
-        return BRIM_OK;
-    err = brim_disk_put_epoch(cache->disk, &all);
-    if (err == BRIM_OK)
-        cache->kept_all = all;
-    return err;
-}
-
-enum brim_err brim_cache_purge(struct brim_cache *cache, uint64_t scope, enum brim_purge_kind kind)
-{
-    struct brim_purge_epoch epoch;
-    enum brim_err err = BRIM_OK;
-
-    OBJ_CHECK(cache, CACHE_MAGIC);
-    pthread_mutex_lock(&cache->purge_turn);
-    brim_purge_put(cache->purge, scope, kind, &epoch);
-    if (cache->disk != NULL) {
-        err = reserve_seqs(cache);
-        if (err == BRIM_OK && scope != brim_purge_scope_all())
-            err = brim_disk_put_epoch(cache->disk, &epoch);
-        if (err == BRIM_OK)
-            err = keep_collapsed(cache);
-    }
-    pthread_mutex_unlock(&cache->purge_turn);
-    BRIM_COUNT(PURGES);
-    return err == BRIM_OK ? BRIM_OK : BRIM_EIO;
-}
-
-/* ---- invalidation ---- */
-
-bool brim_cache_has(struct brim_cache *cache, const struct brim_key *primary)
-{
-    struct brim_object *object = brim_hot_get(cache->hot, primary);
-    struct brim_locator locator;
-
-    if (object != NULL) {
-        brim_object_unref(object);
-        return true;
-    }
-    return cache->disk != NULL &&
-           brim_disk_locate(cache->disk, primary->digest, &locator) == BRIM_OK;
-}
-
-struct behind {
-    struct brim_job job;
-    struct brim_cache *cache;
-    uint64_t scope;
-};
-
-static void behind_ended(struct brim_cache *cache)
-{
-    pthread_mutex_lock(&cache->purge_turn);
-    if (--cache->behind == 0)
-        pthread_cond_broadcast(&cache->behind_done);
-    pthread_mutex_unlock(&cache->purge_turn);
-}
-
-/* Purges once more, now for good: what was stored in between costs one more fill. */
-static void run_behind(struct brim_job *job)
-{
-    struct behind *behind = (struct behind *)job;
-    struct brim_cache *cache = behind->cache;
-
-    if (brim_cache_purge(cache, behind->scope, BRIM_PURGE_HARD) != BRIM_OK)
-        BRIM_LOG(WARN, "cache.invalidation_not_durable", "scope=%016llx",
-                 (unsigned long long)behind->scope);
-    free(behind);
-    behind_ended(cache);
-}
-
-void brim_cache_invalidate(struct brim_cache *cache, const struct brim_key *primary)
-{
-    uint64_t scope = brim_purge_scope_url(primary->text);
-    struct brim_purge_epoch epoch;
-    struct behind *behind;
-
-    OBJ_CHECK(cache, CACHE_MAGIC);
-    brim_purge_put(cache->purge, scope, BRIM_PURGE_HARD, &epoch);
-    BRIM_COUNT(PURGES);
-    if (cache->disk == NULL)
-        return;
-    behind = brim_alloc(sizeof(*behind));
-    *behind = (struct behind){.job.run = run_behind, .cache = cache, .scope = scope};
-    pthread_mutex_lock(&cache->purge_turn);
-    cache->behind++;
-    pthread_mutex_unlock(&cache->purge_turn);
-    if (brim_pool_submit(cache->config.pool, BRIM_JOB_WRITE, &behind->job) == BRIM_OK)
-        return;
-    /* The record itself goes instead: the object cannot come back after a restart. */
-    brim_disk_drop(cache->disk, primary->digest);
-    free(behind);
-    behind_ended(cache);
 }

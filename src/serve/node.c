@@ -220,35 +220,54 @@ static enum brim_err node_open(struct node *n, FILE *faults)
     return err;
 }
 
-/* Responses under way finish; then upwards from what feeds to what is fed. */
-static void node_close(struct node *n)
+/* Lets responses under way finish. Returns how many connections would not end. */
+static size_t drain_workers(struct node *n)
 {
     uint64_t deadline = brim_clock_mono_ms() + (uint64_t)n->root->node.drain_timeout_ms;
+    size_t left = 0;
 
-    atomic_store(&n->ready, false);
     for (size_t i = 0; n->workers != NULL && i < n->worker_count; i++)
         if (n->workers[i] != NULL)
             brim_worker_drain(n->workers[i], deadline + 1);
     for (size_t i = 0; n->workers != NULL && i < n->worker_count; i++)
         if (n->workers[i] != NULL)
+            left += brim_worker_wait(n->workers[i]);
+    return left;
+}
+
+static void close_workers(struct node *n)
+{
+    for (size_t i = 0; n->workers != NULL && i < n->worker_count; i++)
+        if (n->workers[i] != NULL)
             brim_worker_close(n->workers[i]);
     free(n->workers);
+    n->workers = NULL;
+}
+
+/* From what asks to what is asked: workers stop, then whatever could still wake them ends, then
+ * their queues go. The cache flushes what is queued for the disk before it closes. */
+static void node_close(struct node *n)
+{
+    size_t left;
+
+    atomic_store(&n->ready, false);
+    left = drain_workers(n);
     if (n->admin != NULL)
         brim_admin_close(n->admin);
     if (n->fetchers != NULL)
         brim_fetchers_close(n->fetchers);
-    if (n->flights != NULL)
+    if (n->pool != NULL)
+        brim_pool_wait_idle(n->pool); /* reads and spills of those that are gone */
+    brim_cache_close(n->cache);
+    if (n->pool != NULL)
+        brim_pool_close(n->pool);
+    if (left == 0 && n->flights != NULL)
         brim_flights_close(n->flights);
+    close_workers(n);
     if (n->log != NULL)
         brim_access_log_close(n->log);
     if (n->routes != NULL)
         brim_routes_unref(n->routes);
-    if (n->pool != NULL && n->cache == NULL)
-        brim_pool_close(n->pool);
-    if (n->cache != NULL) { /* what is queued needs the disk: the disk flushes before it closes */
-        brim_cache_close(n->cache);
-        brim_pool_close(n->pool);
-    }
     close_tls(n);
 }
 

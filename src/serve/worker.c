@@ -30,6 +30,8 @@ struct brim_worker {
     struct brim_listeners *listeners;
     pthread_t thread;
     sem_t started;
+    sem_t drained;
+    sem_t released;
     enum brim_err start_err;
     _Atomic uint64_t drain_deadline_ms; /* 0: not draining */
     bool has_receiver;
@@ -161,28 +163,33 @@ static void run(struct brim_worker *w)
     }
 }
 
+/* Other threads may still fire wakes until everything that fires is closed; only then, released,
+ * may the queue go. What they have posted meanwhile is taken out first. */
 static void stop(struct brim_worker *w)
 {
-    size_t left = w->listeners == NULL ? 0 : brim_listeners_connections(w->listeners);
+    h2o_loop_t *loop = w->env.ctx.loop;
 
-    if (left > 0) { /* their memory points into everything below: leave it to the process's end */
-        BRIM_LOG(WARN, "worker.left", "worker=%zu connections=%zu", w->env.worker, left);
-        return;
-    }
+    if (w->listeners != NULL && brim_listeners_connections(w->listeners) > 0)
+        return; /* their memory points into everything below: left to the process's end */
     if (w->listeners != NULL)
         brim_listeners_close(w->listeners);
     w->listeners = NULL;
-    if (w->has_receiver) {
-        h2o_loop_t *loop = w->env.ctx.loop;
+    if (!w->has_receiver)
+        return;
+    (void)h2o_evloop_run(loop, 0);
+    h2o_multithread_unregister_receiver(w->env.ctx.queue, &w->env.wakes);
+    h2o_timeout_dispose(loop, &w->env.yield);
+    /* set by request_shutdown; h2o_context_dispose asserts that it is not linked */
+    h2o_timeout_unlink(&w->env.ctx.http2._graceful_shutdown_timeout);
+    h2o_context_dispose(&w->env.ctx);
+    h2o_config_dispose(&w->conf);
+    brim_routes_unref(w->env.routes);
+}
 
-        h2o_multithread_unregister_receiver(w->env.ctx.queue, &w->env.wakes);
-        h2o_timeout_dispose(loop, &w->env.yield);
-        /* set by request_shutdown; h2o_context_dispose asserts that it is not linked */
-        h2o_timeout_unlink(&w->env.ctx.http2._graceful_shutdown_timeout);
-        h2o_context_dispose(&w->env.ctx);
-        h2o_config_dispose(&w->conf);
-        brim_routes_unref(w->env.routes);
-    }
+static void wait_for(sem_t *sem)
+{
+    while (sem_wait(sem) != 0)
+        continue; /* EINTR */
 }
 
 static void *worker_main(void *arg)
@@ -194,15 +201,12 @@ static void *worker_main(void *arg)
     if (snprintf(name, sizeof(name), "brim-worker%zu", w->config->index) > 0)
         pthread_setname_np(pthread_self(), name);
     w->start_err = start(w);
-    w->config = NULL;
-    if (w->start_err == BRIM_OK) {
-        sem_post(&w->started);
+    sem_post(&w->started);
+    if (w->start_err == BRIM_OK)
         run(w);
-        stop(w);
-    } else {
-        stop(w);
-        sem_post(&w->started);
-    }
+    sem_post(&w->drained);
+    wait_for(&w->released);
+    stop(w);
     return NULL;
 }
 
@@ -219,8 +223,7 @@ enum brim_err brim_worker_open(const struct brim_worker_config *config,
         free(w);
         return BRIM_ENOMEM;
     }
-    while (sem_wait(&w->started) != 0)
-        continue; /* EINTR */
+    wait_for(&w->started);
     err = w->start_err;
     if (err != BRIM_OK) {
         brim_worker_close(w);
@@ -237,11 +240,26 @@ void brim_worker_drain(struct brim_worker *w, uint64_t deadline_mono_ms)
     h2o_multithread_send_message(&w->env.wakes, NULL); /* only wakes the loop */
 }
 
+size_t brim_worker_wait(struct brim_worker *w)
+{
+    size_t left;
+
+    OBJ_CHECK(w, WORKER_MAGIC);
+    wait_for(&w->drained);
+    left = w->listeners == NULL ? 0 : brim_listeners_connections(w->listeners);
+    if (left > 0)
+        BRIM_LOG(WARN, "worker.left", "worker=%zu connections=%zu", w->env.worker, left);
+    return left;
+}
+
 void brim_worker_close(struct brim_worker *w)
 {
     OBJ_CHECK(w, WORKER_MAGIC);
+    sem_post(&w->released);
     pthread_join(w->thread, NULL);
     sem_destroy(&w->started);
+    sem_destroy(&w->drained);
+    sem_destroy(&w->released);
     free(w->via);
     free(w->loop_member);
     w->magic = 0;

@@ -2,6 +2,7 @@
 #include "brim/base/pool.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -223,6 +224,32 @@ START_TEST(threads_have_a_name_and_take_no_signals)
 }
 END_TEST
 
+static _Atomic unsigned finished;
+
+static void run_counting(struct brim_job *job)
+{
+    (void)job;
+    (void)sched_yield();
+    atomic_fetch_add(&finished, 1);
+}
+
+/* Who waits for idle is about to free what the jobs use: not one may be left. */
+START_TEST(wait_idle_returns_after_the_last_job)
+{
+    struct brim_pool *pool = open_pool(3, 256);
+    struct brim_job jobs[200] = {0};
+
+    for (unsigned i = 0; i < 200; i++) {
+        jobs[i].run = run_counting;
+        ck_assert_int_eq(brim_pool_submit(pool, i % BRIM_JOB_CLASSES, &jobs[i]), BRIM_OK);
+    }
+    brim_pool_wait_idle(pool);
+    ck_assert_uint_eq(atomic_load(&finished), 200);
+    brim_pool_wait_idle(pool);
+    brim_pool_close(pool);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base/pool");
@@ -236,6 +263,7 @@ int main(void)
     tcase_add_test(tcase, close_runs_everything_and_jobs_may_free_themselves);
     tcase_add_test(tcase, submit_during_close_is_either_run_or_refused);
     tcase_add_test(tcase, threads_have_a_name_and_take_no_signals);
+    tcase_add_test(tcase, wait_idle_returns_after_the_last_job);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -9,8 +9,8 @@
 
 #include "brim/base/str.h"
 
-/* Origin-form: starts with '/', only pchar, '/', '?', valid percent-escapes and the seven bytes that
- * browsers leave as they are ([ ] { } | ^ `); no fragment, no control, no space, no backslash,
+/* Origin-form: starts with '/', only pchar, '/', '?', valid percent-escapes and the seven bytes
+ * that browsers leave as they are ([ ] { } | ^ `); no fragment, no control, no space, no backslash,
  * quote or angle bracket, no byte >= 0x80. Thread: any. */
 bool brim_uri_target_is_valid(struct brim_str target);
 

@@ -4,8 +4,8 @@
  * drain, restart.
  *
  * Order of start: config, TLS, sockets (parent) | pool, cache, fetchers, flights, access log,
- * workers, admin (node). Order of end: listeners stop, drain, admin, fetchers, workers, flights,
- * access log, cache, pool.
+ * workers, admin (node). Order of end: workers drain, admin, fetchers, cache, pool, flights,
+ * workers' queues, access log.
  */
 #ifndef BRIM_SERVE_NODE_H
 #define BRIM_SERVE_NODE_H

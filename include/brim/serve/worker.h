@@ -31,7 +31,12 @@ BRIM_MUST_USE enum brim_err brim_worker_open(const struct brim_worker_config *co
  * wait. Thread: init. */
 void brim_worker_drain(struct brim_worker *worker, uint64_t deadline_mono_ms);
 
-/* Waits for the thread and frees. Thread: init, after drain. */
+/* Waits until its loop has ended, after drain. Returns how many connections would not end; their
+ * requests still hold what they use. Once. Thread: init. */
+size_t brim_worker_wait(struct brim_worker *worker);
+
+/* Frees, after wait, and after everything that may fire a wake is closed (fetchers, pool).
+ * Thread: init. */
 void brim_worker_close(struct brim_worker *worker);
 
 #endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inside - what the sources of the facade share: src/cache/cache.c and src/cache/cache_purge.c, and
+ * nobody else.
+ */
+#ifndef BRIM_CACHE_INSIDE_H
+#define BRIM_CACHE_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "brim/cache/cache.h"
+#include "brim/cache/disk.h"
+#include "brim/cache/hot.h"
+#include "brim/cache/purge.h"
+#include "brim/cache/sketch.h"
+
+#define CACHE_MAGIC 0x63616331u
+
+struct brim_cache {
+    uint32_t magic;
+    struct brim_cache_config config;
+    struct brim_hot *hot;
+    struct brim_disk *disk;    /* NULL: none */
+    struct brim_sketch *asked; /* how often for what; NULL: everything is admitted */
+    atomic_flag ageing;        /* of asked: one at a time */
+    struct brim_purge *purge;
+    pthread_mutex_t purge_turn;       /* purgers only: epochs reach the disk in their order */
+    uint64_t reserved_seq;            /* under purge_turn */
+    struct brim_purge_epoch kept_all; /* likewise: that of everything, as it is on disk */
+    pthread_cond_t behind_done;       /* with purge_turn */
+    unsigned behind;                  /* under purge_turn: purges that the pool makes durable */
+};
+
+/* Keeps the durable reservation ahead of the sequence. Under purge_turn, or at start. Errors: those
+ * of brim_disk_put_epoch. */
+BRIM_MUST_USE enum brim_err brim_cache_reserve_seqs(struct brim_cache *cache);
+
+#endif

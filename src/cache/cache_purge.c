@@ -8,6 +8,7 @@
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
+#include "brim/cache/cache.h"
 #include "brim/cache/inside.h"
 
 #define RESERVE ((uint64_t)1 << 20)

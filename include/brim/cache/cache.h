@@ -8,27 +8,12 @@
 #ifndef BRIM_CACHE_CACHE_H
 #define BRIM_CACHE_CACHE_H
 
+#include "brim/cache/cache_config.h"
 #include "brim/cache/object.h"
 #include "brim/cache/purge.h"
 #include "brim/cache/reader.h"
 
 struct brim_cache; /* opaque */
-
-enum brim_cache_admit { BRIM_ADMIT_ALWAYS, BRIM_ADMIT_SECOND_HIT };
-
-struct brim_cache_config {
-    const char *path; /* NULL or "": no disk tier */
-    uint64_t disk_bytes;
-    uint64_t segment_bytes;
-    uint64_t memory_bytes;        /* hot tier */
-    uint64_t memory_object_bytes; /* largest body that is kept whole in RAM */
-    uint64_t object_bytes_max;    /* largest body that is stored at all */
-    uint64_t window_bytes;        /* unread bytes held per passing or spilling body */
-    unsigned write_queue_max;
-    unsigned purge_epochs_max;
-    enum brim_cache_admit admit;
-    struct brim_pool *pool; /* borrowed */
-};
 
 /* Errors: those of brim_disk_open; BRIM_ENOMEM. Thread: init. */
 BRIM_MUST_USE enum brim_err brim_cache_open(const struct brim_cache_config *config,

@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "brim/cache/cache.h"
+#include "brim/cache/cache_config.h"
 #include "brim/cache/disk.h"
 #include "brim/cache/hot.h"
 #include "brim/cache/purge.h"

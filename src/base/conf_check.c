@@ -363,6 +363,34 @@ static void check_route_path(struct brim_conf_faults *faults, const struct named
                     shown.bytes);
 }
 
+/* tchar+ (RFC 9110 5.6.2). Cache-Control itself is what targeted fields go before. */
+static bool is_target(const char *text)
+{
+    static const char more[] = "!#$%&'*+-.^_`|~0123456789"
+                               "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+    return strspn(text, more) == strlen(text) && strcasecmp(text, "cache-control") != 0;
+}
+
+/* where: path of the rules that the names stand in. */
+static void check_targets(struct brim_conf_faults *faults, const char *where,
+                          const struct brim_conf_strings *targets)
+{
+    for (size_t i = 0; i < targets->count; i++) {
+        struct brim_conf_text shown = {.len = 0};
+        char path[PATH_BYTES];
+
+        if (targets->items[i] == NULL || is_target(targets->items[i]))
+            continue;
+        (void)snprintf(path, sizeof(path), "%s.targets[%zu]", where, i);
+        brim_conf_text_add_input(&shown, targets->items[i]);
+        brim_conf_fault(faults, path,
+                        "%s is not a targeted field; accepted: cdn-cache-control, "
+                        "NAME-cache-control",
+                        shown.bytes);
+    }
+}
+
 static void check_routes(const struct brim_conf_site *site, size_t i, const struct names *origins,
                          struct brim_conf_faults *faults)
 {
@@ -375,6 +403,9 @@ static void check_routes(const struct brim_conf_site *site, size_t i, const stru
 
         (void)snprintf(path, sizeof(path), "sites[%zu].routes[%zu].origin", i, j);
         check_reference(faults, origins, path, route->origin);
+        (void)snprintf(path, sizeof(path), "sites[%zu].routes[%zu].cache", i, j);
+        if (route->cache.targets.items != site->cache.targets.items) /* else inherited */
+            check_targets(faults, path, &route->cache.targets);
         if (route->path == NULL)
             continue;
         paths[count] =
@@ -419,6 +450,8 @@ static void check_sites(const struct brim_conf_root *root, const struct names *o
 
         (void)snprintf(path, sizeof(path), "sites[%zu].origin", i);
         check_reference(faults, origins, path, site->origin);
+        (void)snprintf(path, sizeof(path), "sites[%zu].cache", i);
+        check_targets(faults, path, &site->cache.targets);
         check_routes(site, i, origins, faults);
     }
     check_hosts(root, faults);

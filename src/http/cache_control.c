@@ -11,12 +11,20 @@
  * in front still says what the sender was about, so it counts as if its argument were wrong.
  * - An unclosed quote: see field.h for what the list then is. Which side of the quote was meant is
  *   unknown, so restrictions count on both sides and permissions on neither.
+ *
+ * A targeted field is a Dictionary instead, which leaves less to guess: it is valid or it is not
+ * there, and of two values the last counts (RFC 9651 4.2.2). Left open is a directive whose value
+ * has the wrong type, `max-age="60"` or `no-store=1`: RFC 9213 2.1 says not to use such a value.
+ * To drop the directive could leave a response to heuristics of which the sender wanted a limit,
+ * so it stays, with the strictest meaning it can have. `no-store=?0` says in so many words that
+ * the directive is not given.
  */
 #include "brim/http/cache_control.h"
 
 #include <stddef.h>
 
 #include "brim/base/invariant.h"
+#include "brim/http/structured.h"
 
 enum directive_kind {
     RESTRICTION, /* bool; counts whatever its argument is */
@@ -164,31 +172,112 @@ static void apply(const struct directive *directive, const struct member *member
     }
 }
 
+static const struct directive *directive_called(struct brim_str name)
+{
+    for (size_t i = 0; i < sizeof(directives) / sizeof(directives[0]); i++)
+        if (brim_str_is_nocase(name, directives[i].name))
+            return &directives[i];
+    return NULL;
+}
+
+static const struct brim_cache_control says_nothing = {
+    .max_age_s = -1,
+    .s_maxage_s = -1,
+    .swr_s = -1,
+    .sie_s = -1,
+    .max_stale_s = -1,
+    .min_fresh_s = -1,
+};
+
 void brim_cache_control_parse(struct brim_fields fields, struct brim_str name,
                               struct brim_cache_control *control_out)
 {
     struct brim_list_cursor cursor = {0};
     struct brim_str text;
 
-    *control_out = (struct brim_cache_control){
-        .max_age_s = -1,
-        .s_maxage_s = -1,
-        .swr_s = -1,
-        .sie_s = -1,
-        .max_stale_s = -1,
-        .min_fresh_s = -1,
-        .present = brim_fields_find(fields, name) != NULL,
-    };
+    *control_out = says_nothing;
+    control_out->present = brim_fields_find(fields, name) != NULL;
     while (brim_fields_next_member(fields, name, &cursor, &text)) {
         struct member member = cut(text);
+        const struct directive *directive = directive_called(member.name);
+
         control_out->unclosed |= cursor.unclosed;
-        for (size_t i = 0; i < sizeof(directives) / sizeof(directives[0]); i++) {
-            if (brim_str_is_nocase(member.name, directives[i].name)) {
-                apply(&directives[i], &member, control_out);
-                break;
-            }
-        }
+        if (directive != NULL)
+            apply(directive, &member, control_out);
     }
+}
+
+/* ---- targeted fields ---- */
+
+static void set_seconds(const struct directive *directive,
+                        const struct brim_structured_member *member, int64_t *value)
+{
+    bool is_true = member->type == BRIM_STRUCTURED_BOOLEAN && member->boolean;
+
+    if (member->type == BRIM_STRUCTURED_INTEGER && member->integer >= 0)
+        *value =
+            member->integer < BRIM_DELTA_SECONDS_MAX ? member->integer : BRIM_DELTA_SECONDS_MAX;
+    else if (directive->kind == SECONDS_ANY && is_true)
+        *value = INT64_MAX;
+    else
+        *value = directive->kind == SECONDS_MAX ? BRIM_DELTA_SECONDS_MAX : 0;
+}
+
+/* As apply(), but what was said before under the same key is gone. */
+static void set(const struct directive *directive, const struct brim_structured_member *member,
+                struct brim_cache_control *control)
+{
+    void *at = (char *)control + directive->offset;
+    bool *flag = at;
+    bool is_boolean = member->type == BRIM_STRUCTURED_BOOLEAN;
+    bool lists_names = member->type == BRIM_STRUCTURED_STRING && !member->is_cut &&
+                       is_name_list(brim_str(member->text, member->text_len));
+
+    switch (directive->kind) {
+    case RESTRICTION:
+        *flag = !is_boolean || member->boolean;
+        break;
+    case PERMISSION:
+        *flag = is_boolean && member->boolean;
+        break;
+    case QUALIFIED:
+        flag[0] = !lists_names && (!is_boolean || member->boolean);
+        flag[1] = lists_names;
+        break;
+    case SECONDS_MIN:
+    case SECONDS_MAX:
+    case SECONDS_ANY:
+        set_seconds(directive, member, at);
+        break;
+    }
+}
+
+/* Whether the field is there, valid and not empty; only then control_out is what it says. */
+static bool parse_targeted(struct brim_fields response, struct brim_str name,
+                           struct brim_cache_control *control_out)
+{
+    struct brim_structured in = brim_structured_open(response, name);
+    struct brim_structured_member member;
+
+    *control_out = says_nothing;
+    while (brim_structured_next(&in, &member)) {
+        const struct directive *directive = directive_called(brim_str(member.key, member.key_len));
+
+        control_out->present = control_out->is_targeted = true;
+        if (directive != NULL)
+            set(directive, &member, control_out);
+    }
+    return control_out->present && !in.failed;
+}
+
+void brim_cache_control_parse_response(struct brim_fields response, struct brim_targets targets,
+                                       struct brim_cache_control *control_out)
+{
+    for (size_t i = 0; i < targets.count; i++)
+        if (brim_fields_find(response, targets.names[i]) != NULL &&
+            parse_targeted(response, targets.names[i], control_out))
+            return;
+    brim_cache_control_parse(response, BRIM_STR("cache-control"), control_out);
 }
 
 bool brim_cache_control_lists_field(struct brim_fields fields, struct brim_str name,

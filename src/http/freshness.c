@@ -2,6 +2,8 @@
 /*
  * The rules of RFC 9111 in the order in which they decide, for a shared cache.
  *
+ * A targeted field (RFC 9213) that is valid stands in for Cache-Control and Expires in all of it.
+ *
  * Lifetime (4.2.1), first that is there:   s-maxage > max-age > Expires - Date > what the operator
  * set for responses that say nothing > a tenth of Date - Last-Modified (4.2.2). Several or
  * unreadable values make a response stale, never fresh. The last two only where RFC 9111 lets a
@@ -214,7 +216,8 @@ static struct lifetime lifetime_of(const struct brim_exchange *exchange,
         lifetime.ms = ms_of(control->s_maxage_s);
     } else if (control->max_age_s >= 0) {
         lifetime.ms = ms_of(control->max_age_s);
-    } else if (brim_fields_find(exchange->response, BRIM_STR("expires")) != NULL) {
+    } else if (!control->is_targeted &&
+               brim_fields_find(exchange->response, BRIM_STR("expires")) != NULL) {
         /* Not one valid date: already expired (RFC 9111 5.3). */
         int64_t expires_s = date_of(exchange, BRIM_STR("expires"));
         if (expires_s != INT64_MIN)
@@ -279,8 +282,16 @@ void brim_freshness_compute(const struct brim_exchange *exchange,
 {
     struct brim_cache_control control;
 
-    brim_cache_control_parse(exchange->response, cache_control, &control);
+    brim_cache_control_parse_response(exchange->response, rules->targets, &control);
     compute(exchange, rules, &control, freshness_out);
+}
+
+bool brim_freshness_has_control(struct brim_fields response, const struct brim_cache_rules *rules)
+{
+    struct brim_cache_control control;
+
+    brim_cache_control_parse_response(response, rules->targets, &control);
+    return control.present;
 }
 
 /* Something to ask the origin with whether the response is still the right one. */
@@ -394,7 +405,7 @@ enum brim_store_verdict brim_freshness_verdict(const struct brim_exchange *excha
         return decide(BRIM_STORE_NOT, obstacle, reason_out);
     if (!status_is_storable(exchange->status))
         return decide(BRIM_STORE_NOT, "status", reason_out);
-    brim_cache_control_parse(exchange->response, cache_control, &control);
+    brim_cache_control_parse_response(exchange->response, rules->targets, &control);
     if (control.must_understand && !status_is_understood(exchange->status))
         return decide(BRIM_STORE_NOT, "must-understand", reason_out);
     /* Not a pass, hence first: others ask without credentials and may get what can be shared. */

@@ -222,7 +222,7 @@ static bool may_share_error(const struct brim_flight *f, unsigned status,
 
     return f->kind == BRIM_FLIGHT_SHARED && status >= 500 &&
            brim_fields_find(response, BRIM_STR("set-cookie")) == NULL &&
-           brim_fields_find(response, BRIM_STR("cache-control")) == NULL &&
+           !brim_freshness_has_control(response, f->rules) &&
            brim_fields_find(request, BRIM_STR("authorization")) == NULL &&
            brim_fields_find(request, BRIM_STR("cookie")) == NULL;
 }

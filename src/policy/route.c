@@ -83,6 +83,15 @@ static void compile_origin(const struct brim_conf_origin *conf, size_t position,
     };
 }
 
+static struct brim_targets compile_targets(const struct brim_conf_strings *conf)
+{
+    struct brim_str *names = brim_alloc((conf->count + 1) * sizeof(*names));
+
+    for (size_t i = 0; i < conf->count; i++)
+        names[i] = brim_str_of(lower_copy(conf->items[i]));
+    return (struct brim_targets){names, conf->count};
+}
+
 static struct brim_cache_rules compile_rules(const struct brim_conf_rules *conf)
 {
     return (struct brim_cache_rules){
@@ -93,6 +102,7 @@ static struct brim_cache_rules compile_rules(const struct brim_conf_rules *conf)
         .grace_ms = conf->grace_ms,
         .swr_ms = conf->swr_ms,
         .negative_ttl_ms = conf->negative_ttl_ms,
+        .targets = compile_targets(&conf->targets),
     };
 }
 
@@ -229,14 +239,27 @@ static void free_origin(struct brim_origin *origin)
     free_const(origin->fetch.tls_server_name);
 }
 
+static void free_rules(const struct brim_cache_rules *rules)
+{
+    for (size_t i = 0; i < rules->targets.count; i++)
+        free_const(rules->targets.names[i].base);
+    free_const(rules->targets.names);
+}
+
+static void free_routes(struct brim_route *routes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free_const(routes[i].path);
+        free_rules(&routes[i].rules);
+    }
+    free(routes);
+}
+
 static void free_site(struct site *site)
 {
-    for (size_t i = 0; i < site->glob_count; i++)
-        free_const(site->globs[i].path);
-    for (size_t i = 0; i < site->prefix_count; i++)
-        free_const(site->prefixes[i].path);
-    free(site->globs);
-    free(site->prefixes);
+    free_routes(site->globs, site->glob_count);
+    free_routes(site->prefixes, site->prefix_count);
+    free_rules(&site->own.rules);
     free_const(site->own.site);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cache-Control, one line per input line, read as a request's and as a response's, up to the use of
- * what would be stored.
+ * Cache-Control, one line per input line, read as a request's, a response's and a targeted field,
+ * up to the use of what would be stored.
  */
 #include "brim/http/cache_control.h"
 #include "brim/base/invariant.h"
@@ -28,6 +28,7 @@ static size_t split(struct brim_str text, struct brim_field *items)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const struct brim_str names[] = {{"cache-control", 13}};
     static const struct brim_cache_rules rules = {
         .default_ttl_ms = -1, .max_ttl_ms = -1, .negative_ttl_ms = -1};
     struct brim_field items[LINES_MAX];
@@ -43,6 +44,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     INVARIANT(control.max_age_s >= -1 && control.max_age_s <= BRIM_DELTA_SECONDS_MAX);
     INVARIANT(control.s_maxage_s >= -1 && control.s_maxage_s <= BRIM_DELTA_SECONDS_MAX);
     (void)brim_cache_control_lists_field(fields, BRIM_STR("cache-control"), BRIM_STR("a"));
+
+    struct brim_cache_control targeted;
+    brim_cache_control_parse_response(fields, (struct brim_targets){names, 1}, &targeted);
+    INVARIANT(targeted.max_age_s >= -1 && targeted.max_age_s <= BRIM_DELTA_SECONDS_MAX);
+    INVARIANT(!targeted.is_targeted || !targeted.unclosed);
 
     enum brim_store_verdict verdict = brim_freshness_verdict(&exchange, &rules, &reason);
     INVARIANT(reason != NULL);

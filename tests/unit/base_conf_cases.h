@@ -226,6 +226,14 @@ static const struct bad_case {
     {LISTENERS ORIGINS "sites:\n  - hosts: a.example\n    origin: app\n    routes:\n      - path: "
                        "/x/\n        origin: img\n",
      ":8: sites[0].routes[0].origin: \"img\" is no origin; accepted: app\n"},
+    {LISTENERS ORIGINS "sites: [{hosts: \"*\", origin: app, cache: {targets: [a-cache-control, "
+                       "\"b c\"]}, routes: [{path: /x/}]}]\n",
+     ":3: sites[0].cache.targets[1]: \"b c\" is not a targeted field; accepted: "
+     "cdn-cache-control, NAME-cache-control\n"},
+    {LISTENERS ORIGINS "sites: [{hosts: \"*\", origin: app, routes: [{path: /x/, cache: {targets: "
+                       "Cache-Control}}]}]\n",
+     ":3: sites[0].routes[0].cache.targets[0]: \"Cache-Control\" is not a targeted field; "
+     "accepted: cdn-cache-control, NAME-cache-control\n"},
     {LISTENERS ORIGINS "sites:\n  - {hosts: [a.example, b.example], origin: app}\n  - {hosts: "
                        "B.example, origin: app}\n",
      ":5: sites[1].hosts[0]: \"B.example\" is also sites[0].hosts[1]; accepted: each once\n"},

@@ -254,6 +254,93 @@ START_TEST(only_the_named_field_counts)
 }
 END_TEST
 
+/* RFC 9213: lines of three fields, two of which are targets, and what is understood. */
+static const struct {
+    const char *mine;   /* my-cache-control, the first target */
+    const char *cdn[2]; /* cdn-cache-control, the second */
+    const char *common; /* cache-control */
+    const char *understood;
+    bool is_targeted;
+} targeted[] = {
+    /* which field counts: 2.2 */
+    {NULL, {NULL}, "max-age=1", "max-age=1", false},
+    {NULL, {"max-age=2"}, "max-age=1", "max-age=2", true},
+    {NULL, {"max-age=2"}, "no-store", "max-age=2", true},
+    {NULL, {"no-store"}, "max-age=1", "no-store", true},
+    {"max-age=3", {"max-age=2"}, "max-age=1", "max-age=3", true},
+    {"max-age=3", {NULL}, NULL, "max-age=3", true},
+    {"&", {"max-age=2"}, "max-age=1", "max-age=2", true},
+    {"", {"max-age=2"}, "max-age=1", "max-age=2", true},
+    {"&", {"&"}, "max-age=1", "max-age=1", false},
+    {"foo", {"max-age=2"}, "max-age=1", "", true},
+    /* not valid as a whole: 2.1 */
+    {NULL, {""}, "max-age=1", "max-age=1", false},
+    {NULL, {"max-age=2, &&&"}, "no-store", "no-store", false},
+    {NULL, {"max-age=2,"}, "no-store", "no-store", false},
+    {NULL, {"Max-Age=2"}, "no-store", "no-store", false},
+    {NULL, {"max-age =2"}, "no-store", "no-store", false},
+    {NULL, {"max-age=2", "&"}, "no-store", "no-store", false},
+    {NULL, {"max-age=2", ""}, "no-store", "no-store", false},
+    {NULL, {"max-age=2", "private"}, NULL, "max-age=2 private", true},
+    /* types of values: 2.1 */
+    {NULL, {"max-age=60;foo;bar=1"}, NULL, "max-age=60", true},
+    {NULL, {"max-age=999999999999999"}, NULL, "max-age=2147483648", true},
+    {NULL, {"max-age=-1"}, NULL, "max-age=0", true},
+    {NULL, {"max-age=60.5"}, NULL, "max-age=0", true},
+    {NULL, {"max-age=\"60\""}, NULL, "max-age=0", true},
+    {NULL, {"max-age=x"}, NULL, "max-age=0", true},
+    {NULL, {"max-age"}, NULL, "max-age=0", true},
+    {NULL, {"max-age=(60)"}, NULL, "max-age=0", true},
+    {NULL, {"s-maxage=5, max-age=6"}, NULL, "max-age=6 s-maxage=5", true},
+    {NULL, {"no-store=?0, max-age=1"}, NULL, "max-age=1", true},
+    {NULL, {"no-store=1"}, NULL, "no-store", true},
+    {NULL, {"no-store=\"x\""}, NULL, "no-store", true},
+    {NULL, {"public"}, NULL, "public", true},
+    {NULL, {"public=?0"}, NULL, "", true},
+    {NULL, {"public=1"}, NULL, "", true},
+    {NULL, {"private"}, NULL, "private", true},
+    {NULL, {"private=?0"}, NULL, "", true},
+    {NULL, {"private=\"a, b\""}, NULL, "private-fields", true},
+    {NULL, {"private=\"\""}, NULL, "private", true},
+    {NULL, {"private=a"}, NULL, "private", true},
+    {NULL, {"no-cache=\"set-cookie\""}, NULL, "no-cache-fields", true},
+    {NULL, {"no-cache=\"(\""}, NULL, "no-cache", true},
+    {NULL, {"no-cache=2"}, NULL, "no-cache", true},
+    /* the last value of a key counts: RFC 9651 4.2.2 */
+    {NULL, {"max-age=1, max-age=9"}, NULL, "max-age=9", true},
+    {NULL, {"no-store", "no-store=?0"}, NULL, "", true},
+    {NULL, {"private=\"a\", private"}, NULL, "private", true},
+};
+
+/* The origin speaks to the CDN apart from browsers; a wrong turn here shares what is private. */
+START_TEST(targeted_fields_go_before_cache_control)
+{
+    static const struct brim_str names[] = {{"my-cache-control", 16}, {"cdn-cache-control", 17}};
+    struct brim_field items[4];
+    struct brim_cache_control control;
+    char text[256] = "";
+    size_t count = 0;
+
+    if (targeted[_i].common != NULL)
+        items[count++] =
+            (struct brim_field){BRIM_STR("cache-control"), brim_str_of(targeted[_i].common)};
+    for (size_t i = 0; i < 2 && targeted[_i].cdn[i] != NULL; i++)
+        items[count++] = (struct brim_field){names[1], brim_str_of(targeted[_i].cdn[i])};
+    if (targeted[_i].mine != NULL)
+        items[count++] = (struct brim_field){names[0], brim_str_of(targeted[_i].mine)};
+    brim_cache_control_parse_response((struct brim_fields){items, count},
+                                      (struct brim_targets){names, 2}, &control);
+    describe(&control, text, sizeof(text));
+    ck_assert_str_eq(text, targeted[_i].understood);
+    ck_assert_int_eq(control.is_targeted, targeted[_i].is_targeted);
+    ck_assert(control.present);
+
+    brim_cache_control_parse_response((struct brim_fields){items, count},
+                                      (struct brim_targets){NULL, 0}, &control);
+    ck_assert(!control.is_targeted);
+}
+END_TEST
+
 /* Random bytes never crash, and never make a number that is out of range. */
 START_TEST(random_bytes_do_no_harm)
 {
@@ -289,6 +376,8 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, directives_are_read_strictly, 0, sizeof(rows) / sizeof(rows[0]));
     tcase_add_loop_test(tcase, listed_fields_are_found, 0, sizeof(lists) / sizeof(lists[0]));
+    tcase_add_loop_test(tcase, targeted_fields_go_before_cache_control, 0,
+                        sizeof(targeted) / sizeof(targeted[0]));
     tcase_add_test(tcase, only_the_named_field_counts);
     tcase_add_test(tcase, random_bytes_do_no_harm);
     suite_add_tcase(suite, tcase);

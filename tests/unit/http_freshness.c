@@ -663,6 +663,53 @@ START_TEST(use_follows_the_rfc)
 }
 END_TEST
 
+/* An origin that tells the CDN more than browsers means it: Expires and Cache-Control are for the
+ * others then, in both directions. */
+START_TEST(targeted_field_decides_alone)
+{
+    static const struct brim_str names[] = {{"cdn-cache-control", 17}};
+    static const struct {
+        const char *response[FIELDS_MAX];
+        enum brim_store_verdict verdict;
+        int64_t lifetime_ms;
+        bool has_control;
+    } rows[] = {
+        {{"cdn-cache-control: max-age=9", "cache-control: no-store"}, STORE, 9000, true},
+        {{"cdn-cache-control: max-age=9", "cache-control: private"}, STORE, 9000, true},
+        {{"cdn-cache-control: max-age=9", "expires: 0"}, STORE, 9000, true},
+        {{"cdn-cache-control: foo", "expires: " HOUR_AFTER, DATE}, PASS, 0, true},
+        {{"cdn-cache-control: &", "expires: " HOUR_AFTER, DATE}, STORE, 3600000, false},
+        {{"cdn-cache-control: no-store", "cache-control: max-age=5"}, PASS, 0, true},
+        {{"cdn-cache-control: private", "cache-control: public, max-age=5"}, PASS, 0, true},
+        {{"cdn-cache-control: max-age=\"9\"", "cache-control: max-age=5"}, PASS, 0, true},
+        {{"cdn-cache-control:", "cache-control: max-age=5"}, STORE, 5000, true},
+        {{"cdn-cache-control: max-age=9", "set-cookie: a=b"}, PASS, 9000, true},
+        {{"cdn-cache-control: s-maxage=9", "set-cookie: a=b"}, STORE, 9000, true},
+        {{"my-cache-control: max-age=9", LM, DATE}, STORE, TENTH_MS, false},
+        {{"cdn-cache-control: &", LM, DATE}, STORE, TENTH_MS, false},
+    };
+    struct brim_cache_rules rules = none;
+
+    rules.targets = (struct brim_targets){names, 1};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct fields storage;
+        struct brim_exchange exchange =
+            exchange_of(200, (struct brim_fields){NULL, 0}, fields_of(rows[i].response, &storage));
+        struct brim_freshness freshness;
+        const char *reason;
+
+        ck_assert_msg(brim_freshness_verdict(&exchange, &rules, &reason) == rows[i].verdict,
+                      "row %zu: %s", i, reason);
+        if (rows[i].verdict == STORE) {
+            brim_freshness_compute(&exchange, &rules, &freshness);
+            ck_assert_int_eq(freshness.lifetime_ms, rows[i].lifetime_ms);
+        }
+        ck_assert_int_eq(brim_freshness_has_control(exchange.response, &rules),
+                         rows[i].has_control);
+    }
+}
+END_TEST
+
 /* Records come back from disk: no number in one may overflow, and nothing turns fresh by it. */
 START_TEST(extreme_times_do_not_overflow)
 {
@@ -710,6 +757,7 @@ int main(void)
     tcase_add_test(tcase, age_counts_delay_and_residence);
     tcase_add_loop_test(tcase, request_control_is_read, 0, sizeof(requests) / sizeof(requests[0]));
     tcase_add_loop_test(tcase, use_follows_the_rfc, 0, sizeof(uses) / sizeof(uses[0]));
+    tcase_add_test(tcase, targeted_field_decides_alone);
     tcase_add_test(tcase, extreme_times_do_not_overflow);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -155,6 +155,8 @@
     O(BOOL, bypass, "bypass", "false", 0, 0, LIVE, "Never look up, never store.")                  \
     O(BOOL, ignore_request_control, "ignore_request_control", "false", 0, 0, LIVE,                 \
       "Ignore Cache-Control and Pragma of clients.")                                               \
+    O(STRINGS, targets, "targets", "cdn-cache-control", 0, 16, LIVE,                               \
+      "Response fields that go before Cache-Control and Expires (RFC 9213), the first first.")     \
     O(DURATION, default_ttl_ms, "default_ttl", "off", -1, 3650 * BRIM_DAY_MS, LIVE,                \
       "Lifetime of a response that gives none; off: heuristic of RFC 9111.")                       \
     O(DURATION, max_ttl_ms, "max_ttl", "off", -1, 3650 * BRIM_DAY_MS, LIVE,                        \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cache_control - what all Cache-Control lines of one message say together (RFC 9111 5.2, RFC 5861,
- * RFC 8246). The same reader serves requests and responses; who may say what is freshness's
- * question.
+ * RFC 8246), or the targeted field that takes their place (RFC 9213). The same reader serves
+ * requests and responses; who may say what is freshness's question.
  *
  * Main rule: what cannot be read never permits anything. A directive that restricts counts even if
  * its argument is wrong; one that permits counts only if it is exactly right; where a directive
@@ -26,7 +26,8 @@ struct brim_cache_control {
     int64_t sie_s;       /* stale-if-error, likewise */
     int64_t max_stale_s; /* likewise; INT64_MAX: without argument, hence any */
     int64_t min_fresh_s; /* not valid: BRIM_DELTA_SECONDS_MAX; the largest counts */
-    bool present;        /* there is a Cache-Control field, whatever it says */
+    bool present;        /* there is such a field, whatever it says */
+    bool is_targeted;    /* a targeted field said this: Expires does not count (RFC 9213 2.2) */
     bool no_store;
     bool no_cache;        /* without argument, or with one that is not a list of names */
     bool no_cache_fields; /* no-cache="names" */
@@ -50,6 +51,20 @@ struct brim_cache_control {
  */
 void brim_cache_control_parse(struct brim_fields fields, struct brim_str name,
                               struct brim_cache_control *control_out);
+
+/* Names of targeted fields (RFC 9213), lower-case, the most specific first. Borrowed. */
+struct brim_targets {
+    const struct brim_str *names;
+    size_t count;
+};
+
+/*
+ * Reads what a response says to this cache: the first targeted field that is a valid Dictionary and
+ * not empty, else Cache-Control. Directives of a targeted field have types (RFC 9213 2.1); one of
+ * another type has its strictest meaning, as everywhere here. Thread: any. Spec: RFC 9213 2.2.
+ */
+void brim_cache_control_parse_response(struct brim_fields response, struct brim_targets targets,
+                                       struct brim_cache_control *control_out);
 
 /*
  * Whether no-cache="..." or private="..." names the field (lower-case), so that a cache that keeps

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * freshness - may a response be stored, how long is it fresh, may it be used now: RFC 9111 3, 4.2,
- * 5.2 and RFC 5861 as pure functions over field lists and times that the caller gives.
+ * 5.2, RFC 5861 and RFC 9213 as pure functions over field lists and times that the caller gives.
  *
  * Refuses to know where time comes from, what is stored where, and what a client is.
  */
@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "brim/http/cache_control.h"
 #include "brim/http/field.h"
 
 /* What a site or route adds to what the origin says. All times in milliseconds; -1: not set. */
@@ -21,6 +22,7 @@ struct brim_cache_rules {
     int64_t grace_ms;            /* stale-if-error for a response that says nothing; 0: none */
     int64_t swr_ms;              /* stale-while-revalidate likewise */
     int64_t negative_ttl_ms;     /* lifetime for 404, 405, 410, 414, 501 that say nothing; -1 */
+    struct brim_targets targets; /* fields that go before Cache-Control and Expires */
 };
 
 /* One exchange as the storing side sees it. */
@@ -68,6 +70,9 @@ enum brim_store_verdict brim_freshness_verdict(const struct brim_exchange *excha
 void brim_freshness_compute(const struct brim_exchange *exchange,
                             const struct brim_cache_rules *rules,
                             struct brim_freshness *freshness_out);
+
+/* Whether the origin says anything about caching, in Cache-Control or a targeted field. */
+bool brim_freshness_has_control(struct brim_fields response, const struct brim_cache_rules *rules);
 
 /* current_age of RFC 9111 4.2.3 at now, never negative. */
 int64_t brim_freshness_age_ms(const struct brim_freshness *freshness, int64_t now_wall_ms);

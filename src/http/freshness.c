@@ -341,6 +341,7 @@ static bool says_shared(const struct brim_cache_control *control)
 
 /* Directives and fields by which a response is nothing for a shared cache. NULL: none. */
 static const char *response_obstacle(const struct brim_exchange *exchange,
+                                     const struct brim_cache_rules *rules,
                                      const struct brim_cache_control *control)
 {
     /* must-understand takes the place of no-store where the status is understood (5.2.2.3); that
@@ -351,7 +352,7 @@ static const char *response_obstacle(const struct brim_exchange *exchange,
         return "private";
     if (brim_vary_is_any(exchange->response))
         return "vary-any";
-    if (!says_shared(control) &&
+    if (rules->set_cookie == BRIM_SET_COOKIE_REFUSE && !says_shared(control) &&
         brim_fields_find(exchange->response, BRIM_STR("set-cookie")) != NULL)
         return "set-cookie";
     return NULL;
@@ -411,7 +412,7 @@ enum brim_store_verdict brim_freshness_verdict(const struct brim_exchange *excha
     /* Not a pass, hence first: others ask without credentials and may get what can be shared. */
     if (!authorization_permits(exchange, &control))
         return decide(BRIM_STORE_NOT, "authorization", reason_out);
-    obstacle = response_obstacle(exchange, &control);
+    obstacle = response_obstacle(exchange, rules, &control);
     if (obstacle != NULL)
         return refuse(exchange->status, obstacle, reason_out);
     return judge_use(exchange, rules, &control, reason_out);

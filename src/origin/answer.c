@@ -26,6 +26,18 @@ struct brim_fields brim_answer_fields(struct brim_fields fields, enum brim_answe
     return (struct brim_fields){out, count};
 }
 
+struct brim_fields brim_answer_stored_fields(struct brim_field *items, size_t count,
+                                             const struct brim_cache_rules *rules)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (rules->set_cookie != BRIM_SET_COOKIE_STRIP ||
+            !brim_str_is(items[i].name, BRIM_STR("set-cookie")))
+            items[kept++] = items[i];
+    return (struct brim_fields){items, kept};
+}
+
 /* Fields of a 304 that do not replace stored ones: they speak of a body, and the stored body is the
  * one that is served (RFC 9111 3.2). */
 static bool describes_body(struct brim_str name)
@@ -119,6 +131,8 @@ enum brim_err brim_answer_refresh(const struct brim_answer_update *update,
     *verdict_out = brim_freshness_verdict(&judged, update->rules, &reason);
     brim_freshness_compute(&judged, update->rules, &spec.fresh);
     spec.fields = merged;
+    if (*verdict_out == BRIM_STORE) /* a cookie stored before the rules changed goes too */
+        spec.fields = brim_answer_stored_fields(scratch + room, merged.count, update->rules);
     err = brim_object_new(&spec, object_out);
     free(scratch);
     return err;

@@ -394,8 +394,10 @@ static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *ex
     use = verdict == BRIM_STORE ? BRIM_ANSWER_STORE : BRIM_ANSWER_FORWARD;
     spec->fields =
         brim_answer_fields(exchange->response, use, exchange->method, exchange->status, kept);
-    if (verdict == BRIM_STORE)
+    if (verdict == BRIM_STORE) {
+        spec->fields = brim_answer_stored_fields(kept, spec->fields.count, f->rules);
         return begin_stored(f, spec, length);
+    }
     if (verdict == BRIM_STORE_PASS)
         remember_pass(f, exchange->response_wall_ms);
     else if (may_share_error(f, exchange->status, exchange->response))

@@ -710,6 +710,37 @@ START_TEST(targeted_field_decides_alone)
 }
 END_TEST
 
+/* Whose cookie everybody gets is the operator's decision, and his alone; what the origin rules out
+ * stays out. */
+START_TEST(set_cookie_follows_the_rules)
+{
+    static const struct {
+        const char *response[FIELDS_MAX];
+        enum brim_store_verdict verdicts[3]; /* refuse, strip, store */
+    } rows[] = {
+        {{"set-cookie: a=b", "cache-control: max-age=9"}, {PASS, STORE, STORE}},
+        {{"set-cookie: a=b", "cache-control: public, max-age=9"}, {STORE, STORE, STORE}},
+        {{"set-cookie: a=b", "cache-control: s-maxage=9"}, {STORE, STORE, STORE}},
+        {{"set-cookie: a=b", "cache-control: private, max-age=9"}, {PASS, PASS, PASS}},
+        {{"set-cookie: a=b", "cache-control: no-store"}, {PASS, PASS, PASS}},
+        {{"set-cookie: a=b"}, {PASS, PASS, PASS}},
+        {{"cache-control: max-age=9"}, {STORE, STORE, STORE}},
+    };
+
+    for (size_t i = 0; i < 3 * sizeof(rows) / sizeof(rows[0]); i++) {
+        struct brim_cache_rules rules = none;
+        struct fields storage;
+        struct brim_exchange exchange = exchange_of(200, (struct brim_fields){NULL, 0},
+                                                    fields_of(rows[i / 3].response, &storage));
+        const char *reason;
+
+        rules.set_cookie = (enum brim_set_cookie)(i % 3);
+        ck_assert_int_eq(brim_freshness_verdict(&exchange, &rules, &reason),
+                         rows[i / 3].verdicts[i % 3]);
+    }
+}
+END_TEST
+
 /* Records come back from disk: no number in one may overflow, and nothing turns fresh by it. */
 START_TEST(extreme_times_do_not_overflow)
 {
@@ -758,6 +789,7 @@ int main(void)
     tcase_add_loop_test(tcase, request_control_is_read, 0, sizeof(requests) / sizeof(requests[0]));
     tcase_add_loop_test(tcase, use_follows_the_rfc, 0, sizeof(uses) / sizeof(uses[0]));
     tcase_add_test(tcase, targeted_field_decides_alone);
+    tcase_add_test(tcase, set_cookie_follows_the_rules);
     tcase_add_test(tcase, extreme_times_do_not_overflow);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -157,6 +157,8 @@
       "Ignore Cache-Control and Pragma of clients.")                                               \
     O(STRINGS, targets, "targets", "cdn-cache-control", 0, 16, LIVE,                               \
       "Response fields that go before Cache-Control and Expires (RFC 9213), the first first.")     \
+    O(CHOICE, set_cookie, "set_cookie", "refuse", 0, "refuse|strip|store", LIVE,                   \
+      "Response with Set-Cookie: stored only with public or s-maxage; without the cookie; as is.") \
     O(DURATION, default_ttl_ms, "default_ttl", "off", -1, 3650 * BRIM_DAY_MS, LIVE,                \
       "Lifetime of a response that gives none; off: heuristic of RFC 9111.")                       \
     O(DURATION, max_ttl_ms, "max_ttl", "off", -1, 3650 * BRIM_DAY_MS, LIVE,                        \

@@ -13,6 +13,13 @@
 #include "brim/http/cache_control.h"
 #include "brim/http/field.h"
 
+/* A response with Set-Cookie that could be stored otherwise. Values of cache.set_cookie. */
+enum brim_set_cookie {
+    BRIM_SET_COOKIE_REFUSE, /* stored only if the origin says that it is for all */
+    BRIM_SET_COOKIE_STRIP,  /* stored, and served from that fill, without the cookie */
+    BRIM_SET_COOKIE_STORE,  /* stored as it is: each client gets the cookie of the first */
+};
+
 /* What a site or route adds to what the origin says. All times in milliseconds; -1: not set. */
 struct brim_cache_rules {
     bool bypass;                 /* never look up, never store */
@@ -22,6 +29,7 @@ struct brim_cache_rules {
     int64_t grace_ms;            /* stale-if-error for a response that says nothing; 0: none */
     int64_t swr_ms;              /* stale-while-revalidate likewise */
     int64_t negative_ttl_ms;     /* lifetime for 404, 405, 410, 414, 501 that say nothing; -1 */
+    enum brim_set_cookie set_cookie;
     struct brim_targets targets; /* fields that go before Cache-Control and Expires */
 };
 
@@ -60,7 +68,8 @@ struct brim_freshness {
  *
  * *reason_out (static text, never NULL, borrowed) names the deciding rule for logs and
  * Cache-Status. Spec: RFC 9111 3, 3.5 (Authorization), 4.1 (Vary *), 5.2; Set-Cookie only with
- * public or s-maxage; neither lifetime nor validator nor default_ttl: not stored.
+ * public or s-maxage, unless the rules say otherwise; neither lifetime nor validator nor
+ * default_ttl: not stored.
  */
 enum brim_store_verdict brim_freshness_verdict(const struct brim_exchange *exchange,
                                                const struct brim_cache_rules *rules,

@@ -21,6 +21,13 @@ struct brim_fields brim_answer_fields(struct brim_fields fields, enum brim_answe
                                       struct brim_str method, unsigned status,
                                       struct brim_field *out);
 
+/*
+ * What of the fields of a response that is stored goes into the object: all, or all but Set-Cookie
+ * if the rules strip it. Moves within items.
+ */
+struct brim_fields brim_answer_stored_fields(struct brim_field *items, size_t count,
+                                             const struct brim_cache_rules *rules);
+
 struct brim_answer_update {
     struct brim_object *stale;
     const struct brim_exchange *exchange; /* whose response is the 304 */

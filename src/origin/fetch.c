@@ -16,6 +16,7 @@
 #include "brim/origin/fetch.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -66,6 +67,7 @@ struct brim_fetch {
     bool is_paused;
     bool paused_in_curl;
     bool is_done;
+    enum brim_fetch_cause cause;
     enum brim_err failure; /* decided here; BRIM_OK: as libcurl says */
     const char *detail;
     char error[CURL_ERROR_SIZE];
@@ -347,7 +349,7 @@ static void finish(struct brim_fetch *f, enum brim_err result, const char *detai
     if (f->easy != NULL)
         give_handle_back(t, f);
     f->slot = NULL;
-    f->callbacks.done(f->ctx, result, detail);
+    f->callbacks.done(f->ctx, result, f->cause, detail);
     if (slot != NULL) {
         next = slot->first;
         if (next != NULL && slot->running < slot->origin->connections_max) {
@@ -385,6 +387,44 @@ static enum brim_err reason_of(const struct brim_fetch *f, CURLcode code)
     }
 }
 
+/* Meaningful with what reason_of() says of the same code. */
+static enum brim_fetch_cause cause_of(const struct brim_fetch *f, CURLcode code)
+{
+    long os_error = 0;
+
+    switch (code) {
+    case CURLE_COULDNT_CONNECT:
+        if (curl_easy_getinfo(f->easy, CURLINFO_OS_ERRNO, &os_error) != CURLE_OK)
+            break;
+        if (os_error == ECONNREFUSED)
+            return BRIM_FETCH_CAUSE_REFUSED;
+        if (os_error == ETIMEDOUT)
+            return BRIM_FETCH_CAUSE_CONNECT_TIMEOUT;
+        if (os_error == EHOSTUNREACH || os_error == ENETUNREACH)
+            return BRIM_FETCH_CAUSE_UNROUTABLE;
+        break;
+    case CURLE_OPERATION_TIMEDOUT:
+        return f->was_sent ? BRIM_FETCH_CAUSE_UNKNOWN : BRIM_FETCH_CAUSE_CONNECT_TIMEOUT;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
+        return BRIM_FETCH_CAUSE_CERTIFICATE;
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+        return BRIM_FETCH_CAUSE_OWN_TLS;
+    case CURLE_GOT_NOTHING:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+        return BRIM_FETCH_CAUSE_DROPPED;
+    case CURLE_OK: /* and no answer: see reason_of() */
+    case CURLE_PARTIAL_FILE:
+        return BRIM_FETCH_CAUSE_INCOMPLETE;
+    default:
+        break;
+    }
+    return BRIM_FETCH_CAUSE_UNKNOWN;
+}
+
 static void collect_done(struct fetcher *t)
 {
     CURLMsg *message;
@@ -398,11 +438,13 @@ static void collect_done(struct fetcher *t)
             curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &f) != CURLE_OK)
             continue;
         OBJ_CHECK(f, FETCH_MAGIC);
-        if (f->failure != BRIM_OK)
+        if (f->failure != BRIM_OK) {
             finish(f, f->failure, f->detail);
-        else
+        } else {
+            f->cause = cause_of(f, code);
             finish(f, reason_of(f, code),
                    f->error[0] != '\0' ? f->error : curl_easy_strerror(code));
+        }
     }
 }
 

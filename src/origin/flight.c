@@ -74,6 +74,7 @@ struct brim_flight {
     bool wants_cancel;
     struct brim_object *object; /* counted; READY, ALONE */
     enum brim_err why;
+    enum brim_fetch_cause cause; /* of why */
     unsigned origin_status;
     uint64_t origin_ms;
     const char *reason;
@@ -482,7 +483,8 @@ static bool was_cancelled(struct brim_flight *f)
     return cancelled;
 }
 
-static void on_done(void *ctx, enum brim_err result, const char *detail)
+static void on_done(void *ctx, enum brim_err result, enum brim_fetch_cause cause,
+                    const char *detail)
 {
     struct brim_flight *f = ctx;
     struct brim_fill *fill = f->fill;
@@ -491,6 +493,7 @@ static void on_done(void *ctx, enum brim_err result, const char *detail)
     OBJ_CHECK(f, FLIGHT_MAGIC);
     pthread_mutex_lock(&f->lock);
     asked = f->stage == ASKED;
+    f->cause = cause;
     pthread_mutex_unlock(&f->lock);
     if (result != BRIM_OK && !was_cancelled(f)) {
         BRIM_COUNT(ORIGIN_ERRORS);
@@ -712,6 +715,7 @@ void brim_flight_view(struct brim_flight *f, struct brim_port *port,
     *view_out = (struct brim_flight_view){
         .state = state_for(f, port),
         .why = f->why,
+        .cause = f->cause,
         .led = port == f->leader,
         .revalidated = f->revalidated,
         .stored = f->stored,

@@ -22,6 +22,7 @@
 #include "brim/http/conditional.h"
 #include "brim/http/date.h"
 #include "brim/http/range.h"
+#include "brim/serve/proxy_status.h"
 
 #define SEND_BYTES        (128u * 1024u)  /* one h2o_send: TLS encrypts all of it at once */
 #define TURN_BYTES        (1024u * 1024u) /* per connection and loop turn */
@@ -532,7 +533,9 @@ static void begin_sending(struct brim_delivery *d)
         return;
     }
     if (brim_body_state(body) == BRIM_BODY_FAILED && d->facts.fwd != NULL) {
-        struct brim_deliver_error error = {502, "the origin's answer broke off", NULL, false};
+        struct brim_deliver_error error = {.status = 502,
+                                           .text = "the origin's answer broke off",
+                                           .proxy_error = BRIM_PROXY_INCOMPLETE};
 
         d->facts.outcome = BRIM_OUTCOME_ERROR;
         brim_deliver_error(d, &error, &d->facts);
@@ -540,7 +543,9 @@ static void begin_sending(struct brim_delivery *d)
     }
     if (brim_reader_init(&d->reader, body, d->first, d->length, brim_cache_disk(env->cache),
                          brim_cache_pool(env->cache), d->port) != BRIM_OK) {
-        struct brim_deliver_error error = {502, "the response is no longer there", NULL, false};
+        struct brim_deliver_error error = {.status = 502,
+                                           .text = "the response is no longer there",
+                                           .proxy_error = BRIM_PROXY_INTERNAL};
 
         d->facts.outcome = BRIM_OUTCOME_ERROR;
         brim_deliver_error(d, &error, &d->facts);
@@ -558,7 +563,7 @@ static void begin_sending(struct brim_delivery *d)
 static void on_abort(struct brim_conn_request *link)
 {
     struct brim_delivery *d = H2O_STRUCT_FROM_MEMBER(struct brim_delivery, link, link);
-    struct brim_deliver_error error = {408, "the client has gone", NULL, true};
+    struct brim_deliver_error error = {.status = 408, .text = "the client has gone", .close = true};
     struct brim_deliver_facts facts = {.outcome = BRIM_OUTCOME_ERROR};
 
     if (!d->started)
@@ -605,6 +610,18 @@ void brim_deliver_object(struct brim_delivery *d, struct brim_object *object,
     begin_sending(d);
 }
 
+/* One member, as Cache-Status: this hop made the response, so none stand before it. */
+static void add_proxy_status(struct brim_delivery *d, const char *type)
+{
+    struct brim_text text = pool_text(d, STATUS_TEXT_BYTES);
+
+    brim_text_put(&text, d->env->node_id);
+    brim_text_put(&text, BRIM_STR("; error="));
+    brim_text_put(&text, brim_str_of(type));
+    INVARIANT(!text.is_cut);
+    add_text(d, NULL, "proxy-status", brim_text_str(&text));
+}
+
 static void add_error_header(struct brim_delivery *d, const char *header)
 {
     const char *colon = strchr(header, ':');
@@ -635,6 +652,8 @@ void brim_deliver_error(struct brim_delivery *d, const struct brim_deliver_error
     if (error->header != NULL)
         add_error_header(d, error->header);
     add_cache_status(d);
+    if (error->proxy_error != NULL)
+        add_proxy_status(d, error->proxy_error);
     start_response(d, body.len);
     d->sending = d->finished = d->complete = true;
     if (is_head(d)) {

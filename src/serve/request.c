@@ -28,6 +28,7 @@
 #include "brim/base/metric.h"
 #include "brim/http/uri.h"
 #include "brim/serve/deliver.h"
+#include "brim/serve/proxy_status.h"
 #include "brim/serve/upstream.h"
 
 #define REQUEST_MAGIC 0x72657131u
@@ -189,9 +190,11 @@ static void on_dispose(void *memory)
 
 /* ---- answers ---- */
 
-static void answer_error(struct request *r, unsigned status, const char *text, const char *detail)
+/* type: error type of Proxy-Status. */
+static void answer_error(struct request *r, unsigned status, const char *text, const char *detail,
+                         const char *type)
 {
-    struct brim_deliver_error error = {.status = status, .text = text};
+    struct brim_deliver_error error = {.status = status, .text = text, .proxy_error = type};
     struct brim_deliver_facts facts = {
         .outcome = BRIM_OUTCOME_ERROR, .fwd = r->fwd, .detail = detail};
 
@@ -249,7 +252,7 @@ static const char *failure_text(enum brim_err why)
     }
 }
 
-static void answer_failure(struct request *r, enum brim_err why)
+static void answer_failure(struct request *r, enum brim_err why, enum brim_fetch_cause cause)
 {
     unsigned status = why == BRIM_ETIMEOUT ? 504 : why == BRIM_ELIMIT ? 503 : 502;
 
@@ -259,7 +262,8 @@ static void answer_failure(struct request *r, enum brim_err why)
     if (r->stale != NULL && r->stale->fresh.must_revalidate && status == 502)
         status = 504;
     if (!answer_stale(r))
-        answer_error(r, status, failure_text(why), brim_err_name(why));
+        answer_error(r, status, failure_text(why), brim_err_name(why),
+                     brim_proxy_status_failure(why, cause));
 }
 
 static void fill_ask(struct request *r, enum brim_flight_kind kind, struct brim_flight_ask *ask)
@@ -303,7 +307,7 @@ static void fly(struct request *r, enum brim_flight_kind kind)
     fill_ask(r, kind, &ask);
     err = brim_flight_join(r->env->flights, &ask, port_of(r), &r->flight);
     if (err != BRIM_OK)
-        answer_failure(r, err);
+        answer_failure(r, err, BRIM_FETCH_CAUSE_UNKNOWN);
     else
         on_wake(r); /* it may have news already */
 }
@@ -365,7 +369,7 @@ static void look_at_flight(struct request *r)
         return;
     case BRIM_FLIGHT_FAILED:
         leave_flight(r);
-        answer_failure(r, view.why);
+        answer_failure(r, view.why, view.cause);
         return;
     case BRIM_FLIGHT_WAIT:
         return;
@@ -397,7 +401,8 @@ static void use_object(struct request *r, struct brim_object *object)
     r->stale = object;
     r->fwd = r->control.no_cache ? "request" : "stale";
     if (r->control.only_if_cached)
-        answer_error(r, 504, "not in the cache, and only-if-cached was asked", "only-if-cached");
+        answer_error(r, 504, "not in the cache, and only-if-cached was asked", "only-if-cached",
+                     BRIM_PROXY_OWN);
     else
         fly(r, BRIM_FLIGHT_SHARED);
 }
@@ -424,7 +429,8 @@ static void find(struct request *r)
     }
     r->fwd = brim_digest_is(r->find.key.digest, r->find.primary.digest) ? "uri-miss" : "vary-miss";
     if (r->control.only_if_cached)
-        answer_error(r, 504, "not in the cache, and only-if-cached was asked", "only-if-cached");
+        answer_error(r, 504, "not in the cache, and only-if-cached was asked", "only-if-cached",
+                     BRIM_PROXY_OWN);
     else if (found == BRIM_FOUND_PASS || r->control.no_store)
         fly(r, BRIM_FLIGHT_PASS);
     else
@@ -481,8 +487,10 @@ static struct request *request_new(struct brim_env *env, h2o_req_t *req)
 
 static void refuse(struct request *r, const struct brim_guard_refusal *refusal)
 {
-    struct brim_deliver_error error = {
-        .status = refusal->status, .text = refusal->reason, .close = true};
+    struct brim_deliver_error error = {.status = refusal->status,
+                                       .text = refusal->reason,
+                                       .proxy_error = brim_proxy_status_refusal(refusal->status),
+                                       .close = true};
     struct brim_deliver_facts facts = {.outcome = BRIM_OUTCOME_ERROR, .detail = "refused"};
 
     if (refusal->status == 405)
@@ -572,27 +580,31 @@ static void decide_persistence(struct request *r)
 static void begin(struct request *r)
 {
     if (brim_str_is(str_of(r->req->input.path), BRIM_STR("*"))) {
-        answer_error(r, 501, "OPTIONS * is not answered here", "refused");
+        answer_error(r, 501, "OPTIONS * is not answered here", "refused", BRIM_PROXY_DENIED);
         return;
     }
     if (r->req->input.authority.base == r->req->hostconf->authority.hostport.base) {
-        answer_error(r, 400, "the request names no host", "refused"); /* h2o put its own there */
+        answer_error(r, 400, "the request names no host", "refused",
+                     BRIM_PROXY_REQUEST); /* h2o put its own there */
         return;
     }
     if (!match_route(r)) {
-        answer_error(r, 404, "no site is configured for this host", "unknown-host");
+        answer_error(r, 404, "no site is configured for this host", "unknown-host",
+                     BRIM_PROXY_NO_SITE);
         return;
     }
     if (!make_key(r)) {
-        answer_error(r, 414, "the URL is too long", "refused");
+        answer_error(r, 414, "the URL is too long", "refused", BRIM_PROXY_REQUEST);
         return;
     }
     if (is_loop(r)) {
-        answer_error(r, 508, "this node has seen the request before: origins form a loop", "loop");
+        answer_error(r, 508, "this node has seen the request before: origins form a loop", "loop",
+                     BRIM_PROXY_LOOP);
         return;
     }
     if (is_for_this_hop(r)) {
-        answer_error(r, 200, "answered by the cache, as Max-Forwards asks", "max-forwards");
+        answer_error(r, 200, "answered by the cache, as Max-Forwards asks", "max-forwards",
+                     BRIM_PROXY_OWN);
         return;
     }
     if (!is_cacheable_request(r)) {

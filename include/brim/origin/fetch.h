@@ -23,6 +23,18 @@ struct brim_fetch_config {
     unsigned header_count_max;
 };
 
+/* What stands behind a reason, where it is known: for messages, not for decisions. */
+enum brim_fetch_cause {
+    BRIM_FETCH_CAUSE_UNKNOWN,
+    BRIM_FETCH_CAUSE_REFUSED,         /* BRIM_ECONNECT: nobody listens */
+    BRIM_FETCH_CAUSE_CONNECT_TIMEOUT, /* BRIM_ECONNECT: nobody answers */
+    BRIM_FETCH_CAUSE_UNROUTABLE,      /* BRIM_ECONNECT: no way to the address */
+    BRIM_FETCH_CAUSE_CERTIFICATE,     /* BRIM_ETLS: the server's is not trusted */
+    BRIM_FETCH_CAUSE_OWN_TLS,         /* BRIM_ETLS: our own files cannot be used */
+    BRIM_FETCH_CAUSE_DROPPED,         /* BRIM_EPROTO: the connection ended instead of an answer */
+    BRIM_FETCH_CAUSE_INCOMPLETE,      /* BRIM_EPROTO: ... or in the middle of one */
+};
+
 /* Called on the fetcher thread, no lock held, in this order: headers once, data any times, done
  * exactly once (also alone, when it failed before the headers). */
 struct brim_fetch_callbacks {
@@ -36,7 +48,7 @@ struct brim_fetch_callbacks {
     /* BRIM_OK: the message was complete as its framing says. BRIM_EPROTO: bad framing or
      * truncated. BRIM_ETIMEOUT, BRIM_ECONNECT, BRIM_EDNS, BRIM_ETLS, BRIM_ECLOSED (cancelled),
      * BRIM_ELIMIT (queue full or header too large). After it the brim_fetch is gone. */
-    void (*done)(void *ctx, enum brim_err result, const char *detail);
+    void (*done)(void *ctx, enum brim_err result, enum brim_fetch_cause cause, const char *detail);
 };
 
 BRIM_MUST_USE enum brim_err brim_fetchers_open(const struct brim_fetch_config *config,

@@ -19,6 +19,7 @@
 #include "brim/base/watch.h"
 #include "brim/cache/cache.h"
 #include "brim/origin/ask.h"
+#include "brim/origin/fetch.h"
 
 struct brim_flights; /* opaque: the table of the node */
 struct brim_flight;  /* opaque, counted */
@@ -33,14 +34,15 @@ enum brim_flight_state {
 
 struct brim_flight_view {
     enum brim_flight_state state;
-    struct brim_object *object; /* READY, ALONE: counted for the caller */
-    enum brim_err why;          /* FAILED */
-    bool led;                   /* this waiter started the flight */
-    bool revalidated;           /* READY: a 304 confirmed the stored object */
-    bool stored;                /* READY: it will be or is stored */
-    unsigned origin_status;     /* status line of the origin, 0 if none */
-    const char *reason;         /* static text: deciding rule, for logs and Cache-Status */
-    uint64_t origin_ms;         /* time to the origin's headers */
+    struct brim_object *object;  /* READY, ALONE: counted for the caller */
+    enum brim_err why;           /* FAILED */
+    enum brim_fetch_cause cause; /* likewise */
+    bool led;                    /* this waiter started the flight */
+    bool revalidated;            /* READY: a 304 confirmed the stored object */
+    bool stored;                 /* READY: it will be or is stored */
+    unsigned origin_status;      /* status line of the origin, 0 if none */
+    const char *reason;          /* static text: deciding rule, for logs and Cache-Status */
+    uint64_t origin_ms;          /* time to the origin's headers */
 };
 
 struct brim_flights_config {

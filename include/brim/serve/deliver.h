@@ -84,9 +84,10 @@ void brim_deliver_object(struct brim_delivery *delivery, struct brim_object *obj
 /* Answers with a short text of brim's own. Call once, instead of brim_deliver_object. */
 struct brim_deliver_error {
     unsigned status;
-    const char *text;   /* one sentence: what is wrong, for people */
-    const char *header; /* "allow: GET" and the like; NULL: none */
-    bool close;         /* HTTP/1: close the connection */
+    const char *text;        /* one sentence: what is wrong, for people */
+    const char *header;      /* "allow: GET" and the like; NULL: none */
+    const char *proxy_error; /* error type of Proxy-Status (proxy_status.h); NULL: none */
+    bool close;              /* HTTP/1: close the connection */
 };
 void brim_deliver_error(struct brim_delivery *delivery, const struct brim_deliver_error *error,
                         const struct brim_deliver_facts *facts);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """peers - starts each cache that bench/run compares, each set up for hits as its manual advises.
 
+bench/conformance takes the same classes and changes what makes answers, not speed.
+
 A peer is a class with `start()`, which returns the command to run; the base class runs it pinned to
 one core in a directory of its own and ends it by its process id. All of them use one thread for
 traffic, keep their cache in RAM or on tmpfs, and write no access log.
@@ -37,6 +39,7 @@ class Peer:
     caches = True  # False: answers from memory without a cache, as a ceiling
 
     def __init__(self, directory, origin_port, core):
+        """core is taskset's list: a number, or "0,1"."""
         self.directory = Path(directory) / self.name
         self.directory.mkdir(parents=True)
         self.origin_port = origin_port
@@ -156,6 +159,7 @@ http {{
 
 class Varnish(Peer):
     name = "varnish"
+    options = ("-p", "thread_pools=1", "-p", "thread_pool_min=100", "-p", "thread_pool_max=1000")
 
     @classmethod
     def available(cls):
@@ -167,8 +171,7 @@ class Varnish(Peer):
     def command(self):
         return [find_tool("varnishd"), "-F", "-j", "none", "-n", str(self.directory / "vsm"),
                 "-a", f"127.0.0.1:{self.port}", "-b", f"127.0.0.1:{self.origin_port}",
-                "-T", "none", "-s", "malloc,64m", "-p", "thread_pools=1",
-                "-p", "thread_pool_min=100", "-p", "thread_pool_max=1000"]
+                "-T", "none", "-s", "malloc,64m", *self.options]
 
 
 class Haproxy(Peer):

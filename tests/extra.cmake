@@ -21,6 +21,11 @@ if(TARGET brim)
     set_tests_properties(vtc.${name} PROPERTIES LABELS vtc TIMEOUT 120)
   endforeach()
 
+  add_test(NAME conformance.suite
+           COMMAND ${brim_tests}/conformance/suite.sh $<TARGET_FILE:brim>)
+  set_tests_properties(conformance.suite PROPERTIES LABELS conformance TIMEOUT 600
+                       SKIP_RETURN_CODE 77 RUN_SERIAL ON)
+
   # cli/NAME and fault/NAME.py take the binary as their only argument; exit status 77: skipped.
   file(GLOB cli_tests CONFIGURE_DEPENDS ${brim_tests}/cli/*.py)
   file(GLOB fault_tests CONFIGURE_DEPENDS ${brim_tests}/fault/*.py)

@@ -274,6 +274,7 @@ static void start_response(struct brim_delivery *d, uint64_t content_length)
 
 /* ---- body ---- */
 
+/* With nothing left to write h2o may end the request, and free *d, before this returns. */
 static void end(struct brim_delivery *d, h2o_send_state_t state)
 {
     h2o_timeout_unlink(&d->yield);
@@ -284,15 +285,17 @@ static void end(struct brim_delivery *d, h2o_send_state_t state)
 }
 
 /* The body broke off upstream. Where the end of the connection is the end of the body, an orderly
- * close would look complete: reset instead. */
+ * close would look complete: make it a reset. */
 static void cut_off(struct brim_delivery *d)
 {
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
     if (d->facts.fwd == NULL) /* a stored body that cannot be read: not twice */
         brim_cache_forget(d->env->cache, d->object);
     if (d->unframed)
-        brim_guard_kill(d->conn, "body cut off upstream"); /* may end it already: see on_abort */
-    if (!d->finished)
-        end(d, H2O_SEND_STATE_ERROR);
+        (void)setsockopt(h2o_socket_get_fd(d->conn->sock), SOL_SOCKET, SO_LINGER, &at_once,
+                         sizeof(at_once));
+    end(d, H2O_SEND_STATE_ERROR);
 }
 
 static void send_next(struct brim_delivery *d)
@@ -510,13 +513,19 @@ static void add_head(struct brim_delivery *d)
     add_cache_status(d);
 }
 
+static void stop_waiting(struct brim_delivery *d)
+{
+    if (d->waits_whole)
+        brim_watch_remove(brim_body_watch(d->object->body), d->port);
+    d->waits_whole = false;
+}
+
 static void begin_sending(struct brim_delivery *d)
 {
     struct brim_body *body = d->object->body;
     struct brim_env *env = d->env;
     uint64_t content_length = answer_length(d);
 
-    d->waits_whole = false;
     if (!sends_body(d)) {
         d->unframed = false;
         add_head(d);
@@ -642,6 +651,7 @@ void brim_deliver_error(struct brim_delivery *d, const struct brim_deliver_error
 
     INVARIANT(!d->started);
     INVARIANT(len > 0 && (size_t)len < room);
+    stop_waiting(d);
     brim_object_unref(d->object);
     d->object = NULL;
     d->facts = *facts;
@@ -669,7 +679,7 @@ void brim_deliver_wake(struct brim_delivery *d)
     if (d->waits_whole && !d->started) {
         if (should_wait_whole(d))
             return;
-        brim_watch_remove(brim_body_watch(d->object->body), d->port);
+        stop_waiting(d);
         begin_sending(d);
         return;
     }
@@ -680,8 +690,7 @@ void brim_deliver_wake(struct brim_delivery *d)
 void brim_deliver_fini(struct brim_delivery *d)
 {
     h2o_timeout_unlink(&d->yield);
-    if (d->waits_whole)
-        brim_watch_remove(brim_body_watch(d->object->body), d->port);
+    stop_waiting(d);
     if (d->reader_open)
         brim_reader_fini(&d->reader);
     d->reader_open = false;

@@ -45,6 +45,7 @@ def body_of(path):
 
 class Origin(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are two writes
 
     def do_GET(self):
         body = body_of(self.path)

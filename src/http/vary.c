@@ -268,3 +268,27 @@ size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *b
         put_members(&sink, request, name);
     return sink.full ? SIZE_MAX : sink.len;
 }
+
+#define SAME_BYTES 8192u /* of a Vary field, and of one selecting value */
+
+bool brim_vary_selects_same(struct brim_fields response, struct brim_fields a, struct brim_fields b)
+{
+    struct brim_str names[BRIM_VARY_NAMES_MAX];
+    char scratch[SAME_BYTES], left[SAME_BYTES], right[SAME_BYTES];
+    size_t count;
+
+    if (brim_fields_find(response, BRIM_STR("vary")) == NULL)
+        return true;
+    if (brim_vary_is_any(response) ||
+        brim_vary_names(response, scratch, sizeof(scratch), names, &count) != BRIM_OK)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        size_t left_len = brim_vary_value(a, names[i], left, sizeof(left));
+        size_t right_len = brim_vary_value(b, names[i], right, sizeof(right));
+
+        if (left_len == SIZE_MAX || right_len == SIZE_MAX ||
+            !brim_str_is(brim_str(left, left_len), brim_str(right, right_len)))
+            return false;
+    }
+    return true;
+}

@@ -28,6 +28,7 @@
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
 #include "brim/http/uri.h"
+#include "brim/http/vary.h"
 #include "brim/origin/answer.h"
 #include "brim/origin/balance.h"
 #include "brim/origin/letter.h"
@@ -310,13 +311,14 @@ static enum brim_err take_not_modified(struct brim_flight *f, const struct brim_
 
     if (err != BRIM_OK)
         return err;
-    table_remove(f);
     note_kept(f, verdict == BRIM_STORE, true);
     if (verdict == BRIM_STORE) {
         brim_cache_put(f->flights->config.cache, object);
+        table_remove(f); /* after publishing, as in on_done */
         move_to(f, READY, object, BRIM_OK);
     } else {
         remember_pass(f, exchange->response_wall_ms);
+        table_remove(f);
         move_to(f, ALONE, object, BRIM_OK);
     }
     brim_object_unref(object);
@@ -502,12 +504,12 @@ static void on_done(void *ctx, enum brim_err result, enum brim_fetch_cause cause
         if (asked && try_again(f, result))
             return;
     }
-    table_remove(f);
     f->fill = NULL;
     if (fill != NULL && result == BRIM_OK)
         brim_fill_finish(fill);
     else if (fill != NULL)
         brim_fill_abort(fill, result);
+    table_remove(f); /* after publishing: who finds no flight finds the object */
     if (asked)
         move_to(f, FAILED, NULL, result == BRIM_OK ? BRIM_EPROTO : result);
     flight_unref(f);
@@ -597,10 +599,12 @@ static void admit(struct brim_flight *f, struct brim_port *port)
     brim_watch_add(&f->watch, port);
 }
 
-/* Finds the flight that the asker may join, or puts `made` into its place. Counts the asker. */
+/* Finds the flight that the asker may join, or puts `made` into its place. Counts the asker. NULL:
+ * the cache has something that the asker has not seen. */
 static struct brim_flight *find_or_add(struct brim_flights *flights, struct brim_flight *made,
-                                       struct brim_port *port)
+                                       const struct brim_flight_ask *ask, struct brim_port *port)
 {
+    bool may_look = ask->stale == NULL && !ask->looked_again;
     struct brim_flight *f;
 
     pthread_mutex_lock(&flights->lock);
@@ -608,6 +612,11 @@ static struct brim_flight *find_or_add(struct brim_flights *flights, struct brim
     if (f != NULL && f->seq != made->seq) { /* begun before a purge */
         table_remove_locked(f);
         f = NULL;
+    }
+    if (f == NULL && may_look &&
+        brim_cache_has(flights->config.cache, brim_letter_key(made->letter))) {
+        pthread_mutex_unlock(&flights->lock);
+        return NULL; /* a flight has ended between the asker's search and now */
     }
     if (f == NULL) {
         table_add_locked(made);
@@ -650,7 +659,7 @@ enum brim_err brim_flight_join(struct brim_flights *flights, const struct brim_f
         return BRIM_ENOMEM;
     }
     if (ask->kind == BRIM_FLIGHT_SHARED) {
-        f = find_or_add(flights, made, port);
+        f = find_or_add(flights, made, ask, port);
     } else {
         f = made;
         admit(f, port);
@@ -658,7 +667,7 @@ enum brim_err brim_flight_join(struct brim_flights *flights, const struct brim_f
     *flight_out = f;
     if (f != made) {
         flight_unref(made);
-        return BRIM_OK;
+        return f == NULL ? BRIM_EAGAIN : BRIM_OK;
     }
     err = launch(f);
     if (err != BRIM_OK)
@@ -679,7 +688,7 @@ void brim_flight_refresh(struct brim_flights *flights, const struct brim_flight_
         atomic_fetch_sub(&flights->open, 1);
         return;
     }
-    f = find_or_add(flights, made, NULL);
+    f = find_or_add(flights, made, ask, NULL);
     if (f != made) {
         flight_unref(made);
         return;
@@ -691,10 +700,15 @@ void brim_flight_refresh(struct brim_flights *flights, const struct brim_flight_
 
 /* ---- looking and leaving ---- */
 
-static enum brim_flight_state state_for(const struct brim_flight *f, const struct brim_port *port)
+static enum brim_flight_state state_for(const struct brim_flight *f, const struct brim_port *port,
+                                        struct brim_fields fields)
 {
     switch (f->stage) {
     case READY:
+        /* All who ask for a cold URL wait under its primary key: nobody knew what it varies by. */
+        if (port != f->leader &&
+            !brim_vary_selects_same(f->object->fields, brim_letter_fields(f->letter), fields))
+            return BRIM_FLIGHT_OTHER;
         return BRIM_FLIGHT_READY;
     case ALONE:
         return port == f->leader ? BRIM_FLIGHT_ALONE : BRIM_FLIGHT_REFUSED;
@@ -707,13 +721,13 @@ static enum brim_flight_state state_for(const struct brim_flight *f, const struc
     return BRIM_FLIGHT_WAIT;
 }
 
-void brim_flight_view(struct brim_flight *f, struct brim_port *port,
+void brim_flight_view(struct brim_flight *f, struct brim_port *port, struct brim_fields fields,
                       struct brim_flight_view *view_out)
 {
     OBJ_CHECK(f, FLIGHT_MAGIC);
     pthread_mutex_lock(&f->lock);
     *view_out = (struct brim_flight_view){
-        .state = state_for(f, port),
+        .state = state_for(f, port, fields),
         .why = f->why,
         .cause = f->cause,
         .led = port == f->leader,
@@ -723,7 +737,8 @@ void brim_flight_view(struct brim_flight *f, struct brim_port *port,
         .reason = f->reason,
         .origin_ms = f->origin_ms,
     };
-    if (view_out->state == BRIM_FLIGHT_READY || view_out->state == BRIM_FLIGHT_ALONE)
+    if (view_out->state == BRIM_FLIGHT_READY || view_out->state == BRIM_FLIGHT_ALONE ||
+        view_out->state == BRIM_FLIGHT_OTHER)
         view_out->object = brim_object_ref(f->object);
     pthread_mutex_unlock(&f->lock);
 }

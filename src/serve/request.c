@@ -26,13 +26,17 @@
 #include "brim/base/clock.h"
 #include "brim/base/invariant.h"
 #include "brim/base/metric.h"
+#include "brim/cache/marker.h"
 #include "brim/http/uri.h"
+#include "brim/http/vary.h"
 #include "brim/serve/deliver.h"
 #include "brim/serve/proxy_status.h"
 #include "brim/serve/upstream.h"
 
-#define REQUEST_MAGIC 0x72657131u
-#define SCHEME_ROOM   16u /* "https://" and a port */
+#define REQUEST_MAGIC      0x72657131u
+#define VARY_SCRATCH_BYTES 8192u
+#define VARIANTS_TRIED_MAX 3u  /* then alone: an origin that varies by something else each time */
+#define SCHEME_ROOM        16u /* "https://" and a port */
 
 enum request_state { REQUEST_START, REQUEST_FIND, REQUEST_FLIGHT, REQUEST_DELIVER };
 
@@ -51,6 +55,10 @@ struct request {
     struct brim_find find;
     struct brim_object *stale; /* counted: what to revalidate or to fall back on */
     struct brim_flight *flight;
+    struct brim_fields asked; /* what the flight was asked with */
+    char *variant_text;       /* of find.key, where a flight told what the URL varies by */
+    unsigned variants_tried;
+    bool looked_again; /* something was stored between search and flight: searched twice */
     struct brim_wake *wake;
     const char *fwd; /* why it went forward, for Cache-Status */
     uint64_t started_us;
@@ -184,6 +192,7 @@ static void on_dispose(void *memory)
     leave_flight(r);
     brim_wake_cancel(r->wake);
     brim_object_unref(r->stale);
+    free(r->variant_text);
     brim_routes_unref(r->routes);
     r->magic = 0;
 }
@@ -305,11 +314,17 @@ static void fly(struct request *r, enum brim_flight_kind kind)
     r->state = REQUEST_FLIGHT;
     r->is_shared = kind == BRIM_FLIGHT_SHARED;
     fill_ask(r, kind, &ask);
+    r->asked = ask.fields;
+    ask.looked_again = r->looked_again;
     err = brim_flight_join(r->env->flights, &ask, port_of(r), &r->flight);
-    if (err != BRIM_OK)
+    if (err == BRIM_EAGAIN) {
+        r->looked_again = true;
+        find(r);
+    } else if (err != BRIM_OK) {
         answer_failure(r, err, BRIM_FETCH_CAUSE_UNKNOWN);
-    else
+    } else {
         on_wake(r); /* it may have news already */
+    }
 }
 
 static void refresh_behind(struct request *r, struct brim_object *stale)
@@ -347,11 +362,51 @@ static void answer_flown(struct request *r, const struct brim_flight_view *view)
     answer_object(r, view->object, &facts);
 }
 
+/* The names that object's Vary lists, as brim_marker_variant wants them; false: not usable. */
+static bool vary_names(const struct brim_object *object, struct brim_field *items, char *scratch,
+                       struct brim_fields *names_out)
+{
+    struct brim_str names[BRIM_VARY_NAMES_MAX];
+    size_t count;
+
+    if (brim_vary_names(object->fields, scratch, VARY_SCRATCH_BYTES, names, &count) != BRIM_OK)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        items[i] = (struct brim_field){.name = names[i]};
+    *names_out = (struct brim_fields){items, count};
+    return true;
+}
+
+/* The shared answer is another variant's: this request joins, or starts, the flight of its own. */
+static void fly_own_variant(struct request *r, struct brim_object *other)
+{
+    struct brim_field items[BRIM_VARY_NAMES_MAX];
+    char scratch[VARY_SCRATCH_BYTES];
+    struct brim_fields names;
+    struct brim_key key;
+    char *text = NULL;
+    bool known = r->variants_tried++ < VARIANTS_TRIED_MAX &&
+                 vary_names(other, items, scratch, &names) &&
+                 brim_marker_variant(&r->find.primary, &names, r->asked, &text, &key) == BRIM_OK;
+
+    brim_object_unref(other);
+    leave_flight(r);
+    if (!known) {
+        fly(r, BRIM_FLIGHT_PASS);
+        return;
+    }
+    free(r->variant_text);
+    r->variant_text = text;
+    r->find.key = key;
+    r->fwd = "vary-miss";
+    fly(r, BRIM_FLIGHT_SHARED);
+}
+
 static void look_at_flight(struct request *r)
 {
     struct brim_flight_view view;
 
-    brim_flight_view(r->flight, brim_wake_port(r->wake), &view);
+    brim_flight_view(r->flight, brim_wake_port(r->wake), r->asked, &view);
     if (view.state == BRIM_FLIGHT_WAIT)
         return;
     r->origin_status = view.origin_status;
@@ -360,6 +415,9 @@ static void look_at_flight(struct request *r)
     case BRIM_FLIGHT_READY:
     case BRIM_FLIGHT_ALONE:
         answer_flown(r, &view);
+        return;
+    case BRIM_FLIGHT_OTHER:
+        fly_own_variant(r, view.object);
         return;
     case BRIM_FLIGHT_REFUSED:
         leave_flight(r);

@@ -220,6 +220,26 @@ START_TEST(long_language_list_loses_nothing)
 }
 END_TEST
 
+/* Who waits for one exchange together may get its answer only if he would have got it alone. */
+START_TEST(same_selection_is_told_from_another)
+{
+    const struct brim_field vary[] = {{BRIM_STR("vary"), BRIM_STR("X-A, Accept-Language")}};
+    const struct brim_field any[] = {{BRIM_STR("vary"), BRIM_STR("*")}};
+    const struct brim_field en[] = {{BRIM_STR("accept-language"), BRIM_STR("en")},
+                                    {BRIM_STR("x-b"), BRIM_STR("1")}};
+    const struct brim_field also_en[] = {{BRIM_STR("accept-language"), BRIM_STR("en")}};
+    const struct brim_field de[] = {{BRIM_STR("accept-language"), BRIM_STR("de")}};
+    const struct brim_fields none = {NULL, 0}, by = {vary, 1}, star = {any, 1};
+    const struct brim_fields a = {en, 2}, b = {also_en, 1}, c = {de, 1};
+
+    ck_assert(brim_vary_selects_same(by, a, b));
+    ck_assert(!brim_vary_selects_same(by, a, c));
+    ck_assert(!brim_vary_selects_same(by, a, none));
+    ck_assert(brim_vary_selects_same(none, a, c));
+    ck_assert(!brim_vary_selects_same(star, a, a));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("http_vary");
@@ -233,6 +253,7 @@ int main(void)
     tcase_add_loop_test(tcase, encoding_is_gzip_only_where_it_is_welcome, 0,
                         sizeof(encodings) / sizeof(encodings[0]));
     tcase_add_test(tcase, long_language_list_loses_nothing);
+    tcase_add_test(tcase, same_selection_is_told_from_another);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -44,4 +44,9 @@ size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *b
  * client accepts it and does not prefer identity (RFC 9110 12.5.3), or "" (none). Static text. */
 struct brim_str brim_accept_encoding_normal(struct brim_fields request);
 
+/* Whether requests a and b select the same variant of this response. What cannot be compared
+ * (Vary: *, too many names, too long values) is not the same. Spec: RFC 9111 4.1. */
+bool brim_vary_selects_same(struct brim_fields response, struct brim_fields a,
+                            struct brim_fields b);
+
 #endif

@@ -35,6 +35,7 @@ struct brim_flight_ask { /* everything is copied or counted by the call, except 
     const void *body;
     size_t body_bytes;
     bool has_body;
+    bool looked_again;          /* the cache was searched after brim_flight_join said EAGAIN */
     struct brim_object *stale;  /* revalidate this with its validators; NULL: plain fetch */
     struct brim_origin *origin; /* borrowed: lives as long as the config snapshot */
     const struct brim_cache_rules *rules; /* borrowed, likewise */

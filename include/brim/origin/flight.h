@@ -8,6 +8,8 @@
  *   READY    an object to serve (growing or complete), shared by all;
  *   ALONE    the response may not be shared: this waiter (the first that asks) owns it,
  *   REFUSED  ... and every other is told at once to go on its own (a pass);
+ *   OTHER    the answer varies, and by this waiter's fields he selects another: he asks for that,
+ *            under its variant key;
  *   FAILED   the origin gave no usable answer.
  * After READY or ALONE progress is the body's (cache/reader).
  *
@@ -29,6 +31,7 @@ enum brim_flight_state {
     BRIM_FLIGHT_READY,
     BRIM_FLIGHT_ALONE,
     BRIM_FLIGHT_REFUSED,
+    BRIM_FLIGHT_OTHER,
     BRIM_FLIGHT_FAILED,
 };
 
@@ -60,15 +63,17 @@ void brim_flights_close(struct brim_flights *flights);
 /*
  * Joins the flight for ask.key or starts it. port is fired when brim_flight_view() has news.
  * Owns: one count in *flight_out, dropped by brim_flight_leave().
- * Errors: BRIM_ELIMIT, BRIM_ENOMEM, BRIM_EINVAL. Thread: any.
+ * Errors: BRIM_EAGAIN something has been stored since the cache was searched: search again, then
+ * join with looked_again; BRIM_ELIMIT, BRIM_ENOMEM, BRIM_EINVAL. Thread: any.
  */
 BRIM_MUST_USE enum brim_err brim_flight_join(struct brim_flights *flights,
                                              const struct brim_flight_ask *ask,
                                              struct brim_port *port,
                                              struct brim_flight **flight_out);
 
-/* What the flight says now to the waiter with this port. Thread: any. */
-void brim_flight_view(struct brim_flight *flight, struct brim_port *port,
+/* What the flight says now to the waiter with this port, who asked with these fields (as in
+ * brim_flight_ask). Thread: any. */
+void brim_flight_view(struct brim_flight *flight, struct brim_port *port, struct brim_fields fields,
                       struct brim_flight_view *view_out);
 
 /* The waiter goes (it may keep reading an object it was given). Drops the count. A PASS or ALONE

@@ -63,7 +63,9 @@ struct brim_flight {
     bool unconditional; /* a 304 did not fit: asked again without conditions */
     int64_t request_wall_ms;
     uint64_t request_mono_ms;
-    struct brim_fill *fill; /* fetcher thread only */
+    struct brim_fill *fill; /* fetcher thread only, like the next two */
+    uint64_t expected;      /* body bytes, or BRIM_BODY_LENGTH_UNKNOWN */
+    uint64_t received;
     struct brim_watch watch;
 
     pthread_mutex_t lock; /* of what follows */
@@ -436,6 +438,8 @@ static enum brim_err on_headers(void *ctx, unsigned status, struct brim_fields f
         return take_not_modified(f, &exchange);
     }
     invalidate_changed(f, &exchange);
+    f->expected = length;
+    f->received = 0;
     kept = malloc((fields.count + 1) * sizeof(*kept));
     if (kept == NULL)
         return BRIM_ENOMEM;
@@ -457,7 +461,15 @@ static enum brim_err on_data(void *ctx, const void *bytes, size_t len)
         table_remove(f); /* its first bytes may be gone: nobody joins */
         note_kept(f, false, false);
     }
-    return err;
+    f->received += len;
+    if (f->received != f->expected || (err != BRIM_OK && err != BRIM_EAGAIN))
+        return err;
+    /* The last byte: published here and not at on_done, so that whoever has read the whole finds it
+     * stored when he asks again. Nothing will be drained any more: no pause. */
+    brim_fill_finish(f->fill);
+    f->fill = NULL;
+    table_remove(f);
+    return BRIM_OK;
 }
 
 /* The server could not be reached, or did not fit: another try is still possible. */

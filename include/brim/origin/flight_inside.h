@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * flight_inside - what flight.c (who asks, who waits) and flight_land.c (what the answer is made
+ * into) share. Nobody else includes it.
+ */
+#ifndef BRIM_ORIGIN_FLIGHT_INSIDE_H
+#define BRIM_ORIGIN_FLIGHT_INSIDE_H
+
+#include <pthread.h>
+
+#include "brim/base/watch.h"
+#include "brim/cache/cache.h"
+#include "brim/origin/ask.h"
+#include "brim/origin/flight_table.h"
+#include "brim/origin/letter.h"
+
+#define BRIM_FLIGHT_MAGIC 0x666c7431u
+
+enum brim_flight_stage { ASKED, READY, ALONE, FAILED, STAGES };
+
+struct brim_flight {
+    uint32_t magic;
+    _Atomic unsigned refs; /* waiters, and one for the exchange until it is done */
+    struct brim_flights *flights;
+    struct brim_flight_place place; /* table lock */
+    enum brim_flight_kind kind;
+    struct brim_letter *letter; /* own copy of what was asked */
+    uint64_t seq;
+    uint64_t slice_bytes; /* SLICE */
+    struct brim_origin *origin;
+    const struct brim_cache_rules *rules;
+    void (*keep_unref)(void *keep);
+    void *keep;
+    unsigned first_server;
+    unsigned tried;     /* servers asked so far */
+    bool unconditional; /* a 304 did not fit: asked again without conditions */
+    int64_t request_wall_ms;
+    uint64_t request_mono_ms;
+    struct brim_fill *fill; /* fetcher thread only, like the next two */
+    uint64_t expected;      /* body bytes, or BRIM_BODY_LENGTH_UNKNOWN */
+    uint64_t received;
+    struct brim_watch watch;
+
+    pthread_mutex_t lock; /* of what follows */
+    enum brim_flight_stage stage;
+    struct brim_port *leader; /* compared, never followed; NULL: left or never was */
+    unsigned waiters;
+    struct brim_fetch *fetch; /* counted */
+    bool wants_resume;        /* before fetch was known */
+    bool wants_cancel;
+    struct brim_object *object;     /* counted; READY, ALONE */
+    struct brim_body_reader *start; /* keeps the first bytes of object's body; or NULL */
+    enum brim_err why;
+    enum brim_fetch_cause cause; /* of why */
+    unsigned origin_status;
+    uint64_t origin_ms;
+    const char *reason;
+    bool revalidated;
+    bool stored;
+};
+
+struct brim_flights {
+    struct brim_cache *cache;       /* borrowed */
+    struct brim_fetchers *fetchers; /* borrowed */
+    int64_t pass_ttl_ms;
+    unsigned open_max;
+    pthread_mutex_t lock;
+    struct brim_flight_table table;
+    _Atomic unsigned open;
+};
+
+/* ---- flight.c ---- */
+
+/* Moves on and tells everybody. object: counted by the call. */
+void brim_flight_move(struct brim_flight *f, enum brim_flight_stage stage,
+                      struct brim_object *object, enum brim_err why);
+/* Nobody joins any more. */
+void brim_flight_unlist(struct brim_flight *f);
+bool brim_flight_is_listed(struct brim_flights *flights, const struct brim_key *key);
+/* Keeps the first bytes of a body that is not seen yet, until they are let go. */
+void brim_flight_keep_start(struct brim_flight *f, struct brim_body *body);
+void brim_flight_let_start_go(struct brim_flight *f);
+struct brim_body_hooks brim_flight_hooks(struct brim_flight *f);
+
+/* ---- flight_land.c: callbacks of the exchange, on the fetcher thread ---- */
+
+enum brim_err brim_flight_on_headers(void *ctx, unsigned status, struct brim_fields fields,
+                                     uint64_t length);
+enum brim_err brim_flight_on_data(void *ctx, const void *bytes, size_t len);
+
+#endif

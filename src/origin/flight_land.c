@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an origin's answer is made into, on the fetcher thread: judged by the RFCs' rules, then
+ *
+ *   stored   a fill of the cache that everybody reads          READY
+ *   shared   an error of the origin, for those who are here    READY, nobody joins
+ *   alone    whoever asked; the others ask for themselves      ALONE
+ */
+#include <stdlib.h>
+
+#include "brim/base/clock.h"
+#include "brim/base/invariant.h"
+#include "brim/base/metric.h"
+#include "brim/origin/answer.h"
+#include "brim/origin/changes.h"
+#include "brim/origin/flight_inside.h"
+
+/* Whether those who wait may all see an answer that is not stored: an origin in trouble should not
+ * be asked again by the whole crowd. Nothing that could be meant for one client only. */
+static bool may_share_error(const struct brim_flight *f, unsigned status,
+                            struct brim_fields response)
+{
+    struct brim_fields request = brim_letter_fields(f->letter);
+
+    return f->kind == BRIM_FLIGHT_SHARED && status >= 500 &&
+           brim_fields_find(response, BRIM_STR("set-cookie")) == NULL &&
+           !brim_freshness_has_control(response, f->rules) &&
+           brim_fields_find(request, BRIM_STR("authorization")) == NULL &&
+           brim_fields_find(request, BRIM_STR("cookie")) == NULL;
+}
+
+static bool leader_is_here(struct brim_flight *f)
+{
+    bool here;
+
+    pthread_mutex_lock(&f->lock);
+    here = f->leader != NULL;
+    pthread_mutex_unlock(&f->lock);
+    return here;
+}
+
+static void note_kept(struct brim_flight *f, bool stored, bool revalidated)
+{
+    pthread_mutex_lock(&f->lock);
+    f->stored = stored;
+    f->revalidated = revalidated;
+    pthread_mutex_unlock(&f->lock);
+}
+
+static void note_answer(struct brim_flight *f, unsigned status, const char *reason)
+{
+    pthread_mutex_lock(&f->lock);
+    f->origin_status = status;
+    f->origin_ms = brim_clock_mono_ms() - f->request_mono_ms;
+    f->reason = reason;
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* The answer goes to the leader alone, or (an error) to those who are here; nobody joins. */
+static enum brim_err begin_unstored(struct brim_flight *f, const struct brim_object_spec *spec,
+                                    uint64_t length, enum brim_flight_stage stage)
+{
+    struct brim_body_hooks hooks = brim_flight_hooks(f);
+    enum brim_err err;
+
+    brim_flight_unlist(f);
+    err = brim_cache_begin_pass(f->flights->cache, spec, length, &hooks, &f->fill);
+    if (err != BRIM_OK)
+        return err;
+    if (stage == READY)
+        brim_flight_keep_start(f, brim_fill_object(f->fill)->body);
+    brim_flight_move(f, stage, brim_fill_object(f->fill), BRIM_OK);
+    /* Nobody may see it if he whose it is has left; the others are refused and ask themselves. */
+    return stage == ALONE && !leader_is_here(f) ? BRIM_ECLOSED : BRIM_OK;
+}
+
+static enum brim_err begin_stored(struct brim_flight *f, const struct brim_object_spec *spec,
+                                  uint64_t length)
+{
+    struct brim_body_hooks hooks = brim_flight_hooks(f);
+    enum brim_err err = brim_cache_begin_fill(
+        f->flights->cache, spec, brim_letter_fields(f->letter), length, &hooks, &f->fill);
+    bool stored;
+
+    if (err == BRIM_ELIMIT) /* too large to keep: still an answer, for him who asked */
+        return begin_unstored(f, spec, length, ALONE);
+    if (err != BRIM_OK)
+        return err;
+    stored = brim_fill_is_storable(f->fill);
+    note_kept(f, stored, false);
+    if (!stored) { /* no room for one so large: nobody joins, those who are here share it */
+        brim_flight_unlist(f);
+        brim_flight_keep_start(f, brim_fill_object(f->fill)->body);
+    }
+    brim_flight_move(f, READY, brim_fill_object(f->fill), BRIM_OK);
+    return BRIM_OK;
+}
+
+static void remember_pass(struct brim_flight *f, int64_t now_wall_ms)
+{
+    brim_cache_put_pass(f->flights->cache, brim_letter_primary(f->letter), f->flights->pass_ttl_ms,
+                        now_wall_ms);
+}
+
+/* A 304 to the conditions that this flight added: the stored response is good again. */
+static enum brim_err take_not_modified(struct brim_flight *f, const struct brim_exchange *exchange)
+{
+    struct brim_object *stale = brim_letter_stale(f->letter);
+    struct brim_object *object = NULL;
+    struct brim_answer_update update = {
+        .stale = stale, .exchange = exchange, .rules = f->rules, .seq = f->seq};
+    enum brim_store_verdict verdict;
+    enum brim_err err = brim_answer_refresh(&update, &object, &verdict);
+
+    if (err != BRIM_OK)
+        return err;
+    note_kept(f, verdict == BRIM_STORE, true);
+    if (verdict == BRIM_STORE) {
+        brim_cache_put(f->flights->cache, object);
+        brim_flight_unlist(f); /* after publishing, as in on_done */
+        brim_flight_move(f, READY, object, BRIM_OK);
+    } else {
+        if (verdict == BRIM_STORE_PASS)
+            remember_pass(f, exchange->response_wall_ms);
+        brim_flight_unlist(f);
+        brim_flight_move(f, ALONE, object, BRIM_OK);
+    }
+    brim_object_unref(object);
+    return BRIM_OK;
+}
+
+/* Only where something is stored or on its way: each epoch that is kept costs room. */
+static void on_changed(struct brim_str key_text, void *ctx)
+{
+    struct brim_flights *flights = ctx;
+    struct brim_key primary = brim_key_of(key_text);
+
+    if (brim_cache_has(flights->cache, &primary) || brim_flight_is_listed(flights, &primary))
+        brim_cache_invalidate(flights->cache, &primary);
+}
+
+static bool is_our_304(const struct brim_flight *f, unsigned status)
+{
+    return status == 304 && f->kind == BRIM_FLIGHT_SHARED && !f->unconditional &&
+           brim_letter_stale(f->letter) != NULL;
+}
+
+static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *exchange,
+                           struct brim_object_spec *spec, struct brim_field *kept, uint64_t length)
+{
+    enum brim_store_verdict verdict = BRIM_STORE_NOT;
+    enum brim_answer_use use;
+    const char *reason = "pass";
+
+    if (f->kind == BRIM_FLIGHT_SHARED)
+        verdict = brim_freshness_verdict(exchange, f->rules, &reason);
+    note_answer(f, exchange->status, reason);
+    brim_freshness_compute(exchange, f->rules, &spec->fresh);
+    use = verdict == BRIM_STORE ? BRIM_ANSWER_STORE : BRIM_ANSWER_FORWARD;
+    spec->fields =
+        brim_answer_fields(exchange->response, use, exchange->method, exchange->status, kept);
+    if (verdict == BRIM_STORE) {
+        spec->fields = brim_answer_stored_fields(kept, spec->fields.count, f->rules);
+        return begin_stored(f, spec, length);
+    }
+    if (verdict == BRIM_STORE_PASS)
+        remember_pass(f, exchange->response_wall_ms);
+    else if (may_share_error(f, exchange->status, exchange->response))
+        return begin_unstored(f, spec, length, READY);
+    return begin_unstored(f, spec, length, ALONE);
+}
+
+static bool is_bodiless(struct brim_str method, unsigned status) /* RFC 9112 6.3 */
+{
+    return brim_str_is(method, BRIM_STR("HEAD")) || status == 204 || status == 304;
+}
+
+enum brim_err brim_flight_on_headers(void *ctx, unsigned status, struct brim_fields fields,
+                                     uint64_t length)
+{
+    struct brim_flight *f = ctx;
+    struct brim_exchange exchange = {
+        .method = brim_letter_method(f->letter),
+        .request = brim_letter_fields(f->letter),
+        .status = status,
+        .response = fields,
+        .request_wall_ms = f->request_wall_ms,
+        .response_wall_ms = brim_clock_wall_ms(),
+    };
+    struct brim_object_spec spec = {
+        .kind = BRIM_OBJECT_RESPONSE,
+        .status = status,
+        .primary = *brim_letter_primary(f->letter),
+        .key = *brim_letter_key(f->letter),
+        .seq = f->seq,
+    };
+    struct brim_field *kept;
+    enum brim_err err;
+
+    OBJ_CHECK(f, BRIM_FLIGHT_MAGIC);
+    if (is_our_304(f, status)) {
+        note_answer(f, status, "revalidated");
+        return take_not_modified(f, &exchange);
+    }
+    /* Before the answer is seen: who has it asks for what it changed. */
+    brim_changes_of(&exchange, brim_letter_primary(f->letter)->text, on_changed, f->flights);
+    if (is_bodiless(exchange.method, status))
+        length = 0; /* Content-Length says what a GET would bring (RFC 9110 8.6) */
+    f->expected = length;
+    f->received = 0;
+    kept = malloc((fields.count + 1) * sizeof(*kept));
+    if (kept == NULL)
+        return BRIM_ENOMEM;
+    err = judge(f, &exchange, &spec, kept, length);
+    free(kept);
+    return err;
+}
+
+enum brim_err brim_flight_on_data(void *ctx, const void *bytes, size_t len)
+{
+    struct brim_flight *f = ctx;
+    enum brim_err err;
+
+    BRIM_ADD(ORIGIN_BYTES, len);
+    if (f->fill == NULL)
+        return BRIM_OK; /* a 304 has none; what comes all the same is nobody's */
+    err = brim_fill_append(f->fill, bytes, len);
+    if (f->stored && !brim_fill_is_storable(f->fill)) {
+        brim_flight_unlist(f); /* its first bytes may be gone: nobody joins */
+        note_kept(f, false, false);
+    }
+    if (err == BRIM_EAGAIN)
+        brim_flight_let_start_go(f); /* else nothing would ever drain */
+    f->received += len;
+    if (f->received != f->expected || (err != BRIM_OK && err != BRIM_EAGAIN))
+        return err;
+    /* The last byte: published here and not at on_done, so that whoever has read the whole finds it
+     * stored when he asks again. Nothing will be drained any more: no pause. */
+    brim_fill_finish(f->fill);
+    f->fill = NULL;
+    brim_flight_unlist(f);
+    return BRIM_OK;
+}

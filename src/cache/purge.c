@@ -293,12 +293,24 @@ static enum brim_purge_state judge(const struct brim_purge_epoch *epoch, uint64_
     return epoch->soft_seq > seq ? BRIM_PURGE_STALE : BRIM_PURGE_ALIVE;
 }
 
+/* Parts of a resource stand under its URL's key text and what follows a '#' (see cache/slice.h);
+ * they are purged with it. */
+static struct brim_digest url_digest(const struct brim_object *object)
+{
+    struct brim_str text = object->primary.text;
+    const char *mark = memchr(text.base, '#', text.len);
+
+    if (mark == NULL)
+        return object->primary.digest;
+    return brim_hash128(text.base, (size_t)(mark - text.base));
+}
+
 /* The worst that any scope of the object says. A new kind of scope is one more line in here. */
 static enum brim_purge_state judge_scopes(const struct brim_purge *purge,
                                           const struct brim_object *object)
 {
     const uint64_t scopes[] = {
-        scope_of('u', object->primary.digest),
+        scope_of('u', url_digest(object)),
     };
     enum brim_purge_state worst = judge(&purge->all, object->seq);
 

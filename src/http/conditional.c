@@ -151,6 +151,19 @@ enum brim_condition brim_conditional_check(struct brim_fields request,
                                                             : BRIM_CONDITION_OK;
 }
 
+bool brim_etag_is_strong(struct brim_str value)
+{
+    struct tag tag;
+
+    return parse_tag(value, &tag) && !tag.weak;
+}
+
+bool brim_last_modified_is_strong(int64_t modified_wall_s, int64_t date_wall_s)
+{
+    return modified_wall_s != INT64_MIN && modified_wall_s != -1 &&
+           date_wall_s >= modified_wall_s + STRONG_AFTER_S;
+}
+
 bool brim_conditional_range_applies(struct brim_fields request,
                                     const struct brim_validators *validators, int64_t now_wall_s)
 {
@@ -162,7 +175,6 @@ bool brim_conditional_range_applies(struct brim_fields request,
     if (tag_len(field->value) > 0)
         return tags_match(field->value, validators->etag, STRONG);
     int64_t date = brim_date_parse(field->value, now_wall_s);
-    return date != INT64_MIN && validators->last_modified_wall_s != -1 &&
-           date == validators->last_modified_wall_s &&
-           validators->date_wall_s >= validators->last_modified_wall_s + STRONG_AFTER_S;
+    return date != INT64_MIN && date == validators->last_modified_wall_s &&
+           brim_last_modified_is_strong(validators->last_modified_wall_s, validators->date_wall_s);
 }

@@ -45,14 +45,43 @@ static bool take_unit(struct brim_str *text, char separator)
     return take_byte(text, separator);
 }
 
-/* suffix-range = "-" suffix-length, behind the "-". */
-static enum brim_range_verdict judge_suffix(struct brim_str spec, uint64_t length,
-                                            struct brim_range *range_out)
+/* int-range / suffix-range (RFC 9110 14.1.2), and nothing behind it. */
+static bool take_spec(struct brim_str text, struct brim_range_spec *spec)
 {
-    uint64_t suffix;
+    spec->is_suffix = take_byte(&text, '-');
+    if (spec->is_suffix)
+        return take_position(&text, &spec->first) && text.len == 0;
+    spec->last = UINT64_MAX;
+    if (!take_position(&text, &spec->first) || !take_byte(&text, '-'))
+        return false;
+    if (text.len > 0 && (!take_position(&text, &spec->last) || text.len > 0))
+        return false;
+    return spec->last >= spec->first;
+}
 
-    if (!take_position(&spec, &suffix) || spec.len > 0)
-        return BRIM_RANGE_NONE;
+bool brim_range_spec_parse(struct brim_str value, struct brim_range_spec *spec_out)
+{
+    struct brim_range_spec spec = {0};
+    struct brim_str member;
+    struct brim_str another;
+    struct brim_list_cursor cursor = {0};
+
+    *spec_out = spec;
+    /* No white space between "=" and the first member; around commas there may be some. */
+    if (!take_unit(&value, '=') || value.len == 0 || value.base[0] == ' ' || value.base[0] == '\t')
+        return false;
+    struct brim_field field = {.value = value};
+    struct brim_fields set = {&field, 1};
+    if (!brim_fields_next_member(set, field.name, &cursor, &member) ||
+        brim_fields_next_member(set, field.name, &cursor, &another) || !take_spec(member, &spec))
+        return false;
+    *spec_out = spec;
+    return true;
+}
+
+static enum brim_range_verdict resolve_suffix(uint64_t suffix, uint64_t length,
+                                              struct brim_range *range_out)
+{
     if (suffix == 0)
         return BRIM_RANGE_UNSATISFIABLE;
     if (length == 0) /* satisfiable, but no Content-Range can say so */
@@ -61,43 +90,27 @@ static enum brim_range_verdict judge_suffix(struct brim_str spec, uint64_t lengt
     return BRIM_RANGE_ONE;
 }
 
-static enum brim_range_verdict judge(struct brim_str spec, uint64_t length,
-                                     struct brim_range *range_out)
+enum brim_range_verdict brim_range_resolve(const struct brim_range_spec *spec, uint64_t length,
+                                           struct brim_range *range_out)
 {
-    uint64_t first;
-    uint64_t last = UINT64_MAX;
-
-    if (take_byte(&spec, '-'))
-        return judge_suffix(spec, length, range_out);
-    if (!take_position(&spec, &first) || !take_byte(&spec, '-'))
-        return BRIM_RANGE_NONE;
-    if (spec.len > 0 && (!take_position(&spec, &last) || spec.len > 0))
-        return BRIM_RANGE_NONE;
-    if (last < first)
-        return BRIM_RANGE_NONE;
-    if (first >= length)
+    *range_out = (struct brim_range){0};
+    if (spec->is_suffix)
+        return resolve_suffix(spec->first, length, range_out);
+    if (spec->first >= length)
         return BRIM_RANGE_UNSATISFIABLE;
-    *range_out = (struct brim_range){first, last < length ? last : length - 1};
+    *range_out = (struct brim_range){spec->first, spec->last < length ? spec->last : length - 1};
     return BRIM_RANGE_ONE;
 }
 
 enum brim_range_verdict brim_range_parse(struct brim_str value, uint64_t length,
                                          struct brim_range *range_out)
 {
-    struct brim_str spec;
-    struct brim_str another;
-    struct brim_list_cursor cursor = {0};
+    struct brim_range_spec spec;
 
     *range_out = (struct brim_range){0};
-    /* No white space between "=" and the first member; around commas there may be some. */
-    if (!take_unit(&value, '=') || value.len == 0 || value.base[0] == ' ' || value.base[0] == '\t')
+    if (!brim_range_spec_parse(value, &spec))
         return BRIM_RANGE_NONE;
-    struct brim_field field = {.value = value};
-    struct brim_fields set = {&field, 1};
-    if (!brim_fields_next_member(set, field.name, &cursor, &spec) ||
-        brim_fields_next_member(set, field.name, &cursor, &another))
-        return BRIM_RANGE_NONE;
-    return judge(spec, length, range_out);
+    return brim_range_resolve(&spec, length, range_out);
 }
 
 bool brim_content_range_parse(struct brim_str value, struct brim_range *range_out,

@@ -304,6 +304,7 @@ static struct brim_flight *flight_new(struct brim_flights *flights,
     f->letter = letter;
     f->seq = brim_cache_seq(flights->cache);
     f->origin = ask->origin;
+    f->slice_bytes = ask->slice_bytes;
     f->rules = ask->rules;
     f->keep_unref = ask->keep_unref;
     f->keep = ask->keep;
@@ -404,7 +405,7 @@ enum brim_err brim_flight_join(struct brim_flights *flights, const struct brim_f
     struct brim_flight *made, *f;
 
     *flight_out = NULL;
-    if (ask->kind == BRIM_FLIGHT_SHARED) {
+    if (ask->kind != BRIM_FLIGHT_PASS) {
         *flight_out = join_existing(flights, &ask->key, port);
         if (*flight_out != NULL)
             return BRIM_OK;
@@ -416,7 +417,7 @@ enum brim_err brim_flight_join(struct brim_flights *flights, const struct brim_f
         atomic_fetch_sub(&flights->open, 1);
         return BRIM_ENOMEM;
     }
-    if (ask->kind == BRIM_FLIGHT_SHARED) {
+    if (ask->kind != BRIM_FLIGHT_PASS) {
         f = find_or_add(flights, made, ask, port);
     } else {
         f = made;
@@ -434,7 +435,7 @@ void brim_flight_refresh(struct brim_flights *flights, const struct brim_flight_
 {
     struct brim_flight *made;
 
-    INVARIANT(ask->kind == BRIM_FLIGHT_SHARED);
+    INVARIANT(ask->kind != BRIM_FLIGHT_PASS);
     if (brim_flight_is_listed(flights, &ask->key) || !take_place(flights))
         return;
     made = flight_new(flights, ask, NULL);

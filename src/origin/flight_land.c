@@ -11,6 +11,7 @@
 #include "brim/base/clock.h"
 #include "brim/base/invariant.h"
 #include "brim/base/metric.h"
+#include "brim/cache/slice.h"
 #include "brim/origin/answer.h"
 #include "brim/origin/changes.h"
 #include "brim/origin/flight_inside.h"
@@ -22,7 +23,7 @@ static bool may_share_error(const struct brim_flight *f, unsigned status,
 {
     struct brim_fields request = brim_letter_fields(f->letter);
 
-    return f->kind == BRIM_FLIGHT_SHARED && status >= 500 &&
+    return f->kind != BRIM_FLIGHT_PASS && status >= 500 &&
            brim_fields_find(response, BRIM_STR("set-cookie")) == NULL &&
            !brim_freshness_has_control(response, f->rules) &&
            brim_fields_find(request, BRIM_STR("authorization")) == NULL &&
@@ -129,13 +130,28 @@ static enum brim_err take_not_modified(struct brim_flight *f, const struct brim_
     return BRIM_OK;
 }
 
+static bool has_slices(struct brim_flights *flights, struct brim_str url)
+{
+    char *text = malloc(url.len + BRIM_SLICE_TEXT_ROOM);
+    struct brim_key head;
+    bool has;
+
+    if (text == NULL)
+        return true; /* a purge too many */
+    head = brim_slice_head_key(url, text);
+    has = brim_cache_has(flights->cache, &head) || brim_flight_is_listed(flights, &head);
+    free(text);
+    return has;
+}
+
 /* Only where something is stored or on its way: each epoch that is kept costs room. */
 static void on_changed(struct brim_str key_text, void *ctx)
 {
     struct brim_flights *flights = ctx;
     struct brim_key primary = brim_key_of(key_text);
 
-    if (brim_cache_has(flights->cache, &primary) || brim_flight_is_listed(flights, &primary))
+    if (brim_cache_has(flights->cache, &primary) || brim_flight_is_listed(flights, &primary) ||
+        has_slices(flights, key_text))
         brim_cache_invalidate(flights->cache, &primary);
 }
 
@@ -145,23 +161,108 @@ static bool is_our_304(const struct brim_flight *f, unsigned status)
            brim_letter_stale(f->letter) != NULL;
 }
 
+/* ---- parts: what comes as 206 to the Range that a SLICE flight sent ---- */
+
+/* Whether exchange brings one part, all of whose bytes will come; *length is what is said. */
+static bool is_part(const struct brim_flight *f, const struct brim_exchange *exchange,
+                    int64_t date_wall_s, uint64_t *length, struct brim_part *part_out)
+{
+    uint64_t bytes;
+
+    if (f->kind != BRIM_FLIGHT_SLICE || exchange->status != 206 ||
+        !brim_part_read(exchange->response, date_wall_s, part_out))
+        return false;
+    bytes = part_out->last - part_out->first + 1;
+    if (*length != BRIM_BODY_LENGTH_UNKNOWN && *length != bytes)
+        return false;
+    *length = bytes;
+    return true;
+}
+
+/* Tells of the whole: how long it is, which version, how it ages. */
+static void put_head(struct brim_flight *f, const struct brim_object_spec *part,
+                     struct brim_key head_key)
+{
+    struct brim_object_spec head = *part;
+    struct brim_fill *fill;
+
+    head.primary = head.key = head_key;
+    if (brim_cache_begin_fill(f->flights->cache, &head, brim_letter_fields(f->letter), 0, NULL,
+                              &fill) == BRIM_OK)
+        brim_fill_finish(fill); /* else the next range asks for it again */
+}
+
+static enum brim_err begin_slice(struct brim_flight *f, struct brim_object_spec *spec,
+                                 const struct brim_part *part)
+{
+    struct brim_str url = brim_letter_primary(f->letter)->text;
+    uint64_t n = part->first / f->slice_bytes;
+    char *text = malloc(url.len + BRIM_SLICE_TEXT_ROOM);
+    enum brim_err err;
+
+    if (text == NULL)
+        return BRIM_ENOMEM;
+    put_head(f, spec, brim_slice_head_key(url, text));
+    spec->primary = spec->key = brim_slice_part_key(url, part, n, text);
+    err = begin_stored(f, spec, part->last - part->first + 1);
+    free(text);
+    return err;
+}
+
+/* The part is the whole: as good as a 200 (RFC 9110 15.3.7.3). */
+static enum brim_err begin_whole(struct brim_flight *f, struct brim_object_spec *spec,
+                                 struct brim_field *kept, uint64_t length)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < spec->fields.count; i++)
+        if (!brim_str_is(kept[i].name, BRIM_STR("content-range")))
+            kept[count++] = kept[i];
+    spec->fields = (struct brim_fields){kept, count};
+    spec->status = 200;
+    return begin_stored(f, spec, length);
+}
+
+static enum brim_err begin_part(struct brim_flight *f, struct brim_object_spec *spec,
+                                struct brim_field *kept, const struct brim_part *part)
+{
+    uint64_t length = part->last - part->first + 1;
+
+    if (length == part->total)
+        return begin_whole(f, spec, kept, length);
+    if (part->first / f->slice_bytes != part->last / f->slice_bytes)
+        return begin_unstored(f, spec, length, ALONE); /* a suffix across slices */
+    return begin_slice(f, spec, part);
+}
+
+/* ---- judging ---- */
+
 static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *exchange,
                            struct brim_object_spec *spec, struct brim_field *kept, uint64_t length)
 {
     enum brim_store_verdict verdict = BRIM_STORE_NOT;
+    struct brim_exchange judged = *exchange;
     enum brim_answer_use use;
+    struct brim_part part;
     const char *reason = "pass";
+    bool partial;
 
-    if (f->kind == BRIM_FLIGHT_SHARED)
-        verdict = brim_freshness_verdict(exchange, f->rules, &reason);
-    note_answer(f, exchange->status, reason);
     brim_freshness_compute(exchange, f->rules, &spec->fresh);
+    partial = is_part(f, exchange, spec->fresh.date_wall_ms / 1000, &length, &part);
+    if (partial) { /* the rules are those of what it is a part of (RFC 9111 3.3) */
+        judged.status = 200;
+        brim_freshness_compute(&judged, f->rules, &spec->fresh);
+        f->expected = length;
+    }
+    if (f->kind != BRIM_FLIGHT_PASS)
+        verdict = brim_freshness_verdict(&judged, f->rules, &reason);
+    note_answer(f, exchange->status, reason);
     use = verdict == BRIM_STORE ? BRIM_ANSWER_STORE : BRIM_ANSWER_FORWARD;
     spec->fields =
         brim_answer_fields(exchange->response, use, exchange->method, exchange->status, kept);
     if (verdict == BRIM_STORE) {
         spec->fields = brim_answer_stored_fields(kept, spec->fields.count, f->rules);
-        return begin_stored(f, spec, length);
+        return partial ? begin_part(f, spec, kept, &part) : begin_stored(f, spec, length);
     }
     if (verdict == BRIM_STORE_PASS)
         remember_pass(f, exchange->response_wall_ms);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One allocation: the struct, two field arrays (with room for the conditions), then all strings and
+ * One allocation: the struct, the fields (with room for conditions and Range), then all strings and
  * the body, each copied behind the one before.
  */
 #include "brim/origin/letter.h"
@@ -10,7 +10,7 @@
 #include "brim/base/invariant.h"
 #include "brim/http/date.h"
 
-#define CONDITIONS_MAX 2u
+#define CONDITIONS_MAX 3u
 
 struct brim_letter {
     struct brim_key key;
@@ -30,7 +30,7 @@ struct brim_letter {
 static size_t text_bytes(const struct brim_flight_ask *ask)
 {
     size_t bytes = ask->key.text.len + ask->primary.text.len + ask->method.len + ask->target.len +
-                   ask->host.len + (ask->has_body ? ask->body_bytes : 0);
+                   ask->host.len + ask->range.len + (ask->has_body ? ask->body_bytes : 0);
 
     for (size_t i = 0; i < ask->fields.count; i++)
         bytes += ask->fields.items[i].name.len + ask->fields.items[i].value.len;
@@ -86,6 +86,9 @@ struct brim_letter *brim_letter_new(const struct brim_flight_ask *ask)
     letter->has_body = ask->has_body;
     if (ask->has_body)
         letter->body = put(&at, brim_str(ask->body, ask->body_bytes));
+    if (ask->kind == BRIM_FLIGHT_SLICE)
+        letter->fields[letter->field_count + letter->condition_count++] =
+            (struct brim_field){BRIM_STR("range"), put(&at, ask->range)};
     if (ask->stale != NULL) {
         letter->stale = brim_object_ref(ask->stale);
         add_conditions(letter);

@@ -21,7 +21,7 @@
 #include "brim/base/text.h"
 #include "brim/http/conditional.h"
 #include "brim/http/date.h"
-#include "brim/http/range.h"
+#include "brim/http/status.h"
 #include "brim/serve/proxy_status.h"
 
 #define SEND_BYTES        (128u * 1024u)  /* one h2o_send: TLS encrypts all of it at once */
@@ -34,60 +34,6 @@
 static_assert(sizeof(struct brim_str) == sizeof(h2o_iovec_t) &&
                   offsetof(struct brim_str, len) == offsetof(h2o_iovec_t, len),
               "fields are handed to h2o without a copy");
-
-static const char *reason_of(unsigned status)
-{
-    static const struct {
-        unsigned status;
-        const char *reason;
-    } reasons[] = {
-        {200, "OK"},
-        {201, "Created"},
-        {202, "Accepted"},
-        {203, "Non-Authoritative Information"},
-        {204, "No Content"},
-        {206, "Partial Content"},
-        {300, "Multiple Choices"},
-        {301, "Moved Permanently"},
-        {302, "Found"},
-        {303, "See Other"},
-        {304, "Not Modified"},
-        {307, "Temporary Redirect"},
-        {308, "Permanent Redirect"},
-        {400, "Bad Request"},
-        {401, "Unauthorized"},
-        {403, "Forbidden"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {406, "Not Acceptable"},
-        {408, "Request Timeout"},
-        {409, "Conflict"},
-        {410, "Gone"},
-        {411, "Length Required"},
-        {412, "Precondition Failed"},
-        {413, "Content Too Large"},
-        {414, "URI Too Long"},
-        {415, "Unsupported Media Type"},
-        {416, "Range Not Satisfiable"},
-        {417, "Expectation Failed"},
-        {421, "Misdirected Request"},
-        {422, "Unprocessable Content"},
-        {429, "Too Many Requests"},
-        {431, "Request Header Fields Too Large"},
-        {500, "Internal Server Error"},
-        {501, "Not Implemented"},
-        {502, "Bad Gateway"},
-        {503, "Service Unavailable"},
-        {504, "Gateway Timeout"},
-        {505, "HTTP Version Not Supported"},
-        {508, "Loop Detected"},
-    };
-
-    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-        if (reasons[i].status == status)
-            return reasons[i].reason;
-    return "Status";
-}
 
 static bool is_head(const struct brim_delivery *d)
 {
@@ -169,6 +115,8 @@ static void add_object_fields(struct brim_delivery *d)
             continue; /* only HEAD and 304 passes keep it: see answer_length() */
         if (field->name.len == 3 && memcmp(field->name.base, "via", 3) == 0)
             continue; /* see add_via() */
+        if (d->in_parts && brim_str_is(field->name, BRIM_STR("content-range")))
+            continue; /* the part's; see add_content_range() */
         if (d->status == 304 && not_modified_drops(field->name))
             continue;
         add_field(d, field);
@@ -260,7 +208,7 @@ static void start_response(struct brim_delivery *d, uint64_t content_length)
     h2o_req_t *req = d->req;
 
     req->res.status = (int)d->status;
-    req->res.reason = reason_of(d->status);
+    req->res.reason = brim_status_reason(d->status);
     req->res.content_length =
         content_length == BRIM_BODY_LENGTH_UNKNOWN ? SIZE_MAX : content_length;
     if (d->unframed)
@@ -290,12 +238,18 @@ static void cut_off(struct brim_delivery *d)
 {
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
 
-    if (d->facts.fwd == NULL) /* a stored body that cannot be read: not twice */
-        brim_cache_forget(d->env->cache, d->object);
+    if (d->facts.fwd == NULL && d->source != NULL) /* cannot be read: not twice */
+        brim_cache_forget(d->env->cache, d->source);
     if (d->unframed)
         (void)setsockopt(h2o_socket_get_fd(d->conn->sock), SOL_SOCKET, SO_LINGER, &at_once,
                          sizeof(at_once));
     end(d, H2O_SEND_STATE_ERROR);
+}
+
+static void await_part(struct brim_delivery *d)
+{
+    d->awaits_part = true;
+    d->more(d);
 }
 
 static void send_next(struct brim_delivery *d)
@@ -309,7 +263,10 @@ static void send_next(struct brim_delivery *d)
     case BRIM_READER_WAIT:
         return;
     case BRIM_READER_END:
-        end(d, H2O_SEND_STATE_FINAL);
+        if (d->rest > 0)
+            await_part(d);
+        else
+            end(d, H2O_SEND_STATE_FINAL);
         return;
     case BRIM_READER_FAILED:
         cut_off(d);
@@ -328,7 +285,7 @@ static void send_next(struct brim_delivery *d)
     d->turn_bytes += bytes;
     d->bytes_sent += bytes;
     d->sending = true;
-    d->complete = d->finished = brim_reader_is_done(&d->reader);
+    d->complete = d->finished = d->rest == 0 && brim_reader_is_done(&d->reader);
     send_dated(d, bufs, count, d->finished ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
 }
 
@@ -370,34 +327,46 @@ static void on_stop(h2o_generator_t *generator, h2o_req_t *req)
 
 /* ---- choosing the answer ---- */
 
-/* Preconditions and Range, for a 200 that brim has as a whole. */
-static void choose_status(struct brim_delivery *d)
+static struct brim_validators validators_of(const struct brim_object *object)
 {
-    const struct brim_object *object = d->object;
-    struct brim_validators validators = {
+    return (struct brim_validators){
         .etag = object->etag,
         .last_modified_wall_s = object->last_modified_wall_s,
         .date_wall_s = object->fresh.date_wall_ms / 1000,
     };
-    const struct brim_field *field;
-    struct brim_range range;
-    uint64_t length = brim_body_length(object->body);
+}
 
-    switch (brim_conditional_check(d->request, &validators, d->now_wall_ms / 1000)) {
+/* Whether the request's preconditions let the object be sent; else sets the status. */
+static bool holds(struct brim_delivery *d, const struct brim_validators *validators)
+{
+    switch (brim_conditional_check(d->request, validators, d->now_wall_ms / 1000)) {
     case BRIM_CONDITION_NOT_MODIFIED:
         d->status = 304;
-        return;
+        return false;
     case BRIM_CONDITION_FAILED:
         d->status = 412;
-        return;
+        return false;
     case BRIM_CONDITION_OK:
         break;
     }
+    return true;
+}
+
+/* Preconditions and Range, for a 200 that brim has as a whole. */
+static void choose_status(struct brim_delivery *d)
+{
+    struct brim_validators validators = validators_of(d->object);
+    const struct brim_field *field;
+    uint64_t length = brim_body_length(d->object->body);
+
+    if (!holds(d, &validators))
+        return;
     field = brim_fields_only(d->request, BRIM_STR("range"));
     if (field == NULL || is_head(d) || length == BRIM_BODY_LENGTH_UNKNOWN ||
         !brim_conditional_range_applies(d->request, &validators, d->now_wall_ms / 1000))
         return;
-    switch (brim_range_parse(field->value, length, &range)) {
+    d->total = length;
+    switch (brim_range_parse(field->value, length, &d->range)) {
     case BRIM_RANGE_NONE:
         return;
     case BRIM_RANGE_UNSATISFIABLE:
@@ -405,8 +374,8 @@ static void choose_status(struct brim_delivery *d)
         return;
     case BRIM_RANGE_ONE:
         d->status = 206;
-        d->first = range.first;
-        d->length = range.last - range.first + 1;
+        d->first = d->range.first;
+        d->length = d->range.last - d->range.first + 1;
         return;
     }
 }
@@ -414,18 +383,17 @@ static void choose_status(struct brim_delivery *d)
 static void add_content_range(struct brim_delivery *d)
 {
     struct brim_text text = pool_text(d, 4 * NUMBER_BYTES);
-    uint64_t length = brim_body_length(d->object->body);
 
     brim_text_put(&text, BRIM_STR("bytes "));
     if (d->status == 206) {
-        brim_text_put_int(&text, (int64_t)d->first);
+        brim_text_put_int(&text, (int64_t)d->range.first);
         brim_text_put(&text, BRIM_STR("-"));
-        brim_text_put_int(&text, (int64_t)(d->first + d->length - 1));
+        brim_text_put_int(&text, (int64_t)d->range.last);
     } else {
         brim_text_put(&text, BRIM_STR("*"));
     }
     brim_text_put(&text, BRIM_STR("/"));
-    brim_text_put_int(&text, (int64_t)length);
+    brim_text_put_int(&text, (int64_t)d->total);
     add_text(d, H2O_TOKEN_CONTENT_RANGE, NULL, brim_text_str(&text));
 }
 
@@ -465,7 +433,7 @@ static bool would_be_unframed(const struct brim_delivery *d)
 /* An unframed body that is short is awaited, so that it gets a length after all. */
 static bool should_wait_whole(const struct brim_delivery *d)
 {
-    struct brim_body *body = d->object->body;
+    struct brim_body *body = d->source->body;
 
     return d->unframed && brim_body_state(body) == BRIM_BODY_GROWING &&
            brim_body_bytes(body) < WHOLE_BYTES;
@@ -501,7 +469,7 @@ static void add_head(struct brim_delivery *d)
 {
     take_date(d);
     add_object_fields(d);
-    if (d->status != d->object->status && (d->status == 206 || d->status == 416))
+    if ((d->in_parts || d->status != d->object->status) && (d->status == 206 || d->status == 416))
         add_content_range(d);
     if (d->facts.outcome != BRIM_OUTCOME_PASS && d->facts.outcome != BRIM_OUTCOME_MISS)
         add_text(d, H2O_TOKEN_AGE, NULL,
@@ -516,14 +484,24 @@ static void add_head(struct brim_delivery *d)
 static void stop_waiting(struct brim_delivery *d)
 {
     if (d->waits_whole)
-        brim_watch_remove(brim_body_watch(d->object->body), d->port);
+        brim_watch_remove(brim_body_watch(d->source->body), d->port);
     d->waits_whole = false;
+}
+
+/* Opens the source's body where it is to be read. */
+static enum brim_err open_reader(struct brim_delivery *d, uint64_t length)
+{
+    enum brim_err err =
+        brim_reader_init(&d->reader, d->source->body, d->first, length,
+                         brim_cache_disk(d->env->cache), brim_cache_pool(d->env->cache), d->port);
+
+    d->reader_open = err == BRIM_OK;
+    return err;
 }
 
 static void begin_sending(struct brim_delivery *d)
 {
-    struct brim_body *body = d->object->body;
-    struct brim_env *env = d->env;
+    struct brim_body *body = d->source->body;
     uint64_t content_length = answer_length(d);
 
     if (!sends_body(d)) {
@@ -550,8 +528,7 @@ static void begin_sending(struct brim_delivery *d)
         brim_deliver_error(d, &error, &d->facts);
         return;
     }
-    if (brim_reader_init(&d->reader, body, d->first, d->length, brim_cache_disk(env->cache),
-                         brim_cache_pool(env->cache), d->port) != BRIM_OK) {
+    if (open_reader(d, d->rest == 0 ? d->length : d->length - d->rest) != BRIM_OK) {
         struct brim_deliver_error error = {.status = 502,
                                            .text = "the response is no longer there",
                                            .proxy_error = BRIM_PROXY_INTERNAL};
@@ -560,7 +537,6 @@ static void begin_sending(struct brim_delivery *d)
         brim_deliver_error(d, &error, &d->facts);
         return;
     }
-    d->reader_open = true;
     add_head(d);
     start_response(d, content_length);
     send_next(d);
@@ -612,10 +588,71 @@ void brim_deliver_object(struct brim_delivery *d, struct brim_object *object,
     INVARIANT(object->body != NULL);
     INVARIANT(d->port != NULL || brim_deliver_is_immediate(object));
     d->object = object;
+    d->source = brim_object_ref(object);
     d->facts = *facts;
     d->status = object->status;
     if (object->status == 200 && !facts->as_received)
         choose_status(d);
+    begin_sending(d);
+}
+
+void brim_deliver_parts(struct brim_delivery *d, struct brim_object *head,
+                        const struct brim_deliver_part *part, const struct brim_range *range,
+                        uint64_t total, const struct brim_deliver_facts *facts)
+{
+    struct brim_validators validators = validators_of(head);
+
+    INVARIANT(d->object == NULL && !d->started && d->port != NULL);
+    d->object = brim_object_ref(head);
+    d->source = part->object;
+    d->facts = *facts;
+    d->in_parts = true;
+    d->range = *range;
+    d->total = total;
+    d->first = part->first;
+    d->length = range->last - range->first + 1;
+    d->rest = d->length - part->length;
+    d->status = d->length == total ? 200 : 206;
+    if (!holds(d, &validators)) {
+        d->length = BRIM_BODY_LENGTH_UNKNOWN;
+        d->rest = 0;
+    }
+    begin_sending(d);
+}
+
+void brim_deliver_continue(struct brim_delivery *d, const struct brim_deliver_part *part)
+{
+    INVARIANT(d->awaits_part && part->length <= d->rest);
+    d->awaits_part = false;
+    brim_reader_fini(&d->reader);
+    d->reader_open = false;
+    brim_object_unref(d->source);
+    d->source = part->object;
+    d->first = part->first;
+    d->rest -= part->length;
+    if (open_reader(d, part->length) != BRIM_OK)
+        cut_off(d);
+    else
+        send_next(d);
+}
+
+void brim_deliver_break(struct brim_delivery *d)
+{
+    INVARIANT(d->awaits_part);
+    d->awaits_part = false;
+    cut_off(d);
+}
+
+void brim_deliver_unsatisfiable(struct brim_delivery *d, struct brim_object *head, uint64_t total,
+                                const struct brim_deliver_facts *facts)
+{
+    INVARIANT(d->object == NULL && !d->started);
+    d->object = head;
+    d->source = brim_object_ref(head);
+    d->facts = *facts;
+    d->in_parts = true;
+    d->total = total;
+    d->status = 416;
     begin_sending(d);
 }
 
@@ -640,10 +677,17 @@ static void add_error_header(struct brim_delivery *d, const char *header)
                           NULL, colon + 2, strlen(colon + 2));
 }
 
+static void drop_objects(struct brim_delivery *d)
+{
+    brim_object_unref(d->object);
+    brim_object_unref(d->source);
+    d->object = d->source = NULL;
+}
+
 void brim_deliver_error(struct brim_delivery *d, const struct brim_deliver_error *error,
                         const struct brim_deliver_facts *facts)
 {
-    const char *reason = reason_of(error->status);
+    const char *reason = brim_status_reason(error->status);
     size_t room = strlen(reason) + strlen(error->text) + 16;
     char *text = h2o_mem_alloc_pool(&d->req->pool, room);
     int len = snprintf(text, room, "%u %s: %s\n", error->status, reason, error->text);
@@ -652,8 +696,7 @@ void brim_deliver_error(struct brim_delivery *d, const struct brim_deliver_error
     INVARIANT(!d->started);
     INVARIANT(len > 0 && (size_t)len < room);
     stop_waiting(d);
-    brim_object_unref(d->object);
-    d->object = NULL;
+    drop_objects(d);
     d->facts = *facts;
     d->status = error->status;
     d->unframed = error->close;
@@ -683,7 +726,11 @@ void brim_deliver_wake(struct brim_delivery *d)
         begin_sending(d);
         return;
     }
-    if (d->started && !d->sending && !d->finished && !h2o_timeout_is_linked(&d->yield))
+    if (!d->started || d->sending || d->finished || h2o_timeout_is_linked(&d->yield))
+        return;
+    if (d->awaits_part)
+        d->more(d);
+    else
         send_next(d);
 }
 
@@ -694,7 +741,6 @@ void brim_deliver_fini(struct brim_delivery *d)
     if (d->reader_open)
         brim_reader_fini(&d->reader);
     d->reader_open = false;
-    brim_object_unref(d->object);
-    d->object = NULL;
+    drop_objects(d);
     brim_conn_request_remove(d->conn, &d->link);
 }

@@ -9,6 +9,8 @@
  *      |  -> stale but allowed (and refresh behind) ----> DELIVER
  *      |  -> cold disk: wait, FIND again
  *      v
+ *      |  -> nothing, and a range is asked or parts are stored: SLICES, part by part
+ *      v
  *   FLIGHT (join or start; with the stale object to revalidate)
  *      |  -> READY, ALONE ------------------------------> DELIVER
  *      |  -> REFUSED: a PASS flight of one's own
@@ -29,59 +31,18 @@
 #include "brim/cache/marker.h"
 #include "brim/http/uri.h"
 #include "brim/http/vary.h"
-#include "brim/serve/deliver.h"
 #include "brim/serve/proxy_status.h"
+#include "brim/serve/request_inside.h"
 #include "brim/serve/upstream.h"
 
-#define REQUEST_MAGIC      0x72657131u
 #define VARY_SCRATCH_BYTES 8192u
 #define VARIANTS_TRIED_MAX 3u  /* then alone: an origin that varies by something else each time */
 #define SCHEME_ROOM        16u /* "https://" and a port */
 
-enum request_state { REQUEST_START, REQUEST_FIND, REQUEST_FLIGHT, REQUEST_DELIVER };
-
-struct request {
-    struct brim_delivery delivery; /* first: see deliver.h */
-    uint32_t magic;
-    enum request_state state;
-    struct brim_env *env;
-    h2o_req_t *req;
-    struct brim_conn *conn;
-    struct brim_routes *routes; /* counted */
-    const struct brim_route *route;
-    struct brim_fields fields;
-    struct brim_str host; /* lower-case, without port */
-    struct brim_request_control control;
-    struct brim_find find;
-    struct brim_object *stale; /* counted: what to revalidate or to fall back on */
-    struct brim_flight *flight;
-    struct brim_fields asked; /* what the flight was asked with */
-    char *variant_text;       /* of find.key, where a flight told what the URL varies by */
-    unsigned variants_tried;
-    bool looked_again; /* something was stored between search and flight: searched twice */
-    struct brim_wake *wake;
-    const char *fwd; /* why it went forward, for Cache-Status */
-    uint64_t started_us;
-    uint64_t origin_ms;
-    uint64_t id[2];
-    unsigned origin_status;
-    bool is_shared; /* the flight asked for the whole, without the client's conditions */
-};
-
 static void find(struct request *r);
 static void on_wake(void *ctx);
 
-static struct brim_str str_of(h2o_iovec_t text)
-{
-    return brim_str(text.base, text.len);
-}
-
-static bool method_is(const struct request *r, const char *name)
-{
-    return brim_str_is(str_of(r->req->input.method), brim_str_of(name));
-}
-
-static struct brim_port *port_of(struct request *r)
+struct brim_port *brim_request_port(struct request *r)
 {
     if (r->wake == NULL)
         r->wake = brim_wake_new(&r->env->wakes, on_wake, r);
@@ -147,10 +108,10 @@ static void write_log(struct request *r)
         .status = d->status,
         .origin_status = r->origin_status,
         .peer = brim_str_of(r->conn->peer_text),
-        .method = str_of(r->req->input.method),
-        .scheme = str_of(r->req->input.scheme->name),
+        .method = brim_request_str(r->req->input.method),
+        .scheme = brim_request_str(r->req->input.scheme->name),
         .host = r->host,
-        .target = str_of(r->req->input.path),
+        .target = brim_request_str(r->req->input.path),
         .protocol = r->req->version >= 0x200   ? BRIM_STR("HTTP/2")
                     : r->req->version >= 0x101 ? BRIM_STR("HTTP/1.1")
                                                : BRIM_STR("HTTP/1.0"),
@@ -178,7 +139,7 @@ static void on_dispose(void *memory)
 {
     struct request *r = memory;
 
-    OBJ_CHECK(r, REQUEST_MAGIC);
+    OBJ_CHECK(r, BRIM_REQUEST_MAGIC);
     if (!r->delivery.started) {
         r->delivery.facts.outcome = BRIM_OUTCOME_ERROR;
         r->delivery.facts.detail = "client-left";
@@ -190,6 +151,7 @@ static void on_dispose(void *memory)
     brim_find_fini(&r->find);
     brim_deliver_fini(&r->delivery);
     leave_flight(r);
+    brim_slices_free(r->slices);
     brim_wake_cancel(r->wake);
     brim_object_unref(r->stale);
     free(r->variant_text);
@@ -218,7 +180,7 @@ static void answer_object(struct request *r, struct brim_object *object,
 {
     r->state = REQUEST_DELIVER;
     if (!brim_deliver_is_immediate(object))
-        r->delivery.port = port_of(r);
+        r->delivery.port = brim_request_port(r);
     brim_deliver_object(&r->delivery, object, facts);
 }
 
@@ -275,12 +237,13 @@ static void answer_failure(struct request *r, enum brim_err why, enum brim_fetch
                      brim_proxy_status_failure(why, cause));
 }
 
-static void fill_ask(struct request *r, enum brim_flight_kind kind, struct brim_flight_ask *ask)
+void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
+                           struct brim_flight_ask *ask)
 {
     struct brim_upstream_client client = {
         .peer = brim_str_of(r->conn->peer_text),
-        .scheme = str_of(r->req->input.scheme->name),
-        .host = str_of(r->req->input.authority),
+        .scheme = brim_request_str(r->req->input.scheme->name),
+        .host = brim_request_str(r->req->input.authority),
         .is_h2 = r->req->version >= 0x200,
         .is_ipv6 = r->conn->peer.ss_family == AF_INET6,
     };
@@ -289,9 +252,10 @@ static void fill_ask(struct request *r, enum brim_flight_kind kind, struct brim_
         .kind = kind,
         .primary = r->find.primary,
         .key = r->find.key,
-        .method = kind == BRIM_FLIGHT_SHARED ? BRIM_STR("GET") : str_of(r->req->input.method),
-        .target = str_of(r->req->input.path),
-        .host = str_of(r->req->input.authority),
+        .method =
+            kind == BRIM_FLIGHT_SHARED ? BRIM_STR("GET") : brim_request_str(r->req->input.method),
+        .target = brim_request_str(r->req->input.path),
+        .host = brim_request_str(r->req->input.authority),
         .fields = brim_upstream_fields(&r->req->pool, r->env, r->route, kind, r->fields, &client),
         .body = r->req->entity.base,
         .body_bytes = r->req->entity.base == NULL ? 0 : r->req->entity.len,
@@ -305,7 +269,7 @@ static void fill_ask(struct request *r, enum brim_flight_kind kind, struct brim_
     };
 }
 
-static void fly(struct request *r, enum brim_flight_kind kind)
+void brim_request_fly(struct request *r, enum brim_flight_kind kind)
 {
     struct brim_flight_ask ask;
     enum brim_err err;
@@ -313,10 +277,10 @@ static void fly(struct request *r, enum brim_flight_kind kind)
     INVARIANT(r->flight == NULL);
     r->state = REQUEST_FLIGHT;
     r->is_shared = kind == BRIM_FLIGHT_SHARED;
-    fill_ask(r, kind, &ask);
+    brim_request_fill_ask(r, kind, &ask);
     r->asked = ask.fields;
     ask.looked_again = r->looked_again;
-    err = brim_flight_join(r->env->flights, &ask, port_of(r), &r->flight);
+    err = brim_flight_join(r->env->flights, &ask, brim_request_port(r), &r->flight);
     if (err == BRIM_EAGAIN) {
         r->looked_again = true;
         find(r);
@@ -331,7 +295,7 @@ static void refresh_behind(struct request *r, struct brim_object *stale)
 {
     struct brim_flight_ask ask;
 
-    fill_ask(r, BRIM_FLIGHT_SHARED, &ask);
+    brim_request_fill_ask(r, BRIM_FLIGHT_SHARED, &ask);
     ask.stale = stale;
     brim_flight_refresh(r->env->flights, &ask);
 }
@@ -392,14 +356,41 @@ static void fly_own_variant(struct request *r, struct brim_object *other)
     brim_object_unref(other);
     leave_flight(r);
     if (!known) {
-        fly(r, BRIM_FLIGHT_PASS);
+        brim_request_fly(r, BRIM_FLIGHT_PASS);
         return;
     }
     free(r->variant_text);
     r->variant_text = text;
     r->find.key = key;
     r->fwd = "vary-miss";
-    fly(r, BRIM_FLIGHT_SHARED);
+    brim_request_fly(r, BRIM_FLIGHT_SHARED);
+}
+
+void brim_request_answer(struct request *r, struct brim_flight_view *view)
+{
+    r->origin_status = view->origin_status;
+    r->origin_ms = view->origin_ms;
+    switch (view->state) {
+    case BRIM_FLIGHT_READY:
+    case BRIM_FLIGHT_ALONE:
+        answer_flown(r, view);
+        return;
+    case BRIM_FLIGHT_OTHER:
+        fly_own_variant(r, view->object);
+        return;
+    case BRIM_FLIGHT_REFUSED:
+        leave_flight(r);
+        if (is_origin_error(view->origin_status) && answer_stale(r))
+            return;
+        brim_request_fly(r, BRIM_FLIGHT_PASS);
+        return;
+    case BRIM_FLIGHT_FAILED:
+        leave_flight(r);
+        answer_failure(r, view->why, view->cause);
+        return;
+    case BRIM_FLIGHT_WAIT:
+        return;
+    }
 }
 
 static void look_at_flight(struct request *r)
@@ -407,31 +398,8 @@ static void look_at_flight(struct request *r)
     struct brim_flight_view view;
 
     brim_flight_view(r->flight, brim_wake_port(r->wake), r->asked, &view);
-    if (view.state == BRIM_FLIGHT_WAIT)
-        return;
-    r->origin_status = view.origin_status;
-    r->origin_ms = view.origin_ms;
-    switch (view.state) {
-    case BRIM_FLIGHT_READY:
-    case BRIM_FLIGHT_ALONE:
-        answer_flown(r, &view);
-        return;
-    case BRIM_FLIGHT_OTHER:
-        fly_own_variant(r, view.object);
-        return;
-    case BRIM_FLIGHT_REFUSED:
-        leave_flight(r);
-        if (is_origin_error(view.origin_status) && answer_stale(r))
-            return;
-        fly(r, BRIM_FLIGHT_PASS);
-        return;
-    case BRIM_FLIGHT_FAILED:
-        leave_flight(r);
-        answer_failure(r, view.why, view.cause);
-        return;
-    case BRIM_FLIGHT_WAIT:
-        return;
-    }
+    if (view.state != BRIM_FLIGHT_WAIT)
+        brim_request_answer(r, &view);
 }
 
 /* ---- lookup ---- */
@@ -462,7 +430,7 @@ static void use_object(struct request *r, struct brim_object *object)
         answer_error(r, 504, "not in the cache, and only-if-cached was asked", "only-if-cached",
                      BRIM_PROXY_OWN);
     else
-        fly(r, BRIM_FLIGHT_SHARED);
+        brim_request_fly(r, BRIM_FLIGHT_SHARED);
 }
 
 static void find(struct request *r)
@@ -472,7 +440,7 @@ static void find(struct request *r)
     r->state = REQUEST_FIND;
     found = brim_cache_find(r->env->cache, &r->find);
     if (found == BRIM_FOUND_WAIT && r->find.port == NULL) {
-        r->find.port = port_of(r); /* only a cold read pays for a port */
+        r->find.port = brim_request_port(r); /* only a cold read pays for a port */
         found = brim_cache_find(r->env->cache, &r->find);
     }
     switch (found) {
@@ -490,20 +458,22 @@ static void find(struct request *r)
         answer_error(r, 504, "not in the cache, and only-if-cached was asked", "only-if-cached",
                      BRIM_PROXY_OWN);
     else if (found == BRIM_FOUND_PASS || r->control.no_store)
-        fly(r, BRIM_FLIGHT_PASS);
+        brim_request_fly(r, BRIM_FLIGHT_PASS);
     else
-        fly(r, BRIM_FLIGHT_SHARED);
+        brim_request_fetch(r);
 }
 
 static void on_wake(void *ctx)
 {
     struct request *r = ctx;
 
-    OBJ_CHECK(r, REQUEST_MAGIC);
+    OBJ_CHECK(r, BRIM_REQUEST_MAGIC);
     if (r->delivery.started || r->state == REQUEST_DELIVER)
         brim_deliver_wake(&r->delivery);
     else if (r->state == REQUEST_FIND)
         find(r);
+    else if (r->state == REQUEST_SLICES)
+        brim_request_look_at_parts(r);
     else if (r->flight != NULL)
         look_at_flight(r);
 }
@@ -518,8 +488,8 @@ static struct brim_fields fields_of(h2o_req_t *req)
     for (size_t i = 0; i < count; i++) {
         const h2o_header_t *header = &req->headers.entries[i];
 
-        fields[i].name = str_of(*header->name);
-        fields[i].value = brim_str_trim(str_of(header->value));
+        fields[i].name = brim_request_str(*header->name);
+        fields[i].value = brim_str_trim(brim_request_str(header->value));
     }
     return (struct brim_fields){fields, count};
 }
@@ -529,7 +499,7 @@ static struct request *request_new(struct brim_env *env, h2o_req_t *req)
     struct request *r = h2o_mem_alloc_shared(&req->pool, sizeof(*r), on_dispose);
 
     memset(r, 0, sizeof(*r));
-    r->magic = REQUEST_MAGIC;
+    r->magic = BRIM_REQUEST_MAGIC;
     r->env = env;
     r->req = req;
     r->started_us = brim_clock_mono_us();
@@ -560,11 +530,11 @@ static void refuse(struct request *r, const struct brim_guard_refusal *refusal)
 static bool match_route(struct request *r)
 {
     struct brim_str host;
-    struct brim_str path = str_of(r->req->input.path);
+    struct brim_str path = brim_request_str(r->req->input.path);
     uint16_t port;
     char *lower;
 
-    if (!brim_uri_parse_authority(str_of(r->req->input.authority), &host, &port))
+    if (!brim_uri_parse_authority(brim_request_str(r->req->input.authority), &host, &port))
         return false;
     lower = h2o_mem_alloc_pool(&r->req->pool, host.len + 1);
     memcpy(lower, host.base, host.len);
@@ -580,12 +550,12 @@ static bool match_route(struct request *r)
 
 static bool make_key(struct request *r)
 {
-    struct brim_str authority = str_of(r->req->input.authority);
-    struct brim_str target = str_of(r->req->input.path);
+    struct brim_str authority = brim_request_str(r->req->input.authority);
+    struct brim_str target = brim_request_str(r->req->input.path);
     size_t room = authority.len + target.len + SCHEME_ROOM;
     char *text = h2o_mem_alloc_pool(&r->req->pool, room);
-    size_t len =
-        brim_uri_key_text(str_of(r->req->input.scheme->name), authority, target, text, room);
+    size_t len = brim_uri_key_text(brim_request_str(r->req->input.scheme->name), authority, target,
+                                   text, room);
 
     r->find.primary = brim_key_of(brim_str(text, len));
     r->find.key = r->find.primary;
@@ -611,14 +581,15 @@ static bool is_for_this_hop(const struct request *r)
 {
     const struct brim_field *field = brim_fields_only(r->fields, BRIM_STR("max-forwards"));
 
-    return method_is(r, "OPTIONS") && field != NULL && brim_str_is(field->value, BRIM_STR("0"));
+    return brim_request_method_is(r, "OPTIONS") && field != NULL &&
+           brim_str_is(field->value, BRIM_STR("0"));
 }
 
 /* A GET with a body means something to its origin that the key does not show. */
 static bool is_cacheable_request(const struct request *r)
 {
     return !r->route->rules.bypass && r->req->entity.base == NULL &&
-           (method_is(r, "GET") || method_is(r, "HEAD"));
+           (brim_request_method_is(r, "GET") || brim_request_method_is(r, "HEAD"));
 }
 
 /* libh2o keeps an HTTP/1.1 connection only if there is no Connection field or it says keep-alive,
@@ -637,7 +608,7 @@ static void decide_persistence(struct request *r)
 
 static void begin(struct request *r)
 {
-    if (brim_str_is(str_of(r->req->input.path), BRIM_STR("*"))) {
+    if (brim_str_is(brim_request_str(r->req->input.path), BRIM_STR("*"))) {
         answer_error(r, 501, "OPTIONS * is not answered here", "refused", BRIM_PROXY_DENIED);
         return;
     }
@@ -666,10 +637,10 @@ static void begin(struct request *r)
         return;
     }
     if (!is_cacheable_request(r)) {
-        bool safe_method = method_is(r, "GET") || method_is(r, "HEAD");
+        bool safe_method = brim_request_method_is(r, "GET") || brim_request_method_is(r, "HEAD");
 
         r->fwd = safe_method ? "bypass" : "method";
-        fly(r, BRIM_FLIGHT_PASS);
+        brim_request_fly(r, BRIM_FLIGHT_PASS);
         return;
     }
     brim_request_control_parse(r->fields, &r->route->rules, &r->control);

@@ -62,6 +62,15 @@ static void configure(struct brim_worker *w, const struct brim_conf_root *conf)
     handler->on_req = brim_request_start;
 }
 
+/* Without a disk tier nothing larger than what RAM keeps whole is stored. */
+static uint64_t slice_bytes(const struct brim_conf_cache *cache)
+{
+    bool has_disk = cache->path != NULL && cache->path[0] != '\0';
+
+    return !has_disk && cache->slice_bytes > cache->memory_object_bytes ? cache->memory_object_bytes
+                                                                        : cache->slice_bytes;
+}
+
 static void init_env(struct brim_worker *w, const struct brim_worker_config *config)
 {
     struct brim_env *env = &w->env;
@@ -76,6 +85,7 @@ static void init_env(struct brim_worker *w, const struct brim_worker_config *con
     env->log = config->log;
     env->routes = config->routes;
     brim_routes_ref(env->routes);
+    env->slice_bytes = slice_bytes(&config->conf->cache);
     env->limits = (struct brim_guard_limits){
         .header_bytes_max = limits->request_header_bytes,
         .header_count_max = (size_t)limits->request_header_count,

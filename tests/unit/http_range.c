@@ -178,6 +178,27 @@ START_TEST(random_ranges_stay_inside)
 }
 END_TEST
 
+/* A range is read before anybody knows the length, and resolved by it later. */
+START_TEST(spec_says_what_was_asked)
+{
+    struct brim_range_spec spec;
+    struct brim_range range;
+
+    ck_assert(brim_range_spec_parse(BRIM_STR("bytes=5-"), &spec));
+    ck_assert(!spec.is_suffix);
+    ck_assert_uint_eq(spec.first, 5);
+    ck_assert_uint_eq(spec.last, UINT64_MAX);
+    ck_assert_int_eq(brim_range_resolve(&spec, 10, &range), ONE);
+    ck_assert_uint_eq(range.last, 9);
+    ck_assert_int_eq(brim_range_resolve(&spec, 5, &range), BAD);
+    ck_assert(brim_range_spec_parse(BRIM_STR("bytes=-7"), &spec));
+    ck_assert(spec.is_suffix);
+    ck_assert_uint_eq(spec.first, 7);
+    ck_assert(!brim_range_spec_parse(BRIM_STR("bytes=0-1,3-4"), &spec));
+    ck_assert(!brim_range_spec_parse(BRIM_STR("lines=0-1"), &spec));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("http_range");
@@ -187,6 +208,7 @@ int main(void)
     tcase_add_loop_test(tcase, range_is_exact_or_ignored, 0, sizeof(ranges) / sizeof(ranges[0]));
     tcase_add_loop_test(tcase, content_range_is_exact_or_refused, 0,
                         sizeof(contents) / sizeof(contents[0]));
+    tcase_add_test(tcase, spec_says_what_was_asked);
     tcase_add_test(tcase, random_ranges_stay_inside);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

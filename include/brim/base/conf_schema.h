@@ -88,6 +88,8 @@
       "Largest body that is kept whole in RAM; where not set, at most `memory`.")                  \
     O(SIZE, object_bytes_max, "max_object", "4GiB", 4096, BRIM_TIB, START,                         \
       "Largest body that is stored.")                                                              \
+    O(SIZE, slice_bytes, "slice", "8MiB", 0, BRIM_GIB, START,                                      \
+      "Range of something not stored: fetched and stored in parts of this size; 0: the whole.")    \
     O(SIZE, window_bytes, "window", "1MiB", 65536, BRIM_GIB, START,                                \
       "Bytes held between origin and slowest client of a response that is not kept in RAM.")       \
     O(CHOICE, admit, "admit", "always", 0, "always|second_hit", START,                             \

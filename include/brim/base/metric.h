@@ -37,6 +37,8 @@
     X(SWEEP_KILLED, "brim_sweep_killed_total", "", COUNTER,                                        \
       "Connections closed because they were stuck or gone.")                                       \
     X(FLIGHTS_OPEN, "brim_flights", "", GAUGE, "Exchanges with origins under way now.")            \
+    X(SLICES_FETCHED, "brim_slices_fetched_total", "", COUNTER,                                    \
+      "Parts of resources asked of origins, or awaited from others who asked.")                    \
     X(ORIGIN_REQUESTS, "brim_origin_requests_total", "", COUNTER, "Requests sent to origins.")     \
     X(ORIGIN_ERRORS, "brim_origin_errors_total", "", COUNTER, "Exchanges that failed.")            \
     X(ORIGIN_BYTES, "brim_origin_response_bytes_total", "", COUNTER, "Body bytes from origins.")   \

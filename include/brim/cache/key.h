@@ -7,6 +7,9 @@
  * marker, the variant key is the digest of that text followed by the marker's field names and the
  * request's normalised values. The text travels with the digest and is compared on every lookup:
  * a digest collision is a miss, never somebody else's object.
+ *
+ * What is kept beside a resource (its slices) stands under the URL's key text, '#' and more: no URL
+ * in a request holds a '#'.
  */
 #ifndef BRIM_CACHE_KEY_H
 #define BRIM_CACHE_KEY_H

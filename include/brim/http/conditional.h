@@ -28,6 +28,13 @@ enum brim_condition brim_conditional_check(struct brim_fields request,
                                            const struct brim_validators *validators,
                                            int64_t now_wall_s);
 
+/* Whether value is one strong entity-tag (RFC 9110 8.8.3). */
+bool brim_etag_is_strong(struct brim_str value);
+
+/* Whether Last-Modified, of a response made at date, is a strong validator (RFC 9110 8.8.2.2).
+ * modified_wall_s: INT64_MIN or -1: none. */
+bool brim_last_modified_is_strong(int64_t modified_wall_s, int64_t date_wall_s);
+
 /* Whether a Range field counts: no If-Range, or it matches (strong; RFC 9110 13.1.5). */
 bool brim_conditional_range_applies(struct brim_fields request,
                                     const struct brim_validators *validators, int64_t now_wall_s);

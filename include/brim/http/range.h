@@ -20,7 +20,20 @@ struct brim_range {
     uint64_t last; /* inclusive */
 };
 
-/* Judges the value of a Range field for a body of length bytes. */
+/* One byte range as it is asked for, before the length of the body is known. */
+struct brim_range_spec {
+    uint64_t first; /* of a suffix range: how many bytes from the end */
+    uint64_t last;  /* UINT64_MAX: to the end */
+    bool is_suffix;
+};
+
+/* Reads the value of a Range field; false: not valid, not bytes, or more than one range. */
+bool brim_range_spec_parse(struct brim_str value, struct brim_range_spec *spec_out);
+/* Judges what was read for a body of length bytes. */
+enum brim_range_verdict brim_range_resolve(const struct brim_range_spec *spec, uint64_t length,
+                                           struct brim_range *range_out);
+
+/* Both at once. */
 enum brim_range_verdict brim_range_parse(struct brim_str value, uint64_t length,
                                          struct brim_range *range_out);
 

@@ -21,17 +21,20 @@ struct brim_origin {
 
 enum brim_flight_kind {
     BRIM_FLIGHT_SHARED, /* cacheable GET: one per key, may be stored */
+    BRIM_FLIGHT_SLICE,  /* part of a cacheable GET: one per key, may be stored (cache/slice.h) */
     BRIM_FLIGHT_PASS,   /* this client alone, never stored */
 };
 
 struct brim_flight_ask { /* everything is copied or counted by the call, except where said */
     enum brim_flight_kind kind;
     struct brim_key primary;
-    struct brim_key key;       /* variant key from brim_cache_find */
-    struct brim_str method;    /* SHARED: always sent as GET */
+    struct brim_key key;       /* variant key from brim_cache_find; SLICE: of the head or slice */
+    struct brim_str method;    /* SHARED, SLICE: always sent as GET */
     struct brim_str target;    /* path and query for the origin */
     struct brim_str host;      /* the client's, lower-case */
     struct brim_fields fields; /* end-to-end request fields for the origin, see below */
+    struct brim_str range;     /* SLICE: value of the Range field that is sent */
+    uint64_t slice_bytes;      /* SLICE: where slices begin and end */
     const void *body;
     size_t body_bytes;
     bool has_body;
@@ -44,8 +47,8 @@ struct brim_flight_ask { /* everything is copied or counted by the call, except 
     void *keep;
 };
 /*
- * fields are what the client sent minus hop-by-hop, Host, framing; for SHARED also minus Range,
- * If-* and with Accept-Encoding normalised; plus Via and X-Forwarded-*. The flight adds
+ * fields are what the client sent minus hop-by-hop, Host, framing; for all but PASS also minus
+ * Range, If-* and with Accept-Encoding normalised; plus Via and X-Forwarded-*. The flight adds
  * If-None-Match / If-Modified-Since from `stale`. Vary is judged against these fields.
  */
 

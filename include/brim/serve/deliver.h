@@ -11,6 +11,7 @@
 #define BRIM_SERVE_DELIVER_H
 
 #include "brim/cache/reader.h"
+#include "brim/http/range.h"
 #include "brim/serve/env.h"
 #include "brim/serve/wake.h"
 
@@ -46,8 +47,9 @@ struct brim_delivery {
     struct brim_conn_request link; /* in the connection's list, for the sweep */
     h2o_req_t *req;
     struct brim_fields request;
-    struct brim_port *port; /* borrowed: fires brim_deliver_wake; NULL until it is needed */
-    struct brim_object *object;
+    struct brim_port *port;     /* borrowed: fires brim_deliver_wake; NULL until it is needed */
+    struct brim_object *object; /* whose fields and age are shown */
+    struct brim_object *source; /* whose body is sent; counted */
     struct brim_deliver_facts facts;
     struct brim_reader reader;
     h2o_timeout_entry_t yield;
@@ -56,8 +58,14 @@ struct brim_delivery {
     uint64_t bytes_sent;
     uint64_t turn; /* loop turn that turn_bytes belongs to */
     size_t turn_bytes;
-    uint64_t first; /* range of the body to send */
-    uint64_t length;
+    uint64_t first;          /* range of the source's body to send */
+    uint64_t length;         /* of the response's body */
+    struct brim_range range; /* 206: of the whole */
+    uint64_t total;          /* 206, 416: bytes of the whole */
+    uint64_t rest;           /* bytes of the response that further parts bring */
+    /* A part has been sent and there is a rest: brim_deliver_continue() or _break(), now or later.
+     */
+    void (*more)(struct brim_delivery *delivery);
     unsigned status;
     bool started;     /* h2o_start_response was called */
     bool sending;     /* h2o owns a send */
@@ -67,6 +75,8 @@ struct brim_delivery {
     bool waits_whole; /* holds back until the body's length is known */
     bool unframed;    /* end of body = end of connection */
     bool reader_open;
+    bool in_parts; /* the object is a 206 that stands for the whole */
+    bool awaits_part;
 };
 
 /* Prepares a zeroed delivery. */
@@ -80,6 +90,29 @@ bool brim_deliver_is_immediate(const struct brim_object *object);
  * applied unless facts say as_received. Call once. Thread: loop. */
 void brim_deliver_object(struct brim_delivery *delivery, struct brim_object *object,
                          const struct brim_deliver_facts *facts);
+
+/* Bytes of a stored or growing part. */
+struct brim_deliver_part {
+    struct brim_object *object; /* counted; taken by the call */
+    uint64_t first;             /* within its body */
+    uint64_t length;
+};
+
+/*
+ * Answers a GET from parts, of which this is the first: as 206, as 200 if range is all of total, or
+ * as preconditions say. head: whose fields and age are shown (counted by the call). If there are
+ * more, delivery->more is called for each. Call once, instead of brim_deliver_object.
+ */
+void brim_deliver_parts(struct brim_delivery *delivery, struct brim_object *head,
+                        const struct brim_deliver_part *part, const struct brim_range *range,
+                        uint64_t total, const struct brim_deliver_facts *facts);
+void brim_deliver_continue(struct brim_delivery *delivery, const struct brim_deliver_part *part);
+/* The rest cannot be had: cuts the response off so that the client can tell. */
+void brim_deliver_break(struct brim_delivery *delivery);
+
+/* Answers 416 for a resource of total bytes; takes head. */
+void brim_deliver_unsatisfiable(struct brim_delivery *delivery, struct brim_object *head,
+                                uint64_t total, const struct brim_deliver_facts *facts);
 
 /* Answers with a short text of brim's own. Call once, instead of brim_deliver_object. */
 struct brim_deliver_error {

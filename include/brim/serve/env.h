@@ -22,6 +22,7 @@ struct brim_env {
     struct brim_access_log *log; /* NULL: off */
     struct brim_routes *routes;  /* this worker's counted snapshot; changes only on its loop */
     struct brim_guard_limits limits;
+    uint64_t slice_bytes;         /* 0: ranges of what is not stored bring the whole */
     struct brim_str node_id;      /* for Cache-Status */
     struct brim_str via_response; /* "1.1 ID" */
     struct brim_str loop_member;  /* this node in CDN-Loop (RFC 8586): "ID;node=HEX" */

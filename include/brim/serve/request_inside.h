@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * request_inside - a request's state, for the files of serve/request. Nobody else includes it.
+ */
+#ifndef BRIM_SERVE_REQUEST_INSIDE_H
+#define BRIM_SERVE_REQUEST_INSIDE_H
+
+#include "brim/serve/deliver.h"
+#include "brim/serve/slices.h"
+
+#define BRIM_REQUEST_MAGIC 0x72657131u
+
+enum request_state { REQUEST_START, REQUEST_FIND, REQUEST_SLICES, REQUEST_FLIGHT, REQUEST_DELIVER };
+
+struct request {
+    struct brim_delivery delivery; /* first: see deliver.h */
+    uint32_t magic;
+    enum request_state state;
+    struct brim_env *env;
+    h2o_req_t *req;
+    struct brim_conn *conn;
+    struct brim_routes *routes; /* counted */
+    const struct brim_route *route;
+    struct brim_fields fields;
+    struct brim_str host; /* lower-case, without port */
+    struct brim_request_control control;
+    struct brim_find find;
+    struct brim_object *stale; /* counted: what to revalidate or to fall back on */
+    struct brim_flight *flight;
+    struct brim_slices *slices;    /* where the answer is made from parts */
+    struct brim_flight_ask letter; /* theirs */
+    struct brim_range_spec range;  /* likewise, where the client asks for one */
+    struct brim_fields asked;      /* what the flight was asked with */
+    char *variant_text;            /* of find.key, where a flight told what the URL varies by */
+    unsigned variants_tried;
+    bool looked_again; /* something was stored between search and flight: searched twice */
+    struct brim_wake *wake;
+    const char *fwd; /* why it went forward, for Cache-Status */
+    uint64_t started_us;
+    uint64_t origin_ms;
+    uint64_t id[2];
+    unsigned origin_status;
+    bool is_shared; /* the flight asked for the whole, without the client's conditions */
+};
+
+static inline struct brim_str brim_request_str(h2o_iovec_t text)
+{
+    return brim_str(text.base, text.len);
+}
+
+static inline bool brim_request_method_is(const struct request *r, const char *name)
+{
+    return brim_str_is(brim_request_str(r->req->input.method), brim_str_of(name));
+}
+
+/* ---- request.c ---- */
+
+/* The request's port, made when it is first needed. */
+struct brim_port *brim_request_port(struct request *r);
+/* What a flight of this kind is asked with; memory from the request's pool. */
+void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
+                           struct brim_flight_ask *ask);
+/* Joins or starts the flight. */
+void brim_request_fly(struct request *r, enum brim_flight_kind kind);
+/* Answers with what a flight brought; takes the view's object. */
+void brim_request_answer(struct request *r, struct brim_flight_view *view);
+
+/* ---- request_parts.c ---- */
+
+/* Fetches what was not found: the whole in one shared flight, or what is wanted of it in parts. */
+void brim_request_fetch(struct request *r);
+/* REQUEST_SLICES: looks for news. */
+void brim_request_look_at_parts(struct request *r);
+
+#endif

@@ -116,6 +116,15 @@ static bool is_base64_byte(int c)
     return is_alpha(c) || is_digit(c) || c == '+' || c == '/';
 }
 
+static unsigned base64_value(int c) /* of a base64 byte: RFC 4648 4 */
+{
+    return (unsigned)(c == '+'      ? 62
+                      : c == '/'    ? 63
+                      : is_digit(c) ? c - '0' + 52
+                      : is_lower(c) ? c - 'a' + 26
+                                    : c - 'A');
+}
+
 static int hex_value(int c) /* lower-case only: RFC 9651 4.2.10 */
 {
     return is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
@@ -179,21 +188,27 @@ static bool read_string(struct brim_structured *in, struct brim_structured_membe
     }
 }
 
-static bool read_token(struct brim_structured *in)
+static bool read_token(struct brim_structured *in, struct brim_structured_member *member)
 {
-    while (is_token_byte(peek(in)))
-        skip(in);
+    member->type = BRIM_STRUCTURED_TOKEN;
+    for (; is_token_byte(peek(in)); skip(in))
+        keep(member, peek(in));
     return true;
 }
 
 /* Behind the first colon. Padding may be left out, as 4.2.7 advises; bytes that no encoder would
  * have written (a single digit left over, "=" in the middle) are not valid. */
-static bool read_bytes(struct brim_structured *in)
+static bool read_bytes(struct brim_structured *in, struct brim_structured_member *member)
 {
     size_t digits = 0, padding = 0;
+    unsigned bits = 0;
 
-    for (; is_base64_byte(peek(in)); skip(in))
-        digits++;
+    member->type = BRIM_STRUCTURED_BYTES;
+    for (; is_base64_byte(peek(in)); skip(in)) {
+        bits = (bits << 6 | base64_value(peek(in))) & 0xffffffu;
+        if (digits++ % 4 != 0) /* 6, 12, 18, 24 bits: a byte is whole from the second digit on */
+            keep(member, (int)(bits >> (6 - 2 * ((digits - 1) % 4)) & 0xff));
+    }
     for (; peek(in) == '='; skip(in))
         padding++;
     if (!skip_if(in, ':') || digits % 4 == 1)
@@ -293,7 +308,7 @@ static bool read_item(struct brim_structured *in, struct brim_structured_member 
     if (c == '-' || is_digit(c))
         return read_number(in, member);
     if (c == '*' || is_alpha(c))
-        return read_token(in);
+        return read_token(in, member);
     if (c == END)
         return false;
     skip(in);
@@ -301,7 +316,7 @@ static bool read_item(struct brim_structured *in, struct brim_structured_member 
     case '"':
         return read_string(in, member);
     case ':':
-        return read_bytes(in);
+        return read_bytes(in, member);
     case '?':
         return read_boolean(in, member);
     case '@':
@@ -340,18 +355,22 @@ static bool read_parameters(struct brim_structured *in)
     return true;
 }
 
-/* Behind the opening parenthesis. */
-static bool read_inner_list(struct brim_structured *in)
+/* Behind the opening parenthesis. The items' texts run together in member, a NUL behind each: no
+ * String has one inside. */
+static bool read_inner_list(struct brim_structured *in, struct brim_structured_member *member)
 {
-    for (;;) {
-        struct brim_structured_member dropped;
+    bool is_strings = true;
 
-        dropped.text_len = 0;
+    for (;;) {
         skip_spaces(in);
-        if (skip_if(in, ')'))
+        if (skip_if(in, ')')) {
+            member->type = is_strings ? BRIM_STRUCTURED_STRINGS : BRIM_STRUCTURED_OTHER;
             return true;
-        if (!read_item(in, &dropped) || !read_parameters(in))
+        }
+        if (!read_item(in, member) || !read_parameters(in))
             return false;
+        is_strings &= member->type == BRIM_STRUCTURED_STRING;
+        keep(member, '\0');
         if (peek(in) != ' ' && peek(in) != ')')
             return false;
     }
@@ -365,8 +384,7 @@ static bool read_member(struct brim_structured *in, struct brim_structured_membe
         member->type = BRIM_STRUCTURED_BOOLEAN;
         member->boolean = true;
     } else if (skip_if(in, '(')) {
-        member->type = BRIM_STRUCTURED_OTHER;
-        if (!read_inner_list(in))
+        if (!read_inner_list(in, member))
             return false;
     } else if (!read_item(in, member)) {
         return false;
@@ -407,4 +425,17 @@ bool brim_structured_next(struct brim_structured *in, struct brim_structured_mem
         return false;
     in->failed = !read_member(in, member_out);
     return !in->failed;
+}
+
+bool brim_structured_item(struct brim_fields fields, struct brim_str name,
+                          struct brim_structured_member *item_out)
+{
+    struct brim_structured in = brim_structured_open(fields, name);
+
+    *item_out = (struct brim_structured_member){.type = BRIM_STRUCTURED_OTHER};
+    skip_spaces(&in);
+    if (!read_item(&in, item_out) || !read_parameters(&in))
+        return false;
+    skip_spaces(&in);
+    return peek(&in) == END;
 }

@@ -5,7 +5,8 @@
 
 #include "http_fields.h"
 
-/* What was read: `key=?1`, `key=42`, `key="text"`, `key=*` for what has another type; NULL: not a
+/* What was read: `key=?1`, `key=42`, `key="text"`, `key=token:text`,
+ * `key=bytes:hex`, `key=("text" "text")`, `key=*` for what has another type; NULL: not a
  * Dictionary. */
 static const struct {
     const char *lines[FIELDS_MAX];
@@ -91,15 +92,18 @@ static const struct {
     {{"x: a=\"\xc3\xa4\""}, NULL},
     {{"x: a='p'"}, NULL},
     /* Token: 4.2.6 */
-    {{"x: a=token"}, "a=*"},
-    {{"x: a=*t/o:k!#$%&'*+-.^_`|~9"}, "a=*"},
+    {{"x: a=token"}, "a=token:token"},
+    {{"x: a=*t/o:k!#$%&'*+-.^_`|~9"}, "a=token:*t/o:k!#$%&'*+-.^_`|~9"},
     {{"x: a=to\"ken"}, NULL},
     {{"x: a=to=ken"}, NULL},
     {{"x: a=/t"}, NULL},
     /* Byte Sequence: 4.2.7 */
-    {{"x: a=::"}, "a=*"},
-    {{"x: a=:eA==:"}, "a=*"},
-    {{"x: a=:eA:"}, "a=*"},
+    {{"x: a=::"}, "a=bytes:"},
+    {{"x: a=:eA==:"}, "a=bytes:78"},
+    {{"x: a=:eA:"}, "a=bytes:78"},
+    {{"x: a=:eHl6:"}, "a=bytes:78797a"},
+    {{"x: a=:+/8BAA==:"}, "a=bytes:fbff0100"},
+    {{"x: a=:AP9/gA:"}, "a=bytes:00ff7f80"},
     {{"x: a=:e:"}, NULL},
     {{"x: a=:e-A=:"}, NULL},
     {{"x: a=:eA==eA==:"}, NULL},
@@ -131,8 +135,11 @@ static const struct {
     {{"x: a=%\"p"}, NULL},
     {{"x: a=%p"}, NULL},
     /* Inner List: 4.2.1.2 */
-    {{"x: a=()"}, "a=*"},
-    {{"x: a=(  )"}, "a=*"},
+    {{"x: a=()"}, "a=()"},
+    {{"x: a=(  )"}, "a=()"},
+    {{"x: a=(\"p\")"}, "a=(\"p\")"},
+    {{"x: a=(\"p\" \"\"  \"q r\";s=\"t\")"}, "a=(\"p\" \"\" \"q r\")"},
+    {{"x: a=(\"p\" q)"}, "a=*"},
     {{"x: a=( 1  \"p\" t )"}, "a=*"},
     {{"x: a=(1;p 2;q=3);r, b"}, "a=* b=?1"},
     {{"x: a=(1,2)"}, NULL},
@@ -155,6 +162,14 @@ static const struct {
     {{"x: a;p="}, NULL},
 };
 
+static void write_strings(FILE *out, const struct brim_structured_member *member)
+{
+    (void)fputc('(', out);
+    for (size_t at = 0; at < member->text_len; at += strlen(member->text + at) + 1)
+        (void)fprintf(out, at == 0 ? "\"%s\"" : " \"%s\"", member->text + at);
+    (void)fputc(')', out);
+}
+
 static void write_member(FILE *out, const struct brim_structured_member *member)
 {
     (void)fprintf(out, "%.*s=", (int)member->key_len, member->key);
@@ -167,6 +182,17 @@ static void write_member(FILE *out, const struct brim_structured_member *member)
         break;
     case BRIM_STRUCTURED_STRING:
         (void)fprintf(out, "\"%.*s\"", (int)member->text_len, member->text);
+        break;
+    case BRIM_STRUCTURED_TOKEN:
+        (void)fprintf(out, "token:%.*s", (int)member->text_len, member->text);
+        break;
+    case BRIM_STRUCTURED_BYTES:
+        (void)fprintf(out, "bytes:");
+        for (size_t i = 0; i < member->text_len; i++)
+            (void)fprintf(out, "%02x", (unsigned char)member->text[i]);
+        break;
+    case BRIM_STRUCTURED_STRINGS:
+        write_strings(out, member);
         break;
     case BRIM_STRUCTURED_OTHER:
         (void)fputc('*', out);
@@ -221,6 +247,39 @@ START_TEST(long_texts_are_cut_and_say_so)
 }
 END_TEST
 
+static const struct {
+    const char *lines[FIELDS_MAX];
+    const char *read;
+} item_rows[] = {
+    {{NULL}, NULL},           {{"x:"}, NULL},
+    {{"y: 1"}, NULL},         {{"x: 1"}, "=1"},
+    {{"x:  1 "}, "=1"},       {{"x: 1;p=2"}, "=1"},
+    {{"x: 1 ;p"}, NULL},      {{"x: 1 2"}, NULL},
+    {{"x: 1, 2"}, NULL},      {{"x: 1", "x: 2"}, NULL},
+    {{"x: \"p\""}, "=\"p\""}, {{"x: \"p", "x: q\""}, "=\"p, q\""},
+    {{"x: (\"p\")"}, NULL},   {{"x: a=1"}, NULL},
+    {{"x: a"}, "=token:a"},   {{"x: :AP8=:"}, "=bytes:00ff"},
+};
+
+/* A field that is one Item (RFC 9651 4.2.3) has no second one, on no line. */
+START_TEST(items_are_read_as_the_grammar_says)
+{
+    struct fields fields;
+    struct brim_structured_member item;
+    char text[128] = "";
+    FILE *out = fmemopen(text, sizeof(text), "w");
+    bool valid =
+        brim_structured_item(fields_of(item_rows[_i].lines, &fields), BRIM_STR("x"), &item);
+
+    ck_assert_ptr_nonnull(out);
+    write_member(out, &item);
+    (void)fclose(out);
+    ck_assert_msg(valid == (item_rows[_i].read != NULL), "row %d", _i);
+    if (valid)
+        ck_assert_str_eq(text, item_rows[_i].read);
+}
+END_TEST
+
 /* Header bytes come from other machines: whatever they are, reading ends and stays inside. */
 START_TEST(random_bytes_do_no_harm)
 {
@@ -254,6 +313,8 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, dictionaries_are_read_as_the_grammar_says, 0,
                         sizeof(rows) / sizeof(rows[0]));
+    tcase_add_loop_test(tcase, items_are_read_as_the_grammar_says, 0,
+                        sizeof(item_rows) / sizeof(item_rows[0]));
     tcase_add_test(tcase, long_texts_are_cut_and_say_so);
     tcase_add_test(tcase, random_bytes_do_no_harm);
     suite_add_tcase(suite, tcase);

@@ -80,10 +80,10 @@ static bool take_member(struct brim_str *list, struct brim_str *member_out)
     return true;
 }
 
-/* Whether "*" or a member of the fields called name matches the representation, which exists. */
-static bool any_matches(struct brim_fields request, struct brim_str name, struct brim_str etag,
-                        enum comparison comparison)
+/* Whether "*" or a member of If-None-Match matches the representation, which exists. */
+static bool any_matches(struct brim_fields request, struct brim_str etag)
 {
+    struct brim_str name = BRIM_STR("if-none-match");
     const struct brim_field *only = brim_fields_only(request, name);
 
     if (only != NULL && brim_str_is(only->value, BRIM_STR("*")))
@@ -94,7 +94,7 @@ static bool any_matches(struct brim_fields request, struct brim_str name, struct
         if (!brim_str_is(request.items[i].name, name))
             continue;
         while (take_member(&list, &member)) {
-            if (tags_match(member, etag, comparison))
+            if (tags_match(member, etag, WEAK))
                 return true;
         }
     }
@@ -111,44 +111,27 @@ static bool find_date(struct brim_fields request, struct brim_str name, int64_t 
     return *date_wall_s_out != INT64_MIN;
 }
 
-/* Steps 1 and 2 of RFC 9110 13.2.2. */
-static bool has_failed(struct brim_fields request, const struct brim_validators *validators,
-                       int64_t now_wall_s)
+bool brim_conditional_is_for_origin(struct brim_fields request, int64_t now_wall_s)
 {
     int64_t since;
 
-    if (brim_fields_find(request, BRIM_STR("if-match")) != NULL)
-        return !any_matches(request, BRIM_STR("if-match"), validators->etag, STRONG);
-    if (validators->last_modified_wall_s == -1) /* 13.1.4: then the field is ignored */
-        return false;
-    return find_date(request, BRIM_STR("if-unmodified-since"), now_wall_s, &since) &&
-           validators->last_modified_wall_s > since;
+    return brim_fields_find(request, BRIM_STR("if-match")) != NULL ||
+           find_date(request, BRIM_STR("if-unmodified-since"), now_wall_s, &since);
 }
 
-/* Steps 3 and 4. */
-static bool is_not_modified(struct brim_fields request, const struct brim_validators *validators,
-                            int64_t now_wall_s)
+bool brim_conditional_is_not_modified(struct brim_fields request,
+                                      const struct brim_validators *validators, int64_t now_wall_s)
 {
     int64_t since;
 
     if (brim_fields_find(request, BRIM_STR("if-none-match")) != NULL)
-        return any_matches(request, BRIM_STR("if-none-match"), validators->etag, WEAK);
+        return any_matches(request, validators->etag);
     if (!find_date(request, BRIM_STR("if-modified-since"), now_wall_s, &since))
         return false;
     /* Without Last-Modified a cache compares with Date (RFC 9111 4.3.2). */
     int64_t modified = validators->last_modified_wall_s != -1 ? validators->last_modified_wall_s
                                                               : validators->date_wall_s;
     return modified != -1 && modified <= since;
-}
-
-enum brim_condition brim_conditional_check(struct brim_fields request,
-                                           const struct brim_validators *validators,
-                                           int64_t now_wall_s)
-{
-    if (has_failed(request, validators, now_wall_s))
-        return BRIM_CONDITION_FAILED;
-    return is_not_modified(request, validators, now_wall_s) ? BRIM_CONDITION_NOT_MODIFIED
-                                                            : BRIM_CONDITION_OK;
 }
 
 bool brim_etag_is_strong(struct brim_str value)

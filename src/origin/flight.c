@@ -510,6 +510,12 @@ void brim_flight_view(struct brim_flight *f, struct brim_port *port, struct brim
     }
 }
 
+/* HEAD, 204, 304: nothing is left to come, so to cancel would only cost the connection. */
+static bool is_bodiless_locked(const struct brim_flight *f)
+{
+    return f->object != NULL && brim_body_length(f->object->body) == 0;
+}
+
 void brim_flight_leave(struct brim_flight *f, struct brim_port *port)
 {
     bool is_his, is_read, is_window;
@@ -517,7 +523,8 @@ void brim_flight_leave(struct brim_flight *f, struct brim_port *port)
     OBJ_CHECK(f, BRIM_FLIGHT_MAGIC);
     brim_watch_remove(&f->watch, port);
     pthread_mutex_lock(&f->lock);
-    is_his = port == f->leader && (f->kind == BRIM_FLIGHT_PASS || f->stage == ALONE);
+    is_his = port == f->leader && (f->kind == BRIM_FLIGHT_PASS || f->stage == ALONE) &&
+             !is_bodiless_locked(f);
     if (port == f->leader)
         f->leader = NULL;
     INVARIANT(f->waiters > 0);

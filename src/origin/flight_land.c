@@ -15,6 +15,7 @@
 #include "brim/origin/answer.h"
 #include "brim/origin/changes.h"
 #include "brim/origin/flight_inside.h"
+#include "brim/origin/head.h"
 
 /* Whether those who wait may all see an answer that is not stored: an origin in trouble should not
  * be asked again by the whole crowd. Nothing that could be meant for one client only. */
@@ -305,6 +306,8 @@ enum brim_err brim_flight_on_headers(void *ctx, unsigned status, struct brim_fie
     }
     /* Before the answer is seen: who has it asks for what it changed. */
     brim_changes_of(&exchange, brim_letter_primary(f->letter)->text, on_changed, f->flights);
+    if (status == 200 && brim_str_is(exchange.method, BRIM_STR("HEAD")))
+        brim_head_update(f->flights->cache, &spec.primary, &exchange, f->rules, f->seq);
     if (is_bodiless(exchange.method, status))
         length = 0; /* Content-Length says what a GET would bring (RFC 9110 8.6) */
     f->expected = length;

@@ -336,20 +336,14 @@ static struct brim_validators validators_of(const struct brim_object *object)
     };
 }
 
-/* Whether the request's preconditions let the object be sent; else sets the status. */
+/* Whether the request's preconditions let the object be sent; else sets the status. Those that are
+ * for the origin have gone there (serve/request). */
 static bool holds(struct brim_delivery *d, const struct brim_validators *validators)
 {
-    switch (brim_conditional_check(d->request, validators, d->now_wall_ms / 1000)) {
-    case BRIM_CONDITION_NOT_MODIFIED:
-        d->status = 304;
-        return false;
-    case BRIM_CONDITION_FAILED:
-        d->status = 412;
-        return false;
-    case BRIM_CONDITION_OK:
-        break;
-    }
-    return true;
+    if (!brim_conditional_is_not_modified(d->request, validators, d->now_wall_ms / 1000))
+        return true;
+    d->status = 304;
+    return false;
 }
 
 /* Preconditions and Range, for a 200 that brim has as a whole. */
@@ -397,13 +391,19 @@ static void add_content_range(struct brim_delivery *d)
     add_text(d, H2O_TOKEN_CONTENT_RANGE, NULL, brim_text_str(&text));
 }
 
+/* Said of a stored object; an origin's own comes with its body. */
+static bool is_own_416(const struct brim_delivery *d)
+{
+    return d->status == 416 && d->object->status != 416;
+}
+
 /* Content-Length: of the part, of the body, or (HEAD and 304 passed through) as the origin said. */
 static uint64_t answer_length(const struct brim_delivery *d)
 {
     const struct brim_field *said;
     uint64_t length = 0;
 
-    if (d->status == 412 || d->status == 416)
+    if (is_own_416(d))
         return 0;
     if (d->length != BRIM_BODY_LENGTH_UNKNOWN)
         return d->length;
@@ -421,7 +421,7 @@ static uint64_t answer_length(const struct brim_delivery *d)
 
 static bool sends_body(const struct brim_delivery *d)
 {
-    return status_has_body(d->status) && d->status != 412 && d->status != 416 && !is_head(d);
+    return status_has_body(d->status) && !is_own_416(d) && !is_head(d);
 }
 
 /* HTTP/1 knows two framings here: a length, or chunks; libh2o chunks only a 200 on HTTP/1.1. */

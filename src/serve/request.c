@@ -29,6 +29,7 @@
 #include "brim/base/invariant.h"
 #include "brim/base/metric.h"
 #include "brim/cache/marker.h"
+#include "brim/http/conditional.h"
 #include "brim/http/uri.h"
 #include "brim/http/vary.h"
 #include "brim/serve/proxy_status.h"
@@ -182,6 +183,13 @@ static void answer_object(struct request *r, struct brim_object *object,
     if (!brim_deliver_is_immediate(object))
         r->delivery.port = brim_request_port(r);
     brim_deliver_object(&r->delivery, object, facts);
+}
+
+/* RFC 9111 5.2.1.7. */
+static void answer_not_cached(struct request *r)
+{
+    answer_error(r, 504, "not in the cache, and only-if-cached was asked", "only-if-cached",
+                 BRIM_PROXY_OWN);
 }
 
 /* Serves the stale object instead of an error; false if that is not allowed. */
@@ -427,8 +435,7 @@ static void use_object(struct request *r, struct brim_object *object)
     r->stale = object;
     r->fwd = r->control.no_cache ? "request" : "stale";
     if (r->control.only_if_cached)
-        answer_error(r, 504, "not in the cache, and only-if-cached was asked", "only-if-cached",
-                     BRIM_PROXY_OWN);
+        answer_not_cached(r);
     else
         brim_request_fly(r, BRIM_FLIGHT_SHARED);
 }
@@ -455,8 +462,7 @@ static void find(struct request *r)
     }
     r->fwd = brim_digest_is(r->find.key.digest, r->find.primary.digest) ? "uri-miss" : "vary-miss";
     if (r->control.only_if_cached)
-        answer_error(r, 504, "not in the cache, and only-if-cached was asked", "only-if-cached",
-                     BRIM_PROXY_OWN);
+        answer_not_cached(r);
     else if (found == BRIM_FOUND_PASS || r->control.no_store)
         brim_request_fly(r, BRIM_FLIGHT_PASS);
     else
@@ -585,11 +591,17 @@ static bool is_for_this_hop(const struct request *r)
            brim_str_is(field->value, BRIM_STR("0"));
 }
 
-/* A GET with a body means something to its origin that the key does not show. */
+static bool has_read_method(const struct request *r)
+{
+    return brim_request_method_is(r, "GET") || brim_request_method_is(r, "HEAD");
+}
+
+/* A GET with a body means something to its origin that the key does not show; what If-Match asks
+ * only the origin knows. */
 static bool is_cacheable_request(const struct request *r)
 {
-    return !r->route->rules.bypass && r->req->entity.base == NULL &&
-           (brim_request_method_is(r, "GET") || brim_request_method_is(r, "HEAD"));
+    return !r->route->rules.bypass && r->req->entity.base == NULL && has_read_method(r) &&
+           !brim_conditional_is_for_origin(r->fields, r->delivery.now_wall_ms / 1000);
 }
 
 /* libh2o keeps an HTTP/1.1 connection only if there is no Connection field or it says keep-alive,
@@ -636,14 +648,15 @@ static void begin(struct request *r)
                      BRIM_PROXY_OWN);
         return;
     }
+    brim_request_control_parse(r->fields, &r->route->rules, &r->control);
     if (!is_cacheable_request(r)) {
-        bool safe_method = brim_request_method_is(r, "GET") || brim_request_method_is(r, "HEAD");
-
-        r->fwd = safe_method ? "bypass" : "method";
-        brim_request_fly(r, BRIM_FLIGHT_PASS);
+        r->fwd = has_read_method(r) ? "bypass" : "method";
+        if (r->control.only_if_cached && has_read_method(r))
+            answer_not_cached(r);
+        else
+            brim_request_fly(r, BRIM_FLIGHT_PASS);
         return;
     }
-    brim_request_control_parse(r->fields, &r->route->rules, &r->control);
     find(r);
 }
 

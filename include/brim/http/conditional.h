@@ -15,18 +15,18 @@ struct brim_validators {
     int64_t date_wall_s; /* Date of the response, for dates against it or Last-Modified; -1: none */
 };
 
-enum brim_condition {
-    BRIM_CONDITION_OK,           /* no precondition, or they hold: answer normally */
-    BRIM_CONDITION_NOT_MODIFIED, /* 304 */
-    BRIM_CONDITION_FAILED,       /* 412 */
-};
+/*
+ * Whether the request has a condition on the representation that the origin has now: If-Match, or
+ * an If-Unmodified-Since that is a date. A stored one, even a fresh one, says nothing about it, so
+ * a cache answers neither 412 nor 200 but asks. Thread: any. Spec: RFC 9110 13.1.1, 13.1.4;
+ * RFC 9111 4.3.2 ("not applicable to a cache").
+ */
+bool brim_conditional_is_for_origin(struct brim_fields request, int64_t now_wall_s);
 
-/* Evaluates If-Match, If-Unmodified-Since, If-None-Match, If-Modified-Since in the order of
- * RFC 9110 13.2.2. FAILED is the stored representation's answer; the first two fields are about the
- * origin's current one (RFC 9111 4.3.2), so a cache asks there before it says 412. Thread: any. */
-enum brim_condition brim_conditional_check(struct brim_fields request,
-                                           const struct brim_validators *validators,
-                                           int64_t now_wall_s);
+/* Evaluates If-None-Match, or If-Modified-Since where that is absent: whether the answer is 304.
+ * Thread: any. Spec: RFC 9110 13.2.2 steps 3 and 4, RFC 9111 4.3.2. */
+bool brim_conditional_is_not_modified(struct brim_fields request,
+                                      const struct brim_validators *validators, int64_t now_wall_s);
 
 /* Whether value is one strong entity-tag (RFC 9110 8.8.3). */
 bool brim_etag_is_strong(struct brim_str value);

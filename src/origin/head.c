@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "brim/origin/head.h"
+
+#include "brim/origin/answer.h"
+
+/* Whether head has no such field, or exactly the one that is stored. */
+static bool is_same_field(struct brim_fields head, struct brim_fields stored, struct brim_str name)
+{
+    const struct brim_field *ours = brim_fields_only(stored, name);
+    const struct brim_field *said = brim_fields_only(head, name);
+
+    if (brim_fields_find(head, name) == NULL)
+        return true;
+    return said != NULL && ours != NULL && brim_str_is(said->value, ours->value);
+}
+
+static bool is_same_length(struct brim_fields head, const struct brim_body *body)
+{
+    const struct brim_field *said = brim_fields_only(head, BRIM_STR("content-length"));
+    uint64_t length = brim_body_length(body);
+    uint64_t number = 0;
+
+    if (said == NULL || length == BRIM_BODY_LENGTH_UNKNOWN)
+        return said == NULL;
+    for (size_t i = 0; i < said->value.len; i++) /* digits that fit: see origin/response */
+        number = number * 10 + (uint64_t)(said->value.base[i] - '0');
+    return number == length;
+}
+
+bool brim_head_confirms(struct brim_fields head, const struct brim_object *stored)
+{
+    return stored->status == 200 && is_same_field(head, stored->fields, BRIM_STR("etag")) &&
+           is_same_field(head, stored->fields, BRIM_STR("last-modified")) &&
+           is_same_length(head, stored->body);
+}
+
+/* Ends the stored response's lifetime now. Its validators stay good for asking. */
+static void make_stale(struct brim_cache *cache, const struct brim_object *stored,
+                       int64_t now_wall_ms)
+{
+    int64_t age_ms = brim_freshness_age_ms(&stored->fresh, now_wall_ms);
+    struct brim_object_spec spec = {
+        .kind = BRIM_OBJECT_RESPONSE,
+        .status = stored->status,
+        .key = stored->key,
+        .primary = stored->primary,
+        .seq = stored->seq,
+        .fresh = stored->fresh,
+        .fields = stored->fields,
+        .body = stored->body,
+    };
+    struct brim_object *object;
+
+    if (spec.fresh.lifetime_ms > age_ms)
+        spec.fresh.lifetime_ms = age_ms;
+    if (brim_object_new(&spec, &object) != BRIM_OK)
+        return; /* "SHOULD": it is fresh a little longer */
+    brim_cache_put(cache, object);
+    brim_object_unref(object);
+}
+
+static void confirm(struct brim_cache *cache, const struct brim_answer_update *update)
+{
+    struct brim_object *object = NULL;
+    enum brim_store_verdict verdict;
+
+    if (brim_answer_refresh(update, &object, &verdict) != BRIM_OK)
+        return;
+    if (verdict == BRIM_STORE) /* else only this answer may not be stored, say for its request */
+        brim_cache_put(cache, object);
+    brim_object_unref(object);
+}
+
+void brim_head_update(struct brim_cache *cache, const struct brim_key *primary,
+                      const struct brim_exchange *exchange, const struct brim_cache_rules *rules,
+                      uint64_t seq)
+{
+    struct brim_find find = {.primary = *primary,
+                             .request = exchange->request,
+                             .now_wall_ms = exchange->response_wall_ms};
+    struct brim_exchange as_get = *exchange;
+    struct brim_answer_update update = {.exchange = &as_get, .rules = rules, .seq = seq};
+
+    as_get.method = BRIM_STR("GET"); /* whose stored response it updates */
+    if (brim_cache_find(cache, &find) == BRIM_FOUND_OBJECT) {
+        update.stale = find.object;
+        if (brim_head_confirms(exchange->response, find.object))
+            confirm(cache, &update);
+        else
+            make_stale(cache, find.object, exchange->response_wall_ms);
+        brim_object_unref(find.object);
+    }
+    brim_find_fini(&find);
+}

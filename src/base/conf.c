@@ -203,6 +203,21 @@ static char *keep_text(struct brim_conf *conf, enum brim_conf_type type, const c
     return copy;
 }
 
+/* The words of text; a text without any is a list of one, which has to be refused as what it is. */
+static struct brim_conf_strings split(struct brim_conf *conf, const char *text)
+{
+    struct brim_conf_strings strings = {.items = NULL};
+    char *copy = conf_strdup(conf, text), *rest = copy, *word;
+
+    strings.items = conf_alloc(conf, (strlen(text) / 2 + 1) * sizeof(*strings.items));
+    while ((word = strsep(&rest, " ")) != NULL)
+        if (word[0] != '\0')
+            strings.items[strings.count++] = word;
+    if (strings.count == 0)
+        strings.items[strings.count++] = copy;
+    return strings;
+}
+
 static void store(struct binder *binder, const struct brim_conf_field *field,
                   const union brim_conf_value *value, void *slot)
 {
@@ -223,10 +238,8 @@ static void store(struct binder *binder, const struct brim_conf_field *field,
     case BRIM_CONF_TYPE_CHOICE:
         memcpy(slot, &value->choice, sizeof(value->choice));
         break;
-    case BRIM_CONF_TYPE_STRINGS: /* one text stands for a list of one */
-        strings.items = conf_alloc(binder->conf, sizeof(*strings.items));
-        strings.items[0] = keep_text(binder->conf, field->type, value->text);
-        strings.count = 1;
+    case BRIM_CONF_TYPE_STRINGS: /* one text stands for the list of its words */
+        strings = split(binder->conf, value->text);
         memcpy(slot, &strings, sizeof(strings));
         break;
     default:

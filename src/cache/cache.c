@@ -654,6 +654,13 @@ void brim_fill_finish(struct brim_fill *fill)
     age_sketch(cache);
 }
 
+void brim_fill_finish_unstored(struct brim_fill *fill)
+{
+    OBJ_CHECK(fill, FILL_MAGIC);
+    stop_storing(fill);
+    brim_fill_finish(fill);
+}
+
 void brim_fill_abort(struct brim_fill *fill, enum brim_err why)
 {
     OBJ_CHECK(fill, FILL_MAGIC);

@@ -23,7 +23,7 @@ enum brim_err brim_cache_reserve_seqs(struct brim_cache *cache)
     if (cache->disk == NULL || seq < cache->reserved_seq)
         return BRIM_OK;
     epoch.hard_seq = seq + RESERVE;
-    err = brim_disk_put_epoch(cache->disk, &epoch);
+    err = brim_disk_put_epochs(cache->disk, &epoch, 1);
     if (err == BRIM_OK)
         cache->reserved_seq = epoch.hard_seq;
     return err;
@@ -39,29 +39,44 @@ static enum brim_err keep_collapsed(struct brim_cache *cache)
     brim_purge_read_all(cache->purge, &all);
     if (all.hard_seq == cache->kept_all.hard_seq && all.soft_seq == cache->kept_all.soft_seq)
         return BRIM_OK;
-    err = brim_disk_put_epoch(cache->disk, &all);
+    err = brim_disk_put_epochs(cache->disk, &all, 1);
     if (err == BRIM_OK)
         cache->kept_all = all;
     return err;
 }
 
-enum brim_err brim_cache_purge(struct brim_cache *cache, uint64_t scope, enum brim_purge_kind kind)
+/* Those of everything are kept by keep_collapsed(). */
+static size_t without_all(struct brim_purge_epoch *epochs, size_t count)
 {
-    struct brim_purge_epoch epoch;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (epochs[i].scope != brim_purge_scope_all())
+            epochs[kept++] = epochs[i];
+    return kept;
+}
+
+enum brim_err brim_cache_purge(struct brim_cache *cache, const uint64_t *scopes, size_t count,
+                               enum brim_purge_kind kind)
+{
+    struct brim_purge_epoch *epochs = calloc(count + 1, sizeof(*epochs));
     enum brim_err err = BRIM_OK;
 
     OBJ_CHECK(cache, CACHE_MAGIC);
+    INVARIANT(epochs != NULL);
     pthread_mutex_lock(&cache->purge_turn);
-    brim_purge_put(cache->purge, scope, kind, &epoch);
+    for (size_t i = 0; i < count; i++)
+        brim_purge_put(cache->purge, scopes[i], kind, &epochs[i]);
     if (cache->disk != NULL) {
         err = brim_cache_reserve_seqs(cache);
-        if (err == BRIM_OK && scope != brim_purge_scope_all())
-            err = brim_disk_put_epoch(cache->disk, &epoch);
+        if (err == BRIM_OK)
+            err = brim_disk_put_epochs(cache->disk, epochs, without_all(epochs, count));
         if (err == BRIM_OK)
             err = keep_collapsed(cache);
     }
     pthread_mutex_unlock(&cache->purge_turn);
-    BRIM_COUNT(PURGES);
+    free(epochs);
+    BRIM_ADD(PURGES, count);
     return err == BRIM_OK ? BRIM_OK : BRIM_EIO;
 }
 
@@ -100,7 +115,7 @@ static void run_behind(struct brim_job *job)
     struct behind *behind = (struct behind *)job;
     struct brim_cache *cache = behind->cache;
 
-    if (brim_cache_purge(cache, behind->scope, BRIM_PURGE_HARD) != BRIM_OK)
+    if (brim_cache_purge(cache, &behind->scope, 1, BRIM_PURGE_HARD) != BRIM_OK)
         BRIM_LOG(WARN, "cache.invalidation_not_durable", "scope=%016llx",
                  (unsigned long long)behind->scope);
     free(behind);

@@ -331,10 +331,11 @@ void brim_disk_each_epoch(struct brim_disk *disk,
     brim_index_each_epoch(disk->index, fn, ctx);
 }
 
-enum brim_err brim_disk_put_epoch(struct brim_disk *disk, const struct brim_purge_epoch *epoch)
+enum brim_err brim_disk_put_epochs(struct brim_disk *disk, const struct brim_purge_epoch *epochs,
+                                   size_t count)
 {
     OBJ_CHECK(disk, DISK_MAGIC);
-    return brim_indexer_put_epoch(disk->indexer, epoch);
+    return brim_indexer_put_epochs(disk->indexer, epochs, count);
 }
 
 /* ---- reading ---- */

@@ -427,12 +427,34 @@ void brim_indexer_remove(struct brim_indexer *indexer, uint32_t segment, uint32_
         &(struct brim_change){.kind = BRIM_CHANGE_REMOVE, .segment = segment, .floor = floor});
 }
 
-enum brim_err brim_indexer_put_epoch(struct brim_indexer *indexer,
-                                     const struct brim_purge_epoch *epoch)
+/* Queues all of them at once, so that they share a commit and a sync. */
+enum brim_err brim_indexer_put_epochs(struct brim_indexer *indexer,
+                                      const struct brim_purge_epoch *epochs, size_t count)
 {
-    INVARIANT(epoch != NULL);
-    return queue_and_wait(indexer,
-                          &(struct brim_change){.kind = BRIM_CHANGE_EPOCH, .epoch = *epoch});
+    struct brim_waiter *waiters = calloc(count + 1, sizeof(*waiters));
+    enum brim_err err = BRIM_OK;
+
+    OBJ_CHECK(indexer, INDEXER_MAGIC);
+    if (waiters == NULL)
+        return BRIM_ENOMEM;
+    pthread_mutex_lock(&indexer->lock);
+    indexer->hurry++;
+    for (size_t i = 0; i < count; i++) {
+        struct brim_change *change = brim_alloc(sizeof(*change));
+
+        *change = (struct brim_change){
+            .kind = BRIM_CHANGE_EPOCH, .epoch = epochs[i], .waiter = &waiters[i]};
+        append(indexer, change);
+    }
+    for (size_t i = 0; i < count; i++) {
+        while (!waiters[i].done)
+            pthread_cond_wait(&indexer->done, &indexer->lock);
+        err = err == BRIM_OK ? waiters[i].err : err;
+    }
+    indexer->hurry--;
+    pthread_mutex_unlock(&indexer->lock);
+    free(waiters);
+    return err;
 }
 
 void brim_indexer_flush(struct brim_indexer *indexer)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In RAM an object is one allocation: struct, field table, strings (key text, primary text, names
- * and values). A variant's text begins with the primary one, so that is then stored once.
+ * In RAM an object is one allocation: struct, field table, tags, strings (key text, primary text,
+ * names and values). A variant's text begins with the primary one, so that is then stored once.
  *
  * In a segment, all numbers little-endian:
  *
@@ -18,8 +18,9 @@
  *         72    4  length of the key text
  *         76    4  length of the primary text
  *         80    4  length of all strings together
- *         84    4  zero
- *         88  8*n  length of name, length of value, for each field
+ *         84    4  number of tags
+ *         88  8*n  purge scope of each tag
+ *          :  8*n  length of name, length of value, for each field
  *          :    :  key text; primary text unless FLAG_PRIMARY_IN_KEY; name, value, name, value ...
  *
  * Whoever stores it keeps a checksum over it; decoding believes nothing all the same, since a bug
@@ -35,7 +36,7 @@
 #include "brim/http/date.h"
 
 #define ENCODED_MAGIC   0x6f6d7262u /* "brmo" */
-#define ENCODED_VERSION 1u
+#define ENCODED_VERSION 2u
 
 enum {
     FLAG_MUST_REVALIDATE = 1,
@@ -63,7 +64,7 @@ struct encoded_header {
     uint32_t key_len;
     uint32_t primary_len;
     uint32_t strings_len;
-    uint32_t zero2;
+    uint32_t tag_count;
 };
 static_assert(sizeof(struct encoded_header) == 88, "on-disk layout");
 static_assert(offsetof(struct encoded_header, field_count) == 12, "on-disk layout");
@@ -124,13 +125,15 @@ static void derive_validators(struct brim_object *object)
 enum brim_err brim_object_new(const struct brim_object_spec *spec, struct brim_object **object_out)
 {
     size_t table = spec->fields.count * sizeof(struct brim_field);
-    size_t size = sizeof(struct brim_object) + table + strings_size(spec);
+    size_t tags = spec->tag_count * sizeof(*spec->tags);
+    size_t size = sizeof(struct brim_object) + table + tags + strings_size(spec);
     struct brim_object *object;
     struct brim_field *fields;
     char *at;
 
     *object_out = NULL;
     INVARIANT((spec->kind == BRIM_OBJECT_RESPONSE) == (spec->body != NULL));
+    INVARIANT(spec->tag_count <= BRIM_OBJECT_TAGS_MAX);
     object = malloc(size);
     if (object == NULL)
         return BRIM_ENOMEM;
@@ -145,6 +148,11 @@ enum brim_err brim_object_new(const struct brim_object_spec *spec, struct brim_o
                                    .meta_bytes = size};
     fields = (struct brim_field *)(object + 1);
     at = (char *)fields + table;
+    if (tags > 0) {
+        object->tags = memcpy(at, spec->tags, tags);
+        object->tag_count = spec->tag_count;
+        at += tags;
+    }
     object->key.digest = spec->key.digest;
     object->key.text = put_string(&at, spec->key.text);
     object->primary.digest = spec->primary.digest;
@@ -225,6 +233,7 @@ static void fill_header(const struct brim_object_spec *spec, uint32_t strings,
         .key_len = htole32((uint32_t)spec->key.text.len),
         .primary_len = htole32((uint32_t)spec->primary.text.len),
         .strings_len = htole32(strings),
+        .tag_count = htole32((uint32_t)spec->tag_count),
     };
 }
 
@@ -237,10 +246,13 @@ enum brim_err brim_object_encode(const struct brim_object *object, void **bytes_
                                           .primary = object->primary,
                                           .seq = object->seq,
                                           .fresh = object->fresh,
-                                          .fields = object->fields};
+                                          .fields = object->fields,
+                                          .tags = object->tags,
+                                          .tag_count = object->tag_count};
     size_t strings = strings_size(&spec);
     size_t table = spec.fields.count * sizeof(struct encoded_field);
-    size_t size = sizeof(struct encoded_header) + table + strings;
+    size_t size =
+        sizeof(struct encoded_header) + spec.tag_count * sizeof(uint64_t) + table + strings;
     struct encoded_header header;
     char *bytes, *at;
 
@@ -255,6 +267,12 @@ enum brim_err brim_object_encode(const struct brim_object *object, void **bytes_
     fill_header(&spec, (uint32_t)strings, &header);
     memcpy(bytes, &header, sizeof(header));
     at = bytes + sizeof(header);
+    for (size_t i = 0; i < spec.tag_count; i++) {
+        uint64_t tag = htole64(spec.tags[i]);
+
+        memcpy(at, &tag, sizeof(tag));
+        at += sizeof(tag);
+    }
     for (size_t i = 0; i < spec.fields.count; i++) {
         struct encoded_field field = {.name_len = htole32((uint32_t)spec.fields.items[i].name.len),
                                       .value_len =
@@ -311,15 +329,19 @@ static bool read_header(const void *bytes, size_t len, struct encoded_header *he
     h->key_len = le32toh(h->key_len);
     h->primary_len = le32toh(h->primary_len);
     h->strings_len = le32toh(h->strings_len);
+    h->tag_count = le32toh(h->tag_count);
     if (h->magic != ENCODED_MAGIC || h->version != ENCODED_VERSION)
         return false;
-    if (h->zero1 != 0 || h->zero2 != 0 || (h->flags & ~FLAG_ALL) != 0)
+    if (h->zero1 != 0 || h->tag_count > BRIM_OBJECT_TAGS_MAX || (h->flags & ~FLAG_ALL) != 0)
         return false;
     if (h->kind < BRIM_OBJECT_RESPONSE || h->kind > BRIM_OBJECT_PASS)
         return false;
     if (h->kind == BRIM_OBJECT_RESPONSE && (h->status < 100 || h->status > 999))
         return false;
     after = len - sizeof(*h);
+    if (after < h->tag_count * sizeof(uint64_t))
+        return false;
+    after -= h->tag_count * sizeof(uint64_t);
     return h->field_count <= after / sizeof(struct encoded_field) &&
            h->strings_len == after - h->field_count * sizeof(struct encoded_field);
 }
@@ -359,6 +381,13 @@ static bool read_fields(const char *table, size_t count, struct strings *strings
     return strings->left == 0;
 }
 
+static void read_tags(const char *bytes, size_t count, uint64_t *tags)
+{
+    memcpy(tags, bytes, count * sizeof(*tags));
+    for (size_t i = 0; i < count; i++)
+        tags[i] = le64toh(tags[i]);
+}
+
 static int64_t signed_of(uint64_t raw)
 {
     return (int64_t)le64toh(raw);
@@ -385,6 +414,7 @@ enum brim_err brim_object_decode(const void *bytes, size_t len, struct brim_body
     struct encoded_header header;
     struct brim_object_spec spec = {.body = NULL};
     struct brim_field *fields = NULL;
+    uint64_t tags[BRIM_OBJECT_TAGS_MAX];
     struct strings strings;
     const char *table = (const char *)bytes + sizeof(header);
     enum brim_err err = BRIM_ECORRUPT;
@@ -401,6 +431,10 @@ enum brim_err brim_object_decode(const void *bytes, size_t len, struct brim_body
             goto out;
         spec.body = body;
     }
+    read_tags(table, header.tag_count, tags);
+    spec.tags = tags;
+    spec.tag_count = header.tag_count;
+    table += header.tag_count * sizeof(*tags);
     /* at most four times len: the table has 8 bytes for each of these */
     fields = calloc((size_t)header.field_count + 1, sizeof(*fields));
     if (fields == NULL) {

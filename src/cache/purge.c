@@ -13,9 +13,18 @@
  * skipped.
  *
  * The table is an open hash of scopes, linear probing, no removal but by rebuilding.
+ *
+ * Scopes: a hash with the lowest bit 0, or, for prefixes, a hash above the length of the prefix and
+ * a 1:
+ *
+ *     [ hash: 63 ][ 0 ]          [ hash: 47 ][ length: 16 ][ 1 ]
+ *
+ * So the table tells, after a restart too, how long the prefixes are that were purged: a check
+ * hashes the object's URL up to each of these lengths, and not up to each of its own.
  */
 #include "brim/cache/purge.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -29,6 +38,9 @@ struct table {
     struct brim_purge_epoch *slots; /* scope 0: free */
     size_t size;                    /* power of two, at most half full */
     size_t used;
+    uint16_t *lengths; /* of the prefixes in it, each once */
+    size_t length_count;
+    size_t length_room;
 };
 
 struct brim_purge {
@@ -51,13 +63,47 @@ static uint64_t scope_of(char letter, struct brim_digest digest)
 
     memcpy(bytes + 8, &digest.hi, sizeof(digest.hi));
     memcpy(bytes + 16, &digest.lo, sizeof(digest.lo));
-    scope = brim_hash64(bytes, sizeof(bytes));
-    return scope != 0 ? scope : 1; /* 0 marks a free slot */
+    scope = brim_hash64(bytes, sizeof(bytes)) & ~(uint64_t)1;
+    return scope != 0 ? scope : 2; /* 0 marks a free slot */
+}
+
+static uint64_t scope_of_text(char letter, struct brim_str text)
+{
+    return scope_of(letter, brim_hash128(text.base, text.len));
+}
+
+#define LENGTH_BITS 16u
+static_assert(BRIM_PURGE_PREFIX_MAX < 1u << LENGTH_BITS, "a length fits a scope");
+
+static bool is_prefix(uint64_t scope)
+{
+    return (scope & 1) != 0;
+}
+
+static uint16_t prefix_length(uint64_t scope)
+{
+    return (uint16_t)(scope >> 1);
 }
 
 uint64_t brim_purge_scope_url(struct brim_str key_text)
 {
-    return scope_of('u', brim_hash128(key_text.base, key_text.len));
+    return scope_of_text('u', key_text);
+}
+
+uint64_t brim_purge_scope_prefix(struct brim_str text)
+{
+    INVARIANT(text.len <= BRIM_PURGE_PREFIX_MAX);
+    return brim_hash64(text.base, text.len) << (LENGTH_BITS + 1) | (uint64_t)text.len << 1 | 1;
+}
+
+uint64_t brim_purge_scope_host(struct brim_str authority)
+{
+    return scope_of_text('h', authority);
+}
+
+uint64_t brim_purge_scope_tag(struct brim_str tag)
+{
+    return scope_of_text('t', tag);
 }
 
 uint64_t brim_purge_scope_all(void)
@@ -101,6 +147,25 @@ static void raise_epoch(struct brim_purge_epoch *epoch, const struct brim_purge_
         epoch->soft_seq = to->soft_seq;
 }
 
+static void table_fini(struct table *table)
+{
+    free(table->slots);
+    free(table->lengths);
+}
+
+static void note_length(struct table *table, uint16_t length)
+{
+    for (size_t i = 0; i < table->length_count; i++)
+        if (table->lengths[i] == length)
+            return;
+    if (table->length_count == table->length_room) {
+        table->length_room = table->length_room == 0 ? 16 : table->length_room * 2;
+        table->lengths = realloc(table->lengths, table->length_room * sizeof(*table->lengths));
+        INVARIANT(table->lengths != NULL); /* at most 128 KiB */
+    }
+    table->lengths[table->length_count++] = length;
+}
+
 static void table_raise(struct table *table, const struct brim_purge_epoch *epoch)
 {
     struct brim_purge_epoch *slot = table_slot(table, epoch->scope);
@@ -109,6 +174,8 @@ static void table_raise(struct table *table, const struct brim_purge_epoch *epoc
         INVARIANT(table->used < table->size / 2);
         slot->scope = epoch->scope;
         table->used++;
+        if (is_prefix(epoch->scope))
+            note_length(table, prefix_length(epoch->scope));
     }
     raise_epoch(slot, epoch);
 }
@@ -131,7 +198,7 @@ static enum brim_err rebuild(struct brim_purge *purge, size_t size, uint64_t aft
         else
             raise_epoch(&purge->all, &old.slots[i]);
     }
-    free(old.slots);
+    table_fini(&old);
     return BRIM_OK;
 }
 
@@ -172,6 +239,7 @@ static void collapse(struct brim_purge *purge, uint64_t upto)
         raise_epoch(&purge->all, &purge->table.slots[i]);
     memset(purge->table.slots, 0, purge->table.size * sizeof(*purge->table.slots));
     purge->table.used = 0;
+    purge->table.length_count = 0;
 }
 
 /* Makes place for one more scope. */
@@ -230,7 +298,7 @@ void brim_purge_close(struct brim_purge *purge)
         return;
     OBJ_CHECK(purge, PURGE_MAGIC);
     pthread_rwlock_destroy(&purge->lock);
-    free(purge->table.slots);
+    table_fini(&purge->table);
     purge->magic = 0;
     free(purge);
 }
@@ -295,29 +363,62 @@ static enum brim_purge_state judge(const struct brim_purge_epoch *epoch, uint64_
 
 /* Parts of a resource stand under its URL's key text and what follows a '#' (see cache/slice.h);
  * they are purged with it. */
-static struct brim_digest url_digest(const struct brim_object *object)
+static struct brim_str url_of(const struct brim_object *object)
 {
     struct brim_str text = object->primary.text;
     const char *mark = memchr(text.base, '#', text.len);
 
-    if (mark == NULL)
-        return object->primary.digest;
-    return brim_hash128(text.base, (size_t)(mark - text.base));
+    return mark == NULL ? text : brim_str(text.base, (size_t)(mark - text.base));
+}
+
+static uint64_t url_scope(const struct brim_object *object, struct brim_str url)
+{
+    if (url.len == object->primary.text.len)
+        return scope_of('u', object->primary.digest);
+    return brim_purge_scope_url(url);
+}
+
+/* What stands between "://" and the path. */
+static struct brim_str authority_of(struct brim_str url)
+{
+    const char *colon = memchr(url.base, ':', url.len);
+    size_t begin = colon == NULL ? url.len : (size_t)(colon - url.base) + 3, end = begin;
+
+    if (begin >= url.len)
+        return brim_str(NULL, 0);
+    while (end < url.len && url.base[end] != '/')
+        end++;
+    return brim_str(url.base + begin, end - begin);
+}
+
+/* The worst of what was found so far and what this scope says. */
+static enum brim_purge_state worse(const struct brim_purge *purge, uint64_t scope,
+                                   const struct brim_object *object, enum brim_purge_state worst)
+{
+    enum brim_purge_state state = judge(table_slot(&purge->table, scope), object->seq);
+
+    return state > worst ? state : worst;
 }
 
 /* The worst that any scope of the object says. A new kind of scope is one more line in here. */
 static enum brim_purge_state judge_scopes(const struct brim_purge *purge,
                                           const struct brim_object *object)
 {
-    const uint64_t scopes[] = {
-        scope_of('u', url_digest(object)),
-    };
     enum brim_purge_state worst = judge(&purge->all, object->seq);
+    struct brim_str url = url_of(object);
 
-    for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
-        enum brim_purge_state state = judge(table_slot(&purge->table, scopes[i]), object->seq);
+    if (purge->table.used == 0)
+        return worst;
+    worst = worse(purge, url_scope(object, url), object, worst);
+    worst = worse(purge, brim_purge_scope_host(authority_of(url)), object, worst);
+    for (size_t i = 0; i < object->tag_count; i++)
+        worst = worse(purge, object->tags[i], object, worst);
+    for (size_t i = 0; i < purge->table.length_count; i++) {
+        size_t length = purge->table.lengths[i];
 
-        worst = state > worst ? state : worst;
+        if (length <= url.len)
+            worst =
+                worse(purge, brim_purge_scope_prefix(brim_str(url.base, length)), object, worst);
     }
     return worst;
 }

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "brim/cache/purge.h"
+
 static bool is_kept(struct brim_fields all, struct brim_str name, enum brim_answer_use use,
                     bool bodyless)
 {
@@ -24,6 +26,76 @@ struct brim_fields brim_answer_fields(struct brim_fields fields, enum brim_answe
         if (is_kept(fields, fields.items[i].name, use, bodyless))
             out[count++] = fields.items[i];
     return (struct brim_fields){out, count};
+}
+
+static bool is_listed(const struct brim_targets *names, struct brim_str name)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (brim_str_is(names->names[i], name))
+            return true;
+    return false;
+}
+
+struct brim_fields brim_answer_without_tags(struct brim_field *items, size_t count,
+                                            const struct brim_cache_rules *rules)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (!is_listed(&rules->tags, items[i].name))
+            items[kept++] = items[i];
+    return (struct brim_fields){items, kept};
+}
+
+static bool is_separator(char c)
+{
+    return c == ',' || c == ' ' || c == '\t';
+}
+
+static enum brim_err add_tag(struct brim_str tag, uint64_t *tags, size_t *count)
+{
+    uint64_t scope = brim_purge_scope_tag(tag);
+
+    for (size_t i = 0; i < *count; i++)
+        if (tags[i] == scope)
+            return BRIM_OK;
+    if (*count == BRIM_OBJECT_TAGS_MAX)
+        return BRIM_ELIMIT;
+    tags[(*count)++] = scope;
+    return BRIM_OK;
+}
+
+static enum brim_err add_tags(struct brim_str value, uint64_t *tags, size_t *count)
+{
+    enum brim_err err = BRIM_OK;
+
+    for (size_t i = 0; i < value.len && err == BRIM_OK;) {
+        size_t begin = i;
+
+        while (i < value.len && !is_separator(value.base[i]))
+            i++;
+        if (i > begin)
+            err = add_tag(brim_str(value.base + begin, i - begin), tags, count);
+        else
+            i++;
+    }
+    return err;
+}
+
+enum brim_err brim_answer_tags(struct brim_fields response, const struct brim_cache_rules *rules,
+                               uint64_t *tags, size_t *count_out)
+{
+    enum brim_err err = BRIM_ENOENT;
+
+    *count_out = 0;
+    for (size_t i = 0; i < response.count; i++) {
+        if (!is_listed(&rules->tags, response.items[i].name))
+            continue;
+        err = add_tags(response.items[i].value, tags, count_out);
+        if (err != BRIM_OK)
+            return err;
+    }
+    return err;
 }
 
 struct brim_fields brim_answer_stored_fields(struct brim_field *items, size_t count,
@@ -106,6 +178,7 @@ enum brim_err brim_answer_refresh(const struct brim_answer_update *update,
     size_t room = stale->fields.count + judged.response.count + 1;
     struct brim_field *scratch;
     struct brim_fields kept, merged;
+    uint64_t tags[BRIM_OBJECT_TAGS_MAX];
     struct brim_object_spec spec = {
         .kind = BRIM_OBJECT_RESPONSE,
         .status = stale->status,
@@ -125,12 +198,25 @@ enum brim_err brim_answer_refresh(const struct brim_answer_update *update,
     if (scratch == NULL)
         return BRIM_ENOMEM;
     kept = brim_answer_fields(judged.response, BRIM_ANSWER_STORE, judged.method, 304, scratch);
+    kept = brim_answer_without_tags(scratch, kept.count, update->rules);
     merged = merge(stale->fields, kept, scratch + room);
     judged.status = stale->status;
     judged.response = with_age(merged, update->exchange->response, scratch + 2 * room);
     *verdict_out = brim_freshness_verdict(&judged, update->rules, &reason);
     brim_freshness_compute(&judged, update->rules, &spec.fresh);
     spec.fields = merged;
+    switch (brim_answer_tags(update->exchange->response, update->rules, tags, &spec.tag_count)) {
+    case BRIM_OK:
+        spec.tags = tags;
+        break;
+    case BRIM_ENOENT: /* a 304 may leave out what has not changed */
+        spec.tags = stale->tags;
+        spec.tag_count = stale->tag_count;
+        break;
+    default:
+        *verdict_out = BRIM_STORE_NOT;
+        spec.tag_count = 0;
+    }
     if (*verdict_out == BRIM_STORE) /* a cookie stored before the rules changed goes too */
         spec.fields = brim_answer_stored_fields(scratch + room, merged.count, update->rules);
     err = brim_object_new(&spec, object_out);

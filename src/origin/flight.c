@@ -210,6 +210,14 @@ static bool was_cancelled(struct brim_flight *f)
     return cancelled;
 }
 
+/* A 200 without a byte is more often an origin's accident than what it meant: asked again. */
+static bool is_empty_page(const struct brim_fill *fill)
+{
+    const struct brim_object *object = brim_fill_object(fill);
+
+    return object->status == 200 && brim_body_bytes(object->body) == 0;
+}
+
 static void on_done(void *ctx, enum brim_err result, enum brim_fetch_cause cause,
                     const char *detail)
 {
@@ -231,7 +239,9 @@ static void on_done(void *ctx, enum brim_err result, enum brim_fetch_cause cause
             return;
     }
     f->fill = NULL;
-    if (fill != NULL && result == BRIM_OK)
+    if (fill != NULL && result == BRIM_OK && is_empty_page(fill))
+        brim_fill_finish_unstored(fill);
+    else if (fill != NULL && result == BRIM_OK)
         brim_fill_finish(fill);
     else if (fill != NULL)
         brim_fill_abort(fill, result);

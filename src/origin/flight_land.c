@@ -243,6 +243,7 @@ static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *ex
 {
     enum brim_store_verdict verdict = BRIM_STORE_NOT;
     struct brim_exchange judged = *exchange;
+    uint64_t tags[BRIM_OBJECT_TAGS_MAX];
     enum brim_answer_use use;
     struct brim_part part;
     const char *reason = "pass";
@@ -257,10 +258,16 @@ static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *ex
     }
     if (f->kind != BRIM_FLIGHT_PASS)
         verdict = brim_freshness_verdict(&judged, f->rules, &reason);
+    if (brim_answer_tags(exchange->response, f->rules, tags, &spec->tag_count) == BRIM_ELIMIT) {
+        verdict = BRIM_STORE_NOT; /* a purge by one of the others would miss it */
+        reason = "tags";
+    }
+    spec->tags = tags;
     note_answer(f, exchange->status, reason);
     use = verdict == BRIM_STORE ? BRIM_ANSWER_STORE : BRIM_ANSWER_FORWARD;
     spec->fields =
         brim_answer_fields(exchange->response, use, exchange->method, exchange->status, kept);
+    spec->fields = brim_answer_without_tags(kept, spec->fields.count, f->rules);
     if (verdict == BRIM_STORE) {
         spec->fields = brim_answer_stored_fields(kept, spec->fields.count, f->rules);
         return partial ? begin_part(f, spec, kept, &part) : begin_stored(f, spec, length);

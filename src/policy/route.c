@@ -104,6 +104,7 @@ static struct brim_cache_rules compile_rules(const struct brim_conf_rules *conf)
         .negative_ttl_ms = conf->negative_ttl_ms,
         .set_cookie = (enum brim_set_cookie)conf->set_cookie,
         .targets = compile_targets(&conf->targets),
+        .tags = compile_targets(&conf->tags),
     };
 }
 
@@ -240,11 +241,17 @@ static void free_origin(struct brim_origin *origin)
     free_const(origin->fetch.tls_server_name);
 }
 
+static void free_targets(const struct brim_targets *targets)
+{
+    for (size_t i = 0; i < targets->count; i++)
+        free_const(targets->names[i].base);
+    free_const(targets->names);
+}
+
 static void free_rules(const struct brim_cache_rules *rules)
 {
-    for (size_t i = 0; i < rules->targets.count; i++)
-        free_const(rules->targets.names[i].base);
-    free_const(rules->targets.names);
+    free_targets(&rules->targets);
+    free_targets(&rules->tags);
 }
 
 static void free_routes(struct brim_route *routes, size_t count)

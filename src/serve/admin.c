@@ -12,7 +12,7 @@
  * Time. h2o's request timeout ends what sends too slowly and what idles; what takes its answer too
  * slowly is ended here. Connections are few (CONNECTIONS_MAX), so a list and a walk a turn do.
  *
- * End. `senders` counts purges on the pool, down to the last instruction that touches this struct;
+ * End. `senders` counts tasks on the pool, down to the last instruction that touches this struct;
  * `unanswered` those whose message has not been read. When both are 0 nobody can post any more and
  * the queue may go.
  */
@@ -24,7 +24,6 @@
 #include <h2o.h>
 #include <h2o/http1.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -38,13 +37,14 @@
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
+#include "brim/http/status.h"
 #include "brim/http/uri.h"
+#include "brim/serve/admin_inside.h"
 #include "brim/serve/guard.h"
 
 #define ADMIN_MAGIC      0x61646d31u
 #define BODY_BYTES_MAX   4194304u /* 4 MiB */
 #define BODY_BYTES_READ  8388608u /* up to here 413 is ours, as JSON; above, h2o's */
-#define URLS_MAX         10000u
 #define CONNECTIONS_MAX  64u
 #define REQUEST_MS       30000u /* to send a request, and between two */
 #define ANSWER_MS        30000u /* to take an answer */
@@ -55,7 +55,6 @@
 #define HEADER_BYTES_MAX 16384u
 #define HEADER_COUNT_MAX 100u
 #define TARGET_BYTES_MAX 2048u
-#define KEY_TEXT_MAX     16384u
 #define STACK_BYTES      2097152u /* h2o puts a header name on it, however long */
 
 struct brim_admin {
@@ -68,7 +67,7 @@ struct brim_admin {
     h2o_multithread_receiver_t answers;
     h2o_linklist_t connections;
     unsigned connection_count;
-    unsigned unanswered;      /* purges whose message has not come */
+    unsigned unanswered;      /* tasks whose message has not come */
     uint64_t accept_again_ms; /* no descriptor was left: paused until then; 0: accepting */
     pthread_t thread;
     bool is_unix;
@@ -91,33 +90,6 @@ static struct connection *connection_of(h2o_req_t *req)
 
 /* ---- answers ---- */
 
-static const char *reason_of(int status)
-{
-    static const struct {
-        int status;
-        const char *reason;
-    } reasons[] = {
-        {200, "OK"},
-        {400, "Bad Request"},
-        {403, "Forbidden"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {413, "Content Too Large"},
-        {414, "URI Too Long"},
-        {417, "Expectation Failed"},
-        {431, "Request Header Fields Too Large"},
-        {500, "Internal Server Error"},
-        {501, "Not Implemented"},
-        {503, "Service Unavailable"},
-        {505, "HTTP Version Not Supported"},
-    };
-
-    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-        if (reasons[i].status == status)
-            return reasons[i].reason;
-    return "Status";
-}
-
 static void send_text(h2o_req_t *req, int status, const char *type, struct brim_str text)
 {
     static h2o_generator_t generator = {NULL, NULL};
@@ -126,7 +98,7 @@ static void send_text(h2o_req_t *req, int status, const char *type, struct brim_
 
     connection_of(req)->answered_mono_ms = brim_clock_mono_ms();
     req->res.status = status;
-    req->res.reason = reason_of(status);
+    req->res.reason = brim_status_reason((unsigned)status);
     req->res.content_length = body.len;
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, type, strlen(type));
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CACHE_CONTROL, NULL,
@@ -139,7 +111,7 @@ static void send_text(h2o_req_t *req, int status, const char *type, struct brim_
 }
 
 /* Takes json; NULL, which stands for memory that was not there, is a 500. */
-static void send_json(h2o_req_t *req, int status, json_t *json)
+void brim_admin_send_json(h2o_req_t *req, int status, json_t *json)
 {
     char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER);
 
@@ -151,9 +123,9 @@ static void send_json(h2o_req_t *req, int status, json_t *json)
     free(text);
 }
 
-static void send_error(h2o_req_t *req, int status, const char *error, const char *accepted)
+void brim_admin_send_error(h2o_req_t *req, int status, const char *error, const char *accepted)
 {
-    send_json(req, status, json_pack("{s:s,s:s}", "error", error, "accepted", accepted));
+    brim_admin_send_json(req, status, json_pack("{s:s,s:s}", "error", error, "accepted", accepted));
 }
 
 /* ---- simple calls ---- */
@@ -161,15 +133,15 @@ static void send_error(h2o_req_t *req, int status, const char *error, const char
 static void call_health(struct brim_admin *a, h2o_req_t *req)
 {
     (void)a;
-    send_json(req, 200, json_pack("{s:s}", "status", "ok"));
+    brim_admin_send_json(req, 200, json_pack("{s:s}", "status", "ok"));
 }
 
 static void call_ready(struct brim_admin *a, h2o_req_t *req)
 {
     bool ready = a->config.is_ready(a->config.ctx);
 
-    send_json(req, ready ? 200 : 503,
-              json_pack("{s:s}", "status", ready ? "ready" : "starting or draining"));
+    brim_admin_send_json(req, ready ? 200 : 503,
+                         json_pack("{s:s}", "status", ready ? "ready" : "starting or draining"));
 }
 
 static void call_metrics(struct brim_admin *a, h2o_req_t *req)
@@ -214,32 +186,80 @@ static void call_stats(struct brim_admin *a, h2o_req_t *req)
 {
     json_int_t up_ms = (json_int_t)(brim_clock_mono_ms() - a->started_mono_ms);
 
-    send_json(req, 200,
-              json_pack("{s:s,s:I,s:i,s:o}", "version", BRIM_VERSION, "uptime_ms", up_ms, "pid",
-                        (int)getpid(), "metrics", metrics_json()));
+    brim_admin_send_json(req, 200,
+                         json_pack("{s:s,s:I,s:i,s:o}", "version", BRIM_VERSION, "uptime_ms", up_ms,
+                                   "pid", (int)getpid(), "metrics", metrics_json()));
 }
 
-/* ---- purge ---- */
+/* ---- tasks: see admin_inside.h ---- */
 
-struct purge {
-    struct brim_job job;
-    h2o_multithread_message_t message;
-    struct brim_admin *admin;
-    h2o_req_t *req;      /* NULL: the asker has gone. Only the control thread looks at it. */
-    struct purge **back; /* in the request's pool: cleared when the answer is out */
-    enum brim_purge_kind kind;
-    size_t count;
-    size_t failed;
-    uint64_t scopes[];
-};
+/* The pool's dispose of a request that waits for a task. */
+static void on_asker_gone(void *memory)
+{
+    struct brim_admin_task **back = memory;
 
-/* Why a body is refused; the first reason stays. */
-struct wrong {
-    char text[200];
-};
+    if (*back != NULL)
+        (*back)->req = NULL;
+}
 
-__attribute__((format(printf, 2, 3))) static void set_wrong(struct wrong *wrong, const char *format,
-                                                            ...)
+static void run_task(struct brim_job *job)
+{
+    struct brim_admin_task *task = H2O_STRUCT_FROM_MEMBER(struct brim_admin_task, job, job);
+    struct brim_admin *a = task->admin;
+
+    task->work(task);
+    h2o_multithread_send_message(&a->answers, &task->message);
+    atomic_fetch_sub(&a->senders, 1); /* the task is the control thread's now; after this, a too */
+}
+
+static void on_answers(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
+{
+    (void)receiver;
+    while (!h2o_linklist_is_empty(messages)) {
+        h2o_multithread_message_t *message =
+            H2O_STRUCT_FROM_MEMBER(h2o_multithread_message_t, link, messages->next);
+        struct brim_admin_task *task =
+            H2O_STRUCT_FROM_MEMBER(struct brim_admin_task, message, message);
+
+        h2o_linklist_unlink(&message->link);
+        INVARIANT(messages->next != &message->link);
+        INVARIANT(task->admin->unanswered > 0);
+        task->admin->unanswered--;
+        if (task->req != NULL)
+            *task->back = NULL;
+        task->answer(task);
+    }
+}
+
+void brim_admin_start(struct brim_admin *a, h2o_req_t *req, struct brim_admin_task *task)
+{
+    enum brim_err err = BRIM_ECLOSED;
+
+    task->admin = a;
+    task->req = req;
+    task->job.run = run_task;
+    task->back = h2o_mem_alloc_shared(&req->pool, sizeof(struct brim_admin_task *), on_asker_gone);
+    *task->back = task;
+    atomic_fetch_add(&a->senders, 1);
+    if (!atomic_load(&a->is_closing))
+        err = brim_pool_submit(a->config.pool, BRIM_JOB_WRITE, &task->job);
+    if (err == BRIM_OK) {
+        a->unanswered++;
+        return;
+    }
+    atomic_fetch_sub(&a->senders, 1);
+    *task->back = NULL;
+    free(task);
+    brim_admin_send_error(req, 503, err == BRIM_ECLOSED ? "the node ends" : "the I/O queue is full",
+                          "repeat the call");
+}
+
+struct brim_cache *brim_admin_cache(struct brim_admin *a)
+{
+    return a->config.cache;
+}
+
+void brim_admin_set_wrong(struct brim_admin_wrong *wrong, const char *format, ...)
 {
     va_list args;
 
@@ -252,187 +272,23 @@ __attribute__((format(printf, 2, 3))) static void set_wrong(struct wrong *wrong,
     va_end(args);
 }
 
-/* The pool's dispose of a request that waits for a purge. */
-static void on_asker_gone(void *memory)
+json_t *brim_admin_body(h2o_req_t *req, struct brim_admin_wrong *wrong)
 {
-    struct purge **back = memory;
-
-    if (*back != NULL)
-        (*back)->req = NULL;
-}
-
-static void run_purge(struct brim_job *job)
-{
-    struct purge *p = H2O_STRUCT_FROM_MEMBER(struct purge, job, job);
-    struct brim_admin *a = p->admin;
-
-    for (size_t i = 0; i < p->count; i++)
-        if (brim_cache_purge(a->config.cache, p->scopes[i], p->kind) != BRIM_OK)
-            p->failed++;
-    h2o_multithread_send_message(&a->answers, &p->message);
-    atomic_fetch_sub(&a->senders, 1); /* p belongs to the control thread now; after this, a too */
-}
-
-static void answer_purge(struct purge *p)
-{
-    const char *kind = p->kind == BRIM_PURGE_HARD ? "hard" : "soft";
-
-    BRIM_LOG(INFO, "admin.purge", "kind=%s urls=%zu failed=%zu", kind, p->count, p->failed);
-    if (p->req == NULL)
-        return;
-    *p->back = NULL;
-    if (p->failed > 0)
-        send_json(p->req, 500,
-                  json_pack("{s:s,s:s,s:I,s:I}", "error",
-                            "in force, but could not be made durable: see the log", "accepted",
-                            "repeat the call when the disk is well", "purged", (json_int_t)p->count,
-                            "failed", (json_int_t)p->failed));
-    else
-        send_json(p->req, 200,
-                  json_pack("{s:I,s:s}", "purged", (json_int_t)p->count, "kind", kind));
-}
-
-static void on_answers(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
-{
-    (void)receiver;
-    while (!h2o_linklist_is_empty(messages)) {
-        h2o_multithread_message_t *message =
-            H2O_STRUCT_FROM_MEMBER(h2o_multithread_message_t, link, messages->next);
-        struct purge *p = H2O_STRUCT_FROM_MEMBER(struct purge, message, message);
-
-        h2o_linklist_unlink(&message->link);
-        INVARIANT(messages->next != &message->link);
-        INVARIANT(p->admin->unanswered > 0);
-        p->admin->unanswered--;
-        answer_purge(p);
-        free(p);
-    }
-}
-
-static bool scope_of(const char *url, uint64_t *scope_out)
-{
-    struct brim_uri uri;
-    char text[KEY_TEXT_MAX];
-    size_t len;
-
-    *scope_out = 0;
-    if (url == NULL || !brim_uri_parse(brim_str_of(url), &uri))
-        return false;
-    len = brim_uri_key_text(uri.scheme, uri.authority, uri.target, text, sizeof(text));
-    *scope_out = brim_purge_scope_url(brim_str(text, len));
-    return len > 0;
-}
-
-/* What a typing error in a member's name would turn into must not happen: "sotf" would purge hard,
- * so that unknown members are refused. */
-static bool has_only_known(json_t *body, struct wrong *wrong)
-{
-    const char *name;
-    json_t *value;
-
-    json_object_foreach(body, name, value)
-    {
-        if (strcmp(name, "url") == 0 || strcmp(name, "urls") == 0)
-            continue;
-        if (strcmp(name, "soft") != 0)
-            set_wrong(wrong, "unknown member \"%.64s\"", name);
-        else if (!json_is_boolean(value))
-            set_wrong(wrong, "\"soft\" is neither true nor false");
-    }
-    return wrong->text[0] == '\0';
-}
-
-/* The list of URLs: that of "urls", or one made of "url". The caller drops it. */
-static json_t *urls_of(json_t *body, struct wrong *wrong)
-{
-    json_t *one = json_object_get(body, "url"), *many = json_object_get(body, "urls");
-
-    if (!json_is_object(body))
-        set_wrong(wrong, "the body is not an object");
-    else if ((one == NULL) == (many == NULL))
-        set_wrong(wrong, "either \"url\" or \"urls\" must be there");
-    else if (many != NULL && !json_is_array(many))
-        set_wrong(wrong, "\"urls\" is not a list");
-    else if (many != NULL && json_array_size(many) == 0)
-        set_wrong(wrong, "\"urls\" is empty");
-    else if (many != NULL && json_array_size(many) > URLS_MAX)
-        set_wrong(wrong, "\"urls\" has %zu members, more than %u", json_array_size(many), URLS_MAX);
-    if (wrong->text[0] != '\0')
-        return NULL;
-    return many != NULL ? json_incref(many) : json_pack("[O]", one);
-}
-
-/* The purge that a body asks for, or NULL with what is wrong. */
-static struct purge *purge_of(json_t *body, struct wrong *wrong)
-{
-    json_t *urls = has_only_known(body, wrong) ? urls_of(body, wrong) : NULL;
-    size_t count = json_array_size(urls);
-    struct purge *p = urls == NULL ? NULL : calloc(1, sizeof(*p) + count * sizeof(p->scopes[0]));
-
-    if (p == NULL) {
-        set_wrong(wrong, "out of memory");
-        goto out;
-    }
-    p->count = count;
-    p->kind = json_is_true(json_object_get(body, "soft")) ? BRIM_PURGE_SOFT : BRIM_PURGE_HARD;
-    for (size_t i = 0; i < count && wrong->text[0] == '\0'; i++)
-        if (!scope_of(json_string_value(json_array_get(urls, i)), &p->scopes[i]))
-            set_wrong(wrong, "URL number %zu is not an absolute http or https URL", i + 1);
-    if (wrong->text[0] != '\0') {
-        free(p);
-        p = NULL;
-    }
-out:
-    json_decref(urls);
-    return p;
-}
-
-/* Takes p. */
-static void start_purge(struct brim_admin *a, h2o_req_t *req, struct purge *p)
-{
-    enum brim_err err = BRIM_ECLOSED;
-
-    p->admin = a;
-    p->req = req;
-    p->job.run = run_purge;
-    p->back = h2o_mem_alloc_shared(&req->pool, sizeof(struct purge *), on_asker_gone);
-    *p->back = p;
-    atomic_fetch_add(&a->senders, 1);
-    if (!atomic_load(&a->is_closing))
-        err = brim_pool_submit(a->config.pool, BRIM_JOB_WRITE, &p->job);
-    if (err == BRIM_OK) {
-        a->unanswered++;
-        return;
-    }
-    atomic_fetch_sub(&a->senders, 1);
-    *p->back = NULL;
-    free(p);
-    send_error(req, 503, err == BRIM_ECLOSED ? "the node ends" : "the I/O queue is full",
-               "repeat the call");
-}
-
-static void call_purge(struct brim_admin *a, h2o_req_t *req)
-{
-    static const char accepted[] = "{\"url\": \"http://host/path\"} or {\"urls\": [up to 10000]}, "
-                                   "and \"soft\": true or false";
-    struct wrong wrong = {.text = ""};
-    struct purge *p = NULL;
     json_error_t error;
-    json_t *body;
-
     /* Depth is bounded by jansson (2048), size by BODY_BYTES_MAX. */
-    body =
+    json_t *body =
         json_loadb(req->entity.base == NULL ? "" : req->entity.base,
                    req->entity.base == NULL ? 0 : req->entity.len, JSON_REJECT_DUPLICATES, &error);
+
     if (body == NULL)
-        set_wrong(&wrong, "the body is not JSON: line %d, column %d", error.line, error.column);
+        brim_admin_set_wrong(wrong, "the body is not JSON: line %d, column %d", error.line,
+                             error.column);
+    else if (!json_is_object(body))
+        brim_admin_set_wrong(wrong, "the body is not an object");
     else
-        p = purge_of(body, &wrong);
+        return body;
     json_decref(body);
-    if (p == NULL)
-        send_error(req, 400, wrong.text, accepted);
-    else
-        start_purge(a, req, p);
+    return NULL;
 }
 
 /* ---- dispatch ---- */
@@ -442,9 +298,12 @@ static const struct call {
     const char *path;
     void (*run)(struct brim_admin *a, h2o_req_t *req);
 } calls[] = {
-    {"GET", "/healthz", call_health},  {"GET", "/readyz", call_ready},
-    {"GET", "/metrics", call_metrics}, {"GET", "/stats", call_stats},
-    {"POST", "/purge", call_purge},
+    {"GET", "/healthz", call_health},
+    {"GET", "/readyz", call_ready},
+    {"GET", "/metrics", call_metrics},
+    {"GET", "/stats", call_stats},
+    {"POST", "/v1/purge", brim_admin_call_purge},
+    {"POST", "/purge", brim_admin_call_purge},
 };
 
 #define CALLS (sizeof(calls) / sizeof(calls[0]))
@@ -464,7 +323,7 @@ static void send_not_found(h2o_req_t *req)
                          calls[i].method, calls[i].path);
         len += n > 0 ? (size_t)n : 0;
     }
-    send_error(req, 404, "no such call", accepted);
+    brim_admin_send_error(req, 404, "no such call", accepted);
 }
 
 static void send_not_allowed(h2o_req_t *req, struct brim_str path)
@@ -485,7 +344,7 @@ static void send_not_allowed(h2o_req_t *req, struct brim_str path)
     h2o_iovec_t value = h2o_strdup(&req->pool, allowed, len);
     h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("allow"), 0, NULL, value.base,
                           value.len);
-    send_error(req, 405, "method not allowed here", allowed);
+    brim_admin_send_error(req, 405, "method not allowed here", allowed);
 }
 
 static void dispatch(struct brim_admin *a, h2o_req_t *req)
@@ -561,14 +420,15 @@ static int on_req(h2o_handler_t *handler, h2o_req_t *req)
     OBJ_CHECK(a, ADMIN_MAGIC);
     if (refusal.status != 0) {
         req->http1_is_persistent = 0;
-        send_error(req, (int)refusal.status, refusal.reason, "a well-formed HTTP/1.1 request");
+        brim_admin_send_error(req, (int)refusal.status, refusal.reason,
+                              "a well-formed HTTP/1.1 request");
     } else if (h2o_find_header_by_str(&req->headers, H2O_STRLIT("origin"), -1) != -1) {
-        send_error(req, 403, "requests by browsers are refused", "no Origin field");
+        brim_admin_send_error(req, 403, "requests by browsers are refused", "no Origin field");
     } else if (!a->is_unix && !is_loopback(str_of(req->input.authority))) {
-        send_error(req, 403, "the Host field is not this listener's",
-                   "localhost, 127.x.x.x or [::1]");
+        brim_admin_send_error(req, 403, "the Host field is not this listener's",
+                              "localhost, 127.x.x.x or [::1]");
     } else if (req->entity.base != NULL && req->entity.len > BODY_BYTES_MAX) {
-        send_error(req, 413, "the body is too large", "up to 4 MiB");
+        brim_admin_send_error(req, 413, "the body is too large", "up to 4 MiB");
     } else {
         dispatch(a, req);
     }

@@ -569,14 +569,20 @@ static uint64_t url_scope(const char *url)
     return brim_purge_scope_url(brim_str_of(url));
 }
 
+static enum brim_err purge_url(const char *url, enum brim_purge_kind kind)
+{
+    uint64_t scope = url_scope(url);
+
+    return brim_cache_purge(cache, &scope, 1, kind);
+}
+
 /* In RAM, on disk, and after a restart. */
 START_TEST(purged_object_is_gone_from_both_tiers)
 {
     for (int restart = 0; restart < 2; restart++) {
         exchange("http://a/1", FIELDS(kind_red), FIELDS(vary_kind), 100);
         exchange("http://a/2", no_fields, no_fields, 100);
-        ck_assert_int_eq(brim_cache_purge(cache, url_scope("http://a/1"), BRIM_PURGE_HARD),
-                         BRIM_OK);
+        ck_assert_int_eq(purge_url("http://a/1", BRIM_PURGE_HARD), BRIM_OK);
         if (restart == 1)
             reopen("fake", BRIM_ADMIT_ALWAYS);
         ck_assert(!is_there("http://a/1", FIELDS(kind_red)));
@@ -593,7 +599,7 @@ START_TEST(soft_purged_object_is_found_as_stale)
     struct asked asked;
 
     exchange("http://a/1", FIELDS(kind_red), FIELDS(vary_kind), 100);
-    ck_assert_int_eq(brim_cache_purge(cache, url_scope("http://a/1"), BRIM_PURGE_SOFT), BRIM_OK);
+    ck_assert_int_eq(purge_url("http://a/1", BRIM_PURGE_SOFT), BRIM_OK);
     for (int tier = 0; tier < 2; tier++) {
         asked = ask("http://a/1", FIELDS(kind_red));
         ck_assert_int_eq(asked.found, BRIM_FOUND_OBJECT);
@@ -618,8 +624,7 @@ START_TEST(fill_that_began_before_a_purge_is_not_stored)
             begin("http://a/1", no_fields, no_fields, BRIM_BODY_LENGTH_UNKNOWN);
 
         pour(fill, 0, sizes[i]);
-        ck_assert_int_eq(brim_cache_purge(cache, url_scope("http://a/1"), BRIM_PURGE_HARD),
-                         BRIM_OK);
+        ck_assert_int_eq(purge_url("http://a/1", BRIM_PURGE_HARD), BRIM_OK);
         brim_fill_finish(fill);
         settle();
         ck_assert(!is_there("http://a/1", no_fields));
@@ -632,7 +637,7 @@ START_TEST(purge_that_the_disk_refuses_is_in_force)
 {
     exchange("http://a/1", no_fields, no_fields, 100);
     fake.epoch_err = BRIM_EIO;
-    ck_assert_int_eq(brim_cache_purge(cache, url_scope("http://a/1"), BRIM_PURGE_HARD), BRIM_EIO);
+    ck_assert_int_eq(purge_url("http://a/1", BRIM_PURGE_HARD), BRIM_EIO);
     ck_assert(!is_there("http://a/1", no_fields));
     fake.epoch_err = BRIM_OK;
 }
@@ -644,14 +649,12 @@ START_TEST(sequence_does_not_repeat_after_lost_epochs)
 {
     for (int i = 0; i < 5; i++) {
         fake.epoch_err = BRIM_EIO; /* lost */
-        ck_assert_int_eq(brim_cache_purge(cache, url_scope("http://a/2"), BRIM_PURGE_HARD),
-                         BRIM_EIO);
+        ck_assert_int_eq(purge_url("http://a/2", BRIM_PURGE_HARD), BRIM_EIO);
         fake.epoch_err = BRIM_OK;
         exchange("http://a/1", no_fields, no_fields, 100);
         reopen("fake", BRIM_ADMIT_ALWAYS);
         ck_assert(is_there("http://a/1", no_fields));
-        ck_assert_int_eq(brim_cache_purge(cache, url_scope("http://a/1"), BRIM_PURGE_HARD),
-                         BRIM_OK);
+        ck_assert_int_eq(purge_url("http://a/1", BRIM_PURGE_HARD), BRIM_OK);
         ck_assert(!is_there("http://a/1", no_fields));
     }
 }
@@ -663,10 +666,10 @@ START_TEST(collapsed_purges_survive_a_restart)
     char url[64];
 
     exchange("http://a/1", no_fields, no_fields, 100);
-    ck_assert_int_eq(brim_cache_purge(cache, url_scope("http://a/1"), BRIM_PURGE_HARD), BRIM_OK);
+    ck_assert_int_eq(purge_url("http://a/1", BRIM_PURGE_HARD), BRIM_OK);
     for (int i = 0; i < 2500; i++) {
         snprintf(url, sizeof(url), "http://b/%d", i);
-        ck_assert_int_eq(brim_cache_purge(cache, url_scope(url), BRIM_PURGE_HARD), BRIM_OK);
+        ck_assert_int_eq(purge_url(url, BRIM_PURGE_HARD), BRIM_OK);
     }
     reopen("fake", BRIM_ADMIT_ALWAYS);
     ck_assert(!is_there("http://a/1", no_fields));
@@ -736,8 +739,7 @@ START_TEST(no_lookup_after_a_purge_returns_what_was_before)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, get_for_ever, NULL), 0);
     for (uint64_t version = 1; version < 2000; version++) {
         race.next = version; /* the origin has new content from here on */
-        ck_assert_int_eq(brim_cache_purge(cache, url_scope("http://a/1"), BRIM_PURGE_HARD),
-                         BRIM_OK);
+        ck_assert_int_eq(purge_url("http://a/1", BRIM_PURGE_HARD), BRIM_OK);
         race.purged = version;
         sched_yield();
     }

@@ -490,7 +490,7 @@ START_TEST(epochs_survive_kill_9)
 
     if (pid == 0) {
         fixture_open(QUOTA);
-        if (brim_disk_put_epoch(fx.disk, &epoch) == BRIM_OK)
+        if (brim_disk_put_epochs(fx.disk, &epoch, 1) == BRIM_OK)
             kill(getpid(), SIGKILL);
         _exit(1);
     }

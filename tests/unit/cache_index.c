@@ -210,7 +210,7 @@ START_TEST(a_full_index_refuses_records_and_recovers)
     ck_assert_int_gt(brim_metric_read(BRIM_METRIC_DISK_REFUSED), 0);
 
     allowed_bytes = UINT64_MAX;
-    ck_assert_int_eq(brim_indexer_put_epoch(ixr, &epoch), BRIM_OK);
+    ck_assert_int_eq(brim_indexer_put_epochs(ixr, &epoch, 1), BRIM_OK);
     put(50000, 0);
     brim_indexer_flush(ixr);
     ck_assert(has(50000, 0));
@@ -333,7 +333,7 @@ START_TEST(records_without_durable_bytes_are_not_committed)
 
     open_all(&hooks);
     put(1, 0);
-    ck_assert_int_eq(brim_indexer_put_epoch(ixr, &epoch), BRIM_OK);
+    ck_assert_int_eq(brim_indexer_put_epochs(ixr, &epoch, 1), BRIM_OK);
     ck_assert(!has(1, 0));
     ck_assert_int_eq(brim_metric_read(BRIM_METRIC_DISK_REFUSED), 1);
 }
@@ -356,10 +356,10 @@ START_TEST(the_epoch_of_everything_takes_out_what_it_covers)
     open_all(NULL);
     for (uint64_t i = 1; i <= 100; i++) {
         epoch = (struct brim_purge_epoch){.scope = i * 1000003, .hard_seq = i};
-        ck_assert_int_eq(brim_indexer_put_epoch(ixr, &epoch), BRIM_OK);
+        ck_assert_int_eq(brim_indexer_put_epochs(ixr, &epoch, 1), BRIM_OK);
     }
     epoch = (struct brim_purge_epoch){.scope = brim_purge_scope_all(), .hard_seq = 90};
-    ck_assert_int_eq(brim_indexer_put_epoch(ixr, &epoch), BRIM_OK);
+    ck_assert_int_eq(brim_indexer_put_epochs(ixr, &epoch, 1), BRIM_OK);
     brim_index_each_epoch(ix, count_epoch, NULL);
     ck_assert_uint_eq(epoch_count, 11);
 }

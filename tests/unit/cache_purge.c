@@ -50,6 +50,98 @@ START_TEST(url_purge_hits_that_url_only)
 }
 END_TEST
 
+static void put(uint64_t scope)
+{
+    struct brim_purge_epoch epoch;
+
+    brim_purge_put(purge, scope, BRIM_PURGE_HARD, &epoch);
+}
+
+/* A prefix ends anywhere in a URL, and hits the slices that stand behind it too. */
+START_TEST(prefix_purge_hits_what_begins_so)
+{
+    static const struct {
+        const char *prefix;
+        const char *url;
+        enum brim_purge_state state;
+    } cases[] = {
+        {"http://a/img/", "http://a/img/1.png", BRIM_PURGE_GONE},
+        {"http://a/img/", "http://a/img/", BRIM_PURGE_GONE},
+        {"http://a/img/", "http://a/img/1.png#00:7", BRIM_PURGE_GONE},
+        {"http://a/im", "http://a/img/1.png", BRIM_PURGE_GONE},
+        {"http://a/img/1.png", "http://a/img/1.png", BRIM_PURGE_GONE},
+        {"http://a/img/", "http://a/img", BRIM_PURGE_ALIVE},
+        {"http://a/img/", "http://a/imp/1.png", BRIM_PURGE_ALIVE},
+        {"http://a/img/", "https://a/img/1.png", BRIM_PURGE_ALIVE},
+        {"http://a/img/1.png#", "http://a/img/1.png#00:7", BRIM_PURGE_ALIVE}, /* no URL has # */
+    };
+    struct brim_object *object = object_now(cases[_i].url);
+
+    put(brim_purge_scope_prefix(BRIM_STR("http://other/of/another/length")));
+    put(brim_purge_scope_prefix(brim_str_of(cases[_i].prefix)));
+    expect(object, cases[_i].state);
+    brim_object_unref(object);
+}
+END_TEST
+
+START_TEST(host_purge_hits_all_of_that_authority)
+{
+    struct brim_object *a = object_now("http://a/1"), *b = object_now("https://a/2?x=http://b/"),
+                       *c = object_now("http://a:8080/1"), *d = object_now("http://b/a");
+
+    put(brim_purge_scope_host(BRIM_STR("a")));
+    expect(a, BRIM_PURGE_GONE);
+    expect(b, BRIM_PURGE_GONE);
+    expect(c, BRIM_PURGE_ALIVE);
+    expect(d, BRIM_PURGE_ALIVE);
+    brim_object_unref(a);
+    brim_object_unref(b);
+    brim_object_unref(c);
+    brim_object_unref(d);
+}
+END_TEST
+
+START_TEST(tag_purge_hits_what_carries_it)
+{
+    uint64_t tags[] = {brim_purge_scope_tag(BRIM_STR("one")),
+                       brim_purge_scope_tag(BRIM_STR("two"))};
+    struct brim_object_spec spec = {.kind = BRIM_OBJECT_PASS,
+                                    .key = key_of("http://a/1"),
+                                    .primary = key_of("http://a/1"),
+                                    .tags = tags,
+                                    .tag_count = 2};
+    struct brim_object *both, *none = object_now("http://a/2");
+
+    ck_assert_int_eq(brim_object_new(&spec, &both), BRIM_OK);
+    put(brim_purge_scope_tag(BRIM_STR("on")));
+    put(brim_purge_scope_url(BRIM_STR("two")));
+    put(brim_purge_scope_host(BRIM_STR("two")));
+    put(brim_purge_scope_prefix(BRIM_STR("two")));
+    expect(both, BRIM_PURGE_ALIVE);
+    put(brim_purge_scope_tag(BRIM_STR("two")));
+    expect(both, BRIM_PURGE_GONE);
+    expect(none, BRIM_PURGE_ALIVE);
+    brim_object_unref(both);
+    brim_object_unref(none);
+}
+END_TEST
+
+/* What a restart reads back is a number: a prefix's length must be in it. */
+START_TEST(restored_prefix_is_in_force)
+{
+    struct brim_purge_epoch epoch;
+    struct brim_object *object;
+
+    brim_purge_put(purge, brim_purge_scope_prefix(BRIM_STR("http://a/i")), BRIM_PURGE_HARD, &epoch);
+    object = make_object("http://a/img", 1, epoch.hard_seq - 1);
+    brim_purge_close(purge);
+    ck_assert_int_eq(brim_purge_open(1000, &purge), BRIM_OK);
+    brim_purge_restore(purge, &epoch);
+    expect(object, BRIM_PURGE_GONE);
+    brim_object_unref(object);
+}
+END_TEST
+
 /* All variants of a URL go with it: the scope is the primary key's. */
 START_TEST(url_purge_hits_its_variants)
 {
@@ -263,6 +355,10 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, url_purge_hits_that_url_only);
     tcase_add_test(tc, url_purge_hits_its_variants);
+    tcase_add_loop_test(tc, prefix_purge_hits_what_begins_so, 0, 9);
+    tcase_add_test(tc, host_purge_hits_all_of_that_authority);
+    tcase_add_test(tc, tag_purge_hits_what_carries_it);
+    tcase_add_test(tc, restored_prefix_is_in_force);
     tcase_add_test(tc, object_of_a_later_fill_is_alive);
     tcase_add_test(tc, hard_outweighs_soft_in_any_order);
     tcase_add_test(tc, purge_of_everything_hits_all_before_it);

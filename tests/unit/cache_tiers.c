@@ -205,9 +205,10 @@ START_TEST(purges_survive_a_restart)
     bell_init(&bell);
     exchange("http://a/1", 5000, 0);
     exchange("http://a/2", 5000, 0);
-    ck_assert_int_eq(
-        brim_cache_purge(cache, brim_purge_scope_url(BRIM_STR("http://a/1")), BRIM_PURGE_HARD),
-        BRIM_OK);
+    ck_assert_int_eq(brim_cache_purge(cache,
+                                      &(uint64_t){brim_purge_scope_url(BRIM_STR("http://a/1"))}, 1,
+                                      BRIM_PURGE_HARD),
+                     BRIM_OK);
     close_cache();
     open_cache();
     ck_assert_ptr_null(ask("http://a/1", &bell));
@@ -220,7 +221,8 @@ START_TEST(purges_survive_a_restart)
     object = ask("http://a/1", &bell);
     ck_assert_ptr_nonnull(object);
     brim_object_unref(object);
-    ck_assert_int_eq(brim_cache_purge(cache, brim_purge_scope_all(), BRIM_PURGE_HARD), BRIM_OK);
+    ck_assert_int_eq(
+        brim_cache_purge(cache, &(uint64_t){brim_purge_scope_all()}, 1, BRIM_PURGE_HARD), BRIM_OK);
     ck_assert_ptr_null(ask("http://a/1", &bell));
     ck_assert_ptr_null(ask("http://a/2", &bell));
     bell_fini(&bell);
@@ -285,7 +287,9 @@ START_TEST(nothing_purged_comes_back_from_either_tier)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, ask_along, (void *)(i + 1)), 0);
     for (uint64_t v = 1; v < 60; v++) {
         version = v;
-        ck_assert_int_eq(brim_cache_purge(cache, brim_purge_scope_all(), BRIM_PURGE_HARD), BRIM_OK);
+        ck_assert_int_eq(
+            brim_cache_purge(cache, &(uint64_t){brim_purge_scope_all()}, 1, BRIM_PURGE_HARD),
+            BRIM_OK);
         purged = v;
         for (int i = 0; i < 200; i++)
             sched_yield();

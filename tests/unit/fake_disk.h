@@ -44,7 +44,7 @@ static struct {
     unsigned epoch_count;
     enum brim_err append_err; /* of the next writes, after append_left */
     uint64_t append_left;     /* writes that still succeed */
-    enum brim_err epoch_err;  /* of brim_disk_put_epoch */
+    enum brim_err epoch_err;  /* of brim_disk_put_epochs */
     enum brim_err read_err;   /* of brim_disk_read */
     unsigned touches;
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -107,13 +107,10 @@ void brim_disk_each_epoch(struct brim_disk *disk,
         fn(&fake.epochs[i], ctx);
 }
 
-enum brim_err brim_disk_put_epoch(struct brim_disk *disk, const struct brim_purge_epoch *epoch)
+static void fake_put_epoch(const struct brim_purge_epoch *epoch)
 {
     unsigned i = 0;
 
-    (void)disk;
-    if (fake.epoch_err != BRIM_OK)
-        return fake.epoch_err;
     pthread_mutex_lock(&fake.lock);
     while (i < fake.epoch_count && fake.epochs[i].scope != epoch->scope)
         i++;
@@ -122,6 +119,16 @@ enum brim_err brim_disk_put_epoch(struct brim_disk *disk, const struct brim_purg
     if (i == fake.epoch_count)
         fake.epoch_count++;
     pthread_mutex_unlock(&fake.lock);
+}
+
+enum brim_err brim_disk_put_epochs(struct brim_disk *disk, const struct brim_purge_epoch *epochs,
+                                   size_t count)
+{
+    (void)disk;
+    if (fake.epoch_err != BRIM_OK)
+        return fake.epoch_err;
+    for (size_t i = 0; i < count; i++)
+        fake_put_epoch(&epochs[i]);
     return BRIM_OK;
 }
 

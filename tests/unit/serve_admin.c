@@ -347,7 +347,7 @@ START_TEST(wrong_calls_are_told_what_is_right)
     ck_assert_int_eq(a.status, 404);
     assert_has(&a, "content-type: application/json");
     assert_has(&a, "{\"error\":\"no such call\",\"accepted\":\"GET /healthz, GET /readyz, "
-                   "GET /metrics, GET /stats, POST /purge\"}");
+                   "GET /metrics, GET /stats, POST /v1/purge, POST /purge\"}");
     ask(GET("/purge"), &a);
     ck_assert_int_eq(a.status, 405);
     assert_has(&a, "\r\nallow: POST\r\n");
@@ -405,7 +405,12 @@ START_TEST(wrong_purge_bodies_are_refused_and_purge_nothing)
         {"{", "the body is not JSON: line 1"},
         {"[]", "the body is not an object"},
         {"\"http://a/1\"", "the body is not JSON"},
-        {"{}", "either \\\"url\\\" or \\\"urls\\\" must be there"},
+        {"{}", "nothing is named that is to be purged"},
+        {"{\"soft\":true,\"all\":false}", "nothing is named"},
+        {"{\"all\":1}", "\\\"all\\\" is neither true nor false"},
+        {"{\"hosts\":[\"a b\"]}", "host number 1 is not a host name"},
+        {"{\"tags\":[\"x\",\"\"]}", "tag number 2 is not a tag"},
+        {"{\"prefixes\":[\"/img/\"]}", "prefix number 1 is not"},
         {"{\"url\":\"http://a/1\",\"urls\":[\"http://a/1\"]}", "either"},
         {"{\"url\":\"http://a/1\",\"url\":\"http://a/1\"}", "the body is not JSON"},
         {"{\"url\":\"http://a/1\",\"sotf\":true}", "unknown member \\\"sotf\\\""},

@@ -9,7 +9,7 @@
  *
  * type      C type     in YAML, accepted                          min/max mean
  * STRING    char *     text ("" is allowed where min is 0)        length
- * STRINGS   list       sequence of text, or one text              number of members
+ * STRINGS   list       sequence of text, or words                 number of members
  * FILE      char *     path of a readable file; "" if min is 0    length
  * BOOL      bool       true | false                               -
  * INT       int64_t    whole number                               value
@@ -159,6 +159,8 @@
       "Ignore Cache-Control and Pragma of clients.")                                               \
     O(STRINGS, targets, "targets", "cdn-cache-control", 0, 16, LIVE,                               \
       "Response fields that go before Cache-Control and Expires (RFC 9213), the first first.")     \
+    O(STRINGS, tags, "tags", "surrogate-key cache-tag", 0, 16, LIVE,                               \
+      "Response fields that name purge tags; they are not passed on.")                             \
     O(CHOICE, set_cookie, "set_cookie", "refuse", 0, "refuse|strip|store", LIVE,                   \
       "Response with Set-Cookie: stored only with public or s-maxage; without the cookie; as is.") \
     O(DURATION, default_ttl_ms, "default_ttl", "off", -1, 3650 * BRIM_DAY_MS, LIVE,                \

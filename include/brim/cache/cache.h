@@ -96,6 +96,8 @@ bool brim_fill_is_storable(const struct brim_fill *fill);
  * its length is what was expected (else as abort with BRIM_EPROTO). Frees fill. Vary markers are
  * written here. What spills is published when the rest of it is on disk. */
 void brim_fill_finish(struct brim_fill *fill);
+/* The same, but nothing is stored. */
+void brim_fill_finish_unstored(struct brim_fill *fill);
 /* The origin broke off: readers see FAILED, nothing is stored. Frees fill. */
 void brim_fill_abort(struct brim_fill *fill, enum brim_err why);
 
@@ -112,10 +114,11 @@ void brim_cache_put_pass(struct brim_cache *cache, const struct brim_key *primar
 
 /* ---- purge ---- */
 
-/* In force on every thread before it returns; durable when it returns BRIM_OK, if there is a disk
- * tier. Errors: BRIM_EIO in force but not durable (logged). Thread: any but a loop. */
-BRIM_MUST_USE enum brim_err brim_cache_purge(struct brim_cache *cache, uint64_t scope,
-                                             enum brim_purge_kind kind);
+/* Purges these scopes (cache/purge.h). In force on every thread before it returns; durable, all
+ * with one commit, when it returns BRIM_OK, if there is a disk tier. Errors: BRIM_EIO in force but
+ * not durable (logged). Thread: any but a loop. */
+BRIM_MUST_USE enum brim_err brim_cache_purge(struct brim_cache *cache, const uint64_t *scopes,
+                                             size_t count, enum brim_purge_kind kind);
 
 /* Whether something is stored under primary, in any tier. Thread: any, also a loop. */
 bool brim_cache_has(struct brim_cache *cache, const struct brim_key *primary);

@@ -42,9 +42,9 @@ void brim_disk_close(struct brim_disk *disk);
 void brim_disk_each_epoch(struct brim_disk *disk,
                           void (*fn)(const struct brim_purge_epoch *epoch, void *ctx), void *ctx);
 
-/* Makes an epoch durable (committed and synced when it returns). Thread: any but a loop. */
-BRIM_MUST_USE enum brim_err brim_disk_put_epoch(struct brim_disk *disk,
-                                                const struct brim_purge_epoch *epoch);
+/* Makes epochs durable (committed and synced when it returns). Thread: any but a loop. */
+BRIM_MUST_USE enum brim_err
+brim_disk_put_epochs(struct brim_disk *disk, const struct brim_purge_epoch *epochs, size_t count);
 
 /*
  * Looks up where the object under key is: an index lookup that never touches a segment.

@@ -65,9 +65,10 @@ void brim_indexer_retire(struct brim_indexer *indexer, uint32_t segment);
  */
 void brim_indexer_remove(struct brim_indexer *indexer, uint32_t segment, uint32_t floor);
 
-/* Keeps epoch. Synced. */
-BRIM_MUST_USE enum brim_err brim_indexer_put_epoch(struct brim_indexer *indexer,
-                                                   const struct brim_purge_epoch *epoch);
+/* Keeps epochs. Synced. */
+BRIM_MUST_USE enum brim_err brim_indexer_put_epochs(struct brim_indexer *indexer,
+                                                    const struct brim_purge_epoch *epochs,
+                                                    size_t count);
 
 /* Waits until everything queued so far is committed or dropped. */
 void brim_indexer_flush(struct brim_indexer *indexer);

@@ -39,9 +39,13 @@ struct brim_object {
     struct brim_fields fields; /* as stored and served: no hop-by-hop, no Age, no Content-Length */
     struct brim_str etag;      /* the value with its quotes and W/, or len 0 */
     int64_t last_modified_wall_s; /* -1: none */
-    struct brim_body *body;       /* RESPONSE only, counted */
-    size_t meta_bytes;            /* size of the allocation */
+    const uint64_t *tags;         /* purge scopes of its tags (cache/purge.h) */
+    size_t tag_count;
+    struct brim_body *body; /* RESPONSE only, counted */
+    size_t meta_bytes;      /* size of the allocation */
 };
+
+#define BRIM_OBJECT_TAGS_MAX 1024u
 
 /* What an object is made of; everything is copied except body, which gains a count. */
 struct brim_object_spec {
@@ -52,6 +56,8 @@ struct brim_object_spec {
     uint64_t seq;
     struct brim_freshness fresh;
     struct brim_fields fields;
+    const uint64_t *tags; /* at most BRIM_OBJECT_TAGS_MAX */
+    size_t tag_count;
     struct brim_body *body;
 };
 

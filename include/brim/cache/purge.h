@@ -5,8 +5,8 @@
  * A purge raises the sequence and writes (scope -> sequence); every object carries the sequence at
  * which its fill began and is compared on every lookup, wherever it stands (RAM, disk, in flight),
  * so no race between a purge and a store can bring a purged byte back. A scope is a 64-bit hash of
- * its text ("u:KEYTEXT" exact URL, "a:" everything; later "h:HOST", "t:TAG", "p:PREFIX"): a hash
- * collision purges too much, never too little. The table is bounded: past max_epochs the
+ * its text (exact URL, prefix of URLs, host, tag, everything): a hash collision purges too much,
+ * never too little. The table is bounded: past max_epochs the
  * oldest half is replaced by one "everything before" epoch (purges too much, never too little).
  *
  * Sequences must not come twice, also not after a crash that lost the newest epochs: then an object
@@ -40,8 +40,14 @@ void brim_purge_close(struct brim_purge *purge);
 /* The sequence for a fill that begins now. Thread: any. */
 uint64_t brim_purge_seq(const struct brim_purge *purge);
 
-/* Scope of an exact URL by its key text; of everything. */
+/* Scope of an exact URL by its key text, of all that begin with this text (at most
+ * BRIM_PURGE_PREFIX_MAX bytes), of a host (authority as in a key text: lower-case, port unless it
+ * is the scheme's), of a tag; of everything. Thread: any. */
+#define BRIM_PURGE_PREFIX_MAX 65535u
 uint64_t brim_purge_scope_url(struct brim_str key_text);
+uint64_t brim_purge_scope_prefix(struct brim_str text);
+uint64_t brim_purge_scope_host(struct brim_str authority);
+uint64_t brim_purge_scope_tag(struct brim_str tag);
 uint64_t brim_purge_scope_all(void);
 /* Names no objects: an epoch of this scope only moves the sequence forward when it is restored. */
 uint64_t brim_purge_scope_reserved(void);

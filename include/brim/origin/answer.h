@@ -21,6 +21,19 @@ struct brim_fields brim_answer_fields(struct brim_fields fields, enum brim_answe
                                       struct brim_str method, unsigned status,
                                       struct brim_field *out);
 
+/* Takes the fields that name tags out: they are for brim. Moves within items. */
+struct brim_fields brim_answer_without_tags(struct brim_field *items, size_t count,
+                                            const struct brim_cache_rules *rules);
+
+/*
+ * Collects the purge scopes of the tags that a response names: members of the rules' fields,
+ * between commas and white space, each once. tags has room for BRIM_OBJECT_TAGS_MAX. Errors:
+ * BRIM_ELIMIT there are more; BRIM_ENOENT the response has none of these fields.
+ */
+BRIM_MUST_USE enum brim_err brim_answer_tags(struct brim_fields response,
+                                             const struct brim_cache_rules *rules, uint64_t *tags,
+                                             size_t *count_out);
+
 /*
  * What of the fields of a response that is stored goes into the object: all, or all but Set-Cookie
  * if the rules strip it. Moves within items.

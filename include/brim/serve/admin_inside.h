@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * admin_inside - what admin.c (listener, dispatch) and the files with its calls share. Nobody else
+ * includes it. Everything here runs on the control thread, but for brim_admin_task.work.
+ */
+#ifndef BRIM_SERVE_ADMIN_INSIDE_H
+#define BRIM_SERVE_ADMIN_INSIDE_H
+
+#include <h2o.h>
+#include <jansson.h>
+
+#include "brim/base/pool.h"
+#include "brim/cache/cache.h"
+
+struct brim_admin;
+
+/*
+ * A call that has to wait: `work` is done by the I/O pool, `answer` sends the response afterwards
+ * and frees the task. Embedded first in the call's own struct, allocated with malloc().
+ */
+struct brim_admin_task {
+    struct brim_job job;
+    h2o_multithread_message_t message;
+    struct brim_admin *admin;
+    h2o_req_t *req;                /* NULL in `answer`: the asker has gone */
+    struct brim_admin_task **back; /* in the request's pool: cleared when the answer is out */
+    void (*work)(struct brim_admin_task *task);
+    void (*answer)(struct brim_admin_task *task);
+};
+
+/* Takes task: frees it where it cannot be started, with a 503. */
+void brim_admin_start(struct brim_admin *admin, h2o_req_t *req, struct brim_admin_task *task);
+
+struct brim_cache *brim_admin_cache(struct brim_admin *admin);
+
+/* Takes json; NULL, which stands for memory that was not there, is a 500. */
+void brim_admin_send_json(h2o_req_t *req, int status, json_t *json);
+void brim_admin_send_error(h2o_req_t *req, int status, const char *error, const char *accepted);
+
+/* Why a call is refused; the first reason stays. */
+struct brim_admin_wrong {
+    char text[200];
+};
+__attribute__((format(printf, 2, 3))) void brim_admin_set_wrong(struct brim_admin_wrong *wrong,
+                                                                const char *format, ...);
+
+/* The body as a JSON object, the caller's, or NULL with what is wrong. */
+json_t *brim_admin_body(h2o_req_t *req, struct brim_admin_wrong *wrong);
+
+/* ---- calls ---- */
+
+void brim_admin_call_purge(struct brim_admin *admin, h2o_req_t *req); /* admin_purge.c */
+
+#endif

@@ -16,6 +16,7 @@
 #include "brim/origin/changes.h"
 #include "brim/origin/flight_inside.h"
 #include "brim/origin/head.h"
+#include "brim/origin/posted.h"
 
 /* Whether those who wait may all see an answer that is not stored: an origin in trouble should not
  * be asked again by the whole crowd. Nothing that could be meant for one client only. */
@@ -72,8 +73,9 @@ static enum brim_err begin_unstored(struct brim_flight *f, const struct brim_obj
     if (stage == READY)
         brim_flight_keep_start(f, brim_fill_object(f->fill)->body);
     brim_flight_move(f, stage, brim_fill_object(f->fill), BRIM_OK);
-    /* Nobody may see it if he whose it is has left; the others are refused and ask themselves. */
-    return stage == ALONE && !leader_is_here(f) ? BRIM_ECLOSED : BRIM_OK;
+    /* Nobody may see it if he whose it is has left; the others are refused and ask themselves.
+     * Where there is no body he may have it all by now. */
+    return stage == ALONE && length > 0 && !leader_is_here(f) ? BRIM_ECLOSED : BRIM_OK;
 }
 
 static enum brim_err begin_stored(struct brim_flight *f, const struct brim_object_spec *spec,
@@ -238,6 +240,14 @@ static enum brim_err begin_part(struct brim_flight *f, struct brim_object_spec *
 
 /* ---- judging ---- */
 
+/* Whether the answer to POST may stand where GET looks. Not if anything was purged since it was
+ * asked, by this very exchange (RFC 9111 4.4) or otherwise: which came first is not known. */
+static bool is_posted_whole(const struct brim_flight *f, const struct brim_exchange *exchange)
+{
+    return f->seq == brim_cache_seq(f->flights->cache) &&
+           brim_posted_is_storable(exchange, f->rules, brim_letter_primary(f->letter)->text);
+}
+
 static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *exchange,
                            struct brim_object_spec *spec, struct brim_field *kept, uint64_t length)
 {
@@ -258,6 +268,8 @@ static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *ex
     }
     if (f->kind != BRIM_FLIGHT_PASS)
         verdict = brim_freshness_verdict(&judged, f->rules, &reason);
+    else if (is_posted_whole(f, exchange))
+        verdict = BRIM_STORE;
     if (brim_answer_tags(exchange->response, f->rules, tags, &spec->tag_count) == BRIM_ELIMIT) {
         verdict = BRIM_STORE_NOT; /* a purge by one of the others would miss it */
         reason = "tags";

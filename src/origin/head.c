@@ -48,6 +48,8 @@ static void make_stale(struct brim_cache *cache, const struct brim_object *store
         .fresh = stored->fresh,
         .fields = stored->fields,
         .body = stored->body,
+        .tags = stored->tags,
+        .tag_count = stored->tag_count,
     };
     struct brim_object *object;
 

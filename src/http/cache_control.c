@@ -117,7 +117,27 @@ static struct member cut(struct brim_str text)
     return member;
 }
 
-/* Whether text is a list of one or more field names and nothing else. */
+/* Fields without which the rest of a response says something else: what it is, how long it lasts,
+ * to whom it may be given, where it leads. */
+static bool is_vital(struct brim_str name)
+{
+    static const struct brim_str vital[] = {
+        BRIM_STR("age"),           BRIM_STR("cache-control"), BRIM_STR("cdn-cache-control"),
+        BRIM_STR("date"),          BRIM_STR("etag"),          BRIM_STR("expires"),
+        BRIM_STR("last-modified"), BRIM_STR("location"),      BRIM_STR("vary"),
+    };
+    struct brim_str content = BRIM_STR("content-");
+
+    if (name.len > content.len && brim_str_is_nocase(brim_str(name.base, content.len), content))
+        return true;
+    for (size_t i = 0; i < sizeof(vital) / sizeof(vital[0]); i++)
+        if (brim_str_is_nocase(name, vital[i]))
+            return true;
+    return false;
+}
+
+/* Whether text is a list of one or more names of fields that a response can do without, and nothing
+ * else. Any other list restricts the whole response: more than it says, never less. */
 static bool is_name_list(struct brim_str text)
 {
     struct brim_field field = {.value = text};
@@ -126,7 +146,7 @@ static bool is_name_list(struct brim_str text)
     size_t count = 0;
 
     while (brim_fields_next_member((struct brim_fields){&field, 1}, field.name, &cursor, &name)) {
-        if (!brim_field_name_is_valid(name))
+        if (!brim_field_name_is_valid(name) || is_vital(name))
             return false;
         count++;
     }
@@ -270,14 +290,37 @@ static bool parse_targeted(struct brim_fields response, struct brim_str name,
     return control_out->present && !in.failed;
 }
 
-void brim_cache_control_parse_response(struct brim_fields response, struct brim_targets targets,
-                                       struct brim_cache_control *control_out)
+/* The targeted field that counts, with what it says; NULL: none. */
+static const struct brim_str *find_target(struct brim_fields response, struct brim_targets targets,
+                                          struct brim_cache_control *control_out)
 {
     for (size_t i = 0; i < targets.count; i++)
         if (brim_fields_find(response, targets.names[i]) != NULL &&
             parse_targeted(response, targets.names[i], control_out))
-            return;
-    brim_cache_control_parse(response, BRIM_STR("cache-control"), control_out);
+            return &targets.names[i];
+    return NULL;
+}
+
+void brim_cache_control_parse_response(struct brim_fields response, struct brim_targets targets,
+                                       struct brim_cache_control *control_out)
+{
+    if (find_target(response, targets, control_out) == NULL)
+        brim_cache_control_parse(response, BRIM_STR("cache-control"), control_out);
+}
+
+/* ---- fields that are not for all ---- */
+
+static bool is_qualified(struct brim_str directive)
+{
+    return brim_str_is_nocase(directive, BRIM_STR("no-cache")) ||
+           brim_str_is_nocase(directive, BRIM_STR("private"));
+}
+
+static bool names_has(struct brim_str names, struct brim_str field)
+{
+    struct brim_field list = {.value = names};
+
+    return brim_fields_has_token((struct brim_fields){&list, 1}, list.name, field);
 }
 
 bool brim_cache_control_lists_field(struct brim_fields fields, struct brim_str name,
@@ -288,12 +331,53 @@ bool brim_cache_control_lists_field(struct brim_fields fields, struct brim_str n
 
     while (brim_fields_next_member(fields, name, &cursor, &text)) {
         struct member member = cut(text);
-        if (!brim_str_is_nocase(member.name, BRIM_STR("no-cache")) &&
-            !brim_str_is_nocase(member.name, BRIM_STR("private")))
-            continue;
-        struct brim_field list = {.value = member.argument};
-        if (brim_fields_has_token((struct brim_fields){&list, 1}, list.name, field))
+
+        if (is_qualified(member.name) && names_has(member.argument, field))
             return true;
     }
+    return false;
+}
+
+static bool target_lists_field(struct brim_fields response, struct brim_str target,
+                               struct brim_str field)
+{
+    struct brim_structured in = brim_structured_open(response, target);
+    struct brim_structured_member member;
+
+    while (brim_structured_next(&in, &member))
+        if (is_qualified(brim_str(member.key, member.key_len)) &&
+            member.type == BRIM_STRUCTURED_STRING &&
+            names_has(brim_str(member.text, member.text_len), field))
+            return true;
+    return false;
+}
+
+bool brim_cache_control_excludes(struct brim_fields response, struct brim_targets targets,
+                                 struct brim_str field)
+{
+    struct brim_cache_control control;
+    const struct brim_str *target;
+
+    for (size_t i = 0; i < targets.count; i++)
+        if (brim_str_is(field, targets.names[i]))
+            return false;
+    if (is_vital(field))
+        return false;
+    target = find_target(response, targets, &control);
+    if (target != NULL)
+        return target_lists_field(response, *target, field);
+    return brim_cache_control_lists_field(response, BRIM_STR("cache-control"), field);
+}
+
+bool brim_cache_control_excludes_any(struct brim_fields response, struct brim_targets targets)
+{
+    struct brim_cache_control control;
+
+    brim_cache_control_parse_response(response, targets, &control);
+    if (!control.no_cache_fields && !control.private_fields)
+        return false; /* as nearly always */
+    for (size_t i = 0; i < response.count; i++)
+        if (brim_cache_control_excludes(response, targets, response.items[i].name))
+            return true;
     return false;
 }

@@ -267,8 +267,8 @@ static void compute(const struct brim_exchange *exchange, const struct brim_cach
         /* s-maxage has the meaning of proxy-revalidate in it (RFC 9111 5.2.2.10). */
         .must_revalidate = control->must_revalidate || control->proxy_revalidate ||
                            control->s_maxage_s >= 0 || control->unclosed,
-        /* With names it could cover just those fields (5.2.2.4), if they were not stored. */
-        .no_cache = control->no_cache || control->no_cache_fields,
+        /* With names it covers just those fields (5.2.2.4), which are not stored. */
+        .no_cache = control->no_cache || (control->no_cache_fields && control->unclosed),
     };
     if (!freshness_out->must_revalidate && !freshness_out->no_cache) {
         freshness_out->swr_ms = allowance_ms(control->swr_s, rules->swr_ms);
@@ -339,6 +339,15 @@ static bool says_shared(const struct brim_cache_control *control)
     return !control->unclosed && (control->is_public || control->s_maxage_s > 0);
 }
 
+/* Whether the origin itself says that all but the cookie is to be kept. */
+static bool leaves_out_cookie(const struct brim_exchange *exchange,
+                              const struct brim_cache_rules *rules,
+                              const struct brim_cache_control *control)
+{
+    return !control->unclosed && (control->no_cache_fields || control->private_fields) &&
+           brim_cache_control_excludes(exchange->response, rules->targets, BRIM_STR("set-cookie"));
+}
+
 /* Directives and fields by which a response is nothing for a shared cache. NULL: none. */
 static const char *response_obstacle(const struct brim_exchange *exchange,
                                      const struct brim_cache_rules *rules,
@@ -348,12 +357,13 @@ static const char *response_obstacle(const struct brim_exchange *exchange,
      * it is has been seen to. */
     if (control->no_store && (!control->must_understand || control->unclosed))
         return "no-store";
-    if (control->is_private || control->private_fields)
+    if (control->is_private || (control->private_fields && control->unclosed))
         return "private";
     if (brim_vary_is_any(exchange->response))
         return "vary-any";
     if (rules->set_cookie == BRIM_SET_COOKIE_REFUSE && !says_shared(control) &&
-        brim_fields_find(exchange->response, BRIM_STR("set-cookie")) != NULL)
+        brim_fields_find(exchange->response, BRIM_STR("set-cookie")) != NULL &&
+        !leaves_out_cookie(exchange, rules, control))
         return "set-cookie";
     return NULL;
 }

@@ -99,14 +99,20 @@ enum brim_err brim_answer_tags(struct brim_fields response, const struct brim_ca
 }
 
 struct brim_fields brim_answer_stored_fields(struct brim_field *items, size_t count,
+                                             struct brim_fields response,
                                              const struct brim_cache_rules *rules)
 {
+    bool lists = brim_cache_control_excludes_any(response, rules->targets);
     size_t kept = 0;
 
-    for (size_t i = 0; i < count; i++)
-        if (rules->set_cookie != BRIM_SET_COOKIE_STRIP ||
-            !brim_str_is(items[i].name, BRIM_STR("set-cookie")))
+    for (size_t i = 0; i < count; i++) {
+        struct brim_str name = items[i].name;
+
+        if (rules->set_cookie == BRIM_SET_COOKIE_STRIP && brim_str_is(name, BRIM_STR("set-cookie")))
+            continue;
+        if (!lists || !brim_cache_control_excludes(response, rules->targets, name))
             items[kept++] = items[i];
+    }
     return (struct brim_fields){items, kept};
 }
 
@@ -169,6 +175,19 @@ static struct brim_fields with_age(struct brim_fields merged, struct brim_fields
     return (struct brim_fields){out, merged.count + 1};
 }
 
+/* Whether the 304 has a field that the merged response's Cache-Control leaves out. */
+static bool brings_own(const struct brim_answer_update *update, struct brim_fields merged)
+{
+    const struct brim_fields *fresh = &update->exchange->response;
+
+    if (!brim_cache_control_excludes_any(merged, update->rules->targets))
+        return false;
+    for (size_t i = 0; i < fresh->count; i++)
+        if (brim_cache_control_excludes(merged, update->rules->targets, fresh->items[i].name))
+            return true;
+    return false;
+}
+
 enum brim_err brim_answer_refresh(const struct brim_answer_update *update,
                                   struct brim_object **object_out,
                                   enum brim_store_verdict *verdict_out)
@@ -217,8 +236,13 @@ enum brim_err brim_answer_refresh(const struct brim_answer_update *update,
         *verdict_out = BRIM_STORE_NOT;
         spec.tag_count = 0;
     }
+    /* What the 304 brings for him alone who asked is his: the stored response stays as it is, and
+     * the next one asks again. */
+    if (*verdict_out == BRIM_STORE && brings_own(update, judged.response))
+        *verdict_out = BRIM_STORE_NOT;
     if (*verdict_out == BRIM_STORE) /* a cookie stored before the rules changed goes too */
-        spec.fields = brim_answer_stored_fields(scratch + room, merged.count, update->rules);
+        spec.fields =
+            brim_answer_stored_fields(scratch + room, merged.count, judged.response, update->rules);
     err = brim_object_new(&spec, object_out);
     free(scratch);
     return err;

@@ -108,6 +108,7 @@ static void flight_unref(struct brim_flight *f)
     if (f->fetch != NULL)
         brim_fetch_unref(f->fetch);
     brim_object_unref(f->object);
+    brim_object_unref(f->own);
     brim_letter_free(f->letter);
     brim_watch_fini(&f->watch);
     pthread_mutex_destroy(&f->lock);
@@ -511,7 +512,7 @@ void brim_flight_view(struct brim_flight *f, struct brim_port *port, struct brim
     };
     if (view_out->state == BRIM_FLIGHT_READY || view_out->state == BRIM_FLIGHT_ALONE ||
         view_out->state == BRIM_FLIGHT_OTHER)
-        view_out->object = brim_object_ref(f->object);
+        view_out->object = brim_object_ref(view_out->led && f->own != NULL ? f->own : f->object);
     pthread_mutex_unlock(&f->lock);
     if (view_out->state == BRIM_FLIGHT_READY && !has_its_start(view_out->object->body)) {
         view_out->state = BRIM_FLIGHT_REFUSED;

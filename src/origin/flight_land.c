@@ -78,7 +78,20 @@ static enum brim_err begin_unstored(struct brim_flight *f, const struct brim_obj
     return stage == ALONE && length > 0 && !leader_is_here(f) ? BRIM_ECLOSED : BRIM_OK;
 }
 
-static enum brim_err begin_stored(struct brim_flight *f, const struct brim_object_spec *spec,
+/* What the leader gets: the stored object's body with all fields that came (RFC 9111 5.2.2.4 and
+ * 5.2.2.7 keep some from everybody else). Before brim_flight_move(). */
+static enum brim_err make_own(struct brim_flight *f, const struct brim_object_spec *spec)
+{
+    struct brim_object *shared = brim_fill_object(f->fill);
+    struct brim_object_spec own = *spec;
+
+    own.key = shared->key;
+    own.fields = f->own_fields;
+    own.body = shared->body;
+    return brim_object_new(&own, &f->own);
+}
+
+static enum brim_err begin_stored(struct brim_flight *f, struct brim_object_spec *spec,
                                   uint64_t length)
 {
     struct brim_body_hooks hooks = brim_flight_hooks(f);
@@ -86,8 +99,13 @@ static enum brim_err begin_stored(struct brim_flight *f, const struct brim_objec
         f->flights->cache, spec, brim_letter_fields(f->letter), length, &hooks, &f->fill);
     bool stored;
 
-    if (err == BRIM_ELIMIT) /* too large to keep: still an answer, for him who asked */
+    if (err == BRIM_ELIMIT) { /* too large to keep: still an answer, for him who asked */
+        if (f->own_fields.count > 0)
+            spec->fields = f->own_fields;
         return begin_unstored(f, spec, length, ALONE);
+    }
+    if (err == BRIM_OK && f->own_fields.count > 0)
+        err = make_own(f, spec);
     if (err != BRIM_OK)
         return err;
     stored = brim_fill_is_storable(f->fill);
@@ -248,6 +266,19 @@ static bool is_posted_whole(const struct brim_flight *f, const struct brim_excha
            brim_posted_is_storable(exchange, f->rules, brim_letter_primary(f->letter)->text);
 }
 
+/* Copies the fields of him who asked, before those that are his alone are left out. */
+static void set_apart(struct brim_flight *f, const struct brim_fields *all, struct brim_field *room)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < all->count; i++)
+        if (f->rules->set_cookie != BRIM_SET_COOKIE_STRIP ||
+            !brim_str_is(all->items[i].name, BRIM_STR("set-cookie")))
+            room[count++] = all->items[i];
+    f->own_fields = (struct brim_fields){room, count};
+}
+
+/* kept: room for twice the fields. */
 static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *exchange,
                            struct brim_object_spec *spec, struct brim_field *kept, uint64_t length)
 {
@@ -257,7 +288,7 @@ static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *ex
     enum brim_answer_use use;
     struct brim_part part;
     const char *reason = "pass";
-    bool partial;
+    bool partial, has_own;
 
     brim_freshness_compute(exchange, f->rules, &spec->fresh);
     partial = is_part(f, exchange, spec->fresh.date_wall_ms / 1000, &length, &part);
@@ -275,13 +306,21 @@ static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *ex
         reason = "tags";
     }
     spec->tags = tags;
+    has_own = brim_cache_control_excludes_any(exchange->response, f->rules->targets);
+    if (verdict == BRIM_STORE && has_own && partial) {
+        verdict = BRIM_STORE_NOT; /* a head made of parts has no fields for one client */
+        reason = "own-fields";
+    }
     note_answer(f, exchange->status, reason);
     use = verdict == BRIM_STORE ? BRIM_ANSWER_STORE : BRIM_ANSWER_FORWARD;
     spec->fields =
         brim_answer_fields(exchange->response, use, exchange->method, exchange->status, kept);
     spec->fields = brim_answer_without_tags(kept, spec->fields.count, f->rules);
     if (verdict == BRIM_STORE) {
-        spec->fields = brim_answer_stored_fields(kept, spec->fields.count, f->rules);
+        if (has_own)
+            set_apart(f, &spec->fields, kept + exchange->response.count);
+        spec->fields =
+            brim_answer_stored_fields(kept, spec->fields.count, exchange->response, f->rules);
         return partial ? begin_part(f, spec, kept, &part) : begin_stored(f, spec, length);
     }
     if (verdict == BRIM_STORE_PASS)
@@ -331,10 +370,11 @@ enum brim_err brim_flight_on_headers(void *ctx, unsigned status, struct brim_fie
         length = 0; /* Content-Length says what a GET would bring (RFC 9110 8.6) */
     f->expected = length;
     f->received = 0;
-    kept = malloc((fields.count + 1) * sizeof(*kept));
+    kept = malloc((2 * fields.count + 1) * sizeof(*kept));
     if (kept == NULL)
         return BRIM_ENOMEM;
     err = judge(f, &exchange, &spec, kept, length);
+    f->own_fields = (struct brim_fields){NULL, 0};
     free(kept);
     return err;
 }

@@ -166,6 +166,10 @@ static const struct {
     {{"no-cache=\"a, b\""}, "no-cache-fields"},
     {{"private=\"set-cookie\", max-age=5"}, "max-age=5 private-fields"},
     {{"no-cache=a"}, "no-cache-fields"},
+    /* what a response cannot do without: then it is about all of it */
+    {{"no-cache=\"Vary\""}, "no-cache"},
+    {{"private=\"a, content-type\""}, "private"},
+    {{"private=Location"}, "private"},
     {{"no-cache=\"\""}, "no-cache"},
     {{"no-cache="}, "no-cache"},
     {{"no-cache=\",\""}, "no-cache"},

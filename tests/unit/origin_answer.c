@@ -10,9 +10,11 @@ START_TEST(strip_leaves_no_set_cookie_and_nothing_else_out)
         "set-cookie: a=1", "etag: x", "set-cookie: b=2", "cookie: c=3", "x-set-cookie: d",
         "set-cookie: e=4", NULL};
     struct brim_cache_rules rules = {.set_cookie = BRIM_SET_COOKIE_STRIP};
-    struct fields storage;
-    struct brim_fields all = fields_of(lines, &storage);
-    struct brim_fields kept = brim_answer_stored_fields(storage.items, all.count, &rules);
+    struct fields storage[2];
+    struct brim_fields all = fields_of(lines, &storage[0]);
+    struct brim_fields response = fields_of(lines, &storage[1]);
+    struct brim_fields kept =
+        brim_answer_stored_fields(storage[0].items, all.count, response, &rules);
 
     ck_assert_uint_eq(kept.count, 3);
     ck_assert_ptr_null(brim_fields_find(kept, BRIM_STR("set-cookie")));
@@ -31,12 +33,50 @@ START_TEST(store_and_refuse_keep_every_line)
 
     for (size_t i = 0; i < 2; i++) {
         struct brim_cache_rules rules = {.set_cookie = others[i]};
-        struct fields storage;
-        struct brim_fields all = fields_of(lines, &storage);
-        struct brim_fields kept = brim_answer_stored_fields(storage.items, all.count, &rules);
+        struct fields storage[2];
+        struct brim_fields all = fields_of(lines, &storage[0]);
+        struct brim_fields response = fields_of(lines, &storage[1]);
+        struct brim_fields kept =
+            brim_answer_stored_fields(storage[0].items, all.count, response, &rules);
 
         ck_assert_uint_eq(kept.count, 3);
         ck_assert(brim_str_is(kept.items[2].value, BRIM_STR("b=2")));
+    }
+}
+END_TEST
+
+/* RFC 9111 5.2.2.4 and 5.2.2.7: a field that is one client's goes to no other; and no field goes
+ * that says what the response is. */
+START_TEST(listed_fields_are_not_stored)
+{
+    static const struct {
+        const char *lines[FIELDS_MAX];
+        size_t kept;
+    } rows[] = {
+        {{"cache-control: private=\"set-cookie, X-User\"", "set-cookie: a", "x-user: b", "x: c"},
+         2},
+        {{"cache-control: no-cache=\"x-user\"", "x-user: a", "x-user: b", "x: c"}, 2},
+        {{"cache-control: private=x-user", "x-user: a", "x: c"}, 2}, /* token form */
+        {{"cache-control: private=\"x-other\"", "x-user: a", "x: c"}, 3},
+        {{"cache-control: private", "x-user: a", "x: c"}, 3},
+        {{"cache-control: private=\"vary, x-user\"", "x-user: a", "vary: c"}, 3},
+        {{"cache-control: max-age=1", "cdn-cache-control: private=\"x-user\"", "x-user: a"}, 2},
+        {{"cache-control: private=\"x-user\"", "cdn-cache-control: max-age=1", "x-user: a"}, 3},
+        {{"cdn-cache-control: private=\"cdn-cache-control\"", "x-user: a"}, 2},
+    };
+    static const struct brim_str names[] = {BRIM_STR("cdn-cache-control")};
+    struct brim_cache_rules rules = {.targets = {names, 1}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct fields storage[2];
+        struct brim_fields all = fields_of(rows[i].lines, &storage[0]);
+        struct brim_fields response = fields_of(rows[i].lines, &storage[1]);
+        struct brim_fields kept =
+            brim_answer_stored_fields(storage[0].items, all.count, response, &rules);
+
+        ck_assert_uint_eq(kept.count, rows[i].kept);
+        ck_assert_int_eq(brim_cache_control_excludes_any(response, rules.targets),
+                         kept.count < all.count);
     }
 }
 END_TEST
@@ -48,6 +88,7 @@ int main(void)
 
     tcase_add_test(tcase, strip_leaves_no_set_cookie_and_nothing_else_out);
     tcase_add_test(tcase, store_and_refuse_keep_every_line);
+    tcase_add_test(tcase, listed_fields_are_not_stored);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

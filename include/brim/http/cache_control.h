@@ -29,8 +29,8 @@ struct brim_cache_control {
     bool present;        /* there is such a field, whatever it says */
     bool is_targeted;    /* a targeted field said this: Expires does not count (RFC 9213 2.2) */
     bool no_store;
-    bool no_cache;        /* without argument, or with one that is not a list of names */
-    bool no_cache_fields; /* no-cache="names" */
+    bool no_cache;        /* without argument, or with one that is no such list of names */
+    bool no_cache_fields; /* no-cache="names", of fields that a response can do without */
     bool is_private;      /* as no_cache */
     bool private_fields;  /* private="names" */
     bool must_revalidate;
@@ -67,11 +67,21 @@ void brim_cache_control_parse_response(struct brim_fields response, struct brim_
                                        struct brim_cache_control *control_out);
 
 /*
- * Whether no-cache="..." or private="..." names the field (lower-case), so that a cache that keeps
- * the rest of the response must drop it (RFC 9111 5.2.2.4, 5.2.2.7).
+ * Whether no-cache="..." or private="..." in the fields called name lists the field (lower-case).
  */
 bool brim_cache_control_lists_field(struct brim_fields fields, struct brim_str name,
                                     struct brim_str field);
+
+/*
+ * Whether a shared cache that keeps the rest of the response leaves the field (lower-case) out: the
+ * no-cache="..." or private="..." that counts (targets as above) lists it. Such a field is for him
+ * who asked, or for one exchange; never true of a field that says what the response is.
+ * Thread: any. Spec: RFC 9111 5.2.2.4, 5.2.2.7, 3.1.
+ */
+bool brim_cache_control_excludes(struct brim_fields response, struct brim_targets targets,
+                                 struct brim_str field);
+/* Whether there is such a field in the response. */
+bool brim_cache_control_excludes_any(struct brim_fields response, struct brim_targets targets);
 
 /* delta-seconds = 1*DIGIT (RFC 9111 1.2.2), at most BRIM_DELTA_SECONDS_MAX; -1 if it is not one. */
 int64_t brim_delta_seconds_parse(struct brim_str text);

@@ -35,10 +35,12 @@ BRIM_MUST_USE enum brim_err brim_answer_tags(struct brim_fields response,
                                              size_t *count_out);
 
 /*
- * What of the fields of a response that is stored goes into the object: all, or all but Set-Cookie
- * if the rules strip it. Moves within items.
+ * What of the fields of a response that is stored goes into the object: all but those that its
+ * no-cache="..." or private="..." lists, and Set-Cookie if the rules strip it. Moves within items;
+ * response: the same fields elsewhere, which stay as they are. Spec: RFC 9111 5.2.2.4, 5.2.2.7.
  */
 struct brim_fields brim_answer_stored_fields(struct brim_field *items, size_t count,
+                                             struct brim_fields response,
                                              const struct brim_cache_rules *rules);
 
 struct brim_answer_update {

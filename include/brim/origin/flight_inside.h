@@ -36,9 +36,10 @@ struct brim_flight {
     bool unconditional; /* a 304 did not fit: asked again without conditions */
     int64_t request_wall_ms;
     uint64_t request_mono_ms;
-    struct brim_fill *fill; /* fetcher thread only, like the next two */
+    struct brim_fill *fill; /* fetcher thread only, like the next three */
     uint64_t expected;      /* body bytes, or BRIM_BODY_LENGTH_UNKNOWN */
     uint64_t received;
+    struct brim_fields own_fields; /* while headers are judged: what the leader gets; or empty */
     struct brim_watch watch;
 
     pthread_mutex_t lock; /* of what follows */
@@ -49,6 +50,7 @@ struct brim_flight {
     bool wants_resume;        /* before fetch was known */
     bool wants_cancel;
     struct brim_object *object;     /* counted; READY, ALONE */
+    struct brim_object *own;        /* counted; the leader's, with fields that nobody else sees */
     struct brim_body_reader *start; /* keeps the first bytes of object's body; or NULL */
     enum brim_err why;
     enum brim_fetch_cause cause; /* of why */

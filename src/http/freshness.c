@@ -253,6 +253,23 @@ static int64_t allowance_ms(int64_t directive_s, int64_t rule_ms)
     return directive_s >= 0 ? ms_of(directive_s) : at_least_0(rule_ms);
 }
 
+/*
+ * RFC 9111 4.2.4: "A cache MUST NOT generate a stale response if it is prohibited by an explicit
+ * in-protocol directive (e.g., by a no-cache response directive, a must-revalidate response
+ * directive, or an applicable s-maxage or proxy-revalidate response directive". So s-maxage forbids
+ * by itself (5.2.2.10), and beside it RFC 5861's directives are of no use to a shared cache.
+ * Origins that send both mean otherwise; an operator who knows that his do may say so, and then
+ * what the origin itself allows counts, never what the site adds.
+ */
+static bool forbids_stale(const struct brim_cache_control *control,
+                          const struct brim_cache_rules *rules)
+{
+    bool is_meant = rules->s_maxage_stale && (control->swr_s > 0 || control->sie_s > 0);
+
+    return control->must_revalidate || control->proxy_revalidate || control->unclosed ||
+           (control->s_maxage_s >= 0 && !is_meant);
+}
+
 static void compute(const struct brim_exchange *exchange, const struct brim_cache_rules *rules,
                     const struct brim_cache_control *control, struct brim_freshness *freshness_out)
 {
@@ -264,15 +281,15 @@ static void compute(const struct brim_exchange *exchange, const struct brim_cach
         .initial_age_ms = initial_age_ms(exchange),
         .lifetime_ms = lifetime.ms,
         .heuristic = lifetime.is_guess,
-        /* s-maxage has the meaning of proxy-revalidate in it (RFC 9111 5.2.2.10). */
-        .must_revalidate = control->must_revalidate || control->proxy_revalidate ||
-                           control->s_maxage_s >= 0 || control->unclosed,
+        .must_revalidate = forbids_stale(control, rules),
         /* With names it covers just those fields (5.2.2.4), which are not stored. */
         .no_cache = control->no_cache || (control->no_cache_fields && control->unclosed),
     };
     if (!freshness_out->must_revalidate && !freshness_out->no_cache) {
-        freshness_out->swr_ms = allowance_ms(control->swr_s, rules->swr_ms);
-        freshness_out->sie_ms = allowance_ms(control->sie_s, rules->grace_ms);
+        bool own_word = control->s_maxage_s >= 0; /* see forbids_stale() */
+
+        freshness_out->swr_ms = allowance_ms(control->swr_s, own_word ? 0 : rules->swr_ms);
+        freshness_out->sie_ms = allowance_ms(control->sie_s, own_word ? 0 : rules->grace_ms);
     }
 }
 

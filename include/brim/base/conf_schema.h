@@ -163,6 +163,8 @@
       "Response fields that name purge tags; they are not passed on.")                             \
     O(CHOICE, set_cookie, "set_cookie", "refuse", 0, "refuse|strip|store", LIVE,                   \
       "Response with Set-Cookie: stored only with public or s-maxage; without the cookie; as is.") \
+    O(BOOL, s_maxage_stale, "s_maxage_stale", "false", 0, 0, LIVE,                                 \
+      "stale-while-revalidate and stale-if-error of an origin count beside its s-maxage.")         \
     O(DURATION, default_ttl_ms, "default_ttl", "off", -1, 3650 * BRIM_DAY_MS, LIVE,                \
       "Lifetime of a response that gives none; off: heuristic of RFC 9111.")                       \
     O(DURATION, max_ttl_ms, "max_ttl", "off", -1, 3650 * BRIM_DAY_MS, LIVE,                        \

@@ -23,6 +23,7 @@ enum brim_set_cookie {
 /* What a site or route adds to what the origin says. All times in milliseconds; -1: not set. */
 struct brim_cache_rules {
     bool bypass;                 /* never look up, never store */
+    bool s_maxage_stale;         /* stale-* of the origin count beside s-maxage */
     bool ignore_request_control; /* the client's Cache-Control and Pragma do not count */
     int64_t default_ttl_ms;      /* lifetime for a response that says nothing; -1: heuristic only */
     int64_t max_ttl_ms;          /* no lifetime beyond it; -1: none */
@@ -113,7 +114,11 @@ enum brim_use brim_freshness_use(const struct brim_freshness *freshness,
                                  const struct brim_request_control *control, int64_t now_wall_ms,
                                  bool soft_purged);
 
-/* Whether the stored response may stand in for an origin that failed (RFC 5861 4, RFC 9111 4.2.4).
+/*
+ * Whether the stored response may stand in for an origin that failed (RFC 5861 4, RFC 9111 4.2.4).
+ * Asks nothing about soft purges: such a purge ends freshness, not what the origin allows where it
+ * fails; that runs, as without a purge, from the end of the lifetime that the origin set, so a
+ * purge never makes a response usable for longer.
  */
 bool brim_freshness_may_serve_error(const struct brim_freshness *freshness,
                                     const struct brim_request_control *control,

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* Stale responses where two rules meet: s-maxage beside stale-* and soft purges beside errors. */
+#include "brim/http/freshness.h"
+
+#include "http_fields.h"
+
+#define NOW_MS 1764000000000LL
+
+static void compute(const char *control, bool s_maxage_stale, struct brim_freshness *fresh_out)
+{
+    struct brim_cache_rules rules = {.default_ttl_ms = -1,
+                                     .max_ttl_ms = -1,
+                                     .negative_ttl_ms = -1,
+                                     .swr_ms = 20000,
+                                     .grace_ms = 50000,
+                                     .s_maxage_stale = s_maxage_stale};
+    struct brim_field field = {BRIM_STR("cache-control"), brim_str_of(control)};
+    struct brim_exchange exchange = {.method = BRIM_STR("GET"),
+                                     .status = 200,
+                                     .response = {&field, 1},
+                                     .request_wall_ms = NOW_MS,
+                                     .response_wall_ms = NOW_MS};
+
+    brim_freshness_compute(&exchange, &rules, fresh_out);
+}
+
+static const struct {
+    const char *control;
+    bool s_maxage_stale;
+    int64_t swr_ms;
+    int64_t sie_ms;
+    bool must_revalidate;
+} rows[] = {
+    /* RFC 9111 4.2.4, 5.2.2.10: s-maxage forbids, whatever stands beside it */
+    {"s-maxage=1, stale-while-revalidate=3", false, 0, 0, true},
+    {"s-maxage=1, stale-if-error=4", false, 0, 0, true},
+    /* told that the origin means it: what it says itself, and nothing that the site adds */
+    {"s-maxage=1, stale-while-revalidate=3", true, 3000, 0, false},
+    {"s-maxage=1, stale-if-error=4", true, 0, 4000, false},
+    {"s-maxage=1, stale-while-revalidate=3, stale-if-error=4", true, 3000, 4000, false},
+    {"s-maxage=1", true, 0, 0, true},
+    {"s-maxage=1, stale-if-error=0", true, 0, 0, true},
+    {"s-maxage=1, stale-if-error=x", true, 0, 0, true},
+    {"s-maxage=1, stale-if-error=4, must-revalidate", true, 0, 0, true},
+    {"s-maxage=1, stale-if-error=4, proxy-revalidate", true, 0, 0, true},
+    {"s-maxage=1, stale-if-error=4, x=\"y", true, 0, 0, true},
+    {"s-maxage=1, stale-if-error=4, no-cache", true, 0, 0, false},
+    {"max-age=1", true, 20000, 50000, false},
+};
+
+/* Stale where the origin forbids it shows old prices; not where it allows it shows errors. */
+START_TEST(s_maxage_forbids_stale_unless_the_operator_knows_better)
+{
+    struct brim_freshness fresh;
+
+    compute(rows[_i].control, rows[_i].s_maxage_stale, &fresh);
+    ck_assert_int_eq(fresh.swr_ms, rows[_i].swr_ms);
+    ck_assert_int_eq(fresh.sie_ms, rows[_i].sie_ms);
+    ck_assert_int_eq(fresh.must_revalidate, rows[_i].must_revalidate);
+}
+END_TEST
+
+/* RFC 5861 4: a soft purge sends the next request to the origin; if that fails, the purged response
+ * is as good as it would have been without the purge, and no longer. */
+START_TEST(a_soft_purge_leaves_stale_if_error_as_it_was)
+{
+    struct brim_request_control any = {.max_age_ms = -1, .min_fresh_ms = -1, .max_stale_ms = -1};
+    struct brim_freshness fresh;
+
+    compute("max-age=60, stale-if-error=30", false, &fresh);
+    ck_assert_int_eq(brim_freshness_use(&fresh, &any, NOW_MS + 1000, false), BRIM_USE_FRESH);
+    ck_assert_int_ne(brim_freshness_use(&fresh, &any, NOW_MS + 1000, true), BRIM_USE_FRESH);
+    ck_assert(brim_freshness_may_serve_error(&fresh, &any, NOW_MS + 1000));
+    ck_assert(brim_freshness_may_serve_error(&fresh, &any, NOW_MS + 89999));
+    ck_assert(!brim_freshness_may_serve_error(&fresh, &any, NOW_MS + 90000));
+
+    compute("max-age=60, stale-if-error=0", false, &fresh);
+    ck_assert(!brim_freshness_may_serve_error(&fresh, &any, NOW_MS + 1000));
+    compute("max-age=60, must-revalidate", false, &fresh);
+    ck_assert(!brim_freshness_may_serve_error(&fresh, &any, NOW_MS + 1000));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("http_stale");
+    TCase *tcase = tcase_create("stale");
+
+    tcase_add_loop_test(tcase, s_maxage_forbids_stale_unless_the_operator_knows_better, 0,
+                        sizeof(rows) / sizeof(rows[0]));
+    tcase_add_test(tcase, a_soft_purge_leaves_stale_if_error_as_it_was);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}

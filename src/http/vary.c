@@ -7,8 +7,8 @@
 #include "brim/http/vary.h"
 
 #include "brim/base/invariant.h"
-
-#define WEIGHT_MAX 1000
+#include "brim/http/coding.h"
+#include "brim/http/weight.h"
 
 /* Members of one Accept-Language that are sorted; longer lists keep their order. */
 #define LANGUAGES_MAX 32u
@@ -71,71 +71,15 @@ enum brim_err brim_vary_names(struct brim_fields response, char *scratch, size_t
     return BRIM_OK;
 }
 
-/* A member of a list with weights, as in `gzip;q=0.5` (RFC 9110 12.4.2). */
-struct weighted {
-    struct brim_str token;
-    int weight; /* thousandths; -1: there is something behind the token that is no weight */
-};
-
-/* qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] ), in thousandths, or -1. */
-static int parse_qvalue(struct brim_str text)
-{
-    int weight;
-    int unit = 100;
-
-    if (text.len == 0 || text.len > 5 || (text.base[0] != '0' && text.base[0] != '1'))
-        return -1;
-    weight = (text.base[0] - '0') * WEIGHT_MAX;
-    if (text.len > 1 && text.base[1] != '.')
-        return -1;
-    for (size_t i = 2; i < text.len; i++) {
-        if (text.base[i] < '0' || text.base[i] > '9')
-            return -1;
-        weight += (text.base[i] - '0') * unit;
-        unit /= 10;
-    }
-    return weight <= WEIGHT_MAX ? weight : -1;
-}
-
-/* weight = OWS ";" OWS "q=" qvalue */
-static struct weighted parse_weighted(struct brim_str member)
-{
-    const char *semicolon = memchr(member.base, ';', member.len);
-    struct weighted weighted = {member, WEIGHT_MAX};
-
-    if (semicolon == NULL)
-        return weighted;
-    size_t len = (size_t)(semicolon - member.base);
-    struct brim_str rest = brim_str_trim(brim_str(semicolon + 1, member.len - len - 1));
-    weighted.token = brim_str_trim(brim_str(member.base, len));
-    weighted.weight = -1;
-    if (rest.len >= 2 && lower(rest.base[0]) == 'q' && rest.base[1] == '=')
-        weighted.weight = parse_qvalue(brim_str(rest.base + 2, rest.len - 2));
-    return weighted;
-}
-
 struct brim_str brim_accept_encoding_normal(struct brim_fields request)
 {
-    struct brim_list_cursor cursor = {0};
-    struct brim_str member;
-    int gzip = -1;
-    int identity = -1;
-    int any = -1;
+    struct brim_accept accept;
 
-    while (brim_fields_next_member(request, accept_encoding, &cursor, &member)) {
-        struct weighted coding = parse_weighted(member);
-        int weight = coding.weight < 0 ? 0 : coding.weight; /* not readable: not wanted */
-        if (brim_str_is_nocase(coding.token, BRIM_STR("gzip")) ||
-            brim_str_is_nocase(coding.token, BRIM_STR("x-gzip"))) /* RFC 9110 8.4.1.3 */
-            gzip = gzip < 0 || weight < gzip ? weight : gzip;
-        else if (brim_str_is_nocase(coding.token, BRIM_STR("identity")))
-            identity = weight;
-        else if (brim_str_is(coding.token, BRIM_STR("*")))
-            any = weight;
-    }
-    if (gzip < 0)
-        gzip = any;
-    return gzip > 0 && gzip >= identity ? BRIM_STR("gzip") : BRIM_STR("");
+    brim_accept_parse(request, &accept);
+    if (accept.weights[BRIM_CODING_GZIP] > 0 &&
+        accept.weights[BRIM_CODING_GZIP] >= accept.weights[BRIM_CODING_IDENTITY])
+        return BRIM_STR("gzip");
+    return BRIM_STR("");
 }
 
 /* Text that is being written to a buffer; once it has not fitted it stays that way. */
@@ -172,7 +116,7 @@ static void put_weight(struct sink *sink, int weight)
     char text[] = ";q=0.000";
     size_t len = sizeof(text) - 1;
 
-    if (weight == WEIGHT_MAX)
+    if (weight == BRIM_WEIGHT_MAX)
         return;
     for (size_t i = len; i > len - 3; i--) {
         text[i - 1] = (char)('0' + weight % 10);
@@ -186,7 +130,7 @@ static void put_weight(struct sink *sink, int weight)
 }
 
 /* Order of languages: by tag in any case, then by weight. */
-static int compare_languages(const struct weighted *a, const struct weighted *b)
+static int compare_languages(const struct brim_weighted *a, const struct brim_weighted *b)
 {
     size_t shared = a->token.len < b->token.len ? a->token.len : b->token.len;
     int order = strncasecmp(a->token.base, b->token.base, shared);
@@ -200,7 +144,7 @@ static int compare_languages(const struct weighted *a, const struct weighted *b)
  * Reads Accept-Language sorted; false if it has a member that is no weighted tag or too many.
  * Order says nothing in this field (RFC 9110 12.5.4), weights do; tags match in any case.
  */
-static bool sort_languages(struct brim_fields request, struct weighted *languages,
+static bool sort_languages(struct brim_fields request, struct brim_weighted *languages,
                            size_t *count_out)
 {
     struct brim_list_cursor cursor = {0};
@@ -209,7 +153,7 @@ static bool sort_languages(struct brim_fields request, struct weighted *language
 
     *count_out = 0;
     while (brim_fields_next_member(request, accept_language, &cursor, &member)) {
-        struct weighted language = parse_weighted(member);
+        struct brim_weighted language = brim_weighted_parse(member);
         if (language.weight < 0 || !brim_field_name_is_valid(language.token) ||
             count == LANGUAGES_MAX)
             return false;
@@ -224,7 +168,7 @@ static bool sort_languages(struct brim_fields request, struct weighted *language
     return true;
 }
 
-static void put_languages(struct sink *sink, const struct weighted *languages, size_t count)
+static void put_languages(struct sink *sink, const struct brim_weighted *languages, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (i > 0 && compare_languages(&languages[i - 1], &languages[i]) == 0)
@@ -253,7 +197,7 @@ static void put_members(struct sink *sink, struct brim_fields request, struct br
 size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *buffer,
                        size_t buffer_bytes)
 {
-    struct weighted languages[LANGUAGES_MAX];
+    struct brim_weighted languages[LANGUAGES_MAX];
     struct sink sink = {.base = buffer, .room = buffer_bytes};
     size_t count;
 

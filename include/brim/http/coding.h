@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * coding - content codings (RFC 9110 8.4): which there are, which a client takes, which responses
+ * are worth one, and what becomes of an entity tag in one.
+ */
+#ifndef BRIM_HTTP_CODING_H
+#define BRIM_HTTP_CODING_H
+
+#include "brim/base/err.h"
+#include "brim/http/field.h"
+
+enum brim_coding { /* in the order of preference, where a client has none */
+                   BRIM_CODING_BR,
+                   BRIM_CODING_ZSTD,
+                   BRIM_CODING_GZIP,
+                   BRIM_CODING_IDENTITY,
+                   BRIM_CODINGS,
+};
+
+/* The name as it stands in Content-Encoding: static text. */
+struct brim_str brim_coding_name(enum brim_coding coding);
+
+/* The coding of a response: IDENTITY where it has no Content-Encoding, BRIM_CODINGS where it has
+ * one that is not known here, or several. Spec: RFC 9110 8.4.1 (x-gzip is gzip). */
+enum brim_coding brim_coding_of(struct brim_fields response);
+
+/* How much a client wants each coding: thousandths, 0: not at all. */
+struct brim_accept {
+    int weights[BRIM_CODINGS];
+};
+
+/* Reads Accept-Encoding. Without the field only identity is wanted, so that nobody gets what he has
+ * not asked for. Spec: RFC 9110 12.5.3. Thread: any. */
+void brim_accept_parse(struct brim_fields request, struct brim_accept *accept_out);
+
+/* The next best coding after those that are struck out (bits of `tried`); IDENTITY at the end, also
+ * where the client says that it does not want it: an answer is better than a 406. */
+enum brim_coding brim_accept_best(const struct brim_accept *accept, unsigned tried);
+
+/* Whether coding a response with these fields is allowed and likely to help: a media type of text,
+ * no coding yet, no no-transform, no Content-Range. Spec: RFC 9110 8.4, RFC 9111 5.2.2.6. */
+bool brim_coding_suits(struct brim_fields response);
+
+/*
+ * Writes the entity tag of a coded representation: `"abc"` becomes `"abc-br"`; a weak one says
+ * nothing about bytes and stays. Returns its length; 0: no tag, or buffer is too small.
+ * Spec: RFC 9110 8.8.3.3.
+ */
+#define BRIM_CODING_SUFFIX_ROOM 8u /* that a tag grows by at most */
+size_t brim_coding_etag(struct brim_str etag, enum brim_coding coding, char *buffer,
+                        size_t buffer_bytes);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include "brim/http/coding.h"
+
+#include "brim/base/invariant.h"
+#include "brim/http/weight.h"
+
+static const struct brim_str names[BRIM_CODINGS] = {
+    [BRIM_CODING_BR] = {"br", 2},
+    [BRIM_CODING_ZSTD] = {"zstd", 4},
+    [BRIM_CODING_GZIP] = {"gzip", 4},
+    [BRIM_CODING_IDENTITY] = {"identity", 8},
+};
+
+struct brim_str brim_coding_name(enum brim_coding coding)
+{
+    INVARIANT(coding < BRIM_CODINGS);
+    return names[coding];
+}
+
+static enum brim_coding coding_called(struct brim_str name)
+{
+    for (int i = 0; i < BRIM_CODINGS; i++)
+        if (brim_str_is_nocase(name, names[i]))
+            return (enum brim_coding)i;
+    return brim_str_is_nocase(name, BRIM_STR("x-gzip")) ? BRIM_CODING_GZIP : BRIM_CODINGS;
+}
+
+enum brim_coding brim_coding_of(struct brim_fields response)
+{
+    struct brim_list_cursor cursor = {0};
+    struct brim_str member, another;
+
+    if (!brim_fields_next_member(response, BRIM_STR("content-encoding"), &cursor, &member))
+        return BRIM_CODING_IDENTITY;
+    if (brim_fields_next_member(response, BRIM_STR("content-encoding"), &cursor, &another))
+        return BRIM_CODINGS;
+    return coding_called(member);
+}
+
+/* ---- Accept-Encoding ---- */
+
+/* A coding named twice has the smaller of its weights; what is not readable is not wanted. */
+static void note(int *weight, int said)
+{
+    if (said < 0)
+        said = 0;
+    if (*weight < 0 || said < *weight)
+        *weight = said;
+}
+
+void brim_accept_parse(struct brim_fields request, struct brim_accept *accept_out)
+{
+    struct brim_list_cursor cursor = {0};
+    struct brim_str member;
+    int weights[BRIM_CODINGS + 1], any = -1;
+
+    for (int i = 0; i <= BRIM_CODINGS; i++)
+        weights[i] = -1;
+    while (brim_fields_next_member(request, BRIM_STR("accept-encoding"), &cursor, &member)) {
+        struct brim_weighted one = brim_weighted_parse(member);
+
+        if (brim_str_is(one.token, BRIM_STR("*")))
+            note(&any, one.weight);
+        else
+            note(&weights[coding_called(one.token)], one.weight);
+    }
+    for (int i = 0; i < BRIM_CODINGS; i++)
+        accept_out->weights[i] = weights[i] >= 0 ? weights[i] : any > 0 ? any : 0;
+    /* Identity is acceptable unless it is ruled out, and wanted least where it is not named. */
+    if (weights[BRIM_CODING_IDENTITY] < 0)
+        accept_out->weights[BRIM_CODING_IDENTITY] = any == 0 ? 0 : 1;
+}
+
+enum brim_coding brim_accept_best(const struct brim_accept *accept, unsigned tried)
+{
+    enum brim_coding best = BRIM_CODING_IDENTITY;
+    int weight = accept->weights[BRIM_CODING_IDENTITY];
+
+    for (int i = BRIM_CODING_IDENTITY - 1; i >= 0; i--) {
+        if ((tried & 1u << i) != 0 || accept->weights[i] == 0 || accept->weights[i] < weight)
+            continue;
+        best = (enum brim_coding)i;
+        weight = accept->weights[i];
+    }
+    return best;
+}
+
+/* ---- what is worth it ---- */
+
+/* Prefixes end with '/'; the others are whole types or ends of types. */
+static bool is_texty(struct brim_str type)
+{
+    static const char *const types[] = {
+        "application/javascript",
+        "application/json",
+        "application/xml",
+        "application/wasm",
+        "application/manifest+json",
+        "application/x-javascript",
+        "application/vnd.ms-fontobject",
+        "application/x-font-ttf",
+        "application/x-font-opentype",
+        "application/graphql",
+        "application/ld+json",
+        "application/x-ndjson",
+        "application/yaml",
+        "application/sql",
+        "application/rtf",
+        "application/x-sh",
+        "font/ttf",
+        "font/otf",
+        "font/collection",
+        "image/svg+xml",
+        "image/bmp",
+        "image/x-icon",
+        "image/vnd.microsoft.icon",
+        "model/gltf+json",
+        "application/x-web-app-manifest+json",
+    };
+
+    if (type.len > 5 && brim_str_is_nocase(brim_str(type.base, 5), BRIM_STR("text/")))
+        return !brim_str_is_nocase(type, BRIM_STR("text/event-stream")); /* goes out as it comes */
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+        if (brim_str_is_nocase(type, brim_str_of(types[i])))
+            return true;
+    for (size_t i = 0; i < type.len; i++)
+        if (type.base[i] == '+') {
+            struct brim_str end = brim_str(type.base + i, type.len - i);
+
+            return brim_str_is_nocase(end, BRIM_STR("+json")) ||
+                   brim_str_is_nocase(end, BRIM_STR("+xml"));
+        }
+    return false;
+}
+
+static struct brim_str media_type(struct brim_str value)
+{
+    const char *semicolon = memchr(value.base, ';', value.len);
+
+    return brim_str_trim(
+        semicolon == NULL ? value : brim_str(value.base, (size_t)(semicolon - value.base)));
+}
+
+bool brim_coding_suits(struct brim_fields response)
+{
+    const struct brim_field *type = brim_fields_only(response, BRIM_STR("content-type"));
+
+    if (type == NULL || brim_coding_of(response) != BRIM_CODING_IDENTITY ||
+        brim_fields_find(response, BRIM_STR("content-range")) != NULL ||
+        brim_fields_has_token(response, BRIM_STR("cache-control"), BRIM_STR("no-transform")))
+        return false;
+    return is_texty(media_type(type->value));
+}
+
+size_t brim_coding_etag(struct brim_str etag, enum brim_coding coding, char *buffer,
+                        size_t buffer_bytes)
+{
+    struct brim_str name = brim_coding_name(coding);
+    bool is_weak = brim_str_has_prefix(etag, BRIM_STR("W/"));
+    size_t len = etag.len;
+
+    if (len == 0 || len + name.len + 1 > buffer_bytes)
+        return 0;
+    memcpy(buffer, etag.base, len);
+    if (coding == BRIM_CODING_IDENTITY || is_weak || buffer[len - 1] != '"')
+        return len;
+    buffer[len - 1] = '-';
+    memcpy(buffer + len, name.base, name.len);
+    buffer[len + name.len] = '"';
+    return len + name.len + 1;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+#include "brim/encode/coder.h"
+
+#include <string.h>
+
+#include "unit.h"
+
+#define TEXT_BYTES 300000u
+
+static char text[TEXT_BYTES];
+static char coded[2 * TEXT_BYTES];
+static char back[TEXT_BYTES + 1];
+
+static void write_text(void)
+{
+    unsigned seed = 7;
+
+    for (size_t i = 0; i < TEXT_BYTES; i++)
+        text[i] = (char)('a' + (rand_r(&seed) % 100 < 80 ? (int)(i / 7 % 11) : rand_r(&seed) % 26));
+}
+
+/* Runs all of in through a new coder, in_piece bytes in and out_piece bytes out at a time. */
+static enum brim_err run(const struct brim_coder_config *config, struct brim_str in,
+                         size_t in_piece, size_t out_piece, char *out, size_t room, size_t *len_out)
+{
+    struct brim_coder *coder;
+    enum brim_err err = brim_coder_open(config, &coder);
+    bool done = false;
+
+    *len_out = 0;
+    while (err == BRIM_OK && !done) {
+        struct brim_str piece = brim_str(in.base, in.len < in_piece ? in.len : in_piece);
+        size_t some = room - *len_out < out_piece ? room - *len_out : out_piece, made;
+        size_t before = piece.len;
+        enum brim_coder_flush flush = piece.len == in.len ? BRIM_CODER_END : BRIM_CODER_MORE;
+
+        err = brim_coder_run(coder, &piece, flush, out + *len_out, some, &made, &done);
+        *len_out += made;
+        in = brim_str(in.base + (before - piece.len), in.len - (before - piece.len));
+    }
+    if (err == BRIM_OK && in.len > 0) {
+        size_t made;
+
+        err = brim_coder_run(coder, &in, BRIM_CODER_END, out, 0, &made, &done);
+    }
+    brim_coder_close(coder);
+    return err;
+}
+
+static const struct {
+    enum brim_coding coding;
+    int level;
+} codecs[] = {
+    {BRIM_CODING_GZIP, 1}, {BRIM_CODING_GZIP, 9}, {BRIM_CODING_BR, 4},
+    {BRIM_CODING_BR, 9},   {BRIM_CODING_ZSTD, 3}, {BRIM_CODING_ZSTD, 19},
+};
+
+/* What goes in comes back, however it is cut into pieces. */
+START_TEST(every_codec_gives_back_what_it_took)
+{
+    static const size_t pieces[] = {1, 977, 65536, SIZE_MAX / 2};
+    struct brim_coder_config encode = {.coding = codecs[_i].coding,
+                                       .way = BRIM_CODER_ENCODE,
+                                       .level = codecs[_i].level,
+                                       .size_hint = TEXT_BYTES};
+    struct brim_coder_config decode = {
+        .coding = codecs[_i].coding, .way = BRIM_CODER_DECODE, .bytes_max = TEXT_BYTES};
+    size_t len, back_len;
+
+    write_text();
+    for (size_t i = 1; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+        ck_assert_int_eq(run(&encode, brim_str(text, TEXT_BYTES), pieces[i], pieces[i], coded,
+                             sizeof(coded), &len),
+                         BRIM_OK);
+        ck_assert_uint_lt(len, TEXT_BYTES);
+        ck_assert_int_eq(run(&decode, brim_str(coded, len), pieces[i - 1], pieces[i], back,
+                             sizeof(back), &back_len),
+                         BRIM_OK);
+        ck_assert_uint_eq(back_len, TEXT_BYTES);
+        ck_assert_mem_eq(back, text, TEXT_BYTES);
+    }
+}
+END_TEST
+
+/* An empty body is a stream too. */
+START_TEST(every_codec_codes_nothing)
+{
+    struct brim_coder_config encode = {
+        .coding = codecs[_i].coding, .way = BRIM_CODER_ENCODE, .level = codecs[_i].level};
+    struct brim_coder_config decode = {
+        .coding = codecs[_i].coding, .way = BRIM_CODER_DECODE, .bytes_max = 1};
+    size_t len, back_len;
+
+    ck_assert_int_eq(run(&encode, brim_str("", 0), 1, 100, coded, 100, &len), BRIM_OK);
+    ck_assert_uint_gt(len, 0);
+    ck_assert_int_eq(run(&decode, brim_str(coded, len), 100, 100, back, 100, &back_len), BRIM_OK);
+    ck_assert_uint_eq(back_len, 0);
+}
+END_TEST
+
+/* What is cut off, or is something else, is told from what is whole. */
+START_TEST(damage_is_seen)
+{
+    struct brim_coder_config encode = {
+        .coding = codecs[_i].coding, .way = BRIM_CODER_ENCODE, .level = codecs[_i].level};
+    struct brim_coder_config decode = {
+        .coding = codecs[_i].coding, .way = BRIM_CODER_DECODE, .bytes_max = TEXT_BYTES};
+    size_t len, back_len;
+
+    write_text();
+    ck_assert_int_eq(run(&encode, brim_str(text, 5000), 5000, 9000, coded, sizeof(coded), &len),
+                     BRIM_OK);
+    for (size_t cut = 0; cut < len; cut += 97)
+        ck_assert_int_ne(
+            run(&decode, brim_str(coded, cut), cut, sizeof(back), back, sizeof(back), &back_len),
+            BRIM_OK);
+    coded[len] = 'x'; /* something behind the end */
+    ck_assert_int_eq(
+        run(&decode, brim_str(coded, len + 1), 1, sizeof(back), back, sizeof(back), &back_len),
+        BRIM_ECORRUPT);
+    memset(coded, 0x5a, 2000);
+    ck_assert_int_eq(
+        run(&decode, brim_str(coded, 2000), 2000, sizeof(back), back, sizeof(back), &back_len),
+        BRIM_ECORRUPT);
+}
+END_TEST
+
+/* A small answer that becomes a large body is stopped. */
+START_TEST(bomb_is_stopped)
+{
+    struct brim_coder_config encode = {
+        .coding = codecs[_i].coding, .way = BRIM_CODER_ENCODE, .level = codecs[_i].level};
+    struct brim_coder_config decode = {
+        .coding = codecs[_i].coding, .way = BRIM_CODER_DECODE, .bytes_max = TEXT_BYTES / 2};
+    size_t len, back_len;
+
+    memset(text, 'a', sizeof(text));
+    ck_assert_int_eq(
+        run(&encode, brim_str(text, TEXT_BYTES), 9999, 9999, coded, sizeof(coded), &len), BRIM_OK);
+    ck_assert_int_eq(run(&decode, brim_str(coded, len), len, 4096, back, sizeof(back), &back_len),
+                     BRIM_ELIMIT);
+    ck_assert_uint_le(back_len, TEXT_BYTES / 2 + 4096);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("encode/coder");
+    TCase *tcase = tcase_create("coder");
+    int count = (int)(sizeof(codecs) / sizeof(codecs[0]));
+
+    tcase_set_timeout(tcase, 120);
+    tcase_add_loop_test(tcase, every_codec_gives_back_what_it_took, 0, count);
+    tcase_add_loop_test(tcase, every_codec_codes_nothing, 0, count);
+    tcase_add_loop_test(tcase, damage_is_seen, 0, count);
+    tcase_add_loop_test(tcase, bomb_is_stopped, 0, count);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}

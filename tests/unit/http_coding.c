@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "brim/http/coding.h"
+
+#include "unit.h"
+
+static struct brim_accept accept_of(const char *value)
+{
+    struct brim_field field = {BRIM_STR("accept-encoding"), brim_str_of(value)};
+    struct brim_accept accept;
+
+    brim_accept_parse((struct brim_fields){&field, value == NULL ? 0 : 1}, &accept);
+    return accept;
+}
+
+static const struct {
+    const char *value;
+    enum brim_coding order[4]; /* the choices, one after the other struck out */
+} choices[] = {
+    /* RFC 9110 12.5.3 */
+    {NULL, {BRIM_CODING_IDENTITY}},
+    {"", {BRIM_CODING_IDENTITY}},
+    {"gzip", {BRIM_CODING_GZIP, BRIM_CODING_IDENTITY}},
+    {"x-gzip", {BRIM_CODING_GZIP, BRIM_CODING_IDENTITY}},
+    {"GZip", {BRIM_CODING_GZIP, BRIM_CODING_IDENTITY}},
+    {"gzip, deflate, br, zstd",
+     {BRIM_CODING_BR, BRIM_CODING_ZSTD, BRIM_CODING_GZIP, BRIM_CODING_IDENTITY}},
+    {"br;q=0.5, gzip;q=0.9", {BRIM_CODING_GZIP, BRIM_CODING_BR, BRIM_CODING_IDENTITY}},
+    {"br;q=0, gzip", {BRIM_CODING_GZIP, BRIM_CODING_IDENTITY}},
+    {"*", {BRIM_CODING_BR, BRIM_CODING_ZSTD, BRIM_CODING_GZIP, BRIM_CODING_IDENTITY}},
+    {"*;q=0, gzip", {BRIM_CODING_GZIP, BRIM_CODING_IDENTITY}},
+    {"*;q=0.1, zstd", {BRIM_CODING_ZSTD, BRIM_CODING_BR, BRIM_CODING_GZIP, BRIM_CODING_IDENTITY}},
+    {"identity, gzip;q=0.5", {BRIM_CODING_IDENTITY}},
+    {"identity;q=0", {BRIM_CODING_IDENTITY}}, /* nothing else is wanted: an answer, not a 406 */
+    {"identity;q=0, gzip", {BRIM_CODING_GZIP, BRIM_CODING_IDENTITY}},
+    {"gzip;q=0.001", {BRIM_CODING_GZIP, BRIM_CODING_IDENTITY}},
+    {"gzip;q=2", {BRIM_CODING_IDENTITY}}, /* not readable: not wanted */
+    {"gzip;level=9", {BRIM_CODING_IDENTITY}},
+    {"gzip, gzip;q=0", {BRIM_CODING_IDENTITY}},
+    {"deflate", {BRIM_CODING_IDENTITY}},
+};
+
+START_TEST(client_gets_the_best_of_what_it_takes)
+{
+    struct brim_accept accept = accept_of(choices[_i].value);
+    unsigned tried = 0;
+
+    for (size_t i = 0; i < 4; i++) {
+        enum brim_coding best = brim_accept_best(&accept, tried);
+
+        ck_assert_msg(best == choices[_i].order[i], "%s: choice %zu is %d",
+                      choices[_i].value == NULL ? "(none)" : choices[_i].value, i, (int)best);
+        if (best == BRIM_CODING_IDENTITY)
+            return;
+        tried |= 1u << best;
+    }
+}
+END_TEST
+
+static const struct {
+    const char *type;
+    bool suits;
+} types[] = {
+    {"text/html", true},
+    {"text/html; charset=utf-8", true},
+    {"Text/CSS", true},
+    {"application/javascript", true},
+    {"application/problem+json", true},
+    {"application/rss+xml; x=1", true},
+    {"image/svg+xml", true},
+    {"font/ttf", true},
+    {"font/woff2", false},
+    {"text/event-stream", false},
+    {"image/png", false},
+    {"application/octet-stream", false},
+    {"application/zip", false},
+    {"text", false},
+    {"", false},
+};
+
+START_TEST(text_suits_a_coding)
+{
+    struct brim_field type = {BRIM_STR("content-type"), brim_str_of(types[_i].type)};
+
+    ck_assert_int_eq(brim_coding_suits((struct brim_fields){&type, 1}), types[_i].suits);
+}
+END_TEST
+
+/* RFC 9111 5.2.2.6; what is coded, or a part, is left as it is. */
+START_TEST(what_must_not_be_coded_does_not_suit)
+{
+    struct brim_field type = {BRIM_STR("content-type"), BRIM_STR("text/html")};
+    struct brim_field transform[] = {type, {BRIM_STR("cache-control"), BRIM_STR("No-Transform")}};
+    struct brim_field coded[] = {type, {BRIM_STR("content-encoding"), BRIM_STR("gzip")}};
+    struct brim_field odd[] = {type, {BRIM_STR("content-encoding"), BRIM_STR("aes128gcm")}};
+    struct brim_field part[] = {type, {BRIM_STR("content-range"), BRIM_STR("bytes 0-1/5")}};
+
+    ck_assert(!brim_coding_suits((struct brim_fields){transform, 2}));
+    ck_assert(!brim_coding_suits((struct brim_fields){coded, 2}));
+    ck_assert(!brim_coding_suits((struct brim_fields){odd, 2}));
+    ck_assert(!brim_coding_suits((struct brim_fields){part, 2}));
+    ck_assert_int_eq(brim_coding_of((struct brim_fields){coded, 2}), BRIM_CODING_GZIP);
+    ck_assert_int_eq(brim_coding_of((struct brim_fields){odd, 2}), BRIM_CODINGS);
+    ck_assert_int_eq(brim_coding_of((struct brim_fields){&type, 1}), BRIM_CODING_IDENTITY);
+}
+END_TEST
+
+static struct brim_str etag_of(const char *etag, enum brim_coding coding, char *buffer, size_t room)
+{
+    return brim_str(buffer, brim_coding_etag(brim_str_of(etag), coding, buffer, room));
+}
+
+/* RFC 9110 8.8.3.3: two codings of one resource have two strong tags. */
+START_TEST(strong_tag_tells_the_coding)
+{
+    char buffer[32];
+
+    ck_assert(brim_str_is(etag_of("\"a\"", BRIM_CODING_BR, buffer, 32), BRIM_STR("\"a-br\"")));
+    ck_assert(brim_str_is(etag_of("\"\"", BRIM_CODING_GZIP, buffer, 32), BRIM_STR("\"-gzip\"")));
+    ck_assert(brim_str_is(etag_of("\"a\"", BRIM_CODING_IDENTITY, buffer, 32), BRIM_STR("\"a\"")));
+    ck_assert(brim_str_is(etag_of("W/\"a\"", BRIM_CODING_BR, buffer, 32), BRIM_STR("W/\"a\"")));
+    ck_assert(brim_str_is(etag_of("junk", BRIM_CODING_BR, buffer, 32), BRIM_STR("junk")));
+    ck_assert_uint_eq(etag_of("\"a\"", BRIM_CODING_ZSTD, buffer, 7).len, 0);
+    ck_assert_uint_eq(etag_of("\"a\"", BRIM_CODING_ZSTD, buffer, 8).len, 8);
+    ck_assert_uint_eq(etag_of("", BRIM_CODING_BR, buffer, 32).len, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("http/coding");
+    TCase *tcase = tcase_create("coding");
+
+    tcase_add_loop_test(tcase, client_gets_the_best_of_what_it_takes, 0,
+                        sizeof(choices) / sizeof(choices[0]));
+    tcase_add_loop_test(tcase, text_suits_a_coding, 0, sizeof(types) / sizeof(types[0]));
+    tcase_add_test(tcase, what_must_not_be_coded_does_not_suit);
+    tcase_add_test(tcase, strong_tag_tells_the_coding);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}

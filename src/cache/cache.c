@@ -26,7 +26,9 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
+#include "brim/base/clock.h"
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
@@ -98,6 +100,9 @@ enum brim_err brim_cache_open(const struct brim_cache_config *config, struct bri
     cache->magic = CACHE_MAGIC;
     cache->config = *config;
     atomic_flag_clear(&cache->ageing);
+    if (getrandom(&cache->body_id_base, sizeof(cache->body_id_base), 0) !=
+        (ssize_t)sizeof(cache->body_id_base))
+        cache->body_id_base = (uint64_t)brim_clock_wall_ms() << 20;
     /* One object that takes most of the disk would throw out everything else. */
     if (config->path != NULL && config->path[0] != '\0' &&
         cache->config.object_bytes_max > config->disk_bytes / DISK_SHARE)
@@ -536,6 +541,12 @@ static void fill_free(struct brim_fill *fill)
     free(fill);
 }
 
+/* No two bodies that were ever stored here have the same, as good as surely. */
+static uint64_t new_body_id(struct brim_cache *cache)
+{
+    return cache->body_id_base + atomic_fetch_add_explicit(&cache->bodies, 1, memory_order_relaxed);
+}
+
 enum brim_err brim_cache_begin_fill(struct brim_cache *cache, const struct brim_object_spec *spec,
                                     struct brim_fields request, uint64_t expected,
                                     const struct brim_body_hooks *hooks,
@@ -552,6 +563,7 @@ enum brim_err brim_cache_begin_fill(struct brim_cache *cache, const struct brim_
         return BRIM_ELIMIT;
     fill = fill_new(cache, expected);
     fill->storable = true;
+    keyed.body_id = new_body_id(cache);
     err = make_key(fill, spec, request, &text, &keyed.key);
     if (err == BRIM_OK)
         err = grow_object(fill, &keyed, hooks);

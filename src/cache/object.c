@@ -19,7 +19,8 @@
  *         76    4  length of the primary text
  *         80    4  length of all strings together
  *         84    4  number of tags
- *         88  8*n  purge scope of each tag
+ *         88    8  body id
+ *         96  8*n  purge scope of each tag
  *          :  8*n  length of name, length of value, for each field
  *          :    :  key text; primary text unless FLAG_PRIMARY_IN_KEY; name, value, name, value ...
  *
@@ -36,14 +37,15 @@
 #include "brim/http/date.h"
 
 #define ENCODED_MAGIC   0x6f6d7262u /* "brmo" */
-#define ENCODED_VERSION 2u
+#define ENCODED_VERSION 3u
 
 enum {
     FLAG_MUST_REVALIDATE = 1,
     FLAG_NO_CACHE = 2,
     FLAG_HEURISTIC = 4,
     FLAG_PRIMARY_IN_KEY = 8,
-    FLAG_ALL = 15,
+    FLAG_CODABLE = 16,
+    FLAG_ALL = 31,
 };
 
 struct encoded_header {
@@ -65,8 +67,9 @@ struct encoded_header {
     uint32_t primary_len;
     uint32_t strings_len;
     uint32_t tag_count;
+    uint64_t body_id;
 };
-static_assert(sizeof(struct encoded_header) == 88, "on-disk layout");
+static_assert(sizeof(struct encoded_header) == 96, "on-disk layout");
 static_assert(offsetof(struct encoded_header, field_count) == 12, "on-disk layout");
 static_assert(offsetof(struct encoded_header, seq) == 16, "on-disk layout");
 static_assert(offsetof(struct encoded_header, sie_ms) == 64, "on-disk layout");
@@ -144,6 +147,8 @@ enum brim_err brim_object_new(const struct brim_object_spec *spec, struct brim_o
                                    .checked_seq = spec->seq,
                                    .seq = spec->seq,
                                    .fresh = spec->fresh,
+                                   .is_codable = spec->is_codable,
+                                   .body_id = spec->body_id,
                                    .body = spec->body,
                                    .meta_bytes = size};
     fields = (struct brim_field *)(object + 1);
@@ -216,6 +221,7 @@ static void fill_header(const struct brim_object_spec *spec, uint32_t strings,
     flags |= fresh->no_cache ? FLAG_NO_CACHE : 0;
     flags |= fresh->heuristic ? FLAG_HEURISTIC : 0;
     flags |= primary_is_in_key(spec) ? FLAG_PRIMARY_IN_KEY : 0;
+    flags |= spec->is_codable ? FLAG_CODABLE : 0;
     *header_out = (struct encoded_header){
         .magic = htole32(ENCODED_MAGIC),
         .version = htole16(ENCODED_VERSION),
@@ -234,6 +240,7 @@ static void fill_header(const struct brim_object_spec *spec, uint32_t strings,
         .primary_len = htole32((uint32_t)spec->primary.text.len),
         .strings_len = htole32(strings),
         .tag_count = htole32((uint32_t)spec->tag_count),
+        .body_id = htole64(spec->body_id),
     };
 }
 
@@ -248,7 +255,9 @@ enum brim_err brim_object_encode(const struct brim_object *object, void **bytes_
                                           .fresh = object->fresh,
                                           .fields = object->fields,
                                           .tags = object->tags,
-                                          .tag_count = object->tag_count};
+                                          .tag_count = object->tag_count,
+                                          .body_id = object->body_id,
+                                          .is_codable = object->is_codable};
     size_t strings = strings_size(&spec);
     size_t table = spec.fields.count * sizeof(struct encoded_field);
     size_t size =
@@ -330,6 +339,7 @@ static bool read_header(const void *bytes, size_t len, struct encoded_header *he
     h->primary_len = le32toh(h->primary_len);
     h->strings_len = le32toh(h->strings_len);
     h->tag_count = le32toh(h->tag_count);
+    h->body_id = le64toh(h->body_id);
     if (h->magic != ENCODED_MAGIC || h->version != ENCODED_VERSION)
         return false;
     if (h->zero1 != 0 || h->tag_count > BRIM_OBJECT_TAGS_MAX || (h->flags & ~FLAG_ALL) != 0)
@@ -426,6 +436,8 @@ enum brim_err brim_object_decode(const void *bytes, size_t len, struct brim_body
     spec.status = header.status;
     spec.seq = header.seq;
     spec.fresh = read_freshness(&header);
+    spec.body_id = header.body_id;
+    spec.is_codable = (header.flags & FLAG_CODABLE) != 0;
     if (spec.kind == BRIM_OBJECT_RESPONSE) {
         if (body == NULL)
             goto out;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "brim/cache/purge.h"
+#include "brim/http/coding.h"
 
 static bool is_kept(struct brim_fields all, struct brim_str name, enum brim_answer_use use,
                     bool bodyless)
@@ -224,6 +225,8 @@ enum brim_err brim_answer_refresh(const struct brim_answer_update *update,
     *verdict_out = brim_freshness_verdict(&judged, update->rules, &reason);
     brim_freshness_compute(&judged, update->rules, &spec.fresh);
     spec.fields = merged;
+    spec.body_id = stale->body_id;
+    spec.is_codable = stale->status == 200 && update->rules->compress && brim_coding_suits(merged);
     switch (brim_answer_tags(update->exchange->response, update->rules, tags, &spec.tag_count)) {
     case BRIM_OK:
         spec.tags = tags;

@@ -12,6 +12,7 @@
 #include "brim/base/invariant.h"
 #include "brim/base/metric.h"
 #include "brim/cache/slice.h"
+#include "brim/http/coding.h"
 #include "brim/origin/answer.h"
 #include "brim/origin/changes.h"
 #include "brim/origin/flight_inside.h"
@@ -316,6 +317,8 @@ static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *ex
     spec->fields =
         brim_answer_fields(exchange->response, use, exchange->method, exchange->status, kept);
     spec->fields = brim_answer_without_tags(kept, spec->fields.count, f->rules);
+    spec->is_codable = (exchange->status == 200 || partial) && f->rules->compress &&
+                       brim_coding_suits(spec->fields);
     if (verdict == BRIM_STORE) {
         if (has_own)
             set_apart(f, &spec->fields, kept + exchange->response.count);

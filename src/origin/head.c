@@ -47,6 +47,8 @@ static void make_stale(struct brim_cache *cache, const struct brim_object *store
         .seq = stored->seq,
         .fresh = stored->fresh,
         .fields = stored->fields,
+        .body_id = stored->body_id,
+        .is_codable = stored->is_codable,
         .body = stored->body,
         .tags = stored->tags,
         .tag_count = stored->tag_count,

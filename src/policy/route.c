@@ -96,6 +96,7 @@ static struct brim_cache_rules compile_rules(const struct brim_conf_rules *conf)
 {
     return (struct brim_cache_rules){
         .bypass = conf->bypass,
+        .compress = conf->compress,
         .ignore_request_control = conf->ignore_request_control,
         .s_maxage_stale = conf->s_maxage_stale,
         .default_ttl_ms = conf->default_ttl_ms,

@@ -22,18 +22,12 @@
 #include "brim/http/conditional.h"
 #include "brim/http/date.h"
 #include "brim/http/status.h"
+#include "brim/serve/deliver_head.h"
 #include "brim/serve/proxy_status.h"
 
-#define SEND_BYTES        (128u * 1024u)  /* one h2o_send: TLS encrypts all of it at once */
-#define TURN_BYTES        (1024u * 1024u) /* per connection and loop turn */
-#define WHOLE_BYTES       (32u * 1024u)   /* held back at most while a length is awaited */
-#define HEAD_ADDED        6               /* fields that are added to an object's own */
-#define STATUS_TEXT_BYTES 256
-#define NUMBER_BYTES      24
-
-static_assert(sizeof(struct brim_str) == sizeof(h2o_iovec_t) &&
-                  offsetof(struct brim_str, len) == offsetof(h2o_iovec_t, len),
-              "fields are handed to h2o without a copy");
+#define SEND_BYTES  (128u * 1024u)  /* one h2o_send: TLS encrypts all of it at once */
+#define TURN_BYTES  (1024u * 1024u) /* per connection and loop turn */
+#define WHOLE_BYTES (32u * 1024u)   /* held back at most while a length is awaited */
 
 static bool is_head(const struct brim_delivery *d)
 {
@@ -43,119 +37,6 @@ static bool is_head(const struct brim_delivery *d)
 static bool status_has_body(unsigned status)
 {
     return status >= 200 && status != 204 && status != 304;
-}
-
-/* ---- header ---- */
-
-/* h2o knows fields by the address of their token. Vary is handed over as an unknown name: with the
- * token h2o would replace it by Cache-Control: private for old browsers (http1.c:flatten_headers).
- */
-static void add_field(struct brim_delivery *d, const struct brim_field *field)
-{
-    h2o_headers_t *headers = &d->req->res.headers;
-    const h2o_token_t *token = h2o_lookup_token(field->name.base, field->name.len);
-    union { /* one layout, see the static_assert; h2o only reads it */
-        const struct brim_str *ours;
-        h2o_iovec_t *theirs;
-    } name = {.ours = &field->name};
-
-    if (token != NULL && token != H2O_TOKEN_VARY)
-        name.theirs = (h2o_iovec_t *)(uintptr_t)&token->buf;
-    h2o_vector_reserve(&d->req->pool, headers, headers->size + 1);
-    headers->entries[headers->size++] =
-        (h2o_header_t){name.theirs, NULL, {(char *)(uintptr_t)field->value.base, field->value.len}};
-}
-
-/* name: static text; value: memory of the request's pool, or static. */
-static void add_text(struct brim_delivery *d, const h2o_token_t *token, const char *name,
-                     struct brim_str value)
-{
-    char *base = (char *)(uintptr_t)value.base;
-
-    if (token != NULL)
-        h2o_add_header(&d->req->pool, &d->req->res.headers, token, NULL, base, value.len);
-    else
-        h2o_add_header_by_str(&d->req->pool, &d->req->res.headers, name, strlen(name), 0, NULL,
-                              base, value.len);
-}
-
-static struct brim_text pool_text(struct brim_delivery *d, size_t room)
-{
-    return brim_text_in(h2o_mem_alloc_pool(&d->req->pool, room), room);
-}
-
-static struct brim_str pool_number(struct brim_delivery *d, int64_t number)
-{
-    struct brim_text text = pool_text(d, NUMBER_BYTES);
-
-    brim_text_put_int(&text, number);
-    return brim_text_str(&text);
-}
-
-/* What a 304 leaves out (RFC 9110 15.4.5): metadata of a body that is not there. */
-static bool not_modified_drops(struct brim_str name)
-{
-    return brim_str_is(name, BRIM_STR("content-type")) ||
-           brim_str_is(name, BRIM_STR("content-encoding")) ||
-           brim_str_is(name, BRIM_STR("content-language")) ||
-           brim_str_is(name, BRIM_STR("content-range"));
-}
-
-static void add_object_fields(struct brim_delivery *d)
-{
-    struct brim_fields fields = d->object->fields;
-
-    h2o_vector_reserve(&d->req->pool, &d->req->res.headers, fields.count + HEAD_ADDED);
-    for (size_t i = 0; i < fields.count; i++) {
-        const struct brim_field *field = &fields.items[i];
-
-        if (field->name.len == 4 && memcmp(field->name.base, "date", 4) == 0)
-            continue; /* h2o writes Date: see send_dated() */
-        if (field->name.len == 14 && memcmp(field->name.base, "content-length", 14) == 0)
-            continue; /* only HEAD and 304 passes keep it: see answer_length() */
-        if (field->name.len == 3 && memcmp(field->name.base, "via", 3) == 0)
-            continue; /* see add_via() */
-        if (d->in_parts && brim_str_is(field->name, BRIM_STR("content-range")))
-            continue; /* the part's; see add_content_range() */
-        if (d->status == 304 && not_modified_drops(field->name))
-            continue;
-        add_field(d, field);
-    }
-}
-
-/* Cache-Status of this hop; those of caches above stay before it (RFC 9211 2). */
-static void add_cache_status(struct brim_delivery *d)
-{
-    const struct brim_deliver_facts *facts = &d->facts;
-    struct brim_text text = pool_text(d, STATUS_TEXT_BYTES);
-
-    brim_text_put(&text, d->env->node_id);
-    if (facts->fwd == NULL && facts->outcome != BRIM_OUTCOME_ERROR)
-        brim_text_put(&text, BRIM_STR("; hit"));
-    if (facts->fwd != NULL) {
-        brim_text_put(&text, BRIM_STR("; fwd="));
-        brim_text_put(&text, brim_str_of(facts->fwd));
-    }
-    if (facts->fwd_status != 0) {
-        brim_text_put(&text, BRIM_STR("; fwd-status="));
-        brim_text_put_int(&text, facts->fwd_status);
-    }
-    if (facts->stored)
-        brim_text_put(&text, BRIM_STR("; stored"));
-    if (facts->collapsed)
-        brim_text_put(&text, BRIM_STR("; collapsed"));
-    if (d->object != NULL && (facts->fwd == NULL || facts->stored)) {
-        brim_text_put(&text, BRIM_STR("; ttl="));
-        brim_text_put_int(&text, (d->object->fresh.lifetime_ms -
-                                  brim_freshness_age_ms(&d->object->fresh, d->now_wall_ms)) /
-                                     1000);
-    }
-    if (facts->detail != NULL) {
-        brim_text_put(&text, BRIM_STR("; detail="));
-        brim_text_put(&text, brim_str_of(facts->detail));
-    }
-    INVARIANT(!text.is_cut); /* all parts are short and static */
-    add_text(d, NULL, "cache-status", brim_text_str(&text));
 }
 
 /* A stored Date is shown as it was; a response without a usable one gets the time it came. */
@@ -327,10 +208,12 @@ static void on_stop(h2o_generator_t *generator, h2o_req_t *req)
 
 /* ---- choosing the answer ---- */
 
-static struct brim_validators validators_of(const struct brim_object *object)
+static struct brim_validators validators_of(const struct brim_delivery *d)
 {
+    const struct brim_object *object = d->object;
+
     return (struct brim_validators){
-        .etag = object->etag,
+        .etag = d->is_chosen ? d->etag : object->etag,
         .last_modified_wall_s = object->last_modified_wall_s,
         .date_wall_s = object->fresh.date_wall_ms / 1000,
     };
@@ -349,13 +232,15 @@ static bool holds(struct brim_delivery *d, const struct brim_validators *validat
 /* Preconditions and Range, for a 200 that brim has as a whole. */
 static void choose_status(struct brim_delivery *d)
 {
-    struct brim_validators validators = validators_of(d->object);
+    struct brim_validators validators = validators_of(d);
     const struct brim_field *field;
-    uint64_t length = brim_body_length(d->object->body);
+    uint64_t length = brim_body_length(d->source->body);
 
     if (!holds(d, &validators))
         return;
     field = brim_fields_only(d->request, BRIM_STR("range"));
+    if (d->is_chosen)
+        validators.last_modified_wall_s = -1; /* the same for all codings: see choice.c */
     if (field == NULL || is_head(d) || length == BRIM_BODY_LENGTH_UNKNOWN ||
         !brim_conditional_range_applies(d->request, &validators, d->now_wall_ms / 1000))
         return;
@@ -374,43 +259,20 @@ static void choose_status(struct brim_delivery *d)
     }
 }
 
-static void add_content_range(struct brim_delivery *d)
-{
-    struct brim_text text = pool_text(d, 4 * NUMBER_BYTES);
-
-    brim_text_put(&text, BRIM_STR("bytes "));
-    if (d->status == 206) {
-        brim_text_put_int(&text, (int64_t)d->range.first);
-        brim_text_put(&text, BRIM_STR("-"));
-        brim_text_put_int(&text, (int64_t)d->range.last);
-    } else {
-        brim_text_put(&text, BRIM_STR("*"));
-    }
-    brim_text_put(&text, BRIM_STR("/"));
-    brim_text_put_int(&text, (int64_t)d->total);
-    add_text(d, H2O_TOKEN_CONTENT_RANGE, NULL, brim_text_str(&text));
-}
-
-/* Said of a stored object; an origin's own comes with its body. */
-static bool is_own_416(const struct brim_delivery *d)
-{
-    return d->status == 416 && d->object->status != 416;
-}
-
 /* Content-Length: of the part, of the body, or (HEAD and 304 passed through) as the origin said. */
 static uint64_t answer_length(const struct brim_delivery *d)
 {
     const struct brim_field *said;
     uint64_t length = 0;
 
-    if (is_own_416(d))
+    if (brim_deliver_is_own_416(d))
         return 0;
     if (d->length != BRIM_BODY_LENGTH_UNKNOWN)
         return d->length;
     if (d->status == 304 && !d->facts.as_received)
         return BRIM_BODY_LENGTH_UNKNOWN;
     if (!d->facts.as_received || (!is_head(d) && d->status != 304))
-        return brim_body_length(d->object->body);
+        return brim_body_length(d->source->body);
     said = brim_fields_only(d->object->fields, BRIM_STR("content-length"));
     if (said == NULL || said->value.len == 0 || said->value.len > 18)
         return BRIM_BODY_LENGTH_UNKNOWN;
@@ -421,7 +283,7 @@ static uint64_t answer_length(const struct brim_delivery *d)
 
 static bool sends_body(const struct brim_delivery *d)
 {
-    return status_has_body(d->status) && !is_own_416(d) && !is_head(d);
+    return status_has_body(d->status) && !brim_deliver_is_own_416(d) && !is_head(d);
 }
 
 /* HTTP/1 knows two framings here: a length, or chunks; libh2o chunks only a 200 on HTTP/1.1. */
@@ -437,48 +299,6 @@ static bool should_wait_whole(const struct brim_delivery *d)
 
     return d->unframed && brim_body_state(body) == BRIM_BODY_GROWING &&
            brim_body_bytes(body) < WHOLE_BYTES;
-}
-
-/* One field, with those of the hops above before ours (RFC 9110 7.6.3). */
-static void add_via(struct brim_delivery *d)
-{
-    struct brim_str own = d->env->via_response;
-    struct brim_list_cursor cursor = {0};
-    struct brim_str member;
-    size_t len = own.len;
-    char *text, *at;
-
-    while (brim_fields_next_member(d->object->fields, BRIM_STR("via"), &cursor, &member))
-        len += member.len + 2;
-    if (len == own.len) {
-        add_text(d, H2O_TOKEN_VIA, NULL, own);
-        return;
-    }
-    text = at = h2o_mem_alloc_pool(&d->req->pool, len);
-    cursor = (struct brim_list_cursor){0};
-    while (brim_fields_next_member(d->object->fields, BRIM_STR("via"), &cursor, &member)) {
-        memcpy(at, member.base, member.len);
-        memcpy(at + member.len, ", ", 2);
-        at += member.len + 2;
-    }
-    memcpy(at, own.base, own.len);
-    add_text(d, H2O_TOKEN_VIA, NULL, brim_str(text, len));
-}
-
-static void add_head(struct brim_delivery *d)
-{
-    take_date(d);
-    add_object_fields(d);
-    if ((d->in_parts || d->status != d->object->status) && (d->status == 206 || d->status == 416))
-        add_content_range(d);
-    if (d->facts.outcome != BRIM_OUTCOME_PASS && d->facts.outcome != BRIM_OUTCOME_MISS)
-        add_text(d, H2O_TOKEN_AGE, NULL,
-                 pool_number(d, brim_freshness_age_ms(&d->object->fresh, d->now_wall_ms) / 1000));
-    else if (d->facts.outcome == BRIM_OUTCOME_MISS && d->object->fresh.initial_age_ms >= 1000)
-        add_text(d, H2O_TOKEN_AGE, NULL,
-                 pool_number(d, brim_freshness_age_ms(&d->object->fresh, d->now_wall_ms) / 1000));
-    add_via(d);
-    add_cache_status(d);
 }
 
 static void stop_waiting(struct brim_delivery *d)
@@ -506,7 +326,8 @@ static void begin_sending(struct brim_delivery *d)
 
     if (!sends_body(d)) {
         d->unframed = false;
-        add_head(d);
+        take_date(d);
+        brim_deliver_head(d);
         start_response(d, content_length);
         end(d, H2O_SEND_STATE_FINAL);
         return;
@@ -537,7 +358,8 @@ static void begin_sending(struct brim_delivery *d)
         brim_deliver_error(d, &error, &d->facts);
         return;
     }
-    add_head(d);
+    take_date(d);
+    brim_deliver_head(d);
     start_response(d, content_length);
     send_next(d);
 }
@@ -596,11 +418,31 @@ void brim_deliver_object(struct brim_delivery *d, struct brim_object *object,
     begin_sending(d);
 }
 
+void brim_deliver_coded(struct brim_delivery *d, struct brim_object *object,
+                        struct brim_object *body, enum brim_coding coding,
+                        const struct brim_deliver_facts *facts)
+{
+    size_t room = object->etag.len + BRIM_CODING_SUFFIX_ROOM;
+    char *tag = h2o_mem_alloc_pool(&d->req->pool, room);
+
+    INVARIANT(d->object == NULL && !d->started);
+    INVARIANT(object->status == 200 && !facts->as_received);
+    d->object = object;
+    d->source = body != NULL ? body : brim_object_ref(object);
+    d->facts = *facts;
+    d->status = object->status;
+    d->coding = coding;
+    d->is_chosen = true;
+    d->etag = brim_str(tag, brim_coding_etag(object->etag, coding, tag, room));
+    choose_status(d);
+    begin_sending(d);
+}
+
 void brim_deliver_parts(struct brim_delivery *d, struct brim_object *head,
                         const struct brim_deliver_part *part, const struct brim_range *range,
                         uint64_t total, const struct brim_deliver_facts *facts)
 {
-    struct brim_validators validators = validators_of(head);
+    struct brim_validators validators;
 
     INVARIANT(d->object == NULL && !d->started && d->port != NULL);
     d->object = brim_object_ref(head);
@@ -613,6 +455,7 @@ void brim_deliver_parts(struct brim_delivery *d, struct brim_object *head,
     d->length = range->last - range->first + 1;
     d->rest = d->length - part->length;
     d->status = d->length == total ? 200 : 206;
+    validators = validators_of(d);
     if (!holds(d, &validators)) {
         d->length = BRIM_BODY_LENGTH_UNKNOWN;
         d->rest = 0;
@@ -656,27 +499,6 @@ void brim_deliver_unsatisfiable(struct brim_delivery *d, struct brim_object *hea
     begin_sending(d);
 }
 
-/* One member, as Cache-Status: this hop made the response, so none stand before it. */
-static void add_proxy_status(struct brim_delivery *d, const char *type)
-{
-    struct brim_text text = pool_text(d, STATUS_TEXT_BYTES);
-
-    brim_text_put(&text, d->env->node_id);
-    brim_text_put(&text, BRIM_STR("; error="));
-    brim_text_put(&text, brim_str_of(type));
-    INVARIANT(!text.is_cut);
-    add_text(d, NULL, "proxy-status", brim_text_str(&text));
-}
-
-static void add_error_header(struct brim_delivery *d, const char *header)
-{
-    const char *colon = strchr(header, ':');
-
-    INVARIANT(colon != NULL && colon[1] == ' ');
-    h2o_add_header_by_str(&d->req->pool, &d->req->res.headers, header, (size_t)(colon - header), 0,
-                          NULL, colon + 2, strlen(colon + 2));
-}
-
 static void drop_objects(struct brim_delivery *d)
 {
     brim_object_unref(d->object);
@@ -700,13 +522,13 @@ void brim_deliver_error(struct brim_delivery *d, const struct brim_deliver_error
     d->facts = *facts;
     d->status = error->status;
     d->unframed = error->close;
-    add_text(d, H2O_TOKEN_CONTENT_TYPE, NULL, BRIM_STR("text/plain; charset=utf-8"));
-    add_text(d, H2O_TOKEN_CACHE_CONTROL, NULL, BRIM_STR("no-store"));
+    brim_deliver_add_text(d, H2O_TOKEN_CONTENT_TYPE, NULL, BRIM_STR("text/plain; charset=utf-8"));
+    brim_deliver_add_text(d, H2O_TOKEN_CACHE_CONTROL, NULL, BRIM_STR("no-store"));
     if (error->header != NULL)
-        add_error_header(d, error->header);
-    add_cache_status(d);
+        brim_deliver_add_error_header(d, error->header);
+    brim_deliver_add_cache_status(d);
     if (error->proxy_error != NULL)
-        add_proxy_status(d, error->proxy_error);
+        brim_deliver_add_proxy_status(d, error->proxy_error);
     start_response(d, body.len);
     d->sending = d->finished = d->complete = true;
     if (is_head(d)) {

@@ -26,6 +26,7 @@
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
 #include "brim/serve/admin.h"
+#include "brim/serve/encoders.h"
 #include "brim/serve/tls.h"
 #include "brim/serve/worker.h"
 
@@ -42,6 +43,7 @@ struct node {
     struct brim_cache *cache;
     struct brim_fetchers *fetchers;
     struct brim_flights *flights;
+    struct brim_encoders *encoders;
     struct brim_access_log *log;
     struct brim_routes *routes;
     struct brim_tls **tls;
@@ -129,6 +131,22 @@ static enum brim_err open_cache(struct node *n)
     return brim_cache_open(&config, &n->cache);
 }
 
+/* Codings are kept in RAM while they are made. */
+static enum brim_err open_encoders(struct node *n)
+{
+    const struct brim_conf_compress *c = &n->root->compress;
+    uint64_t kept_max = n->root->cache.memory_object_bytes;
+    struct brim_encoders_config config = {
+        .cache = n->cache,
+        .threads = (unsigned)c->threads,
+        .queue_max = (unsigned)c->queue,
+        .bytes_min = c->min_bytes,
+        .bytes_max = c->max_bytes < kept_max ? c->max_bytes : kept_max,
+    };
+
+    return brim_encoders_open(&config, &n->encoders);
+}
+
 static enum brim_err open_origins(struct node *n)
 {
     size_t fetchers = (size_t)n->root->node.fetchers;
@@ -167,6 +185,7 @@ static enum brim_err open_workers(struct node *n)
             .tls = n->contexts,
             .cache = n->cache,
             .flights = n->flights,
+            .encoders = n->encoders,
             .log = n->log,
             .routes = n->routes,
             .connections = &n->connections,
@@ -209,6 +228,8 @@ static enum brim_err node_open(struct node *n, FILE *faults)
         err = brim_pool_open(&limits, &n->pool);
     if (err == BRIM_OK)
         err = open_cache(n);
+    if (err == BRIM_OK)
+        err = open_encoders(n);
     if (err == BRIM_OK)
         err = open_origins(n);
     if (err == BRIM_OK)
@@ -256,6 +277,7 @@ static void node_close(struct node *n)
         brim_admin_close(n->admin);
     if (n->fetchers != NULL)
         brim_fetchers_close(n->fetchers);
+    brim_encoders_close(n->encoders); /* their reads may be the pool's */
     if (n->pool != NULL)
         brim_pool_wait_idle(n->pool); /* reads and spills of those that are gone */
     brim_cache_close(n->cache);

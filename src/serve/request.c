@@ -153,6 +153,7 @@ static void on_dispose(void *memory)
     brim_deliver_fini(&r->delivery);
     leave_flight(r);
     brim_slices_free(r->slices);
+    brim_request_end_choice(r);
     brim_wake_cancel(r->wake);
     brim_object_unref(r->stale);
     free(r->variant_text);
@@ -179,6 +180,10 @@ static void answer_error(struct request *r, unsigned status, const char *text, c
 static void answer_object(struct request *r, struct brim_object *object,
                           const struct brim_deliver_facts *facts)
 {
+    if (!facts->as_received && object->is_codable && object->status == 200) {
+        brim_request_answer_stored(r, object, facts);
+        return;
+    }
     r->state = REQUEST_DELIVER;
     if (!brim_deliver_is_immediate(object))
         r->delivery.port = brim_request_port(r);
@@ -478,6 +483,8 @@ static void on_wake(void *ctx)
         brim_deliver_wake(&r->delivery);
     else if (r->state == REQUEST_FIND)
         find(r);
+    else if (r->state == REQUEST_CHOICE)
+        brim_request_look_at_choice(r);
     else if (r->state == REQUEST_SLICES)
         brim_request_look_at_parts(r);
     else if (r->flight != NULL)

@@ -101,6 +101,15 @@
     O(DURATION, pass_ttl_ms, "pass_ttl", "120s", 0, BRIM_DAY_MS, START,                            \
       "How long an uncacheable answer is remembered (hit-for-miss).")
 
+#define BRIM_CONF_COMPRESS(O, S, L)                                                                \
+    O(INT, threads, "threads", "1", 0, 64, START,                                                  \
+      "Threads that compress what is stored, once, at low priority; 0: none.")                     \
+    O(INT, queue, "queue", "256", 1, 65536, START,                                                 \
+      "Bodies that may wait for them; more are compressed when they are asked for again.")         \
+    O(SIZE, min_bytes, "min", "256", 0, BRIM_GIB, START, "Smaller bodies stay as they are.")       \
+    O(SIZE, max_bytes, "max", "4MiB", 0, BRIM_GIB, START,                                          \
+      "Larger bodies too; never above cache.memory_object.")
+
 #define BRIM_CONF_LIMITS(O, S, L)                                                                  \
     O(SIZE, request_body_bytes, "request_body", "16MiB", 0, BRIM_GIB, START,                       \
       "Largest request body; 413 above it.")                                                       \
@@ -155,6 +164,8 @@
 
 #define BRIM_CONF_RULES(O, S, L)                                                                   \
     O(BOOL, bypass, "bypass", "false", 0, 0, LIVE, "Never look up, never store.")                  \
+    O(BOOL, compress, "compress", "true", 0, 0, LIVE,                                              \
+      "Send what suits it in br, zstd or gzip; see the section compress.")                         \
     O(BOOL, ignore_request_control, "ignore_request_control", "false", 0, 0, LIVE,                 \
       "Ignore Cache-Control and Pragma of clients.")                                               \
     O(STRINGS, targets, "targets", "cdn-cache-control", 0, 16, LIVE,                               \
@@ -200,6 +211,7 @@
       "Where clients connect.")                                                                    \
     S(admin, "admin", BRIM_CONF_ADMIN, brim_conf_admin, "Admin listener.")                         \
     S(cache, "cache", BRIM_CONF_CACHE, brim_conf_cache, "Hot and disk tier.")                      \
+    S(compress, "compress", BRIM_CONF_COMPRESS, brim_conf_compress, "Content codings.")            \
     S(limits, "limits", BRIM_CONF_LIMITS, brim_conf_limits, "What is refused.")                    \
     S(timeouts, "timeouts", BRIM_CONF_TIMEOUTS, brim_conf_timeouts, "Client side.")                \
     L(origins, "origins", BRIM_CONF_ORIGIN, brim_conf_origin, 1, 10000, "Pools of servers.")       \

@@ -50,6 +50,18 @@
     X(HOT_EVICTIONS, "brim_hot_evictions_total", "", COUNTER, "Objects evicted from RAM.")         \
     X(HOT_HITS, "brim_tier_hits_total", "tier=\"hot\"", COUNTER, "Lookups answered by a tier.")    \
     X(DISK_HITS, "brim_tier_hits_total", "tier=\"disk\"", COUNTER, "")                             \
+    X(ENCODED_BR, "brim_encoded_total", "coding=\"br\"", COUNTER, "Stored bodies compressed.")     \
+    X(ENCODED_ZSTD, "brim_encoded_total", "coding=\"zstd\"", COUNTER, "")                          \
+    X(ENCODED_GZIP, "brim_encoded_total", "coding=\"gzip\"", COUNTER, "")                          \
+    X(SAVED_BR, "brim_encoded_saved_bytes_total", "coding=\"br\"", COUNTER,                        \
+      "By how much they shrank.")                                                                  \
+    X(SAVED_ZSTD, "brim_encoded_saved_bytes_total", "coding=\"zstd\"", COUNTER, "")                \
+    X(SAVED_GZIP, "brim_encoded_saved_bytes_total", "coding=\"gzip\"", COUNTER, "")                \
+    X(ENCODE_US, "brim_encode_microseconds_total", "", COUNTER, "Time spent compressing.")         \
+    X(ENCODE_USELESS, "brim_encode_useless_total", "", COUNTER,                                    \
+      "Bodies that compression did not make smaller by a twentieth.")                              \
+    X(ENCODE_SHED, "brim_encode_shed_total", "", COUNTER, "Not queued, as the queue was full.")    \
+    X(ENCODE_WAITING, "brim_encode_waiting", "", GAUGE, "Bodies that wait to be compressed.")      \
     X(DISK_BYTES, "brim_disk_bytes", "", GAUGE, "Bytes that the disk tier takes on disk.")         \
     X(DISK_OBJECTS, "brim_disk_objects", "", GAUGE, "Records in the index.")                       \
     X(DISK_WRITES, "brim_disk_written_objects_total", "", COUNTER, "Objects written to disk.")     \

@@ -23,7 +23,9 @@ struct brim_cache {
     struct brim_hot *hot;
     struct brim_disk *disk;    /* NULL: none */
     struct brim_sketch *asked; /* how often for what; NULL: everything is admitted */
-    atomic_flag ageing;        /* of asked: one at a time */
+    uint64_t body_id_base;     /* random: body ids of this run begin here */
+    _Atomic uint64_t bodies;
+    atomic_flag ageing; /* of asked: one at a time */
     struct brim_purge *purge;
     pthread_mutex_t purge_turn;       /* purgers only: epochs reach the disk in their order */
     uint64_t reserved_seq;            /* under purge_turn */

@@ -28,6 +28,7 @@ struct brim_object {
     uint32_t magic;
     uint8_t kind;            /* enum brim_object_kind */
     _Atomic uint8_t on_disk; /* came from, or has been handed to, the disk tier */
+    bool is_codable;         /* may be sent in a content coding (cache/represent.h) */
     uint16_t status;
     _Atomic uint32_t refs;        /* private */
     _Atomic uint32_t use;         /* hot tier: saturating frequency */
@@ -41,6 +42,7 @@ struct brim_object {
     int64_t last_modified_wall_s; /* -1: none */
     const uint64_t *tags;         /* purge scopes of its tags (cache/purge.h) */
     size_t tag_count;
+    uint64_t body_id;       /* names the bytes of the body; a 304 keeps it */
     struct brim_body *body; /* RESPONSE only, counted */
     size_t meta_bytes;      /* size of the allocation */
 };
@@ -58,6 +60,8 @@ struct brim_object_spec {
     struct brim_fields fields;
     const uint64_t *tags; /* at most BRIM_OBJECT_TAGS_MAX */
     size_t tag_count;
+    uint64_t body_id; /* brim_cache_begin_fill() makes one */
+    bool is_codable;
     struct brim_body *body;
 };
 

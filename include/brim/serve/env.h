@@ -19,6 +19,7 @@ struct brim_env {
     size_t worker;
     struct brim_cache *cache;
     struct brim_flights *flights;
+    struct brim_encoders *encoders;
     struct brim_access_log *log; /* NULL: off */
     struct brim_routes *routes;  /* this worker's counted snapshot; changes only on its loop */
     struct brim_guard_limits limits;

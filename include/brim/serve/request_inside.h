@@ -5,12 +5,20 @@
 #ifndef BRIM_SERVE_REQUEST_INSIDE_H
 #define BRIM_SERVE_REQUEST_INSIDE_H
 
+#include "brim/serve/choice.h"
 #include "brim/serve/deliver.h"
 #include "brim/serve/slices.h"
 
 #define BRIM_REQUEST_MAGIC 0x72657131u
 
-enum request_state { REQUEST_START, REQUEST_FIND, REQUEST_SLICES, REQUEST_FLIGHT, REQUEST_DELIVER };
+enum request_state {
+    REQUEST_START,
+    REQUEST_FIND,
+    REQUEST_SLICES,
+    REQUEST_FLIGHT,
+    REQUEST_CHOICE,
+    REQUEST_DELIVER
+};
 
 struct request {
     struct brim_delivery delivery; /* first: see deliver.h */
@@ -27,6 +35,9 @@ struct request {
     struct brim_find find;
     struct brim_object *stale; /* counted: what to revalidate or to fall back on */
     struct brim_flight *flight;
+    struct brim_object *found;       /* counted: whose coding is being chosen */
+    struct brim_deliver_facts facts; /* likewise */
+    struct brim_choice choice;
     struct brim_slices *slices;    /* where the answer is made from parts */
     struct brim_flight_ask letter; /* theirs */
     struct brim_range_spec range;  /* likewise, where the client asks for one */
@@ -64,6 +75,15 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
 void brim_request_fly(struct request *r, enum brim_flight_kind kind);
 /* Answers with what a flight brought; takes the view's object. */
 void brim_request_answer(struct request *r, struct brim_flight_view *view);
+
+/* ---- request_choice.c ---- */
+
+/* Answers with a stored object, in the coding that suits the client. Takes object. */
+void brim_request_answer_stored(struct request *r, struct brim_object *object,
+                                const struct brim_deliver_facts *facts);
+/* REQUEST_CHOICE: looks for news. */
+void brim_request_look_at_choice(struct request *r);
+void brim_request_end_choice(struct request *r);
 
 /* ---- request_parts.c ---- */
 

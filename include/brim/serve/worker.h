@@ -17,6 +17,7 @@ struct brim_worker_config { /* all borrowed until close, routes counted */
     SSL_CTX *const *tls; /* per listener */
     struct brim_cache *cache;
     struct brim_flights *flights;
+    struct brim_encoders *encoders;
     struct brim_access_log *log;
     struct brim_routes *routes;
     _Atomic int64_t *connections;

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * choice - which content coding of a stored object answers a request: what the client takes, in the
+ * order in which it wants it, as far as it is there; what is missing is asked of the encoders.
+ */
+#ifndef BRIM_SERVE_CHOICE_H
+#define BRIM_SERVE_CHOICE_H
+
+#include "brim/serve/encoders.h"
+
+struct brim_choice_ask { /* all of it is borrowed until fini */
+    struct brim_cache *cache;
+    struct brim_encoders *encoders;
+    struct brim_object *object;
+    struct brim_fields request;
+    struct brim_port *port; /* NULL: say WAIT and begin nothing; set it and ask again */
+    int64_t now_wall_ms;
+};
+
+struct brim_choice { /* private; zeroed: not begun */
+    struct brim_choice_ask ask;
+    struct brim_accept accept;
+    struct brim_find find;
+    enum brim_coding trying; /* of `find` */
+    unsigned tried;
+    bool is_begun;
+    bool is_searching;
+    char *text; /* of find.primary */
+};
+
+enum brim_choice_state {
+    BRIM_CHOICE_MADE,
+    BRIM_CHOICE_WAIT, /* a coding is being read from disk: the port fires */
+};
+
+struct brim_chosen {
+    enum brim_coding coding;
+    struct brim_object *body; /* counted: has the coding's bytes; NULL: the object's own, or none is
+                                 needed, since the client has them (If-None-Match) */
+};
+
+/* Chooses; after WAIT it is called again. Thread: loop. */
+enum brim_choice_state brim_choice_make(struct brim_choice *choice,
+                                        const struct brim_choice_ask *ask,
+                                        struct brim_chosen *chosen_out);
+
+void brim_choice_fini(struct brim_choice *choice); /* idempotent */
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two things come before what the client would like best.
+ *
+ * A client that has a coding already says so in If-None-Match; if it still takes that coding, that
+ * is the one that is chosen, whether or not its bytes are there: it is told 304. And a range with
+ * If-Range is one of the bytes whose tag it names, or of none.
+ */
+#include "brim/serve/choice.h"
+
+#include <stdlib.h>
+
+#include "brim/base/invariant.h"
+#include "brim/http/conditional.h"
+
+#define ETAG_BYTES 1024u
+
+/* The object's validators as they are in this coding; tag holds the entity tag. */
+static struct brim_validators validators_in(const struct brim_object *object,
+                                            enum brim_coding coding, char *tag)
+{
+    return (struct brim_validators){
+        .etag = brim_str(tag, brim_coding_etag(object->etag, coding, tag, ETAG_BYTES)),
+        .last_modified_wall_s = object->last_modified_wall_s,
+        .date_wall_s = object->fresh.date_wall_ms / 1000,
+    };
+}
+
+/* The coding that the client has, by its If-None-Match; BRIM_CODINGS: none. */
+static enum brim_coding owned(const struct brim_choice *c)
+{
+    char tag[ETAG_BYTES];
+
+    if (brim_fields_find(c->ask.request, BRIM_STR("if-none-match")) == NULL)
+        return BRIM_CODINGS;
+    for (int i = 0; i < BRIM_CODINGS; i++) {
+        struct brim_validators validators = validators_in(c->ask.object, (enum brim_coding)i, tag);
+
+        if ((i == BRIM_CODING_IDENTITY || c->accept.weights[i] > 0) &&
+            brim_conditional_is_not_modified(c->ask.request, &validators,
+                                             c->ask.now_wall_ms / 1000))
+            return (enum brim_coding)i;
+    }
+    return BRIM_CODINGS;
+}
+
+/* The only coding that a Range with If-Range may be of; BRIM_CODINGS: any. */
+static enum brim_coding ranged(const struct brim_choice *c)
+{
+    char tag[ETAG_BYTES];
+
+    if (brim_fields_find(c->ask.request, BRIM_STR("range")) == NULL ||
+        brim_fields_find(c->ask.request, BRIM_STR("if-range")) == NULL)
+        return BRIM_CODINGS;
+    for (int i = 0; i < BRIM_CODINGS; i++) {
+        struct brim_validators validators = validators_in(c->ask.object, (enum brim_coding)i, tag);
+
+        validators.last_modified_wall_s = -1; /* the same for all: tells no bytes apart */
+        if ((i == BRIM_CODING_IDENTITY || c->accept.weights[i] > 0) &&
+            brim_conditional_range_applies(c->ask.request, &validators, c->ask.now_wall_ms / 1000))
+            return (enum brim_coding)i;
+    }
+    return BRIM_CODINGS;
+}
+
+static void begin(struct brim_choice *c, const struct brim_choice_ask *ask)
+{
+    enum brim_coding only;
+
+    c->is_begun = true;
+    c->ask = *ask;
+    brim_accept_parse(ask->request, &c->accept);
+    only = ranged(c);
+    for (int i = 0; i < BRIM_CODING_IDENTITY && only != BRIM_CODINGS; i++)
+        if (i != (int)only)
+            c->tried |= 1u << i;
+}
+
+static void begin_search(struct brim_choice *c, enum brim_coding coding)
+{
+    if (c->text == NULL)
+        c->text = brim_alloc(c->ask.object->key.text.len + BRIM_REPRESENT_TEXT_ROOM);
+    c->find = (struct brim_find){.primary = brim_represent_key(c->ask.object, coding, c->text),
+                                 .now_wall_ms = c->ask.now_wall_ms};
+    c->trying = coding;
+    c->is_searching = true;
+}
+
+/* Looks for the coding that is tried; false: wait. */
+static bool search(struct brim_choice *c, struct brim_chosen *chosen)
+{
+    enum brim_found found;
+
+    c->find.port = c->ask.port;
+    found = brim_cache_find(c->ask.cache, &c->find);
+    if (found == BRIM_FOUND_WAIT)
+        return false;
+    c->is_searching = false;
+    c->tried |= 1u << c->trying;
+    if (found == BRIM_FOUND_OBJECT)
+        *chosen = (struct brim_chosen){c->trying, c->find.object};
+    else if (found == BRIM_FOUND_NONE) /* PASS is the note that it is of no use */
+        brim_encoders_want(c->ask.encoders, c->ask.object, c->trying);
+    brim_find_fini(&c->find);
+    return true;
+}
+
+enum brim_choice_state brim_choice_make(struct brim_choice *c, const struct brim_choice_ask *ask,
+                                        struct brim_chosen *chosen_out)
+{
+    enum brim_coding coding;
+
+    *chosen_out = (struct brim_chosen){.coding = BRIM_CODING_IDENTITY};
+    if (!c->is_begun) {
+        begin(c, ask);
+        coding = owned(c);
+        if (coding != BRIM_CODINGS) {
+            chosen_out->coding = coding;
+            return BRIM_CHOICE_MADE;
+        }
+    }
+    c->ask.port = ask->port;
+    while (chosen_out->body == NULL && brim_encoders_would(c->ask.encoders, c->ask.object)) {
+        if (!c->is_searching) {
+            coding = brim_accept_best(&c->accept, c->tried);
+            if (coding == BRIM_CODING_IDENTITY)
+                break;
+            begin_search(c, coding);
+        }
+        if (!search(c, chosen_out))
+            return BRIM_CHOICE_WAIT;
+    }
+    return BRIM_CHOICE_MADE;
+}
+
+void brim_choice_fini(struct brim_choice *c)
+{
+    if (c->is_searching)
+        brim_find_fini(&c->find);
+    c->is_searching = false;
+    free(c->text);
+    c->text = NULL;
+}

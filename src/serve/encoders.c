@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A job reads the body through the same reader as a client does, pushes it through the coder into a
+ * fill, and publishes that. Levels fall with size: the best that a codec has costs seconds a MiB,
+ * which is well spent once for a script that goes out a million times, and is lost on a dump.
+ *
+ *     bytes up to      br   zstd   gzip
+ *        1 MiB         11     19      9
+ *        4 MiB          9     12      9
+ *        more           6      9      6
+ *
+ * Jobs that wait or run stand in a small table, so that a crowd that asks for one coding makes one
+ * job. A coding that saves less than a twentieth is not kept; a note under its key says so for a
+ * day, so that it is not tried again and again.
+ */
+#include "brim/serve/encoders.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "brim/base/clock.h"
+#include "brim/base/invariant.h"
+#include "brim/base/log.h"
+#include "brim/base/metric.h"
+#include "brim/base/pool.h"
+#include "brim/encode/coder.h"
+
+#define ENCODERS_MAGIC 0x656e6331u
+#define JOBS_MAX       4096u /* power of two; more than may wait and run */
+#define PIECE_BYTES    (64u * 1024u)
+#define NICE           10
+#define NOTE_MS        (24LL * 3600 * 1000)
+#define KEPT_PERCENT   95u /* of the body: a coding that is larger is not worth a second copy */
+#define MIB            (1024u * 1024u)
+
+struct brim_encoders {
+    uint32_t magic;
+    struct brim_encoders_config config;
+    struct brim_pool *pool; /* own threads */
+    _Atomic bool is_closing;
+    pthread_mutex_t lock; /* of the table */
+    struct brim_digest jobs[JOBS_MAX];
+    unsigned job_count;
+};
+
+struct job {
+    struct brim_job job; /* first */
+    struct brim_encoders *encoders;
+    struct brim_object *object; /* counted */
+    enum brim_coding coding;
+    struct brim_key key; /* text below */
+    char text[];
+};
+
+/* ---- the table of jobs: a list, since it is short and walked once for each new job ---- */
+
+static bool add_job(struct brim_encoders *e, struct brim_digest digest)
+{
+    bool is_new;
+
+    pthread_mutex_lock(&e->lock);
+    is_new = e->job_count < JOBS_MAX;
+    for (unsigned i = 0; i < e->job_count && is_new; i++)
+        is_new = !brim_digest_is(e->jobs[i], digest);
+    if (is_new)
+        e->jobs[e->job_count++] = digest;
+    pthread_mutex_unlock(&e->lock);
+    return is_new;
+}
+
+static void remove_job(struct brim_encoders *e, struct brim_digest digest)
+{
+    unsigned i = 0;
+
+    pthread_mutex_lock(&e->lock);
+    while (!brim_digest_is(e->jobs[i], digest))
+        i++;
+    e->jobs[i] = e->jobs[--e->job_count];
+    pthread_mutex_unlock(&e->lock);
+}
+
+static void end_job(struct job *job)
+{
+    remove_job(job->encoders, job->key.digest);
+    brim_object_unref(job->object);
+    free(job);
+}
+
+/* ---- waiting for a body that is on disk ---- */
+
+struct waiter {
+    struct brim_port port; /* first */
+    sem_t news;
+};
+
+static void on_news(struct brim_port *port)
+{
+    (void)sem_post(&((struct waiter *)port)->news);
+}
+
+static void on_last_count(struct brim_port *port)
+{
+    struct waiter *waiter = (struct waiter *)port;
+
+    (void)sem_destroy(&waiter->news);
+    free(waiter);
+}
+
+static struct waiter *waiter_new(void)
+{
+    struct waiter *waiter = brim_alloc(sizeof(*waiter));
+
+    brim_port_init(&waiter->port, on_news, on_last_count);
+    (void)sem_init(&waiter->news, 0, 0);
+    return waiter;
+}
+
+static void wait_for_news(struct waiter *waiter)
+{
+    while (sem_wait(&waiter->news) != 0)
+        ;
+    brim_port_begin(&waiter->port);
+    brim_port_unref(&waiter->port); /* the notification's count; ours is left */
+}
+
+/* ---- one job ---- */
+
+static int level_for(enum brim_coding coding, uint64_t bytes)
+{
+    static const int levels[BRIM_CODINGS][3] = {
+        [BRIM_CODING_BR] = {11, 9, 6},
+        [BRIM_CODING_ZSTD] = {19, 12, 9},
+        [BRIM_CODING_GZIP] = {9, 9, 6},
+    };
+
+    return levels[coding][bytes <= MIB ? 0 : bytes <= 4 * MIB ? 1 : 2];
+}
+
+/* Where a job's output goes. */
+struct sink {
+    struct brim_fill *fill;
+    uint64_t made;
+    uint64_t made_max; /* beyond it the coding is of no use */
+};
+
+static enum brim_err push(struct brim_coder *coder, struct brim_str in, enum brim_coder_flush flush,
+                          struct sink *sink)
+{
+    char out[PIECE_BYTES];
+    enum brim_err err = BRIM_OK;
+    bool done = false;
+    size_t made;
+
+    do {
+        err = brim_coder_run(coder, &in, flush, out, sizeof(out), &made, &done);
+        sink->made += made;
+        if (err == BRIM_OK && sink->made > sink->made_max)
+            err = BRIM_ELIMIT;
+        if (err == BRIM_OK && made > 0)
+            err = brim_fill_append(sink->fill, out, made);
+        if (err == BRIM_EAGAIN)
+            err = BRIM_ELIMIT; /* it would have to wait for the disk: too large after all */
+    } while (err == BRIM_OK && !done && (in.len > 0 || made == sizeof(out)));
+    return err;
+}
+
+static enum brim_err push_body(struct job *job, struct brim_reader *reader, struct waiter *waiter,
+                               struct brim_coder *coder, struct sink *sink)
+{
+    struct brim_str pieces[BRIM_READER_IOV_MAX];
+    enum brim_err err = BRIM_OK;
+    size_t count;
+
+    while (err == BRIM_OK && !atomic_load(&job->encoders->is_closing)) {
+        switch (brim_reader_next(reader, PIECE_BYTES, pieces, &count)) {
+        case BRIM_READER_WAIT:
+            wait_for_news(waiter);
+            break;
+        case BRIM_READER_FAILED:
+            return BRIM_EIO;
+        case BRIM_READER_END:
+            return push(coder, brim_str(NULL, 0), BRIM_CODER_END, sink);
+        case BRIM_READER_DATA:
+            for (size_t i = 0; i < count && err == BRIM_OK; i++)
+                err = push(coder, pieces[i], BRIM_CODER_MORE, sink);
+            break;
+        }
+    }
+    return err == BRIM_OK ? BRIM_ECLOSED : err;
+}
+
+static enum brim_err encode(struct job *job, struct sink *sink)
+{
+    uint64_t bytes = brim_body_length(job->object->body);
+    struct brim_coder_config config = {.coding = job->coding,
+                                       .way = BRIM_CODER_ENCODE,
+                                       .level = level_for(job->coding, bytes),
+                                       .size_hint = bytes};
+    struct brim_cache *cache = job->encoders->config.cache;
+    struct waiter *waiter = waiter_new();
+    struct brim_coder *coder = NULL;
+    struct brim_reader reader = {.body = NULL};
+    enum brim_err err = brim_coder_open(&config, &coder);
+
+    if (err == BRIM_OK)
+        err = brim_reader_init(&reader, job->object->body, 0, BRIM_BODY_LENGTH_UNKNOWN,
+                               brim_cache_disk(cache), brim_cache_pool(cache), &waiter->port);
+    if (err == BRIM_OK) {
+        err = push_body(job, &reader, waiter, coder, sink);
+        brim_reader_fini(&reader);
+    }
+    brim_coder_close(coder);
+    brim_port_unref(&waiter->port);
+    return err;
+}
+
+static enum brim_err begin_fill(struct job *job, struct brim_fill **fill_out)
+{
+    struct brim_field field = {BRIM_STR("content-encoding"), brim_coding_name(job->coding)};
+    struct brim_object_spec spec = {
+        .kind = BRIM_OBJECT_RESPONSE,
+        .status = 200,
+        .primary = job->key,
+        .key = job->key,
+        .seq = job->object->seq,
+        .fresh = job->object->fresh,
+        .fields = {&field, 1},
+    };
+
+    return brim_cache_begin_fill(job->encoders->config.cache, &spec, (struct brim_fields){NULL, 0},
+                                 BRIM_BODY_LENGTH_UNKNOWN, NULL, fill_out);
+}
+
+static void count_made(enum brim_coding coding, uint64_t saved, uint64_t took_us)
+{
+    static const enum brim_metric jobs[BRIM_CODINGS] = {
+        [BRIM_CODING_BR] = BRIM_METRIC_ENCODED_BR,
+        [BRIM_CODING_ZSTD] = BRIM_METRIC_ENCODED_ZSTD,
+        [BRIM_CODING_GZIP] = BRIM_METRIC_ENCODED_GZIP};
+    static const enum brim_metric bytes[BRIM_CODINGS] = {
+        [BRIM_CODING_BR] = BRIM_METRIC_SAVED_BR,
+        [BRIM_CODING_ZSTD] = BRIM_METRIC_SAVED_ZSTD,
+        [BRIM_CODING_GZIP] = BRIM_METRIC_SAVED_GZIP};
+
+    brim_metric_add(jobs[coding], 1);
+    brim_metric_add(bytes[coding], (int64_t)saved);
+    BRIM_ADD(ENCODE_US, (int64_t)took_us);
+}
+
+static void run(struct job *job)
+{
+    uint64_t began_us = brim_clock_mono_us(), bytes = brim_body_length(job->object->body);
+    struct sink sink = {.made_max = bytes * KEPT_PERCENT / 100};
+    enum brim_err err = begin_fill(job, &sink.fill);
+
+    if (err != BRIM_OK)
+        return;
+    err = encode(job, &sink);
+    if (err == BRIM_OK) {
+        brim_fill_finish(sink.fill);
+        count_made(job->coding, bytes - sink.made, brim_clock_mono_us() - began_us);
+        return;
+    }
+    brim_fill_abort(sink.fill, err);
+    if (err == BRIM_ELIMIT) {
+        BRIM_COUNT(ENCODE_USELESS);
+        brim_cache_put_pass(job->encoders->config.cache, &job->key, NOTE_MS, brim_clock_wall_ms());
+    } else if (err != BRIM_ECLOSED) {
+        BRIM_LOG(WARN, "encode.failed", "coding=%.*s reason=%s",
+                 (int)brim_coding_name(job->coding).len, brim_coding_name(job->coding).base,
+                 brim_err_name(err));
+    }
+}
+
+static void run_job(struct brim_job *pool_job)
+{
+    static _Thread_local bool is_nice;
+    struct job *job = (struct job *)pool_job;
+
+    OBJ_CHECK(job->encoders, ENCODERS_MAGIC);
+    if (!is_nice) /* on Linux the priority is the thread's own */
+        (void)setpriority(PRIO_PROCESS, 0, NICE);
+    is_nice = true;
+    BRIM_ADD(ENCODE_WAITING, -1);
+    if (!atomic_load(&job->encoders->is_closing))
+        run(job);
+    end_job(job);
+}
+
+/* ---- interface ---- */
+
+enum brim_err brim_encoders_open(const struct brim_encoders_config *config,
+                                 struct brim_encoders **encoders_out)
+{
+    struct brim_encoders *e = brim_alloc(sizeof(*e));
+    struct brim_pool_limits limits = {.threads = config->threads, .queue_max = config->queue_max};
+    enum brim_err err = BRIM_OK;
+
+    *encoders_out = NULL;
+    e->magic = ENCODERS_MAGIC;
+    e->config = *config;
+    pthread_mutex_init(&e->lock, NULL);
+    if (config->threads > 0)
+        err = brim_pool_open(&limits, &e->pool);
+    if (err != BRIM_OK) {
+        brim_encoders_close(e);
+        return err;
+    }
+    *encoders_out = e;
+    return BRIM_OK;
+}
+
+void brim_encoders_close(struct brim_encoders *e)
+{
+    if (e == NULL)
+        return;
+    OBJ_CHECK(e, ENCODERS_MAGIC);
+    atomic_store(&e->is_closing, true);
+    if (e->pool != NULL)
+        brim_pool_close(e->pool);
+    INVARIANT(e->job_count == 0);
+    pthread_mutex_destroy(&e->lock);
+    e->magic = 0;
+    free(e);
+}
+
+bool brim_encoders_would(const struct brim_encoders *e, const struct brim_object *object)
+{
+    uint64_t bytes;
+
+    if (!object->is_codable || object->status != 200 ||
+        brim_body_state(object->body) != BRIM_BODY_COMPLETE ||
+        brim_body_mode(object->body) == BRIM_BODY_WINDOW)
+        return false;
+    bytes = brim_body_length(object->body);
+    return bytes >= e->config.bytes_min && bytes <= e->config.bytes_max;
+}
+
+void brim_encoders_want(struct brim_encoders *e, struct brim_object *object,
+                        enum brim_coding coding)
+{
+    struct job *job;
+
+    OBJ_CHECK(e, ENCODERS_MAGIC);
+    if (e->pool == NULL)
+        return;
+    job = brim_alloc(sizeof(*job) + object->key.text.len + BRIM_REPRESENT_TEXT_ROOM);
+    *job = (struct job){.job.run = run_job, .encoders = e, .coding = coding};
+    job->key = brim_represent_key(object, coding, job->text);
+    if (!add_job(e, job->key.digest)) {
+        free(job);
+        return;
+    }
+    job->object = brim_object_ref(object);
+    BRIM_ADD(ENCODE_WAITING, 1);
+    if (brim_pool_submit(e->pool, BRIM_JOB_ENCODE, &job->job) == BRIM_OK)
+        return;
+    BRIM_ADD(ENCODE_WAITING, -1);
+    BRIM_COUNT(ENCODE_SHED);
+    end_job(job);
+}

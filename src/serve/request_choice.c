@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The answer with a stored object: which coding of it, told to the delivery.
+ */
+#include "brim/base/invariant.h"
+#include "brim/serve/request_inside.h"
+
+static void deliver(struct request *r, const struct brim_chosen *chosen)
+{
+    struct brim_object *object = r->found;
+    const struct brim_object *source = chosen->body != NULL ? chosen->body : object;
+
+    r->found = NULL;
+    r->state = REQUEST_DELIVER;
+    if (!brim_deliver_is_immediate(source))
+        r->delivery.port = brim_request_port(r);
+    brim_deliver_coded(&r->delivery, object, chosen->body, chosen->coding, &r->facts);
+}
+
+void brim_request_look_at_choice(struct request *r)
+{
+    struct brim_choice_ask ask = {
+        .cache = r->env->cache,
+        .encoders = r->env->encoders,
+        .object = r->found,
+        .request = r->fields,
+        .port = r->wake == NULL ? NULL : brim_wake_port(r->wake),
+        .now_wall_ms = r->delivery.now_wall_ms,
+    };
+    struct brim_chosen chosen;
+    enum brim_choice_state state = brim_choice_make(&r->choice, &ask, &chosen);
+
+    if (state == BRIM_CHOICE_WAIT && ask.port == NULL) {
+        ask.port = brim_request_port(r); /* only a cold read pays for a port */
+        state = brim_choice_make(&r->choice, &ask, &chosen);
+    }
+    if (state == BRIM_CHOICE_MADE)
+        deliver(r, &chosen);
+}
+
+void brim_request_answer_stored(struct request *r, struct brim_object *object,
+                                const struct brim_deliver_facts *facts)
+{
+    INVARIANT(r->found == NULL);
+    r->found = object;
+    r->facts = *facts;
+    r->state = REQUEST_CHOICE;
+    brim_request_look_at_choice(r);
+}
+
+void brim_request_end_choice(struct request *r)
+{
+    brim_choice_fini(&r->choice);
+    brim_object_unref(r->found);
+    r->found = NULL;
+}

@@ -14,10 +14,12 @@
 #define X64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
 #define ROOT_KEYS                                                                                  \
-    "accepted: a mapping with node, log, access_log, listeners, admin, cache, compress, limits, timeouts, "  \
+    "accepted: a mapping with node, log, access_log, listeners, admin, cache, compress, limits, "  \
+    "timeouts, "                                                                                   \
     "origins, sites\n"
 #define ROOT_WORDS                                                                                 \
-    "accepted: node, log, access_log, listeners, admin, cache, compress, limits, timeouts, origins, sites\n"
+    "accepted: node, log, access_log, listeners, admin, cache, compress, limits, timeouts, "       \
+    "origins, sites\n"
 #define NODE_KEYS                                                                                  \
     "accepted: a mapping with workers, fetchers, io_threads, io_queue, id, drain_timeout\n"
 #define LISTENERS_ACCEPTED "accepted: a sequence of 1 to 64 mappings with address, tls\n"

@@ -26,6 +26,11 @@ if(TARGET brim)
   set_tests_properties(conformance.suite PROPERTIES LABELS conformance TIMEOUT 600
                        SKIP_RETURN_CODE 77 RUN_SERIAL ON)
 
+  add_test(NAME conformance.oracle
+           COMMAND ${brim_tests}/conformance/oracle.sh $<TARGET_FILE:brim>)
+  set_tests_properties(conformance.oracle PROPERTIES LABELS conformance TIMEOUT 60
+                       SKIP_RETURN_CODE 77)
+
   # cli/NAME and fault/NAME.py take the binary as their only argument; exit status 77: skipped.
   file(GLOB cli_tests CONFIGURE_DEPENDS ${brim_tests}/cli/*.py)
   file(GLOB fault_tests CONFIGURE_DEPENDS ${brim_tests}/fault/*.py)

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * script - one handler file in one Lua VM: budgets, and the way in and out.
+ *
+ * A VM belongs to one thread at a time and to one file. A run is one request in it: the file's
+ * chunk is run anew for every request, in an environment of the request's own whose reads fall
+ * through to frozen globals, so nothing a handler writes - global, local of the file, table - is
+ * seen by another request. It lives over the phases of its request.
+ *
+ * Whatever a script does, a call comes back: CPU time is measured at an instruction hook and
+ * inside the library functions that can run long, memory is refused by the allocator, and a stop
+ * is sticky: pcall, coroutines, metamethods and <close> cannot swallow it.
+ * Refuses to know HTTP (script_http) and what a request is to the server.
+ */
+#ifndef BRIM_POLICY_SCRIPT_H
+#define BRIM_POLICY_SCRIPT_H
+
+#include <stdbool.h>
+
+#include "brim/policy/script_budget.h"
+#include "brim/policy/script_lib.h"
+
+struct brim_script_vm;  /* opaque */
+struct brim_script_run; /* opaque */
+
+enum brim_script_phase {
+    BRIM_SCRIPT_VIEWER_REQUEST,
+    BRIM_SCRIPT_ORIGIN_REQUEST,
+    BRIM_SCRIPT_ORIGIN_RESPONSE,
+    BRIM_SCRIPT_VIEWER_RESPONSE,
+    BRIM_SCRIPT_PHASES
+};
+const char *brim_script_phase_name(enum brim_script_phase phase);
+
+struct brim_script_config {
+    const char *file;
+    const char *root; /* `require` finds modules below; NULL: the file's directory */
+    struct brim_script_limits limits;
+    const char *const *env; /* brim.env: name, value, name, value, NULL; NULL: none */
+};
+
+/*
+ * Opens a VM and runs the file once, to see that it loads and which phases it has. Everything is
+ * copied but host.
+ * Owns: *vm_out. Errors: BRIM_EINVAL: error says file:line and what is wrong; BRIM_EIO the file
+ * cannot be read, likewise; BRIM_ENOMEM.
+ */
+BRIM_MUST_USE enum brim_err brim_script_vm_open(const struct brim_script_config *config,
+                                                const struct brim_script_host *host, char *error,
+                                                size_t error_bytes, struct brim_script_vm **vm_out);
+/* Every run has ended. */
+void brim_script_vm_close(struct brim_script_vm *vm);
+bool brim_script_vm_has(const struct brim_script_vm *vm, enum brim_script_phase phase);
+/* Bytes that the VM holds now. */
+size_t brim_script_vm_bytes(const struct brim_script_vm *vm);
+
+/* Begins and ends one request. NULL: out of memory. */
+struct brim_script_run *brim_script_run_begin(struct brim_script_vm *vm);
+void brim_script_run_end(struct brim_script_run *run);
+
+/*
+ * One call of a handler. push puts its arguments on the stack and says how many, take looks at what
+ * it returned (results stand from BRIM_SCRIPT_RESULT to lua_gettop); both run inside the budget and
+ * may raise.
+ */
+#define BRIM_SCRIPT_RESULT 3
+struct brim_script_call {
+    int (*push)(struct lua_State *L, void *ctx);
+    void (*take)(struct lua_State *L, void *ctx);
+    void *ctx;
+};
+enum brim_script_end brim_script_run_call(struct brim_script_run *run, enum brim_script_phase phase,
+                                          const struct brim_script_call *call);
+
+/* After a call that did not end with OK: its message with traceback. Borrowed from the run. */
+const char *brim_script_run_error(const struct brim_script_run *run);
+uint64_t brim_script_run_cpu_us(const struct brim_script_run *run);
+
+/* The number of the phase that runs in L's VM; each phase of each request has another, so what was
+ * lent to one can be refused afterwards. 0: none runs. */
+uint64_t brim_script_epoch(struct lua_State *L);
+
+/* ---- for tests and `brim lua test` ---- */
+
+/* From now on sets lines[n] to 1 when line n < count of the handler file runs. Borrowed. */
+void brim_script_vm_cover(struct brim_script_vm *vm, unsigned char *lines, size_t count);
+
+#endif

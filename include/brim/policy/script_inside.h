@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * script_inside - what the files of script share. Nobody else includes it.
+ */
+#ifndef BRIM_POLICY_SCRIPT_INSIDE_H
+#define BRIM_POLICY_SCRIPT_INSIDE_H
+
+#include "brim/policy/script_budget.h"
+#include "brim/policy/script_lib.h"
+
+struct brim_script_run;
+
+#define BRIM_SCRIPT_VM_MAGIC 0x6c766d31u
+
+struct brim_script_vm {
+    struct brim_script_host host; /* first: brim_script_host_of() leads here */
+    uint32_t magic;
+    struct lua_State *main;
+    struct brim_script_limits limits;
+    char *file;
+    char *root;
+    size_t used;     /* bytes Lua holds */
+    size_t used_max; /* above it the allocator refuses */
+    size_t grown;    /* bytes given out since the clock was looked at */
+    size_t work;     /* units charged since then */
+    unsigned phases; /* bit mask: the file has them */
+    int chunk;       /* registry references */
+    int env_meta;
+    int spare; /* a coroutine to be used again; LUA_NOREF: none */
+    struct brim_script_run *current;
+    struct lua_State *running; /* the coroutine that runs: kept by script_sandbox's resume */
+    enum brim_script_end stop; /* sticky while a slice runs */
+    uint64_t epoch;
+    uint64_t epochs;
+    uint64_t slice_mono_us;
+    uint64_t look_mono_us; /* no budget can be used up before */
+    uint64_t slice_cpu_us; /* thread clock at its begin, once it was needed; 0: not yet */
+    unsigned char *lines;  /* coverage */
+    size_t line_count;
+};
+
+struct brim_script_run {
+    struct brim_script_vm *vm;
+    struct lua_State *co;
+    int ref; /* of co */
+    uint64_t cpu_us;
+    uint64_t deadline_mono_us;
+    size_t grown; /* bytes, over all slices */
+    bool has_handlers;
+    bool is_dead; /* a call failed */
+    char error[2048];
+};
+
+struct brim_script_vm *brim_script_vm_of(struct lua_State *L);
+/* Raises what cannot be caught. Does not return. */
+void brim_script_stop(struct lua_State *L, enum brim_script_end why) __attribute__((noreturn));
+/* Raises again if the run was stopped: after everything that catches errors. */
+void brim_script_check_stop(struct lua_State *L);
+
+/* ---- script_sandbox.c ---- */
+
+/* Pushes the table of frozen globals. May raise. */
+void brim_script_push_globals(struct lua_State *L, const char *const *env);
+/* Replaces the table on top by one that reads through to it and refuses writes. */
+void brim_script_freeze(struct lua_State *L);
+
+/* ---- script_string.c, script_table.c: push the safe versions ---- */
+
+void brim_script_push_string(struct lua_State *L);
+void brim_script_push_table(struct lua_State *L);
+void brim_script_push_utf8(struct lua_State *L);
+
+#endif

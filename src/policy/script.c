@@ -1,0 +1,700 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A slice is one entry into Lua: lua_resume of the run's coroutine with enter() as its function.
+ * Everything that can raise happens in there: making the environment, running the chunk, pushing
+ * arguments, the handler, reading results.
+ *
+ *   run_begin: takes a coroutine
+ *   run_call:  slice: [chunk(env) -> handlers, at stack index 1 for the phases after]
+ *                     handlers[phase](push...) -> take
+ *   run_end:   puts the coroutine back, or closes it
+ *
+ * CPU. The hook comes every HOOK_INSTRUCTIONS. Wall time passed in a slice is never less than CPU
+ * time, so the cheap clock is looked at first and the thread's clock (a system call) only when the
+ * slice could be over. Work inside C functions comes in by charge(), memory given out by the
+ * allocator, which calls the hook forward. The chunk is wrapped: `local _ENV = ...` on its first
+ * line, so each run of it has closures over an environment of its own.
+ *
+ * A stop is a light userdata, raised; vm->stop stays set until the slice ends, the hook is set to
+ * every instruction, and whatever catches errors for the script (script_sandbox.c) raises it again.
+ */
+#include "brim/policy/script.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "brim/base/clock.h"
+#include "brim/base/invariant.h"
+#include "brim/policy/script_inside.h"
+
+#define HOOK_INSTRUCTIONS 200
+#define WORK_CHECKED      (64u * 1024u)  /* units between two looks at the clock */
+#define GROWN_CHECKED     (256u * 1024u) /* bytes given out, likewise */
+#define HOOKLESS_US_MAX   100u /* a slice without a hook was short, whatever the wall says */
+#define LOAD_CPU_US       (1000u * 1000u)
+#define UNITS_PER_US      1000u
+#define FILE_BYTES_MAX    (1024u * 1024u)
+
+static const char env_prefix[] = "local _ENV = ...; ";
+
+static const char *const phase_names[] = {
+    [BRIM_SCRIPT_VIEWER_REQUEST] = "viewer_request",
+    [BRIM_SCRIPT_ORIGIN_REQUEST] = "origin_request",
+    [BRIM_SCRIPT_ORIGIN_RESPONSE] = "origin_response",
+    [BRIM_SCRIPT_VIEWER_RESPONSE] = "viewer_response",
+};
+
+const char *brim_script_phase_name(enum brim_script_phase phase)
+{
+    INVARIANT(phase < BRIM_SCRIPT_PHASES);
+    return phase_names[phase];
+}
+
+const char *brim_script_end_name(enum brim_script_end end)
+{
+    static const char *const names[] = {
+        [BRIM_SCRIPT_OK] = "ok",     [BRIM_SCRIPT_ERROR] = "error",   [BRIM_SCRIPT_CPU] = "cpu",
+        [BRIM_SCRIPT_WALL] = "wall", [BRIM_SCRIPT_MEMORY] = "memory",
+    };
+
+    INVARIANT(end < BRIM_SCRIPT_ENDS);
+    return names[end];
+}
+
+struct brim_script_vm *brim_script_vm_of(lua_State *L)
+{
+    struct brim_script_vm *vm = (struct brim_script_vm *)brim_script_host_of(L);
+
+    OBJ_CHECK(vm, BRIM_SCRIPT_VM_MAGIC);
+    return vm;
+}
+
+uint64_t brim_script_epoch(lua_State *L)
+{
+    return brim_script_vm_of(L)->epoch;
+}
+
+/* ---- budgets ---- */
+
+static uint64_t thread_cpu_us(void)
+{
+    struct timespec now;
+
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) != 0)
+        return 0;
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+static void on_hook(lua_State *L, lua_Debug *info);
+
+static int hook_mask(const struct brim_script_vm *vm)
+{
+    return LUA_MASKCOUNT | (vm->lines != NULL ? LUA_MASKLINE : 0);
+}
+
+void brim_script_stop(lua_State *L, enum brim_script_end why)
+{
+    struct brim_script_vm *vm = brim_script_vm_of(L);
+
+    vm->stop = why;
+    lua_sethook(L, on_hook, hook_mask(vm), 1); /* what goes on nevertheless is stopped at once */
+    lua_pushlightuserdata(L, vm);
+    (void)lua_error(L);
+    abort(); /* lua_error does not return */
+}
+
+void brim_script_check_stop(lua_State *L)
+{
+    enum brim_script_end stop = brim_script_vm_of(L)->stop;
+
+    if (stop != BRIM_SCRIPT_OK)
+        brim_script_stop(L, stop);
+}
+
+/* Looks at both clocks, and says when it is worth looking again: CPU time runs no faster than the
+ * wall's. */
+static void check_clocks(lua_State *L, struct brim_script_vm *vm)
+{
+    struct brim_script_run *run = vm->current;
+    uint64_t left, now, elapsed, cpu;
+
+    now = brim_clock_mono_us();
+    elapsed = now - vm->slice_mono_us;
+    left = run->cpu_us < vm->limits.cpu_us ? vm->limits.cpu_us - run->cpu_us : 0;
+    cpu = thread_cpu_us();
+    if (vm->slice_cpu_us == 0)
+        vm->slice_cpu_us = cpu - (elapsed < HOOKLESS_US_MAX ? elapsed : HOOKLESS_US_MAX);
+    if (cpu - vm->slice_cpu_us >= left)
+        brim_script_stop(L, BRIM_SCRIPT_CPU);
+    if (now >= run->deadline_mono_us)
+        brim_script_stop(L, BRIM_SCRIPT_WALL);
+    left -= cpu - vm->slice_cpu_us;
+    vm->look_mono_us = now + left;
+    if (vm->look_mono_us > run->deadline_mono_us)
+        vm->look_mono_us = run->deadline_mono_us;
+}
+
+/* The common case costs one read of the cheap clock. */
+static void check(lua_State *L, struct brim_script_vm *vm)
+{
+    if (vm->stop != BRIM_SCRIPT_OK)
+        brim_script_stop(L, vm->stop);
+    vm->work = 0;
+    vm->grown = 0;
+    if (vm->current == NULL)
+        return;
+    if (vm->slice_cpu_us == 0 || brim_clock_mono_us() >= vm->look_mono_us)
+        check_clocks(L, vm);
+}
+
+static void on_line(struct brim_script_vm *vm, lua_State *L, lua_Debug *info)
+{
+    if (lua_getinfo(L, "S", info) != 0 && strcmp(info->source + 1, vm->file) == 0 &&
+        info->currentline > 0 && (size_t)info->currentline < vm->line_count)
+        vm->lines[info->currentline] = 1;
+}
+
+static void on_hook(lua_State *L, lua_Debug *info)
+{
+    struct brim_script_vm *vm = brim_script_vm_of(L);
+
+    if (info->event == LUA_HOOKLINE) {
+        on_line(vm, L, info);
+        return;
+    }
+    check(L, vm);
+    if (lua_gethookcount(L) != HOOK_INSTRUCTIONS)
+        lua_sethook(L, on_hook, hook_mask(vm), HOOK_INSTRUCTIONS);
+}
+
+static void charge(lua_State *L, size_t units)
+{
+    struct brim_script_vm *vm = brim_script_vm_of(L);
+
+    if (vm->stop != BRIM_SCRIPT_OK)
+        brim_script_stop(L, vm->stop);
+    if (vm->current == NULL)
+        return;
+    /* What cannot be done in the whole budget is not begun. */
+    if (units / UNITS_PER_US >= vm->limits.cpu_us)
+        brim_script_stop(L, BRIM_SCRIPT_CPU);
+    vm->work += units < WORK_CHECKED ? units : WORK_CHECKED;
+    if (vm->work >= WORK_CHECKED)
+        check(L, vm);
+}
+
+static void *allocate(void *ctx, void *memory, size_t old_bytes, size_t new_bytes)
+{
+    struct brim_script_vm *vm = ctx;
+    size_t had = memory == NULL ? 0 : old_bytes; /* else it is the kind of object */
+    void *moved;
+
+    if (new_bytes == 0) {
+        free(memory);
+        vm->used -= had;
+        return NULL;
+    }
+    if (new_bytes > had && vm->used + (new_bytes - had) > vm->used_max)
+        return NULL;
+    moved = realloc(memory, new_bytes);
+    if (moved == NULL)
+        return NULL;
+    vm->used = vm->used - had + new_bytes;
+    if (new_bytes > had && vm->current != NULL) {
+        vm->grown += new_bytes - had;
+        if (vm->grown >= GROWN_CHECKED && vm->running != NULL)
+            lua_sethook(vm->running, on_hook, hook_mask(vm), 1);
+    }
+    return moved;
+}
+
+/* ---- slices ---- */
+
+static void slice_begin(struct brim_script_run *run)
+{
+    struct brim_script_vm *vm = run->vm;
+    size_t left = run->grown < vm->limits.memory_bytes ? vm->limits.memory_bytes - run->grown : 0;
+    size_t room = vm->used + left;
+
+    INVARIANT(vm->current == NULL);
+    vm->current = run;
+    vm->running = run->co;
+    vm->stop = BRIM_SCRIPT_OK;
+    vm->epoch = ++vm->epochs;
+    vm->slice_mono_us = brim_clock_mono_us();
+    vm->slice_cpu_us = 0;
+    vm->work = vm->grown = 0;
+    vm->used_max = room < vm->limits.vm_bytes ? room : vm->limits.vm_bytes;
+    if (run->deadline_mono_us == 0)
+        run->deadline_mono_us = vm->slice_mono_us + vm->limits.wall_ms * 1000;
+    lua_sethook(run->co, on_hook, hook_mask(vm), HOOK_INSTRUCTIONS);
+}
+
+static void slice_end(struct brim_script_run *run, size_t used_before)
+{
+    struct brim_script_vm *vm = run->vm;
+    uint64_t elapsed = brim_clock_mono_us() - vm->slice_mono_us;
+
+    if (vm->slice_cpu_us != 0)
+        run->cpu_us += thread_cpu_us() - vm->slice_cpu_us;
+    else
+        run->cpu_us += elapsed < HOOKLESS_US_MAX ? elapsed : HOOKLESS_US_MAX;
+    if (vm->used > used_before)
+        run->grown += vm->used - used_before;
+    vm->current = NULL;
+    vm->running = NULL;
+    vm->epoch = 0;
+    vm->used_max = SIZE_MAX;
+    vm->stop = BRIM_SCRIPT_OK;
+}
+
+/* What one slice does; on the C stack while it runs. */
+struct slice {
+    struct brim_script_run *run;
+    const struct brim_script_call *call; /* NULL: only load */
+    enum brim_script_phase phase;
+};
+
+/* Pushes what the chunk returns in a fresh environment. */
+static void run_chunk(lua_State *L, struct brim_script_vm *vm)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->chunk);
+    lua_createtable(L, 0, 0);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->env_meta);
+    lua_setmetatable(L, -2);
+    lua_call(L, 1, 1);
+    if (lua_type(L, -1) != LUA_TTABLE)
+        luaL_error(L, "%s: must return a table of handlers, not %s", vm->file,
+                   luaL_typename(L, -1));
+}
+
+static int body_done(lua_State *L, int status, lua_KContext ctx)
+{
+    struct slice *slice = (struct slice *)ctx; // NOLINT(performance-no-int-to-ptr)
+
+    (void)status;
+    slice->call->take(L, slice->call->ctx);
+    lua_settop(L, 1);
+    return 1;
+}
+
+/* (handlers or nil, slice) -> handlers. */
+static int body(lua_State *L)
+{
+    struct slice *slice = lua_touserdata(L, 2);
+    struct brim_script_vm *vm = slice->run->vm;
+    int args;
+
+    if (lua_isnil(L, 1)) {
+        run_chunk(L, vm);
+        lua_replace(L, 1);
+    }
+    if (slice->call == NULL) {
+        lua_settop(L, 1);
+        return 1;
+    }
+    lua_pushstring(L, phase_names[slice->phase]);
+    lua_rawget(L, 1);
+    args = slice->call->push(L, slice->call->ctx);
+    lua_callk(L, args, LUA_MULTRET, (lua_KContext)slice, body_done);
+    return body_done(L, LUA_OK, (lua_KContext)slice);
+}
+
+static const char *stop_text(enum brim_script_end end)
+{
+    switch (end) {
+    case BRIM_SCRIPT_CPU:
+        return "stopped: the CPU budget is used up";
+    case BRIM_SCRIPT_WALL:
+        return "stopped: the deadline has passed";
+    default:
+        return "stopped: not enough memory within the limit";
+    }
+}
+
+/* Message handler: notes message and traceback where the error stands. Never runs script code: an
+ * error object of the script's is named by its type only. */
+static int explain(lua_State *L)
+{
+    struct brim_script_vm *vm = brim_script_vm_of(L);
+    struct brim_script_run *run = vm->current;
+    size_t used_max = vm->used_max;
+    const char *what;
+
+    lua_settop(L, 1);
+    vm->used_max = SIZE_MAX; /* a traceback is small */
+    if (vm->stop != BRIM_SCRIPT_OK)
+        what = stop_text(vm->stop);
+    else if (lua_type(L, 1) == LUA_TSTRING)
+        what = lua_tostring(L, 1);
+    else
+        what = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+    (void)snprintf(run->error, sizeof(run->error), "%.512s", what);
+    luaL_traceback(L, L, run->error, 1);
+    (void)snprintf(run->error, sizeof(run->error), "%s", lua_tostring(L, -1));
+    vm->used_max = used_max;
+    lua_settop(L, 1);
+    return 1;
+}
+
+/* The error is caught in here, not in lua_resume: only so do the hooks, which are off while one of
+ * them raises, come back before <close> runs what the script left. */
+static int enter_done(lua_State *L, int status, lua_KContext ctx)
+{
+    (void)ctx;
+    if (status != LUA_OK && status != LUA_YIELD)
+        return lua_error(L);
+    return 1;
+}
+
+/* The function of every slice: (handlers or nil, slice) -> handlers. */
+static int enter(lua_State *L)
+{
+    int status;
+
+    lua_pushcfunction(L, explain);
+    lua_insert(L, 1);
+    lua_pushcfunction(L, body);
+    lua_insert(L, 2);
+    status = lua_pcallk(L, 2, 1, 1, 0, enter_done);
+    if (status == LUA_ERRMEM && brim_script_vm_of(L)->stop == BRIM_SCRIPT_OK)
+        brim_script_vm_of(L)->stop = BRIM_SCRIPT_MEMORY;
+    return enter_done(L, status, 0);
+}
+
+static enum brim_script_end end_of(struct brim_script_vm *vm, int status)
+{
+    if (vm->stop != BRIM_SCRIPT_OK)
+        return vm->stop;
+    if (status == LUA_OK)
+        return BRIM_SCRIPT_OK;
+    /* A yield with nobody to resume it is an error like any other. */
+    return status == LUA_ERRMEM ? BRIM_SCRIPT_MEMORY : BRIM_SCRIPT_ERROR;
+}
+
+static enum brim_script_end run_slice(struct brim_script_run *run, struct slice *slice)
+{
+    struct brim_script_vm *vm = run->vm;
+    size_t used_before = vm->used;
+    enum brim_script_end end;
+    lua_State *co = run->co;
+    int status, results;
+
+    run->error[0] = '\0';
+    slice_begin(run);
+    lua_pushcfunction(co, enter);
+    if (run->has_handlers)
+        lua_pushvalue(co, 1);
+    else
+        lua_pushnil(co);
+    lua_pushlightuserdata(co, slice);
+    status = lua_resume(co, vm->main, 2, &results);
+    end = end_of(vm, status);
+    vm->used_max = SIZE_MAX; /* what follows is ours */
+    if (end == BRIM_SCRIPT_OK) {
+        run->has_handlers = true;
+        lua_settop(co, 1);
+    } else {
+        run->is_dead = true;
+        if (status == LUA_YIELD)
+            (void)snprintf(run->error, sizeof(run->error), "a handler may not yield");
+        else if (run->error[0] == '\0')
+            (void)snprintf(run->error, sizeof(run->error), "%s", stop_text(end));
+        vm->stop = BRIM_SCRIPT_CPU; /* whatever <close> still runs, it ends at once */
+        (void)lua_resetthread(co);
+    }
+    slice_end(run, used_before);
+    return end;
+}
+
+/* ---- runs ---- */
+
+static int new_thread(lua_State *L)
+{
+    struct brim_script_run *run = lua_touserdata(L, 1);
+
+    run->co = lua_newthread(L);
+    run->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+struct brim_script_run *brim_script_run_begin(struct brim_script_vm *vm)
+{
+    struct brim_script_run *run = brim_alloc(sizeof(*run));
+
+    OBJ_CHECK(vm, BRIM_SCRIPT_VM_MAGIC);
+    run->vm = vm;
+    if (vm->spare != LUA_NOREF) {
+        run->ref = vm->spare;
+        vm->spare = LUA_NOREF;
+        lua_rawgeti(vm->main, LUA_REGISTRYINDEX, run->ref);
+        run->co = lua_tothread(vm->main, -1);
+        lua_settop(vm->main, 0);
+        return run;
+    }
+    lua_pushcfunction(vm->main, new_thread);
+    lua_pushlightuserdata(vm->main, run);
+    if (lua_pcall(vm->main, 1, 0, 0) != LUA_OK) {
+        lua_settop(vm->main, 0);
+        free(run);
+        return NULL;
+    }
+    return run;
+}
+
+void brim_script_run_end(struct brim_script_run *run)
+{
+    struct brim_script_vm *vm;
+
+    if (run == NULL)
+        return;
+    vm = run->vm;
+    if (vm->spare == LUA_NOREF && !run->is_dead) {
+        lua_settop(run->co, 0);
+        vm->spare = run->ref;
+    } else {
+        luaL_unref(vm->main, LUA_REGISTRYINDEX, run->ref);
+    }
+    free(run);
+}
+
+enum brim_script_end brim_script_run_call(struct brim_script_run *run, enum brim_script_phase phase,
+                                          const struct brim_script_call *call)
+{
+    struct slice slice = {.run = run, .call = call, .phase = phase};
+
+    INVARIANT(!run->is_dead);
+    INVARIANT(brim_script_vm_has(run->vm, phase));
+    return run_slice(run, &slice);
+}
+
+const char *brim_script_run_error(const struct brim_script_run *run)
+{
+    return run->error;
+}
+
+uint64_t brim_script_run_cpu_us(const struct brim_script_run *run)
+{
+    return run->cpu_us;
+}
+
+/* ---- life of a VM ---- */
+
+struct opening {
+    struct brim_script_vm *vm;
+    const struct brim_script_config *config;
+    const char *source;
+    size_t source_bytes;
+};
+
+/* The chunk with its environment as a local of its own. */
+static void load_chunk(lua_State *L, const struct opening *opening)
+{
+    luaL_Buffer text;
+    const char *source = opening->source;
+    size_t bytes = opening->source_bytes;
+    const char *name = lua_pushfstring(L, "@%s", opening->vm->file);
+
+    if (bytes > 0 && source[0] == '#') { /* a line for the shell, as lua itself allows */
+        const char *end = memchr(source, '\n', bytes);
+
+        bytes = end == NULL ? 0 : bytes - (size_t)(end - source);
+        source = end;
+    }
+    luaL_buffinit(L, &text);
+    luaL_addlstring(&text, env_prefix, sizeof(env_prefix) - 1);
+    if (bytes > 0)
+        luaL_addlstring(&text, source, bytes);
+    luaL_pushresult(&text);
+    source = lua_tolstring(L, -1, &bytes);
+    if (luaL_loadbufferx(L, source, bytes, name, "t") != LUA_OK)
+        lua_error(L);
+    opening->vm->chunk = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static int open_inside(lua_State *L)
+{
+    struct opening *opening = lua_touserdata(L, 1);
+    struct brim_script_vm *vm = opening->vm;
+
+    lua_newtable(L);
+    lua_setfield(L, LUA_REGISTRYINDEX, "brim.modules");
+    brim_script_push_globals(L, opening->config->env);
+    lua_createtable(L, 0, 2);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "__index");
+    lua_pushboolean(L, false);
+    lua_setfield(L, -2, "__metatable");
+    vm->env_meta = luaL_ref(L, LUA_REGISTRYINDEX);
+    load_chunk(L, opening);
+    return 0;
+}
+
+static int note_phases(lua_State *L)
+{
+    struct brim_script_run *run = lua_touserdata(L, 1);
+
+    lua_pushvalue(run->co, 1); /* left there by try_chunk's slice */
+    lua_xmove(run->co, L, 1);
+    for (int i = 0; i < BRIM_SCRIPT_PHASES; i++) {
+        lua_pushstring(L, phase_names[i]);
+        if (lua_rawget(L, -2) == LUA_TFUNCTION)
+            run->vm->phases |= 1u << i;
+        else if (!lua_isnil(L, -1))
+            luaL_error(L, "%s: %s must be a function", run->vm->file, phase_names[i]);
+        lua_pop(L, 1);
+    }
+    if (run->vm->phases == 0)
+        luaL_error(L,
+                   "%s: the table has none of viewer_request, origin_request, origin_response, "
+                   "viewer_response",
+                   run->vm->file);
+    return 0;
+}
+
+/* Runs the file once, with time enough, to see what it has. */
+static bool try_chunk(struct brim_script_vm *vm, char *error, size_t error_bytes)
+{
+    struct brim_script_limits limits = vm->limits;
+    struct brim_script_run *run = brim_script_run_begin(vm);
+    struct slice slice = {.run = run};
+    bool ok = false;
+
+    if (run == NULL)
+        return false;
+    vm->limits.cpu_us = LOAD_CPU_US;
+    if (run_slice(run, &slice) != BRIM_SCRIPT_OK) {
+        (void)snprintf(error, error_bytes, "%s", run->error);
+    } else {
+        lua_pushcfunction(vm->main, note_phases);
+        lua_pushlightuserdata(vm->main, run);
+        ok = lua_pcall(vm->main, 1, 0, 0) == LUA_OK;
+        if (!ok)
+            (void)snprintf(error, error_bytes, "%s", lua_tostring(vm->main, -1));
+        lua_settop(vm->main, 0);
+    }
+    vm->limits = limits;
+    brim_script_run_end(run);
+    return ok;
+}
+
+static enum brim_err read_file(const char *path, char **text_out, size_t *bytes_out)
+{
+    FILE *file = fopen(path, "re");
+    char *text;
+
+    if (file == NULL)
+        return BRIM_EIO;
+    text = brim_alloc(FILE_BYTES_MAX);
+    *bytes_out = fread(text, 1, FILE_BYTES_MAX, file);
+    if (ferror(file) != 0 || *bytes_out == FILE_BYTES_MAX) {
+        (void)fclose(file);
+        free(text);
+        return BRIM_EIO;
+    }
+    (void)fclose(file);
+    *text_out = text;
+    return BRIM_OK;
+}
+
+static char *root_of(const struct brim_script_config *config)
+{
+    const char *slash = strrchr(config->file, '/');
+    char *root;
+
+    if (config->root != NULL && config->root[0] != '\0')
+        return brim_strdup(config->root);
+    root = brim_strdup(slash == NULL ? "." : config->file);
+    if (slash != NULL)
+        root[slash == config->file ? 1 : slash - config->file] = '\0';
+    return root;
+}
+
+static struct brim_script_vm *vm_new(const struct brim_script_config *config,
+                                     const struct brim_script_host *host)
+{
+    struct brim_script_vm *vm = brim_alloc(sizeof(*vm));
+
+    vm->magic = BRIM_SCRIPT_VM_MAGIC;
+    vm->host = *host;
+    vm->host.charge = charge;
+    vm->limits = config->limits;
+    vm->file = brim_strdup(config->file);
+    vm->root = root_of(config);
+    vm->spare = LUA_NOREF;
+    vm->used_max = SIZE_MAX;
+    vm->main = lua_newstate(allocate, vm);
+    return vm;
+}
+
+enum brim_err brim_script_vm_open(const struct brim_script_config *config,
+                                  const struct brim_script_host *host, char *error,
+                                  size_t error_bytes, struct brim_script_vm **vm_out)
+{
+    struct opening opening = {.config = config};
+    struct brim_script_vm *vm = NULL;
+    char *source = NULL;
+    enum brim_err err = BRIM_ENOMEM;
+
+    *vm_out = NULL;
+    (void)snprintf(error, error_bytes, "%s: cannot be read, or is larger than 1 MiB", config->file);
+    if (read_file(config->file, &source, &opening.source_bytes) != BRIM_OK)
+        return BRIM_EIO;
+    (void)snprintf(error, error_bytes, "out of memory");
+    vm = vm_new(config, host);
+    if (vm->main == NULL)
+        goto out;
+    brim_script_host_set(vm->main, &vm->host);
+    opening.vm = vm;
+    opening.source = source;
+    err = BRIM_EINVAL;
+    lua_pushcfunction(vm->main, open_inside);
+    lua_pushlightuserdata(vm->main, &opening);
+    if (lua_pcall(vm->main, 1, 0, 0) != LUA_OK) {
+        (void)snprintf(error, error_bytes, "%s", lua_tostring(vm->main, -1));
+        goto out;
+    }
+    if (try_chunk(vm, error, error_bytes))
+        err = BRIM_OK;
+
+out:
+    free(source);
+    if (err == BRIM_OK)
+        *vm_out = vm;
+    else
+        brim_script_vm_close(vm);
+    return err;
+}
+
+void brim_script_vm_close(struct brim_script_vm *vm)
+{
+    if (vm == NULL)
+        return;
+    OBJ_CHECK(vm, BRIM_SCRIPT_VM_MAGIC);
+    INVARIANT(vm->current == NULL);
+    if (vm->main != NULL)
+        lua_close(vm->main);
+    free(vm->file);
+    free(vm->root);
+    vm->magic = 0;
+    free(vm);
+}
+
+bool brim_script_vm_has(const struct brim_script_vm *vm, enum brim_script_phase phase)
+{
+    return (vm->phases & (1u << phase)) != 0;
+}
+
+size_t brim_script_vm_bytes(const struct brim_script_vm *vm)
+{
+    return vm->used;
+}
+
+void brim_script_vm_cover(struct brim_script_vm *vm, unsigned char *lines, size_t count)
+{
+    vm->lines = lines;
+    vm->line_count = count;
+}

@@ -391,6 +391,28 @@ static void check_targets(struct brim_conf_faults *faults, const char *where,
     }
 }
 
+/* Only what no Structured Field has, or a dictionary lacks; the whole of RFC 9842 2.1 is read where
+ * the URL is known. */
+static void check_dictionary(struct brim_conf_faults *faults, const char *where, const char *text)
+{
+    struct brim_conf_text shown = {.len = 0};
+    char path[PATH_BYTES];
+    bool is_text = true;
+
+    if (text == NULL || text[0] == '\0')
+        return;
+    for (const char *c = text; *c != '\0'; c++)
+        is_text &= *c >= ' ' && *c <= '~';
+    if (is_text && strstr(text, "match=\"") != NULL)
+        return;
+    (void)snprintf(path, sizeof(path), "%s.use_as_dictionary", where);
+    brim_conf_text_add_input(&shown, text);
+    brim_conf_fault(faults, path,
+                    "%s is not a Use-As-Dictionary field; accepted: as in "
+                    "match=\"/app/*/main.js\", match-dest=(\"script\")",
+                    shown.bytes);
+}
+
 static void check_routes(const struct brim_conf_site *site, size_t i, const struct names *origins,
                          struct brim_conf_faults *faults)
 {
@@ -406,6 +428,8 @@ static void check_routes(const struct brim_conf_site *site, size_t i, const stru
         (void)snprintf(path, sizeof(path), "sites[%zu].routes[%zu].cache", i, j);
         if (route->cache.targets.items != site->cache.targets.items) /* else inherited */
             check_targets(faults, path, &route->cache.targets);
+        if (route->cache.use_as_dictionary != site->cache.use_as_dictionary)
+            check_dictionary(faults, path, route->cache.use_as_dictionary);
         if (route->path == NULL)
             continue;
         paths[count] =
@@ -452,6 +476,7 @@ static void check_sites(const struct brim_conf_root *root, const struct names *o
         check_reference(faults, origins, path, site->origin);
         (void)snprintf(path, sizeof(path), "sites[%zu].cache", i);
         check_targets(faults, path, &site->cache.targets);
+        check_dictionary(faults, path, site->cache.use_as_dictionary);
         check_routes(site, i, origins, faults);
     }
     check_hosts(root, faults);

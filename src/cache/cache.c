@@ -182,9 +182,24 @@ static void put_on_disk(struct brim_cache *cache, struct brim_object *object)
         brim_disk_put(cache->disk, object);
 }
 
+void brim_cache_on_publish(struct brim_cache *cache, void (*fn)(struct brim_object *, void *ctx),
+                           void *ctx)
+{
+    OBJ_CHECK(cache, CACHE_MAGIC);
+    cache->published = fn;
+    cache->published_ctx = ctx;
+}
+
+static void tell(struct brim_cache *cache, struct brim_object *object)
+{
+    if (cache->published != NULL && object->kind == BRIM_OBJECT_RESPONSE)
+        cache->published(object, cache->published_ctx);
+}
+
 static void publish(struct brim_cache *cache, struct brim_object *object)
 {
     brim_hot_put(cache->hot, object);
+    tell(cache, object);
     if (cache->disk == NULL || object->kind == BRIM_OBJECT_PASS)
         return;
     if (object->kind == BRIM_OBJECT_VARY || is_admitted(cache, object->key.digest))
@@ -201,6 +216,7 @@ static void publish_spilled(struct brim_object *object, void *ctx)
     OBJ_CHECK(cache, CACHE_MAGIC);
     brim_hot_put(cache->hot, object);
     put_on_disk(cache, object);
+    tell(cache, object);
 }
 
 void brim_cache_put(struct brim_cache *cache, struct brim_object *object)

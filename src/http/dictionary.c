@@ -4,6 +4,7 @@
 #include "brim/base/invariant.h"
 #include "brim/http/structured.h"
 #include "brim/http/uri.h"
+#include "brim/http/weight.h"
 
 #define WINDOW_LOG_MIN   10 /* Zstandard's smallest: 1 KiB */
 #define WINDOW_BYTES_MIN (8u << 20)
@@ -113,6 +114,20 @@ bool brim_dictionary_available(struct brim_fields request, struct brim_dictionar
         return false;
     memcpy(hash_out->bytes, item.text, sizeof(hash_out->bytes));
     return true;
+}
+
+bool brim_dictionary_is_accepted(struct brim_fields request, struct brim_str coding)
+{
+    struct brim_list_cursor cursor = {0};
+    struct brim_str member;
+
+    while (brim_fields_next_member(request, BRIM_STR("accept-encoding"), &cursor, &member)) {
+        struct brim_weighted one = brim_weighted_parse(member);
+
+        if (brim_str_is_nocase(one.token, coding))
+            return one.weight > 0;
+    }
+    return false;
 }
 
 /* A client that knows no destinations sends none, and uses the dictionary for all (2.1.2). */

@@ -296,8 +296,7 @@ bool brim_uri_parse(struct brim_str url, struct brim_uri *uri_out)
     return true;
 }
 
-/* The part of a key text before its path: scheme, host and port. */
-static struct brim_str origin_of(struct brim_str key_text)
+struct brim_str brim_uri_origin(struct brim_str key_text)
 {
     const char *mark = memmem(key_text.base, key_text.len, "://", 3);
     const char *end = key_text.base + key_text.len;
@@ -308,5 +307,5 @@ static struct brim_str origin_of(struct brim_str key_text)
 
 bool brim_uri_is_same_origin(struct brim_str a, struct brim_str b)
 {
-    return brim_str_is(origin_of(a), origin_of(b));
+    return brim_str_is(brim_uri_origin(a), brim_uri_origin(b));
 }

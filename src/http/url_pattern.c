@@ -14,6 +14,7 @@
 #include "brim/http/url_pattern.h"
 
 #include "brim/base/invariant.h"
+#include "brim/http/uri.h"
 
 #define NO_DELIMITER (-1)
 
@@ -228,20 +229,9 @@ struct target {
     struct brim_str query;
 };
 
-static struct brim_str origin_of(struct brim_str url)
-{
-    const char *mark = memmem(url.base, url.len, "://", 3);
-    const char *end = url.base + url.len;
-    const char *slash = mark == NULL ? NULL : memchr(mark + 3, '/', (size_t)(end - mark - 3));
-
-    return slash == NULL ? brim_str(NULL, 0) : brim_str(url.base, (size_t)(slash - url.base));
-}
-
 static struct target target_of(struct brim_str url)
 {
-    size_t origin_len = origin_of(url).len;
-    if (origin_len == 0)
-        return (struct target){.path = {NULL, 0}}; /* no key text: matches nothing */
+    size_t origin_len = brim_uri_origin(url).len;
     struct brim_str rest = brim_str(url.base + origin_len, url.len - origin_len);
     const char *mark = rest.len == 0 ? NULL : memchr(rest.base, '?', rest.len);
 
@@ -343,7 +333,7 @@ enum brim_err brim_url_pattern_compile(struct brim_str pattern, struct brim_str 
 
     pattern_out->text_len = pattern_out->parts = pattern_out->path_parts = 0;
     pattern_out->any_query = false;
-    if (of_base.path.len == 0 || !strip_origin(&pattern, origin_of(base)))
+    if (of_base.path.len == 0 || !strip_origin(&pattern, brim_uri_origin(base)))
         return BRIM_EINVAL;
     mark = find_query(pattern);
     if (mark == SIZE_MAX)

@@ -194,6 +194,14 @@ static void put_members(struct sink *sink, struct brim_fields request, struct br
     }
 }
 
+/* Fields of clients that no shared fill shows to an origin (serve/upstream): brim answers them
+ * itself, so what the origin sends does not depend on them (RFC 9842 2.2, 2.3). */
+static bool is_kept_from_origins(struct brim_str name)
+{
+    return brim_str_is(name, BRIM_STR("available-dictionary")) ||
+           brim_str_is(name, BRIM_STR("dictionary-id"));
+}
+
 size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *buffer,
                        size_t buffer_bytes)
 {
@@ -204,7 +212,7 @@ size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *b
     INVARIANT(buffer != NULL || buffer_bytes == 0);
     if (brim_str_is(name, accept_encoding))
         put(&sink, brim_accept_encoding_normal(request));
-    else if (brim_fields_find(request, name) == NULL)
+    else if (brim_fields_find(request, name) == NULL || is_kept_from_origins(name))
         put(&sink, BRIM_STR(BRIM_VARY_ABSENT));
     else if (brim_str_is(name, accept_language) && sort_languages(request, languages, &count))
         put_languages(&sink, languages, count);

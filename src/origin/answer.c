@@ -117,6 +117,18 @@ struct brim_fields brim_answer_stored_fields(struct brim_field *items, size_t co
     return (struct brim_fields){items, kept};
 }
 
+struct brim_fields brim_answer_with_dictionary(struct brim_field *items, size_t count,
+                                               unsigned status,
+                                               const struct brim_cache_rules *rules)
+{
+    struct brim_str name = BRIM_STR("use-as-dictionary");
+    struct brim_fields fields = {items, count};
+
+    if (status == 200 && rules->use_as_dictionary.len > 0 && brim_fields_find(fields, name) == NULL)
+        items[fields.count++] = (struct brim_field){name, rules->use_as_dictionary};
+    return fields;
+}
+
 /* Fields of a 304 that do not replace stored ones: they speak of a body, and the stored body is the
  * one that is served (RFC 9111 3.2). */
 static bool describes_body(struct brim_str name)

@@ -279,7 +279,7 @@ static void set_apart(struct brim_flight *f, const struct brim_fields *all, stru
     f->own_fields = (struct brim_fields){room, count};
 }
 
-/* kept: room for twice the fields. */
+/* kept: room for twice the fields, and one that is added to those that are stored. */
 static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *exchange,
                            struct brim_object_spec *spec, struct brim_field *kept, uint64_t length)
 {
@@ -321,10 +321,14 @@ static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *ex
                        brim_coding_suits(spec->fields);
     if (verdict == BRIM_STORE) {
         if (has_own)
-            set_apart(f, &spec->fields, kept + exchange->response.count);
+            set_apart(f, &spec->fields, kept + exchange->response.count + 1);
         spec->fields =
             brim_answer_stored_fields(kept, spec->fields.count, exchange->response, f->rules);
-        return partial ? begin_part(f, spec, kept, &part) : begin_stored(f, spec, length);
+        if (partial)
+            return begin_part(f, spec, kept, &part);
+        spec->fields =
+            brim_answer_with_dictionary(kept, spec->fields.count, exchange->status, f->rules);
+        return begin_stored(f, spec, length);
     }
     if (verdict == BRIM_STORE_PASS)
         remember_pass(f, exchange->response_wall_ms);
@@ -373,7 +377,7 @@ enum brim_err brim_flight_on_headers(void *ctx, unsigned status, struct brim_fie
         length = 0; /* Content-Length says what a GET would bring (RFC 9110 8.6) */
     f->expected = length;
     f->received = 0;
-    kept = malloc((2 * fields.count + 1) * sizeof(*kept));
+    kept = malloc((2 * fields.count + 2) * sizeof(*kept));
     if (kept == NULL)
         return BRIM_ENOMEM;
     err = judge(f, &exchange, &spec, kept, length);

@@ -107,6 +107,7 @@ static struct brim_cache_rules compile_rules(const struct brim_conf_rules *conf)
         .set_cookie = (enum brim_set_cookie)conf->set_cookie,
         .targets = compile_targets(&conf->targets),
         .tags = compile_targets(&conf->tags),
+        .use_as_dictionary = brim_str_of(brim_strdup(conf->use_as_dictionary)),
     };
 }
 
@@ -254,6 +255,7 @@ static void free_rules(const struct brim_cache_rules *rules)
 {
     free_targets(&rules->targets);
     free_targets(&rules->tags);
+    free_const(rules->use_as_dictionary.base);
 }
 
 static void free_routes(struct brim_route *routes, size_t count)

@@ -326,6 +326,12 @@ void brim_encoders_close(struct brim_encoders *e)
     free(e);
 }
 
+struct brim_pool *brim_encoders_pool(struct brim_encoders *e)
+{
+    OBJ_CHECK(e, ENCODERS_MAGIC);
+    return e->pool;
+}
+
 bool brim_encoders_would(const struct brim_encoders *e, const struct brim_object *object)
 {
     uint64_t bytes;

@@ -25,6 +25,7 @@
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
+#include "brim/cache/dictionaries.h"
 #include "brim/serve/admin.h"
 #include "brim/serve/encoders.h"
 #include "brim/serve/tls.h"
@@ -42,6 +43,7 @@ struct node {
     struct brim_pool *pool;
     struct brim_cache *cache;
     struct brim_fetchers *fetchers;
+    struct brim_dictionaries *dictionaries;
     struct brim_flights *flights;
     struct brim_encoders *encoders;
     struct brim_access_log *log;
@@ -147,6 +149,20 @@ static enum brim_err open_encoders(struct node *n)
     return brim_encoders_open(&config, &n->encoders);
 }
 
+/* They share the threads of the other codings. */
+static void open_dictionaries(struct node *n)
+{
+    struct brim_dictionaries_config config = {
+        .cache = n->cache,
+        .pool = brim_encoders_pool(n->encoders),
+        .object_bytes_max = n->root->cache.dictionary_bytes_max,
+        .deltas_bytes_max = n->root->cache.deltas_bytes,
+    };
+
+    if (config.object_bytes_max > 0 && config.pool != NULL)
+        n->dictionaries = brim_dictionaries_open(&config);
+}
+
 static enum brim_err open_origins(struct node *n)
 {
     size_t fetchers = (size_t)n->root->node.fetchers;
@@ -186,6 +202,7 @@ static enum brim_err open_workers(struct node *n)
             .cache = n->cache,
             .flights = n->flights,
             .encoders = n->encoders,
+            .dictionaries = n->dictionaries,
             .log = n->log,
             .routes = n->routes,
             .connections = &n->connections,
@@ -230,6 +247,8 @@ static enum brim_err node_open(struct node *n, FILE *faults)
         err = open_cache(n);
     if (err == BRIM_OK)
         err = open_encoders(n);
+    if (err == BRIM_OK)
+        open_dictionaries(n);
     if (err == BRIM_OK)
         err = open_origins(n);
     if (err == BRIM_OK)
@@ -277,12 +296,15 @@ static void node_close(struct node *n)
         brim_admin_close(n->admin);
     if (n->fetchers != NULL)
         brim_fetchers_close(n->fetchers);
+    if (n->dictionaries != NULL)
+        brim_dictionaries_stop(n->dictionaries);
     brim_encoders_close(n->encoders); /* their reads may be the pool's */
     if (n->pool != NULL)
         brim_pool_wait_idle(n->pool); /* reads and spills of those that are gone */
     brim_cache_close(n->cache);
     if (n->pool != NULL)
         brim_pool_close(n->pool);
+    brim_dictionaries_close(n->dictionaries);
     if (left == 0 && n->flights != NULL)
         brim_flights_close(n->flights);
     close_workers(n);

@@ -32,6 +32,7 @@
 #include "brim/http/conditional.h"
 #include "brim/http/uri.h"
 #include "brim/http/vary.h"
+#include "brim/serve/delta_answer.h"
 #include "brim/serve/proxy_status.h"
 #include "brim/serve/request_inside.h"
 #include "brim/serve/upstream.h"
@@ -180,14 +181,22 @@ static void answer_error(struct request *r, unsigned status, const char *text, c
 static void answer_object(struct request *r, struct brim_object *object,
                           const struct brim_deliver_facts *facts)
 {
+    struct brim_deliver_facts told = *facts;
+    const char *coding = NULL;
+
+    if (!facts->as_received)
+        object = brim_delta_answer(r->env->dictionaries, r->fields, object, r->delivery.now_wall_ms,
+                                   &coding);
     if (!facts->as_received && object->is_codable && object->status == 200) {
         brim_request_answer_stored(r, object, facts);
         return;
     }
+    if (coding != NULL)
+        told.detail = coding;
     r->state = REQUEST_DELIVER;
     if (!brim_deliver_is_immediate(object))
         r->delivery.port = brim_request_port(r);
-    brim_deliver_object(&r->delivery, object, facts);
+    brim_deliver_object(&r->delivery, object, &told);
 }
 
 /* RFC 9111 5.2.1.7. */

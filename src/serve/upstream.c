@@ -44,13 +44,19 @@ static bool is_claim(struct brim_str name)
     return name_is_one_of(name, claims, sizeof(claims) / sizeof(claims[0]));
 }
 
-/* What asks for a part or a condition: a shared fill asks for the whole. */
+/* What asks for a part, a condition or a coding: a shared fill asks for the whole. */
 static bool is_partial(struct brim_str name)
 {
     static const struct brim_str partial[] = {
-        BRIM_STR("range"),           BRIM_STR("if-range"),          BRIM_STR("if-match"),
-        BRIM_STR("if-none-match"),   BRIM_STR("if-modified-since"), BRIM_STR("if-unmodified-since"),
+        BRIM_STR("range"),
+        BRIM_STR("if-range"),
+        BRIM_STR("if-match"),
+        BRIM_STR("if-none-match"),
+        BRIM_STR("if-modified-since"),
+        BRIM_STR("if-unmodified-since"),
         BRIM_STR("accept-encoding"),
+        BRIM_STR("available-dictionary"),
+        BRIM_STR("dictionary-id"),
     };
     return name_is_one_of(name, partial, sizeof(partial) / sizeof(partial[0]));
 }

@@ -83,6 +83,7 @@ static void init_env(struct brim_worker *w, const struct brim_worker_config *con
     env->cache = config->cache;
     env->flights = config->flights;
     env->encoders = config->encoders;
+    env->dictionaries = config->dictionaries;
     env->log = config->log;
     env->routes = config->routes;
     brim_routes_ref(env->routes);

@@ -236,6 +236,10 @@ static const struct bad_case {
                        "Cache-Control}}]}]\n",
      ":3: sites[0].routes[0].cache.targets[0]: \"Cache-Control\" is not a targeted field; "
      "accepted: cdn-cache-control, NAME-cache-control\n"},
+    {LISTENERS ORIGINS "sites: [{hosts: \"*\", origin: app, routes: [{path: /x/, cache: "
+                       "{use_as_dictionary: \"/x/*\"}}]}]\n",
+     ":3: sites[0].routes[0].cache.use_as_dictionary: \"/x/*\" is not a Use-As-Dictionary field; "
+     "accepted: as in match=\"/app/*/main.js\", match-dest=(\"script\")\n"},
     {LISTENERS ORIGINS "sites:\n  - {hosts: [a.example, b.example], origin: app}\n  - {hosts: "
                        "B.example, origin: app}\n",
      ":5: sites[1].hosts[0]: \"B.example\" is also sites[0].hosts[1]; accepted: each once\n"},

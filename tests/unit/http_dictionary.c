@@ -107,6 +107,32 @@ START_TEST(hashes_are_read_as_the_rfc_says)
 }
 END_TEST
 
+static const struct {
+    const char *lines[FIELDS_MAX];
+    bool accepted;
+} codings[] = {
+    {{NULL}, false},
+    {{"accept-encoding: gzip, deflate, br, zstd, dcb, dcz"}, true},
+    {{"accept-encoding: DCZ"}, true},
+    {{"accept-encoding: gzip", "accept-encoding: dcz;q=0.5"}, true},
+    {{"accept-encoding: dcz ; q=0.001"}, true},
+    {{"accept-encoding: dcz;q=0"}, false},
+    {{"accept-encoding: dcz;q=0.000"}, false},
+    {{"accept-encoding: dcz;x"}, false},
+    {{"accept-encoding: dcb, *"}, false},
+    {{"accept-encoding: xdcz, dczx"}, false},
+};
+
+START_TEST(codings_are_accepted_by_name)
+{
+    struct fields fields;
+
+    ck_assert_msg(brim_dictionary_is_accepted(fields_of(codings[_i].lines, &fields),
+                                              BRIM_STR("dcz")) == codings[_i].accepted,
+                  "row %d", _i);
+}
+END_TEST
+
 /* ---- which request a dictionary is for: 2.2.2, 2.3, 8 ---- */
 
 static const struct {
@@ -269,6 +295,8 @@ int main(void)
     tcase_add_test(tcase, long_ids_are_refused);
     tcase_add_loop_test(tcase, hashes_are_read_as_the_rfc_says, 0,
                         sizeof(available) / sizeof(available[0]));
+    tcase_add_loop_test(tcase, codings_are_accepted_by_name, 0,
+                        sizeof(codings) / sizeof(codings[0]));
     tcase_add_loop_test(tcase, dictionaries_are_for_what_they_say, 0,
                         sizeof(uses) / sizeof(uses[0]));
     tcase_add_loop_test(tcase, pages_that_may_not_read_get_no_delta, 0,

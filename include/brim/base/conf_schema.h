@@ -92,6 +92,10 @@
       "Range of something not stored: fetched and stored in parts of this size; 0: the whole.")    \
     O(SIZE, window_bytes, "window", "1MiB", 65536, BRIM_GIB, START,                                \
       "Bytes held between origin and slowest client of a response that is not kept in RAM.")       \
+    O(SIZE, dictionary_bytes_max, "max_dictionary", "4MiB", 0, BRIM_GIB, START,                    \
+      "Largest compression dictionary, and largest body coded with one (RFC 9842); 0: none.")      \
+    O(SIZE, deltas_bytes, "deltas", "32MiB", 65536, 1024 * BRIM_GIB, START,                        \
+      "RAM for bodies coded with a dictionary.")                                                   \
     O(CHOICE, admit, "admit", "always", 0, "always|second_hit", START,                             \
       "What goes to disk: everything storable, or what was asked for twice.")                      \
     O(INT, write_queue, "write_queue", "1024", 1, 1048576, START,                                  \
@@ -176,6 +180,8 @@
       "Response with Set-Cookie: stored only with public or s-maxage; without the cookie; as is.") \
     O(BOOL, s_maxage_stale, "s_maxage_stale", "false", 0, 0, LIVE,                                 \
       "stale-while-revalidate and stale-if-error of an origin count beside its s-maxage.")         \
+    O(STRING, use_as_dictionary, "use_as_dictionary", "", 0, 1024, LIVE,                           \
+      "Use-As-Dictionary for a stored 200 that has none, as in `match=\"/app/*/main.js\"`.")       \
     O(DURATION, default_ttl_ms, "default_ttl", "off", -1, 3650 * BRIM_DAY_MS, LIVE,                \
       "Lifetime of a response that gives none; off: heuristic of RFC 9111.")                       \
     O(DURATION, max_ttl_ms, "max_ttl", "off", -1, 3650 * BRIM_DAY_MS, LIVE,                        \

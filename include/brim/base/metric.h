@@ -71,6 +71,15 @@
     X(DISK_CORRUPT, "brim_disk_corrupt_total", "", COUNTER, "Records dropped by their checksum.")  \
     X(DISK_RETIRED, "brim_disk_segments_retired_total", "", COUNTER, "Segments retired.")          \
     X(PURGES, "brim_purges_total", "", COUNTER, "Purges accepted.")                                \
+    X(DICTIONARIES_KEPT, "brim_dictionaries_kept_total", "", COUNTER,                              \
+      "Responses kept as compression dictionaries.")                                               \
+    X(DELTA_MADE, "brim_deltas_made_total", "", COUNTER, "Bodies coded with a dictionary.")        \
+    X(DELTA_US, "brim_delta_microseconds_total", "", COUNTER, "Time that took.")                   \
+    X(DELTA_REFUSED, "brim_deltas_refused_total", "", COUNTER, "Not done: queue full.")            \
+    X(DELTA_BYTES, "brim_deltas_bytes", "", GAUGE, "Bytes in RAM of bodies coded so.")             \
+    X(DELTA_SERVED, "brim_delta_responses_total", "", COUNTER, "Responses coded so.")              \
+    X(DELTA_SAVED, "brim_delta_saved_bytes_total", "", COUNTER,                                    \
+      "Body bytes that they were shorter by.")                                                     \
     X(LOG_DROPPED, "brim_access_log_dropped_total", "", COUNTER, "Access log lines dropped.")      \
     X(POOL_REJECTED, "brim_pool_rejected_total", "", COUNTER, "I/O jobs refused: queue full.")     \
     X(RESTARTS, "brim_node_restarts_total", "", COUNTER, "Times the supervisor restarted it.")

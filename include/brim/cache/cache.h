@@ -56,6 +56,25 @@ struct brim_find {                /* in and out; zero it first; fini when done o
 enum brim_found brim_cache_find(struct brim_cache *cache, struct brim_find *find);
 void brim_find_fini(struct brim_find *find); /* idempotent; does not drop `object` */
 
+/*
+ * Reads what stands under key itself (no variants, no notes) and waits for the disk, if need be.
+ *
+ * Owns:   on BRIM_OK *object_out is counted for the caller.
+ * Thread: pool.
+ * Errors: BRIM_ENOENT not there, purged hard, or not readable.
+ */
+BRIM_MUST_USE enum brim_err brim_cache_load(struct brim_cache *cache, const struct brim_key *key,
+                                            struct brim_object **object_out);
+
+/* Reads a settled body whole. Owns: *bytes_out is the caller's, freed with free(). Thread: pool.
+ * Errors: BRIM_ENOMEM; BRIM_EIO not all of it can be read. */
+BRIM_MUST_USE enum brim_err brim_cache_read(struct brim_cache *cache, struct brim_body *body,
+                                            char **bytes_out, size_t *len_out);
+
+/* Has fn hear of every response that is stored from now on; it must not block. Thread: init. */
+void brim_cache_on_publish(struct brim_cache *cache, void (*fn)(struct brim_object *, void *ctx),
+                           void *ctx);
+
 /* ---- fill ---- */
 
 struct brim_fill; /* opaque: one object being grown by one thread */

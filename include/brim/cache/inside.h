@@ -31,7 +31,9 @@ struct brim_cache {
     uint64_t reserved_seq;            /* under purge_turn */
     struct brim_purge_epoch kept_all; /* likewise: that of everything, as it is on disk */
     pthread_cond_t behind_done;       /* with purge_turn */
-    unsigned behind;                  /* under purge_turn: purges that the pool makes durable */
+    void (*published)(struct brim_object *object, void *ctx); /* NULL: nobody listens */
+    void *published_ctx;
+    unsigned behind; /* under purge_turn: purges that the pool makes durable */
 };
 
 /* Keeps the durable reservation ahead of the sequence. Under purge_turn, or at start. Errors: those

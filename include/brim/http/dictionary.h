@@ -53,6 +53,10 @@ bool brim_dictionary_is_secure(struct brim_str url);
  * (RFC 9842 2.2). */
 bool brim_dictionary_available(struct brim_fields request, struct brim_dictionary_hash *hash_out);
 
+/* Whether Accept-Encoding names coding (lower-case) with a weight above 0; `*` names none that
+ * needs a dictionary. */
+bool brim_dictionary_is_accepted(struct brim_fields request, struct brim_str coding);
+
 /* The dictionary and the request that it would serve. */
 struct brim_dictionary_use {
     const struct brim_dictionary_terms *terms;

@@ -34,6 +34,7 @@ struct brim_cache_rules {
     struct brim_targets targets; /* fields that go before Cache-Control and Expires */
     bool compress;               /* responses that suit it are sent in a content coding */
     struct brim_targets tags;    /* fields that name purge tags, for brim and nobody behind it */
+    struct brim_str use_as_dictionary; /* added to a stored 200 that has none; len 0: nothing */
 };
 
 /* One exchange as the storing side sees it. */

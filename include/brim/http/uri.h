@@ -35,6 +35,9 @@ struct brim_uri {
 };
 bool brim_uri_parse(struct brim_str url, struct brim_uri *uri_out);
 
+/* The part of a key text before its path: scheme, host and port. */
+struct brim_str brim_uri_origin(struct brim_str key_text);
+
 /* Whether two key texts have the same scheme and authority (RFC 9110 4.3.1, 4.3.2). */
 bool brim_uri_is_same_origin(struct brim_str a, struct brim_str b);
 

@@ -34,7 +34,8 @@ BRIM_MUST_USE enum brim_err brim_vary_names(struct brim_fields response, char *s
  *
  * Members are joined by ",", white space around them dropped, order kept; accept-language is
  * sorted, in lower case, its weights in their shortest form; accept-encoding is
- * brim_accept_encoding_normal(), as that is what the origin is sent.
+ * brim_accept_encoding_normal(), as that is what the origin is sent; available-dictionary and
+ * dictionary-id are always absent, as the origin is not sent them.
  * Spec: RFC 9111 4.1.
  */
 size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *buffer,

@@ -43,6 +43,12 @@ struct brim_fields brim_answer_stored_fields(struct brim_field *items, size_t co
                                              struct brim_fields response,
                                              const struct brim_cache_rules *rules);
 
+/* Adds the rules' Use-As-Dictionary to the fields of a 200 that is stored and has none; items has
+ * room for one more (RFC 9842 2.1). */
+struct brim_fields brim_answer_with_dictionary(struct brim_field *items, size_t count,
+                                               unsigned status,
+                                               const struct brim_cache_rules *rules);
+
 struct brim_answer_update {
     struct brim_object *stale;
     const struct brim_exchange *exchange; /* whose response is the 304 */

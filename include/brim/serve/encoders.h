@@ -29,6 +29,9 @@ BRIM_MUST_USE enum brim_err brim_encoders_open(const struct brim_encoders_config
  */
 void brim_encoders_close(struct brim_encoders *encoders);
 
+/* Their threads, for other work of the kind (cache/dictionaries.h); NULL: there are none. */
+struct brim_pool *brim_encoders_pool(struct brim_encoders *encoders);
+
 /* Whether object's body is one that they would compress. */
 bool brim_encoders_would(const struct brim_encoders *encoders, const struct brim_object *object);
 

@@ -20,8 +20,9 @@ struct brim_env {
     struct brim_cache *cache;
     struct brim_flights *flights;
     struct brim_encoders *encoders;
-    struct brim_access_log *log; /* NULL: off */
-    struct brim_routes *routes;  /* this worker's counted snapshot; changes only on its loop */
+    struct brim_dictionaries *dictionaries; /* NULL: none */
+    struct brim_access_log *log;            /* NULL: off */
+    struct brim_routes *routes; /* this worker's counted snapshot; changes only on its loop */
     struct brim_guard_limits limits;
     uint64_t slice_bytes;         /* 0: ranges of what is not stored bring the whole */
     struct brim_str node_id;      /* for Cache-Status */

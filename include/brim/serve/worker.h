@@ -18,6 +18,7 @@ struct brim_worker_config { /* all borrowed until close, routes counted */
     struct brim_cache *cache;
     struct brim_flights *flights;
     struct brim_encoders *encoders;
+    struct brim_dictionaries *dictionaries; /* NULL: none */
     struct brim_access_log *log;
     struct brim_routes *routes;
     _Atomic int64_t *connections;

@@ -68,7 +68,17 @@ void brim_script_charge(struct lua_State *L, size_t units);
 struct brim_str brim_script_check_bytes(struct lua_State *L, int arg, size_t bytes_max);
 
 /* X(name): brim.NAME is what brim_script_open_NAME(L) pushes (it returns 1). Alphabetical. */
-#define BRIM_SCRIPT_LIB_TABLE(X)
+#define BRIM_SCRIPT_LIB_TABLE(X)                                                                   \
+    X(base64)                                                                                      \
+    X(hex)                                                                                         \
+    X(hmac)                                                                                        \
+    X(json)                                                                                        \
+    X(metric)                                                                                      \
+    X(random)                                                                                      \
+    X(sha256)                                                                                      \
+    X(time)                                                                                        \
+    X(url)                                                                                         \
+    X(uuid)
 
 #define BRIM_SCRIPT_LIB_DECLARE(name) int brim_script_open_##name(struct lua_State *L);
 BRIM_SCRIPT_LIB_TABLE(BRIM_SCRIPT_LIB_DECLARE)

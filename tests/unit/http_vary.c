@@ -106,6 +106,9 @@ static const struct {
     {"foo", {"foo: \"a, b\", c"}, "\"a, b\",c"},
     {"foo", {"foo: a  b"}, "a  b"},
     {"foo", {"foo: 1, 1"}, "1,1"},
+    /* what origins are not shown selects nothing (RFC 9842 2.2, 2.3) */
+    {"available-dictionary", {"available-dictionary: :AAAA:"}, BRIM_VARY_ABSENT},
+    {"dictionary-id", {"dictionary-id: \"x\""}, BRIM_VARY_ABSENT},
     /* Accept-Language: order and case say nothing (RFC 9110 12.5.4, RFC 4647 2.1) */
     {"accept-language", {NULL}, BRIM_VARY_ABSENT},
     {"accept-language", {"accept-language:"}, ""},

@@ -81,6 +81,28 @@ START_TEST(listed_fields_are_not_stored)
 }
 END_TEST
 
+/* RFC 9842 2.1: brim offers what the config says, and leaves what the origin says alone. */
+START_TEST(dictionaries_are_offered_where_the_origin_does_not)
+{
+    static const char *const without[FIELDS_MAX] = {"etag: x", NULL};
+    static const char *const with[FIELDS_MAX] = {"use-as-dictionary: match=\"/o\"", NULL};
+    struct brim_cache_rules rules = {.use_as_dictionary = BRIM_STR("match=\"/c\"")};
+    struct brim_cache_rules none = {.use_as_dictionary = {NULL, 0}};
+    struct fields storage;
+    struct brim_fields got;
+
+    (void)fields_of(without, &storage);
+    got = brim_answer_with_dictionary(storage.items, 1, 200, &rules);
+    ck_assert_uint_eq(got.count, 2);
+    ck_assert(brim_str_is(got.items[1].name, BRIM_STR("use-as-dictionary")));
+    ck_assert(brim_str_is(got.items[1].value, BRIM_STR("match=\"/c\"")));
+    ck_assert_uint_eq(brim_answer_with_dictionary(storage.items, 1, 404, &rules).count, 1);
+    ck_assert_uint_eq(brim_answer_with_dictionary(storage.items, 1, 200, &none).count, 1);
+    (void)fields_of(with, &storage);
+    ck_assert_uint_eq(brim_answer_with_dictionary(storage.items, 1, 200, &rules).count, 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("origin_answer");
@@ -88,6 +110,7 @@ int main(void)
 
     tcase_add_test(tcase, strip_leaves_no_set_cookie_and_nothing_else_out);
     tcase_add_test(tcase, store_and_refuse_keep_every_line);
+    tcase_add_test(tcase, dictionaries_are_offered_where_the_origin_does_not);
     tcase_add_test(tcase, listed_fields_are_not_stored);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

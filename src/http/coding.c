@@ -158,11 +158,15 @@ size_t brim_coding_etag(struct brim_str etag, enum brim_coding coding, char *buf
     struct brim_str name = brim_coding_name(coding);
     bool is_weak = brim_str_has_prefix(etag, BRIM_STR("W/"));
     size_t len = etag.len;
+    bool stays;
 
-    if (len == 0 || len + name.len + 1 > buffer_bytes)
+    if (len == 0)
+        return 0;
+    stays = coding == BRIM_CODING_IDENTITY || is_weak || etag.base[len - 1] != '"';
+    if (len + (stays ? 0 : name.len + 1) > buffer_bytes)
         return 0;
     memcpy(buffer, etag.base, len);
-    if (coding == BRIM_CODING_IDENTITY || is_weak || buffer[len - 1] != '"')
+    if (stays)
         return len;
     buffer[len - 1] = '-';
     memcpy(buffer + len, name.base, name.len);

@@ -202,7 +202,7 @@ static bool brings_own(const struct brim_answer_update *update, struct brim_fiel
 }
 
 enum brim_err brim_answer_refresh(const struct brim_answer_update *update,
-                                  struct brim_object **object_out,
+                                  struct brim_object **object_out, struct brim_object **own_out,
                                   enum brim_store_verdict *verdict_out)
 {
     const struct brim_object *stale = update->stale;
@@ -222,7 +222,7 @@ enum brim_err brim_answer_refresh(const struct brim_answer_update *update,
     const char *reason;
     enum brim_err err;
 
-    *object_out = NULL;
+    *object_out = *own_out = NULL;
     *verdict_out = BRIM_STORE_NOT;
     if (!speaks_of(judged.response, stale))
         return BRIM_EAGAIN;
@@ -251,14 +251,19 @@ enum brim_err brim_answer_refresh(const struct brim_answer_update *update,
         *verdict_out = BRIM_STORE_NOT;
         spec.tag_count = 0;
     }
-    /* What the 304 brings for him alone who asked is his: the stored response stays as it is, and
-     * the next one asks again. */
-    if (*verdict_out == BRIM_STORE && brings_own(update, judged.response))
-        *verdict_out = BRIM_STORE_NOT;
+    /* What the 304 brings for him alone who asked is his. */
+    err = *verdict_out == BRIM_STORE && brings_own(update, judged.response)
+              ? brim_object_new(&spec, own_out)
+              : BRIM_OK;
     if (*verdict_out == BRIM_STORE) /* a cookie stored before the rules changed goes too */
         spec.fields =
             brim_answer_stored_fields(scratch + room, merged.count, judged.response, update->rules);
-    err = brim_object_new(&spec, object_out);
+    if (err == BRIM_OK)
+        err = brim_object_new(&spec, object_out);
+    if (err != BRIM_OK) {
+        brim_object_unref(*own_out);
+        *own_out = NULL;
+    }
     free(scratch);
     return err;
 }

@@ -133,7 +133,7 @@ static enum brim_err take_not_modified(struct brim_flight *f, const struct brim_
     struct brim_answer_update update = {
         .stale = stale, .exchange = exchange, .rules = f->rules, .seq = f->seq};
     enum brim_store_verdict verdict;
-    enum brim_err err = brim_answer_refresh(&update, &object, &verdict);
+    enum brim_err err = brim_answer_refresh(&update, &object, &f->own, &verdict);
 
     if (err != BRIM_OK)
         return err;

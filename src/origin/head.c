@@ -65,14 +65,15 @@ static void make_stale(struct brim_cache *cache, const struct brim_object *store
 
 static void confirm(struct brim_cache *cache, const struct brim_answer_update *update)
 {
-    struct brim_object *object = NULL;
+    struct brim_object *object = NULL, *own = NULL;
     enum brim_store_verdict verdict;
 
-    if (brim_answer_refresh(update, &object, &verdict) != BRIM_OK)
+    if (brim_answer_refresh(update, &object, &own, &verdict) != BRIM_OK)
         return;
     if (verdict == BRIM_STORE) /* else only this answer may not be stored, say for its request */
         brim_cache_put(cache, object);
     brim_object_unref(object);
+    brim_object_unref(own);
 }
 
 void brim_head_update(struct brim_cache *cache, const struct brim_key *primary,

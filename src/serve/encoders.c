@@ -332,16 +332,21 @@ struct brim_pool *brim_encoders_pool(struct brim_encoders *e)
     return e->pool;
 }
 
-bool brim_encoders_would(const struct brim_encoders *e, const struct brim_object *object)
+bool brim_encoders_might(const struct brim_encoders *e, const struct brim_object *object)
 {
     uint64_t bytes;
 
-    if (!object->is_codable || object->status != 200 ||
-        brim_body_state(object->body) != BRIM_BODY_COMPLETE ||
-        brim_body_mode(object->body) == BRIM_BODY_WINDOW)
+    if (e->pool == NULL || !object->is_codable || object->status != 200)
         return false;
     bytes = brim_body_length(object->body);
-    return bytes >= e->config.bytes_min && bytes <= e->config.bytes_max;
+    return bytes == BRIM_BODY_LENGTH_UNKNOWN ||
+           (bytes >= e->config.bytes_min && bytes <= e->config.bytes_max);
+}
+
+bool brim_encoders_would(const struct brim_encoders *e, const struct brim_object *object)
+{
+    return brim_encoders_might(e, object) && brim_body_state(object->body) == BRIM_BODY_COMPLETE &&
+           brim_body_mode(object->body) != BRIM_BODY_WINDOW;
 }
 
 void brim_encoders_want(struct brim_encoders *e, struct brim_object *object,

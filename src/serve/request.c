@@ -187,7 +187,7 @@ static void answer_object(struct request *r, struct brim_object *object,
     if (!facts->as_received)
         object = brim_delta_answer(r->env->dictionaries, r->fields, object, r->delivery.now_wall_ms,
                                    &coding);
-    if (!facts->as_received && object->is_codable && object->status == 200) {
+    if (!facts->as_received && brim_encoders_might(r->env->encoders, object)) {
         brim_request_answer_stored(r, object, facts);
         return;
     }

@@ -138,6 +138,8 @@ class Matrix:
             self.fault("Vary does not say it", path, headers, response)
         if response.status != 304 and not accepts(accept, response.getheader("Content-Encoding")):
             self.fault("a coding that was not asked for", path, headers, response)
+        if bool(response.getheader("ETag")) != bool(TAGS[path]):
+            self.fault("a tag is missing, or invented", path, headers, response)
         if response.status == 200:
             self.check_whole(path, headers, response, body)
         elif response.status == 206:

@@ -121,6 +121,7 @@ START_TEST(strong_tag_tells_the_coding)
     ck_assert(brim_str_is(etag_of("junk", BRIM_CODING_BR, buffer, 32), BRIM_STR("junk")));
     ck_assert_uint_eq(etag_of("\"a\"", BRIM_CODING_ZSTD, buffer, 7).len, 0);
     ck_assert_uint_eq(etag_of("\"a\"", BRIM_CODING_ZSTD, buffer, 8).len, 8);
+    ck_assert_uint_eq(etag_of("\"a\"", BRIM_CODING_IDENTITY, buffer, 3).len, 3);
     ck_assert_uint_eq(etag_of("", BRIM_CODING_BR, buffer, 32).len, 0);
 }
 END_TEST

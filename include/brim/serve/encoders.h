@@ -32,7 +32,11 @@ void brim_encoders_close(struct brim_encoders *encoders);
 /* Their threads, for other work of the kind (cache/dictionaries.h); NULL: there are none. */
 struct brim_pool *brim_encoders_pool(struct brim_encoders *encoders);
 
-/* Whether object's body is one that they would compress. */
+/* Whether answers with object may differ by Accept-Encoding: its body is, or may grow to be, one
+ * that they would compress. */
+bool brim_encoders_might(const struct brim_encoders *encoders, const struct brim_object *object);
+
+/* Whether object's body, as it is now, is one that they would compress. */
 bool brim_encoders_would(const struct brim_encoders *encoders, const struct brim_object *object);
 
 /* Asks for object's body in coding; counts the object if it is taken. Costs a lock and no more if

@@ -36,6 +36,8 @@ static const struct {
     {"origins.servers.url", "http://127.0.0.1:8000"},
     {"sites.hosts", "*"},
     {"sites.origin", "app"},
+    {"sites.handlers.env.name", "GREETING"},
+    {"sites.routes.handlers.env.name", "GREETING"},
     {"sites.routes.path", "/img/"},
 };
 

@@ -62,6 +62,8 @@
 #define TABLE_OF_brim_conf_origin_tls  origin_tls_table
 #define TABLE_OF_brim_conf_origin      origin_table
 #define TABLE_OF_brim_conf_rules       brim_conf_table_rules
+#define TABLE_OF_brim_conf_env         env_table
+#define TABLE_OF_brim_conf_handlers    handlers_table
 #define TABLE_OF_brim_conf_route       route_table
 #define TABLE_OF_brim_conf_site        site_table
 
@@ -169,6 +171,18 @@ CHECK_TABLE(brim_conf_origin, origin_fields);
 static const struct brim_conf_field rules_fields[] = {BRIM_CONF_RULES(ROW_O, ROW_S, ROW_L)};
 const struct brim_conf_table brim_conf_table_rules = TABLE(brim_conf_rules, rules_fields);
 CHECK_TABLE(brim_conf_rules, rules_fields);
+#undef THIS
+
+#define THIS brim_conf_env
+static const struct brim_conf_field env_fields[] = {BRIM_CONF_ENV(ROW_O, ROW_S, ROW_L)};
+static const struct brim_conf_table env_table = TABLE(brim_conf_env, env_fields);
+CHECK_TABLE(brim_conf_env, env_fields);
+#undef THIS
+
+#define THIS brim_conf_handlers
+static const struct brim_conf_field handlers_fields[] = {BRIM_CONF_HANDLERS(ROW_O, ROW_S, ROW_L)};
+static const struct brim_conf_table handlers_table = TABLE(brim_conf_handlers, handlers_fields);
+CHECK_TABLE(brim_conf_handlers, handlers_fields);
 #undef THIS
 
 #define THIS brim_conf_route

@@ -34,6 +34,8 @@ struct brim_routes {
     size_t origin_count;
     struct site *sites;
     size_t site_count;
+    struct brim_handlers **handlers;
+    size_t handlers_count;
     struct host *hosts; /* sorted */
     size_t host_count;
     bool has_wildcards; /* else nothing is searched for them */
@@ -134,10 +136,26 @@ static int by_length_down(const void *a, const void *b)
     return left < right ? 1 : left > right ? -1 : 0;
 }
 
-static void compile_site(const struct brim_routes *routes, const struct brim_conf_site *conf,
-                         struct site *site)
+/* NULL in *handlers_out where none are configured. */
+static enum brim_err compile_handlers(struct brim_routes *routes,
+                                      const struct brim_conf_handlers *conf, const char *site,
+                                      struct brim_handlers **handlers_out)
+{
+    enum brim_err err;
+
+    if (conf->file[0] == '\0')
+        return BRIM_OK;
+    err = brim_handlers_open(conf, site, handlers_out);
+    if (err == BRIM_OK)
+        routes->handlers[routes->handlers_count++] = *handlers_out;
+    return err;
+}
+
+static enum brim_err compile_site(struct brim_routes *routes, const struct brim_conf_site *conf,
+                                  struct site *site)
 {
     size_t room = conf->routes.count + 1;
+    enum brim_err err;
 
     site->own = (struct brim_route){
         .site = lower_copy(conf->hosts.items[0]),
@@ -146,6 +164,7 @@ static void compile_site(const struct brim_routes *routes, const struct brim_con
         .rules = compile_rules(&conf->cache),
         .forwarded = (enum brim_forwarded)conf->forwarded,
     };
+    err = compile_handlers(routes, &conf->handlers, site->own.site, &site->own.handlers);
     site->globs = brim_alloc(room * sizeof(*site->globs));
     site->prefixes = brim_alloc(room * sizeof(*site->prefixes));
     for (size_t i = 0; i < conf->routes.count; i++) {
@@ -156,12 +175,24 @@ static void compile_site(const struct brim_routes *routes, const struct brim_con
         route.rules = compile_rules(&from->cache);
         if (from->origin[0] != '\0')
             route.origin = origin_called(routes, from->origin);
+        if (err == BRIM_OK)
+            err = compile_handlers(routes, &from->handlers, site->own.site, &route.handlers);
         if (is_glob(from->path))
             site->globs[site->glob_count++] = route;
         else
             site->prefixes[site->prefix_count++] = route;
     }
     qsort(site->prefixes, site->prefix_count, sizeof(*site->prefixes), by_length_down);
+    return err;
+}
+
+static size_t count_handlers(const struct brim_conf_root *conf)
+{
+    size_t count = conf->sites.count;
+
+    for (size_t i = 0; i < conf->sites.count; i++)
+        count += conf->sites.items[i].routes.count;
+    return count;
 }
 
 static int compare_names(struct brim_str a, struct brim_str b)
@@ -203,6 +234,9 @@ enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
                                   struct brim_routes **routes_out)
 {
     struct brim_routes *routes = brim_alloc(sizeof(*routes));
+    enum brim_err err = BRIM_OK;
+
+    *routes_out = NULL;
 
     routes->magic = ROUTES_MAGIC;
     atomic_init(&routes->refs, 1);
@@ -212,11 +246,19 @@ enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
         compile_origin(&conf->origins.items[i], i, &routes->origins[i]);
     routes->sites = brim_alloc((conf->sites.count + 1) * sizeof(*routes->sites));
     routes->site_count = conf->sites.count;
-    for (size_t i = 0; i < conf->sites.count; i++)
-        compile_site(routes, &conf->sites.items[i], &routes->sites[i]);
+    routes->handlers = brim_alloc((count_handlers(conf) + 1) * sizeof(*routes->handlers));
+    for (size_t i = 0; i < conf->sites.count; i++) {
+        enum brim_err site_err = compile_site(routes, &conf->sites.items[i], &routes->sites[i]);
+
+        if (err == BRIM_OK)
+            err = site_err;
+    }
     compile_hosts(routes, conf);
-    *routes_out = routes;
-    return BRIM_OK;
+    if (err == BRIM_OK)
+        *routes_out = routes;
+    else
+        brim_routes_unref(routes);
+    return err;
 }
 
 /* ---- life ---- */
@@ -288,6 +330,9 @@ void brim_routes_unref(struct brim_routes *routes)
         free_site(&routes->sites[i]);
     for (size_t i = 0; i < routes->origin_count; i++)
         free_origin(&routes->origins[i]);
+    for (size_t i = 0; i < routes->handlers_count; i++)
+        brim_handlers_close(routes->handlers[i]);
+    free(routes->handlers);
     free(routes->hosts);
     free(routes->sites);
     free(routes->origins);
@@ -399,4 +444,12 @@ const struct brim_route *brim_routes_match(const struct brim_routes *routes, str
         if (brim_str_has_prefix(path, brim_str_of(site->prefixes[i].path)))
             return &site->prefixes[i];
     return &site->own;
+}
+
+struct brim_origin *brim_routes_origin(const struct brim_routes *routes, struct brim_str name)
+{
+    for (size_t i = 0; i < routes->origin_count; i++)
+        if (brim_str_is(brim_str_of(routes->origins[i].name), name))
+            return &routes->origins[i];
+    return NULL;
 }

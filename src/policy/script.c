@@ -28,6 +28,7 @@
 
 #include "brim/base/clock.h"
 #include "brim/base/invariant.h"
+#include "brim/policy/script_http.h"
 #include "brim/policy/script_inside.h"
 
 #define HOOK_INSTRUCTIONS 200
@@ -522,6 +523,7 @@ static int open_inside(lua_State *L)
 
     lua_newtable(L);
     lua_setfield(L, LUA_REGISTRYINDEX, "brim.modules");
+    brim_script_http_open(L);
     brim_script_push_globals(L, opening->config->env);
     lua_createtable(L, 0, 2);
     lua_insert(L, -2);

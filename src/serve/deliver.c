@@ -84,10 +84,30 @@ static void count_status(unsigned status)
         BRIM_COUNT(STATUS_5XX);
 }
 
-static void start_response(struct brim_delivery *d, uint64_t content_length)
+/* The response's own fields are not to be seen: whoever would have checked them has failed. */
+static void fail_head(struct brim_delivery *d)
+{
+    d->status = 500;
+    d->unframed = false;
+    d->req->res.headers = (h2o_headers_t){0};
+    brim_deliver_add_text(d, H2O_TOKEN_CACHE_CONTROL, NULL, BRIM_STR("no-store"));
+    brim_deliver_add_proxy_status(d, BRIM_PROXY_INTERNAL);
+}
+
+/* False: the handler of the header block failed; the response has no body. */
+static bool start_response(struct brim_delivery *d, uint64_t content_length)
 {
     h2o_req_t *req = d->req;
+    bool is_good = d->on_head == NULL || d->on_head(d);
 
+    if (!is_good) {
+        fail_head(d);
+        content_length = 0;
+    }
+    /* libh2o chunks only a 200 (see would_be_unframed), and the status may be another now */
+    if (content_length == BRIM_BODY_LENGTH_UNKNOWN && req->version < 0x200 && d->status != 200 &&
+        status_has_body(d->status) && !is_head(d))
+        d->unframed = true;
     req->res.status = (int)d->status;
     req->res.reason = brim_status_reason(d->status);
     req->res.content_length =
@@ -99,6 +119,7 @@ static void start_response(struct brim_delivery *d, uint64_t content_length)
     d->link.responding = true;
     count_status(d->status);
     h2o_start_response(req, &d->generator);
+    return is_good;
 }
 
 /* ---- body ---- */
@@ -328,7 +349,7 @@ static void begin_sending(struct brim_delivery *d)
         d->unframed = false;
         take_date(d);
         brim_deliver_head(d);
-        start_response(d, content_length);
+        (void)start_response(d, content_length);
         end(d, H2O_SEND_STATE_FINAL);
         return;
     }
@@ -360,8 +381,10 @@ static void begin_sending(struct brim_delivery *d)
     }
     take_date(d);
     brim_deliver_head(d);
-    start_response(d, content_length);
-    send_next(d);
+    if (start_response(d, content_length))
+        send_next(d);
+    else
+        end(d, H2O_SEND_STATE_FINAL);
 }
 
 /* ---- interface ---- */
@@ -506,6 +529,21 @@ static void drop_objects(struct brim_delivery *d)
     d->object = d->source = NULL;
 }
 
+/* Header block and body at once; the body lives as long as the request. */
+static void send_whole(struct brim_delivery *d, h2o_iovec_t body)
+{
+    bool has_length = status_has_body(d->status);
+    bool is_good = start_response(d, has_length ? body.len : BRIM_BODY_LENGTH_UNKNOWN);
+
+    d->sending = d->finished = d->complete = true;
+    if (!is_good || is_head(d) || body.len == 0) {
+        send_dated(d, NULL, 0, H2O_SEND_STATE_FINAL);
+        return;
+    }
+    d->bytes_sent = body.len;
+    send_dated(d, &body, 1, H2O_SEND_STATE_FINAL);
+}
+
 void brim_deliver_error(struct brim_delivery *d, const struct brim_deliver_error *error,
                         const struct brim_deliver_facts *facts)
 {
@@ -529,14 +567,20 @@ void brim_deliver_error(struct brim_delivery *d, const struct brim_deliver_error
     brim_deliver_add_cache_status(d);
     if (error->proxy_error != NULL)
         brim_deliver_add_proxy_status(d, error->proxy_error);
-    start_response(d, body.len);
-    d->sending = d->finished = d->complete = true;
-    if (is_head(d)) {
-        send_dated(d, NULL, 0, H2O_SEND_STATE_FINAL);
-        return;
-    }
-    d->bytes_sent = body.len;
-    send_dated(d, &body, 1, H2O_SEND_STATE_FINAL);
+    send_whole(d, body);
+}
+
+void brim_deliver_answer(struct brim_delivery *d, unsigned status, struct brim_fields fields,
+                         struct brim_str body)
+{
+    INVARIANT(!d->started);
+    d->facts = (struct brim_deliver_facts){.outcome = BRIM_OUTCOME_HANDLER, .detail = "handler"};
+    d->status = status;
+    brim_deliver_set_fields(d, fields);
+    brim_deliver_add_cache_status(d);
+    if (!status_has_body(status))
+        body.len = 0;
+    send_whole(d, (h2o_iovec_t){(char *)(uintptr_t)body.base, body.len});
 }
 
 void brim_deliver_wake(struct brim_delivery *d)

@@ -31,6 +31,13 @@ static void add_field(struct brim_delivery *d, const struct brim_field *field)
         (h2o_header_t){name.theirs, NULL, {(char *)(uintptr_t)field->value.base, field->value.len}};
 }
 
+void brim_deliver_set_fields(struct brim_delivery *d, struct brim_fields fields)
+{
+    d->req->res.headers = (h2o_headers_t){0};
+    for (size_t i = 0; i < fields.count; i++)
+        add_field(d, &fields.items[i]);
+}
+
 /* name: static text; value: memory of the request's pool, or static. */
 void brim_deliver_add_text(struct brim_delivery *d, const h2o_token_t *token, const char *name,
                            struct brim_str value)
@@ -149,7 +156,8 @@ void brim_deliver_add_cache_status(struct brim_delivery *d)
     struct brim_text text = pool_text(d, STATUS_TEXT_BYTES);
 
     brim_text_put(&text, d->env->node_id);
-    if (facts->fwd == NULL && facts->outcome != BRIM_OUTCOME_ERROR)
+    if (facts->fwd == NULL && facts->outcome != BRIM_OUTCOME_ERROR &&
+        facts->outcome != BRIM_OUTCOME_HANDLER)
         brim_text_put(&text, BRIM_STR("; hit"));
     if (facts->fwd != NULL) {
         brim_text_put(&text, BRIM_STR("; fwd="));

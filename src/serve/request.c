@@ -66,6 +66,8 @@ static struct brim_str outcome_text(enum brim_outcome outcome)
         return BRIM_STR("revalidated");
     case BRIM_OUTCOME_PASS:
         return BRIM_STR("pass");
+    case BRIM_OUTCOME_HANDLER:
+        return BRIM_STR("handler");
     case BRIM_OUTCOME_ERROR:
         break;
     }
@@ -80,6 +82,7 @@ static void count_outcome(const struct request *r)
         [BRIM_OUTCOME_STALE] = BRIM_METRIC_REQ_STALE,
         [BRIM_OUTCOME_REVALIDATED] = BRIM_METRIC_REQ_REVALIDATED,
         [BRIM_OUTCOME_PASS] = BRIM_METRIC_REQ_PASS,
+        [BRIM_OUTCOME_HANDLER] = BRIM_METRIC_REQ_HANDLER,
         [BRIM_OUTCOME_ERROR] = BRIM_METRIC_REQ_ERROR,
     };
 
@@ -154,6 +157,7 @@ static void on_dispose(void *memory)
     brim_deliver_fini(&r->delivery);
     leave_flight(r);
     brim_slices_free(r->slices);
+    brim_request_end_handlers(r);
     brim_request_end_choice(r);
     brim_wake_cancel(r->wake);
     brim_object_unref(r->stale);
@@ -165,8 +169,8 @@ static void on_dispose(void *memory)
 /* ---- answers ---- */
 
 /* type: error type of Proxy-Status. */
-static void answer_error(struct request *r, unsigned status, const char *text, const char *detail,
-                         const char *type)
+void brim_request_answer_error(struct request *r, unsigned status, const char *text,
+                               const char *detail, const char *type)
 {
     struct brim_deliver_error error = {.status = status, .text = text, .proxy_error = type};
     struct brim_deliver_facts facts = {
@@ -202,8 +206,8 @@ static void answer_object(struct request *r, struct brim_object *object,
 /* RFC 9111 5.2.1.7. */
 static void answer_not_cached(struct request *r)
 {
-    answer_error(r, 504, "not in the cache, and only-if-cached was asked", "only-if-cached",
-                 BRIM_PROXY_OWN);
+    brim_request_answer_error(r, 504, "not in the cache, and only-if-cached was asked",
+                              "only-if-cached", BRIM_PROXY_OWN);
 }
 
 /* Serves the stale object instead of an error; false if that is not allowed. */
@@ -255,8 +259,8 @@ static void answer_failure(struct request *r, enum brim_err why, enum brim_fetch
     if (r->stale != NULL && r->stale->fresh.must_revalidate && status == 502)
         status = 504;
     if (!answer_stale(r))
-        answer_error(r, status, failure_text(why), brim_err_name(why),
-                     brim_proxy_status_failure(why, cause));
+        brim_request_answer_error(r, status, failure_text(why), brim_err_name(why),
+                                  brim_proxy_status_failure(why, cause));
 }
 
 void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
@@ -265,7 +269,7 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
     struct brim_upstream_client client = {
         .peer = brim_str_of(r->conn->peer_text),
         .scheme = brim_request_str(r->req->input.scheme->name),
-        .host = brim_request_str(r->req->input.authority),
+        .host = r->authority,
         .is_h2 = r->req->version >= 0x200,
         .is_ipv6 = r->conn->peer.ss_family == AF_INET6,
     };
@@ -274,16 +278,15 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
         .kind = kind,
         .primary = r->find.primary,
         .key = r->find.key,
-        .method =
-            kind == BRIM_FLIGHT_SHARED ? BRIM_STR("GET") : brim_request_str(r->req->input.method),
-        .target = brim_request_str(r->req->input.path),
-        .host = brim_request_str(r->req->input.authority),
+        .method = kind == BRIM_FLIGHT_SHARED ? BRIM_STR("GET") : r->method,
+        .target = r->target,
+        .host = r->authority,
         .fields = brim_upstream_fields(&r->req->pool, r->env, r->route, kind, r->fields, &client),
         .body = r->req->entity.base,
         .body_bytes = r->req->entity.base == NULL ? 0 : r->req->entity.len,
         .has_body = kind == BRIM_FLIGHT_PASS && r->req->entity.base != NULL,
         .stale = kind == BRIM_FLIGHT_SHARED ? r->stale : NULL,
-        .origin = r->route->origin,
+        .origin = r->origin != NULL ? r->origin : r->route->origin,
         .rules = &r->route->rules,
         .keep_ref = (void (*)(void *))brim_routes_ref,
         .keep_unref = (void (*)(void *))brim_routes_unref,
@@ -527,6 +530,9 @@ static struct request *request_new(struct brim_env *env, h2o_req_t *req)
     r->started_us = brim_clock_mono_us();
     r->id[0] = env->id_high;
     r->id[1] = env->id_low++;
+    r->method = brim_request_str(req->input.method);
+    r->target = brim_request_str(req->input.path);
+    r->authority = brim_request_str(req->input.authority);
     r->fields = fields_of(req);
     r->routes = env->routes;
     brim_routes_ref(r->routes);
@@ -549,14 +555,15 @@ static void refuse(struct request *r, const struct brim_guard_refusal *refusal)
 }
 
 /* Host without port, lower-case, without the root's dot; path without query. */
-static bool match_route(struct request *r)
+bool brim_request_match_route(struct request *r)
 {
     struct brim_str host;
-    struct brim_str path = brim_request_str(r->req->input.path);
+    const char *query = memchr(r->target.base, '?', r->target.len);
+    struct brim_str path = r->target;
     uint16_t port;
     char *lower;
 
-    if (!brim_uri_parse_authority(brim_request_str(r->req->input.authority), &host, &port))
+    if (!brim_uri_parse_authority(r->authority, &host, &port))
         return false;
     lower = h2o_mem_alloc_pool(&r->req->pool, host.len + 1);
     memcpy(lower, host.base, host.len);
@@ -564,26 +571,31 @@ static bool match_route(struct request *r)
     if (host.len > 1 && lower[host.len - 1] == '.')
         host.len--;
     r->host = brim_str(lower, host.len);
-    if (r->req->input.query_at != SIZE_MAX)
-        path.len = r->req->input.query_at;
+    if (query != NULL)
+        path.len = (size_t)(query - path.base);
     r->route = brim_routes_match(r->routes, r->host, path);
     return r->route != NULL;
 }
 
 static bool make_key(struct request *r)
 {
-    struct brim_str authority = brim_request_str(r->req->input.authority);
-    struct brim_str target = brim_request_str(r->req->input.path);
-    size_t room = authority.len + target.len + SCHEME_ROOM;
+    size_t room = r->authority.len + r->target.len + r->key_part.len + SCHEME_ROOM;
     char *text = h2o_mem_alloc_pool(&r->req->pool, room);
-    size_t len = brim_uri_key_text(brim_request_str(r->req->input.scheme->name), authority, target,
-                                   text, room);
+    size_t len = brim_uri_key_text(brim_request_str(r->req->input.scheme->name), r->authority,
+                                   r->target, text, room - r->key_part.len - 1);
+    bool is_made = len > 0;
+
+    if (is_made && r->key_part.len > 0) { /* no URL has a blank */
+        text[len++] = ' ';
+        memcpy(text + len, r->key_part.base, r->key_part.len);
+        len += r->key_part.len;
+    }
 
     r->find.primary = brim_key_of(brim_str(text, len));
     r->find.key = r->find.primary;
     r->find.request = r->fields;
     r->find.now_wall_ms = r->delivery.now_wall_ms;
-    return len > 0;
+    return is_made;
 }
 
 /* Whether this very node has forwarded the request before (RFC 8586). */
@@ -634,34 +646,11 @@ static void decide_persistence(struct request *r)
         req->http1_is_persistent = keep && !close && !req->conn->ctx->shutdown_requested;
 }
 
-static void begin(struct request *r)
+/* Key, lookup, flight: everything after the handler. */
+static void look(struct request *r)
 {
-    if (brim_str_is(brim_request_str(r->req->input.path), BRIM_STR("*"))) {
-        answer_error(r, 501, "OPTIONS * is not answered here", "refused", BRIM_PROXY_DENIED);
-        return;
-    }
-    if (r->req->input.authority.base == r->req->hostconf->authority.hostport.base) {
-        answer_error(r, 400, "the request names no host", "refused",
-                     BRIM_PROXY_REQUEST); /* h2o put its own there */
-        return;
-    }
-    if (!match_route(r)) {
-        answer_error(r, 404, "no site is configured for this host", "unknown-host",
-                     BRIM_PROXY_NO_SITE);
-        return;
-    }
     if (!make_key(r)) {
-        answer_error(r, 414, "the URL is too long", "refused", BRIM_PROXY_REQUEST);
-        return;
-    }
-    if (is_loop(r)) {
-        answer_error(r, 508, "this node has seen the request before: origins form a loop", "loop",
-                     BRIM_PROXY_LOOP);
-        return;
-    }
-    if (is_for_this_hop(r)) {
-        answer_error(r, 200, "answered by the cache, as Max-Forwards asks", "max-forwards",
-                     BRIM_PROXY_OWN);
+        brim_request_answer_error(r, 414, "the URL is too long", "refused", BRIM_PROXY_REQUEST);
         return;
     }
     brim_request_control_parse(r->fields, &r->route->rules, &r->control);
@@ -674,6 +663,38 @@ static void begin(struct request *r)
         return;
     }
     find(r);
+}
+
+static void begin(struct request *r)
+{
+    if (brim_str_is(brim_request_str(r->req->input.path), BRIM_STR("*"))) {
+        brim_request_answer_error(r, 501, "OPTIONS * is not answered here", "refused",
+                                  BRIM_PROXY_DENIED);
+        return;
+    }
+    if (r->req->input.authority.base == r->req->hostconf->authority.hostport.base) {
+        brim_request_answer_error(r, 400, "the request names no host", "refused",
+                                  BRIM_PROXY_REQUEST); /* h2o put its own there */
+        return;
+    }
+    if (!brim_request_match_route(r)) {
+        brim_request_answer_error(r, 404, "no site is configured for this host", "unknown-host",
+                                  BRIM_PROXY_NO_SITE);
+        return;
+    }
+    if (is_loop(r)) {
+        brim_request_answer_error(r, 508,
+                                  "this node has seen the request before: origins form a loop",
+                                  "loop", BRIM_PROXY_LOOP);
+        return;
+    }
+    if (is_for_this_hop(r)) {
+        brim_request_answer_error(r, 200, "answered by the cache, as Max-Forwards asks",
+                                  "max-forwards", BRIM_PROXY_OWN);
+        return;
+    }
+    if (brim_request_handle(r))
+        look(r);
 }
 
 int brim_request_start(h2o_handler_t *handler, h2o_req_t *req)

@@ -27,7 +27,8 @@
     "accepted: a sequence of 1 to 10000 mappings with name, servers, host, connect_timeout, "      \
     "first_byte_timeout, between_bytes_timeout, pool, queue, tls\n"
 #define SITES_ACCEPTED                                                                             \
-    "accepted: a sequence of 1 to 10000 mappings with hosts, origin, forwarded, cache, routes\n"
+    "accepted: a sequence of 1 to 10000 mappings with hosts, origin, forwarded, handlers, cache, " \
+    "routes\n"
 #define WORKERS       "accepted: whole number from 0 to 256\n"
 #define DISK          "accepted: size from 4MiB to 1024TiB, as in 4096, 64KiB, 1MB, 20GiB\n"
 #define DRAIN         "accepted: duration from 0 to 1h, as in 250ms, 30s, 5m, 12h, 7d\n"
@@ -286,7 +287,8 @@ static const struct bad_case {
      "sites: [{hosts: \"*\", origin: app, routes: [{path: /a/}, {path: /b/}, {path: /a/}]}]\n",
      ":3: sites[0].routes[2].path: \"/a/\" is also sites[0].routes[0].path; accepted: each once\n"},
     {LISTENERS ORIGINS "sites: [{hosts: \"*\", origin: app, routes: [/img/]}]\n",
-     ":3: sites[0].routes[0]: is a single value; accepted: a mapping with path, origin, cache\n"},
+     ":3: sites[0].routes[0]: is a single value; accepted: a mapping with path, origin, handlers, "
+     "cache\n"},
     {"cache: {memory: 1MiB, memory_object: 2MiB}\n" REST,
      ":1: cache.memory_object: 2MiB is more than cache.memory; accepted: up to 1MiB\n"},
     {"cache: {path: /dev/null}\n" REST,

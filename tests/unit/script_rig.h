@@ -62,13 +62,15 @@ static inline void rig_write(const char *path, const char *text)
 }
 
 /* A directory of this test's own, removed with what it holds by rig_clean(). */
+static char rig_dir_path[32];
+
 static inline char *rig_dir(void)
 {
-    static char path[] = "/tmp/brim-script-XXXXXX";
-
-    if (strcmp(path + sizeof(path) - 7, "XXXXXX") == 0)
-        ck_assert_ptr_nonnull(mkdtemp(path));
-    return path;
+    if (rig_dir_path[0] == '\0') {
+        (void)snprintf(rig_dir_path, sizeof(rig_dir_path), "/tmp/brim-script-XXXXXX");
+        ck_assert_ptr_nonnull(mkdtemp(rig_dir_path));
+    }
+    return rig_dir_path;
 }
 
 static inline const char *rig_path(const char *name)
@@ -106,6 +108,7 @@ static inline struct brim_script_vm *rig_vm(const char *source)
 static inline void rig_clean(void)
 {
     (void)rmdir(rig_dir());
+    rig_dir_path[0] = '\0';
 }
 
 /* ---- calls without arguments; the results as one text ---- */

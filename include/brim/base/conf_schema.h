@@ -193,10 +193,32 @@
     O(DURATION, grace_ms, "grace", "0", 0, 3650 * BRIM_DAY_MS, LIVE,                               \
       "stale-if-error for a response that says nothing about it.")
 
+#define BRIM_CONF_ENV(O, S, L)                                                                     \
+    O(STRING, name, "name", NULL, 1, 64, LIVE, "Name in brim.env.")                                \
+    O(STRING, value, "value", "", 0, 4096, LIVE, "Its value, a text.")
+
+#define BRIM_CONF_HANDLERS(O, S, L)                                                                \
+    O(FILE, file, "file", "", 0, 4096, LIVE,                                                       \
+      "Lua file that returns a table of handlers; empty: none (in a route: the site's).")          \
+    O(STRING, root, "root", "", 0, 4096, LIVE,                                                     \
+      "Directory that `require` reads below; empty: the file's.")                                  \
+    O(DURATION, cpu_ms, "cpu", "10ms", 1, 10000, LIVE,                                             \
+      "CPU time of one request, over all its handlers.")                                           \
+    O(DURATION, wall_ms, "wall", "1s", 1, 600000, LIVE,                                            \
+      "From a request's first handler to the end of its last.")                                    \
+    O(SIZE, memory_bytes, "memory", "4MiB", 65536, BRIM_GIB, LIVE,                                 \
+      "Memory that one request may take.")                                                         \
+    O(SIZE, vm_memory_bytes, "vm_memory", "64MiB", BRIM_MIB, 16 * BRIM_GIB, LIVE,                  \
+      "Memory of all requests that a worker runs in this file.")                                   \
+    O(CHOICE, on_error, "on_error", "fail", 0, "fail|bypass", LIVE,                                \
+      "A handler that fails or is stopped: answer 500, or go on without it.")                      \
+    L(env, "env", BRIM_CONF_ENV, brim_conf_env, 0, 1000, "Constants for the handlers: brim.env.")
+
 #define BRIM_CONF_ROUTE(O, S, L)                                                                   \
     O(STRING, path, "path", NULL, 1, 1024, LIVE,                                                   \
       "Prefix (`/img/`) or glob (`*.css`, `/a/*/b`: * any run without /, ** any run, ? one).")     \
     O(STRING, origin, "origin", "", 0, 64, LIVE, "Origin; empty: the site's.")                     \
+    S(handlers, "handlers", BRIM_CONF_HANDLERS, brim_conf_handlers, "Lua handlers of the route.")  \
     S(cache, "cache", BRIM_CONF_RULES, brim_conf_rules, "Cache rules; what is not set: the site's.")
 
 #define BRIM_CONF_SITE(O, S, L)                                                                    \
@@ -205,6 +227,7 @@
     O(STRING, origin, "origin", NULL, 1, 64, LIVE, "Name of its origin.")                          \
     O(CHOICE, forwarded, "forwarded", "x-forwarded", 0, "x-forwarded|forwarded|both|none", LIVE,   \
       "How the origin learns the client: X-Forwarded-For/-Proto/-Host, Forwarded (RFC 7239).")     \
+    S(handlers, "handlers", BRIM_CONF_HANDLERS, brim_conf_handlers, "Lua handlers of the site.")   \
     S(cache, "cache", BRIM_CONF_RULES, brim_conf_rules, "Cache rules of the site.")                \
     L(routes, "routes", BRIM_CONF_ROUTE, brim_conf_route, 0, 10000,                                \
       "Path rules; the longest prefix wins, a glob before a prefix, the first glob first.")

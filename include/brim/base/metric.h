@@ -19,6 +19,7 @@
     X(REQ_REVALIDATED, "brim_requests_total", "cache=\"revalidated\"", COUNTER, "")                \
     X(REQ_PASS, "brim_requests_total", "cache=\"pass\"", COUNTER, "")                              \
     X(REQ_ERROR, "brim_requests_total", "cache=\"error\"", COUNTER, "")                            \
+    X(REQ_HANDLER, "brim_requests_total", "cache=\"handler\"", COUNTER, "")                        \
     X(REQ_COLLAPSED, "brim_requests_collapsed_total", "", COUNTER,                                 \
       "Requests that shared the origin exchange of another.")                                      \
     X(STATUS_2XX, "brim_responses_total", "class=\"2xx\"", COUNTER, "Responses by status class.")  \
@@ -80,6 +81,12 @@
     X(DELTA_SERVED, "brim_delta_responses_total", "", COUNTER, "Responses coded so.")              \
     X(DELTA_SAVED, "brim_delta_saved_bytes_total", "", COUNTER,                                    \
       "Body bytes that they were shorter by.")                                                     \
+    X(SCRIPT_CALLS, "brim_handler_calls_total", "", COUNTER, "Calls of Lua handlers.")             \
+    X(SCRIPT_ERROR, "brim_handler_failures_total", "reason=\"error\"", COUNTER,                    \
+      "Calls that failed or were stopped.")                                                        \
+    X(SCRIPT_CPU, "brim_handler_failures_total", "reason=\"cpu\"", COUNTER, "")                    \
+    X(SCRIPT_WALL, "brim_handler_failures_total", "reason=\"wall\"", COUNTER, "")                  \
+    X(SCRIPT_MEMORY, "brim_handler_failures_total", "reason=\"memory\"", COUNTER, "")              \
     X(LOG_DROPPED, "brim_access_log_dropped_total", "", COUNTER, "Access log lines dropped.")      \
     X(POOL_REJECTED, "brim_pool_rejected_total", "", COUNTER, "I/O jobs refused: queue full.")     \
     X(RESTARTS, "brim_node_restarts_total", "", COUNTER, "Times the supervisor restarted it.")

@@ -13,6 +13,7 @@
 #include "brim/base/str.h"
 #include "brim/http/freshness.h"
 #include "brim/origin/flight.h"
+#include "brim/policy/handlers.h"
 
 struct brim_routes; /* opaque, counted */
 
@@ -27,11 +28,13 @@ struct brim_route {
     const char *site; /* first host name of the site, for logs */
     const char *path; /* pattern, "" for the site's own */
     struct brim_origin *origin;
+    struct brim_handlers *handlers; /* NULL: none */
     struct brim_cache_rules rules;
     enum brim_forwarded forwarded;
 };
 
-/* Compiles. conf may be freed afterwards. Errors: BRIM_ENOMEM. Thread: init or control. */
+/* Compiles. conf may be freed afterwards. Errors: BRIM_ENOMEM; BRIM_EINVAL: a handler file does not
+ * load, which was logged. Thread: init or control. */
 BRIM_MUST_USE enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
                                                 struct brim_routes **routes_out);
 void brim_routes_ref(struct brim_routes *routes);
@@ -41,5 +44,8 @@ void brim_routes_unref(struct brim_routes *routes);
  * without port. path: as received, without query. Thread: any. */
 const struct brim_route *brim_routes_match(const struct brim_routes *routes, struct brim_str host,
                                            struct brim_str path);
+
+/* The origin called name, or NULL. Thread: any. */
+struct brim_origin *brim_routes_origin(const struct brim_routes *routes, struct brim_str name);
 
 #endif

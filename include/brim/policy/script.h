@@ -76,10 +76,6 @@ enum brim_script_end brim_script_run_call(struct brim_script_run *run, enum brim
 const char *brim_script_run_error(const struct brim_script_run *run);
 uint64_t brim_script_run_cpu_us(const struct brim_script_run *run);
 
-/* The number of the phase that runs in L's VM; each phase of each request has another, so what was
- * lent to one can be refused afterwards. 0: none runs. */
-uint64_t brim_script_epoch(struct lua_State *L);
-
 /* ---- for tests and `brim lua test` ---- */
 
 /* From now on sets lines[n] to 1 when line n < count of the handler file runs. Borrowed. */

@@ -51,6 +51,10 @@ struct brim_script_run {
     char error[2048];
 };
 
+/* The number of the phase that runs in L's VM; each phase of each request has another, so what was
+ * lent to one can be refused afterwards. 0: none runs. */
+uint64_t brim_script_epoch(struct lua_State *L);
+
 struct brim_script_vm *brim_script_vm_of(struct lua_State *L);
 /* Raises what cannot be caught. Does not return. */
 void brim_script_stop(struct lua_State *L, enum brim_script_end why) __attribute__((noreturn));

@@ -67,6 +67,10 @@ struct brim_deliver_error {
 void brim_deliver_error(struct brim_delivery *delivery, const struct brim_deliver_error *error,
                         const struct brim_deliver_facts *facts);
 
+/* Answers with what a handler made; fields and body live as long as the request. Likewise. */
+void brim_deliver_answer(struct brim_delivery *delivery, unsigned status, struct brim_fields fields,
+                         struct brim_str body);
+
 /* Progress of the body: called when the port fired. */
 void brim_deliver_wake(struct brim_delivery *delivery);
 

@@ -11,6 +11,8 @@
 /* Puts all fields but Date and Content-Length into the response: those of d->object, as status,
  * coding and range make them, then Age, Via and Cache-Status. Thread: loop. */
 void brim_deliver_head(struct brim_delivery *d);
+/* Replaces all fields; they live as long as the request. */
+void brim_deliver_set_fields(struct brim_delivery *d, struct brim_fields fields);
 
 /* Adds one field. token, or static text name; value: memory of the request's pool, or static. */
 void brim_deliver_add_text(struct brim_delivery *d, const h2o_token_t *token, const char *name,

@@ -17,6 +17,7 @@ enum brim_outcome {
     BRIM_OUTCOME_STALE,
     BRIM_OUTCOME_REVALIDATED,
     BRIM_OUTCOME_PASS,
+    BRIM_OUTCOME_HANDLER, /* a Lua handler answered */
     BRIM_OUTCOME_ERROR,
 };
 
@@ -62,6 +63,9 @@ struct brim_delivery {
     /* A part has been sent and there is a rest: brim_deliver_continue() or _break(), now or later.
      */
     void (*more)(struct brim_delivery *delivery);
+    /* Before the header block goes out, or NULL: may change the response's fields and status.
+     * False: it failed, and brim answers 500 without a body. */
+    bool (*on_head)(struct brim_delivery *delivery);
     unsigned status;
     bool started;     /* h2o_start_response was called */
     bool sending;     /* h2o owns a send */

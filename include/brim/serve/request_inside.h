@@ -29,8 +29,15 @@ struct request {
     struct brim_conn *conn;
     struct brim_routes *routes; /* counted */
     const struct brim_route *route;
+    struct brim_str method; /* these four: as received, or as a handler would have it */
+    struct brim_str target;
+    struct brim_str authority;
     struct brim_fields fields;
-    struct brim_str host; /* lower-case, without port */
+    struct brim_origin *origin;     /* chosen by a handler; NULL: the route's */
+    struct brim_str key_part;       /* by a handler, of the cache key */
+    struct brim_handlers *handlers; /* of the route that the client asked for; NULL: none */
+    struct brim_script_run *script; /* their run; NULL: none was called */
+    struct brim_str host;           /* lower-case, without port */
     struct brim_request_control control;
     struct brim_find find;
     struct brim_object *stale; /* counted: what to revalidate or to fall back on */
@@ -61,7 +68,7 @@ static inline struct brim_str brim_request_str(h2o_iovec_t text)
 
 static inline bool brim_request_method_is(const struct request *r, const char *name)
 {
-    return brim_str_is(brim_request_str(r->req->input.method), brim_str_of(name));
+    return brim_str_is(r->method, brim_str_of(name));
 }
 
 /* ---- request.c ---- */
@@ -84,6 +91,18 @@ void brim_request_answer_stored(struct request *r, struct brim_object *object,
 /* REQUEST_CHOICE: looks for news. */
 void brim_request_look_at_choice(struct request *r);
 void brim_request_end_choice(struct request *r);
+
+/* Answers with an error of brim's own. type: error type of Proxy-Status. */
+void brim_request_answer_error(struct request *r, unsigned status, const char *text,
+                               const char *detail, const char *type);
+/* Finds the site and route of host and target; false: there is none. */
+bool brim_request_match_route(struct request *r);
+
+/* ---- request_handlers.c ---- */
+
+/* Runs viewer_request, if there is one, and does what it says; false: it has answered. */
+bool brim_request_handle(struct request *r);
+void brim_request_end_handlers(struct request *r);
 
 /* ---- request_parts.c ---- */
 

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * handlers - the handler file of a site or route, with its VMs: one for each worker, opened when
+ * the worker first needs it. Belongs to a config snapshot, so a reload has VMs of its own.
+ */
+#ifndef BRIM_POLICY_HANDLERS_H
+#define BRIM_POLICY_HANDLERS_H
+
+#include "brim/base/conf.h"
+#include "brim/policy/script.h"
+
+struct brim_handlers; /* opaque */
+
+/* What becomes of a request whose handler fails. */
+enum brim_handlers_failure { /* values of handlers.on_error */
+                             BRIM_HANDLERS_FAIL,
+                             BRIM_HANDLERS_BYPASS,
+};
+
+/*
+ * Loads the file once, to see that it is usable; a fault is logged with file and line. site: for
+ * logs; copied, like all of conf. Errors: BRIM_EINVAL. Thread: init or control.
+ */
+BRIM_MUST_USE enum brim_err brim_handlers_open(const struct brim_conf_handlers *conf,
+                                               const char *site,
+                                               struct brim_handlers **handlers_out);
+/* Nobody runs in its VMs any more. Thread: any. Accepts NULL. */
+void brim_handlers_close(struct brim_handlers *handlers);
+
+bool brim_handlers_has(const struct brim_handlers *handlers, enum brim_script_phase phase);
+enum brim_handlers_failure brim_handlers_failure(const struct brim_handlers *handlers);
+
+/* The VM of this worker, or NULL: it could not be opened. Thread: the worker's. */
+struct brim_script_vm *brim_handlers_vm(struct brim_handlers *handlers, size_t worker);
+
+/* Logs and counts a call that did not end by itself. Thread: the worker's. */
+void brim_handlers_report(const struct brim_handlers *handlers, enum brim_script_phase phase,
+                          enum brim_script_end end, const char *error);
+
+#endif

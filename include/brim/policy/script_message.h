@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * script_message - a request and a response as they are lent to handlers: what the server fills in,
+ * and takes back changed.
+ */
+#ifndef BRIM_POLICY_SCRIPT_MESSAGE_H
+#define BRIM_POLICY_SCRIPT_MESSAGE_H
+
+#include "brim/http/field.h"
+
+/* Memory that lives as long as the message; never NULL. */
+struct brim_script_memory {
+    void *(*alloc)(void *pool, size_t bytes);
+    void *pool;
+};
+
+struct brim_script_headers {
+    struct brim_field *items; /* room for `room`; replaced when it is full */
+    size_t count;
+    size_t room;
+    struct brim_script_memory memory;
+    bool is_read_only;
+    bool is_changed;
+};
+
+struct brim_script_request {
+    struct brim_script_headers headers;
+    struct brim_str method;
+    struct brim_str scheme;
+    struct brim_str host;   /* with port, as received */
+    struct brim_str target; /* path and query */
+    struct brim_str origin; /* chosen by the handler; empty: the route's */
+    struct brim_str key;    /* parts that the handler adds to the cache key */
+    struct brim_str id;
+    struct brim_str ip;
+    struct brim_str version; /* "1.1", "2" */
+    bool is_read_only;
+    bool is_changed;
+};
+
+struct brim_script_response {
+    struct brim_script_headers headers;
+    unsigned status;
+    struct brim_str body;
+};
+
+#define BRIM_SCRIPT_HEADERS_MAX      200
+#define BRIM_SCRIPT_HEADER_BYTES_MAX (64u * 1024u)
+#define BRIM_SCRIPT_BODY_MAX         (1024u * 1024u)
+
+#endif

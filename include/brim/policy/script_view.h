@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * script_view - headers, query and cookies of a message, by one set of methods: get, all, set, add,
+ * remove, each. Inside of script_http; nobody else includes it.
+ */
+#ifndef BRIM_POLICY_SCRIPT_VIEW_H
+#define BRIM_POLICY_SCRIPT_VIEW_H
+
+#include "brim/policy/script_message.h"
+
+struct lua_State;
+
+enum brim_script_kind {
+    BRIM_SCRIPT_REQUEST,
+    BRIM_SCRIPT_RESPONSE,
+    BRIM_SCRIPT_HEADERS, /* of struct brim_script_headers */
+    BRIM_SCRIPT_QUERY,   /* of struct brim_script_request */
+    BRIM_SCRIPT_COOKIES, /* of struct brim_script_headers */
+};
+
+struct brim_script_lent {
+    enum brim_script_kind kind;
+    uint64_t epoch;
+    void *what;
+};
+
+/* ---- script_http.c ---- */
+
+/* What is lent at arg, if its phase still runs; raises otherwise. */
+struct brim_script_lent *brim_script_check_lent(struct lua_State *L, int arg);
+struct brim_str brim_script_keep(const struct brim_script_memory *memory, struct brim_str text);
+struct brim_str brim_script_query_of(struct brim_str target);
+void brim_script_set_target(struct brim_script_request *request, struct brim_str path,
+                            struct brim_str query);
+
+/* ---- script_view.c ---- */
+
+/* Lua functions (view, name, value ...). */
+int brim_script_view_get(struct lua_State *L);
+int brim_script_view_set(struct lua_State *L);
+int brim_script_view_remove(struct lua_State *L);
+/* Pushes a table of all of them. */
+void brim_script_view_push_methods(struct lua_State *L);
+
+/* Adds a field after checking it; raises. */
+void brim_script_headers_add(struct lua_State *L, struct brim_script_headers *headers,
+                             struct brim_str name, struct brim_str value);
+
+#endif

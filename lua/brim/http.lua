@@ -1,0 +1,70 @@
+-- SPDX-License-Identifier: MIT
+---@meta
+-- Requests and responses as handlers see them, for editors (LuaCATS). Nothing here is run.
+-- They are lent for one phase: used later, every access raises an error.
+
+---A set of names with values: headers, query or cookies. `view.name` and `view["Name"]` read and
+---write like `get` and `set`; assigning nil removes. Header names are case-insensitive; what is set
+---is checked (no CR, LF, NUL) and what frames a message cannot be changed (host, content-length,
+---transfer-encoding, connection ...). Query values are percent-decoded and -encoded.
+---@class brim.View
+---@field [string] string?
+local View = {}
+
+---The first value, or nil.
+---@param name string at most 256 bytes
+---@return string?
+function View:get(name) end
+
+---All values, in order; empty if there are none.
+---@param name string
+---@return string[]
+function View:all(name) end
+
+---Replaces all values by one. Headers: at most 200 fields and 64 KiB.
+---@param name string
+---@param value string|number at most 32 KiB
+function View:set(name, value) end
+
+---Adds a value behind those that are there.
+---@param name string
+---@param value string|number
+function View:add(name, value) end
+
+---@param name string
+function View:remove(name) end
+
+---Iterates over names and values, as they were when the loop began.
+---@return fun(): string?, string?
+function View:each() end
+
+---@class brim.Request
+---@field method string may be set; HEAD stays HEAD
+---@field path string may be set: begins with "/", percent-encoded, without query; the route is chosen again
+---@field origin string "" or the name of an origin, which may be set; it becomes part of the cache key
+---@field key string "" or a text that is added to the cache key; may be set: visible ASCII, at most 256 bytes
+---@field scheme string "http" or "https"
+---@field host string without port
+---@field authority string host and port as received
+---@field target string path and query
+---@field ip string the client's address
+---@field id string 32 hexadecimal digits, as in the access log
+---@field version string "1.0", "1.1" or "2"
+---@field headers brim.View
+---@field query brim.View
+---@field cookies brim.View of the Cookie header
+
+---@class brim.Response
+---@field status integer may be set, 200 to 599; one with a body stays one with a body
+---@field headers brim.View
+
+---What viewer_request returns to answer at once.
+---@class brim.Answer
+---@field status? integer 200 to 599; 200 if absent
+---@field headers? table<string, string|number|(string|number)[]>
+---@field body? string at most 1 MiB
+
+---What a handler file returns.
+---@class brim.Handlers
+---@field viewer_request? fun(req: brim.Request): brim.Answer?
+---@field viewer_response? fun(req: brim.Request, res: brim.Response)

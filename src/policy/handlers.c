@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#include "brim/policy/handlers.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "brim/base/clock.h"
+#include "brim/base/invariant.h"
+#include "brim/base/metric.h"
+
+#define HANDLERS_MAGIC 0x68646c31u
+#define WORKERS_MAX    256 /* of node.workers */
+#define ERROR_BYTES    2048
+
+struct brim_handlers {
+    uint32_t magic;
+    char *site;
+    char *file;
+    char *root;
+    const char **env; /* pairs, then NULL */
+    struct brim_script_limits limits;
+    enum brim_handlers_failure failure;
+    unsigned phases;
+    struct brim_script_vm *vms[WORKERS_MAX]; /* each touched by its worker only */
+};
+
+/* ---- what the VMs get from the node ---- */
+
+static uint64_t host_mono(void *ctx)
+{
+    (void)ctx;
+    return brim_clock_mono_us();
+}
+
+static int64_t host_wall(void *ctx)
+{
+    (void)ctx;
+    return brim_clock_wall_ms();
+}
+
+static enum brim_err host_random(void *ctx, void *bytes_out, size_t bytes)
+{
+    (void)ctx;
+    return getrandom(bytes_out, bytes, 0) == (ssize_t)bytes ? BRIM_OK : BRIM_EIO;
+}
+
+static void host_log(void *ctx, enum brim_log_level level, struct brim_str text)
+{
+    const struct brim_handlers *h = ctx;
+    int len = (int)text.len;
+
+    switch (level) {
+    case BRIM_LOG_ERROR:
+        BRIM_LOG(ERROR, "script.log", "site=%s text=\"%.*s\"", h->site, len, text.base);
+        return;
+    case BRIM_LOG_WARN:
+        BRIM_LOG(WARN, "script.log", "site=%s text=\"%.*s\"", h->site, len, text.base);
+        return;
+    case BRIM_LOG_INFO:
+        BRIM_LOG(INFO, "script.log", "site=%s text=\"%.*s\"", h->site, len, text.base);
+        return;
+    case BRIM_LOG_DEBUG:
+        BRIM_LOG(DEBUG, "script.log", "site=%s text=\"%.*s\"", h->site, len, text.base);
+        return;
+    }
+}
+
+/* ---- life ---- */
+
+static enum brim_err open_vm(struct brim_handlers *h, size_t worker, char *error)
+{
+    struct brim_script_host host = {
+        .ctx = h,
+        .now_mono_us = host_mono,
+        .now_wall_ms = host_wall,
+        .random = host_random,
+        .log = host_log,
+    };
+    struct brim_script_config config = {
+        .file = h->file, .root = h->root, .limits = h->limits, .env = h->env};
+
+    return brim_script_vm_open(&config, &host, error, ERROR_BYTES, &h->vms[worker]);
+}
+
+/* One line, as the log has it. */
+static void flatten(char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text == '\n' || *text == '\t')
+            *text = *text == '\n' ? '|' : ' ';
+}
+
+static void take_env(struct brim_handlers *h, const struct brim_conf_handlers *conf)
+{
+    h->env = brim_alloc((conf->env.count * 2 + 1) * sizeof(*h->env));
+    for (size_t i = 0; i < conf->env.count; i++) {
+        h->env[2 * i] = brim_strdup(conf->env.items[i].name);
+        h->env[2 * i + 1] = brim_strdup(conf->env.items[i].value);
+    }
+}
+
+enum brim_err brim_handlers_open(const struct brim_conf_handlers *conf, const char *site,
+                                 struct brim_handlers **handlers_out)
+{
+    struct brim_handlers *h = brim_alloc(sizeof(*h));
+    char error[ERROR_BYTES];
+
+    *handlers_out = NULL;
+    h->magic = HANDLERS_MAGIC;
+    h->site = brim_strdup(site);
+    h->file = brim_strdup(conf->file);
+    h->root = brim_strdup(conf->root);
+    h->failure = (enum brim_handlers_failure)conf->on_error;
+    h->limits = (struct brim_script_limits){
+        .cpu_us = (uint64_t)conf->cpu_ms * 1000,
+        .wall_ms = (uint64_t)conf->wall_ms,
+        .memory_bytes = conf->memory_bytes,
+        .vm_bytes = conf->vm_memory_bytes,
+    };
+    take_env(h, conf);
+    if (open_vm(h, 0, error) != BRIM_OK) {
+        flatten(error);
+        BRIM_LOG(ERROR, "script.invalid", "site=%s error=\"%s\"", site, error);
+        brim_handlers_close(h);
+        return BRIM_EINVAL;
+    }
+    for (unsigned phase = 0; phase < BRIM_SCRIPT_PHASES; phase++)
+        if (brim_script_vm_has(h->vms[0], (enum brim_script_phase)phase))
+            h->phases |= 1u << phase;
+    if (brim_handlers_has(h, BRIM_SCRIPT_ORIGIN_REQUEST) ||
+        brim_handlers_has(h, BRIM_SCRIPT_ORIGIN_RESPONSE)) {
+        /* not called here, and a handler that is silently left out would be worse */
+        BRIM_LOG(ERROR, "script.invalid",
+                 "site=%s error=\"%s: only viewer_request and viewer_response are available\"",
+                 site, h->file);
+        brim_handlers_close(h);
+        return BRIM_EINVAL;
+    }
+    *handlers_out = h;
+    return BRIM_OK;
+}
+
+void brim_handlers_close(struct brim_handlers *h)
+{
+    if (h == NULL)
+        return;
+    OBJ_CHECK(h, HANDLERS_MAGIC);
+    for (size_t i = 0; i < WORKERS_MAX; i++)
+        brim_script_vm_close(h->vms[i]);
+    for (size_t i = 0; h->env[i] != NULL; i++)
+        free((void *)(uintptr_t)h->env[i]);
+    free(h->env);
+    free(h->site);
+    free(h->file);
+    free(h->root);
+    h->magic = 0;
+    free(h);
+}
+
+bool brim_handlers_has(const struct brim_handlers *h, enum brim_script_phase phase)
+{
+    return (h->phases & (1u << phase)) != 0;
+}
+
+enum brim_handlers_failure brim_handlers_failure(const struct brim_handlers *h)
+{
+    return h->failure;
+}
+
+struct brim_script_vm *brim_handlers_vm(struct brim_handlers *h, size_t worker)
+{
+    char error[ERROR_BYTES];
+
+    OBJ_CHECK(h, HANDLERS_MAGIC);
+    INVARIANT(worker < WORKERS_MAX);
+    if (h->vms[worker] == NULL && open_vm(h, worker, error) != BRIM_OK) {
+        flatten(error);
+        BRIM_LOG(ERROR, "script.invalid", "site=%s error=\"%s\"", h->site, error);
+    }
+    return h->vms[worker];
+}
+
+void brim_handlers_report(const struct brim_handlers *h, enum brim_script_phase phase,
+                          enum brim_script_end end, const char *error)
+{
+    static const enum brim_metric metrics[] = {
+        [BRIM_SCRIPT_ERROR] = BRIM_METRIC_SCRIPT_ERROR,
+        [BRIM_SCRIPT_CPU] = BRIM_METRIC_SCRIPT_CPU,
+        [BRIM_SCRIPT_WALL] = BRIM_METRIC_SCRIPT_WALL,
+        [BRIM_SCRIPT_MEMORY] = BRIM_METRIC_SCRIPT_MEMORY,
+    };
+    char line[ERROR_BYTES];
+
+    INVARIANT(end != BRIM_SCRIPT_OK && end < BRIM_SCRIPT_ENDS);
+    brim_metric_add(metrics[end], 1);
+    (void)snprintf(line, sizeof(line), "%s", error);
+    flatten(line);
+    BRIM_LOG(WARN, "script.failed", "site=%s handler=%s reason=%s error=\"%s\"", h->site,
+             brim_script_phase_name(phase), brim_script_end_name(end), line);
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One userdata type for all: kind, what it lends, and the epoch in which it was lent. A request
+ * holds its headers, query and cookies as user values, made when first asked for.
+ *
+ * `message.headers` and `req.cookies`, `req.query` share their methods (get, all, set, add, remove,
+ * each); what a method does per kind stands in struct view_kind.
+ */
+#include "brim/policy/script_http.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "brim/policy/script_inside.h"
+#include "brim/policy/script_view.h"
+
+#define METATABLE  "brim.lent"
+#define TARGET_MAX 8192
+#define KEY_MAX    256
+#define ORIGIN_MAX 64
+#define METHOD_MAX 32
+
+struct brim_script_lent *brim_script_check_lent(lua_State *L, int arg)
+{
+    struct brim_script_lent *lent = luaL_checkudata(L, arg, METATABLE);
+
+    if (lent->epoch != brim_script_epoch(L) || lent->epoch == 0)
+        luaL_error(L, "used after the phase that it was lent for");
+    return lent;
+}
+
+static void push_lent(lua_State *L, enum brim_script_kind kind, void *what)
+{
+    struct brim_script_lent *lent = lua_newuserdatauv(L, sizeof(*lent), 3);
+
+    *lent = (struct brim_script_lent){kind, brim_script_epoch(L), what};
+    luaL_setmetatable(L, METATABLE);
+}
+
+void brim_script_push_request(lua_State *L, struct brim_script_request *request)
+{
+    push_lent(L, BRIM_SCRIPT_REQUEST, request);
+}
+
+void brim_script_push_response(lua_State *L, struct brim_script_response *response)
+{
+    push_lent(L, BRIM_SCRIPT_RESPONSE, response);
+}
+
+struct brim_str brim_script_keep(const struct brim_script_memory *memory, struct brim_str text)
+{
+    char *copy = memory->alloc(memory->pool, text.len + 1);
+
+    if (text.len > 0)
+        memcpy(copy, text.base, text.len);
+    copy[text.len] = '\0';
+    return brim_str(copy, text.len);
+}
+
+static void push_str(lua_State *L, struct brim_str text)
+{
+    lua_pushlstring(L, text.base == NULL ? "" : text.base, text.len);
+}
+
+/* ---- reading properties ---- */
+
+static struct brim_str path_of(struct brim_str target)
+{
+    const char *mark = memchr(target.base, '?', target.len);
+
+    return mark == NULL ? target : brim_str(target.base, (size_t)(mark - target.base));
+}
+
+static struct brim_str host_of(struct brim_str authority)
+{
+    size_t len = authority.len;
+
+    while (len > 0 && authority.base[len - 1] >= '0' && authority.base[len - 1] <= '9')
+        len--;
+    return len > 0 && authority.base[len - 1] == ':' ? brim_str(authority.base, len - 1)
+                                                     : authority;
+}
+
+/* The view in user value `slot` of the userdata at 1, made if it is not there. */
+static int push_view(lua_State *L, int slot, enum brim_script_kind kind, void *what)
+{
+    if (lua_getiuservalue(L, 1, slot) == LUA_TUSERDATA)
+        return 1;
+    lua_pop(L, 1);
+    push_lent(L, kind, what);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, slot);
+    return 1;
+}
+
+static int get_request(lua_State *L, struct brim_script_request *request, struct brim_str name)
+{
+    const struct {
+        struct brim_str name;
+        struct brim_str value;
+    } texts[] = {
+        {BRIM_STR("method"), request->method},
+        {BRIM_STR("path"), path_of(request->target)},
+        {BRIM_STR("host"), host_of(request->host)},
+        {BRIM_STR("authority"), request->host},
+        {BRIM_STR("scheme"), request->scheme},
+        {BRIM_STR("target"), request->target},
+        {BRIM_STR("ip"), request->ip},
+        {BRIM_STR("id"), request->id},
+        {BRIM_STR("version"), request->version},
+        {BRIM_STR("origin"), request->origin},
+        {BRIM_STR("key"), request->key},
+    };
+
+    if (brim_str_is(name, BRIM_STR("headers")))
+        return push_view(L, 1, BRIM_SCRIPT_HEADERS, &request->headers);
+    if (brim_str_is(name, BRIM_STR("query")))
+        return push_view(L, 2, BRIM_SCRIPT_QUERY, request);
+    if (brim_str_is(name, BRIM_STR("cookies")))
+        return push_view(L, 3, BRIM_SCRIPT_COOKIES, &request->headers);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (brim_str_is(name, texts[i].name)) {
+            push_str(L, texts[i].value);
+            return 1;
+        }
+    return luaL_error(L, "a request has no \"%s\"", name.base);
+}
+
+static int get_response(lua_State *L, struct brim_script_response *response, struct brim_str name)
+{
+    if (brim_str_is(name, BRIM_STR("headers")))
+        return push_view(L, 1, BRIM_SCRIPT_HEADERS, &response->headers);
+    if (brim_str_is(name, BRIM_STR("status"))) {
+        lua_pushinteger(L, (lua_Integer)response->status);
+        return 1;
+    }
+    return luaL_error(L, "a response has no \"%s\"", name.base);
+}
+
+static struct brim_str check_name(lua_State *L, int arg)
+{
+    struct brim_str name = {0};
+
+    luaL_checktype(L, arg, LUA_TSTRING);
+    name.base = lua_tolstring(L, arg, &name.len);
+    return name;
+}
+
+/* Upvalue: the methods of views. */
+static int on_index(lua_State *L)
+{
+    struct brim_script_lent *lent = brim_script_check_lent(L, 1);
+    struct brim_str name = check_name(L, 2);
+
+    if (lent->kind == BRIM_SCRIPT_REQUEST)
+        return get_request(L, lent->what, name);
+    if (lent->kind == BRIM_SCRIPT_RESPONSE)
+        return get_response(L, lent->what, name);
+    lua_settop(L, 2);
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+        return 1;
+    lua_settop(L, 2); /* view["name"] is view:get("name") */
+    return brim_script_view_get(L);
+}
+
+/* ---- writing properties ---- */
+
+static bool is_path(struct brim_str path)
+{
+    if (path.len == 0 || path.len > TARGET_MAX || path.base[0] != '/')
+        return false;
+    for (size_t i = 0; i < path.len; i++)
+        if (path.base[i] <= ' ' || path.base[i] > '~' || strchr("?#\"<>\\^`{|}", path.base[i]))
+            return false;
+    return true;
+}
+
+void brim_script_set_target(struct brim_script_request *request, struct brim_str path,
+                            struct brim_str query)
+{
+    const struct brim_script_memory *memory = &request->headers.memory;
+    char *text = memory->alloc(memory->pool, path.len + query.len + 2);
+
+    memcpy(text, path.base, path.len);
+    if (query.len > 0) {
+        text[path.len] = '?';
+        memcpy(text + path.len + 1, query.base, query.len);
+    }
+    request->target = brim_str(text, path.len + (query.len > 0 ? query.len + 1 : 0));
+    request->is_changed = true;
+}
+
+struct brim_str brim_script_query_of(struct brim_str target)
+{
+    size_t path = path_of(target).len;
+
+    return path == target.len ? brim_str("", 0)
+                              : brim_str(target.base + path + 1, target.len - path - 1);
+}
+
+static void set_path(lua_State *L, struct brim_script_request *request, struct brim_str value)
+{
+    luaL_argcheck(L, is_path(value), 3, "a path begins with '/' and is percent-encoded");
+    brim_script_set_target(request, value, brim_script_query_of(request->target));
+}
+
+static bool is_text(struct brim_str text, size_t max)
+{
+    if (text.len > max)
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.base[i] <= ' ' || text.base[i] > '~')
+            return false;
+    return true;
+}
+
+static void set_request(lua_State *L, struct brim_script_request *request, struct brim_str name)
+{
+    struct brim_str value = check_name(L, 3);
+    const struct brim_script_memory *memory = &request->headers.memory;
+
+    if (request->is_read_only)
+        luaL_error(L, "the request cannot be changed in this phase");
+    if (brim_str_is(name, BRIM_STR("path"))) {
+        set_path(L, request, value);
+    } else if (brim_str_is(name, BRIM_STR("method"))) {
+        luaL_argcheck(L, value.len <= METHOD_MAX && brim_field_name_is_valid(value), 3,
+                      "not a method");
+        luaL_argcheck(L,
+                      brim_str_is(value, BRIM_STR("HEAD")) ==
+                          brim_str_is(request->method, BRIM_STR("HEAD")),
+                      3, "HEAD cannot become another method, nor the reverse");
+        request->method = brim_script_keep(memory, value);
+    } else if (brim_str_is(name, BRIM_STR("origin"))) {
+        luaL_argcheck(L, is_text(value, ORIGIN_MAX), 3, "not the name of an origin");
+        request->origin = brim_script_keep(memory, value);
+    } else if (brim_str_is(name, BRIM_STR("key"))) {
+        luaL_argcheck(L, is_text(value, KEY_MAX), 3, "a key is visible ASCII, at most 256 bytes");
+        request->key = brim_script_keep(memory, value);
+    } else {
+        luaL_error(L, "\"%s\" of a request cannot be changed", name.base);
+    }
+    request->is_changed = true;
+}
+
+static bool has_body(unsigned status)
+{
+    return status != 204 && status != 205 && status != 304 && status != 206 && status != 416;
+}
+
+static void set_response(lua_State *L, struct brim_script_response *response, struct brim_str name)
+{
+    lua_Integer status = luaL_checkinteger(L, 3);
+
+    if (!brim_str_is(name, BRIM_STR("status")))
+        luaL_error(L, "\"%s\" of a response cannot be changed", name.base);
+    luaL_argcheck(L, status >= 200 && status <= 599, 3, "a status is 200 to 599");
+    if ((unsigned)status == response->status)
+        return;
+    luaL_argcheck(L, has_body((unsigned)status) && has_body(response->status), 3,
+                  "a status with a body cannot become one without, nor the reverse");
+    response->status = (unsigned)status;
+}
+
+static int on_newindex(lua_State *L)
+{
+    struct brim_script_lent *lent = brim_script_check_lent(L, 1);
+    struct brim_str name = check_name(L, 2);
+
+    if (lent->kind == BRIM_SCRIPT_REQUEST)
+        set_request(L, lent->what, name);
+    else if (lent->kind == BRIM_SCRIPT_RESPONSE)
+        set_response(L, lent->what, name);
+    else if (lua_isnil(L, 3))
+        return brim_script_view_remove(L); /* extra argument is ignored */
+    else
+        return brim_script_view_set(L);
+    return 0;
+}
+
+void brim_script_http_open(lua_State *L)
+{
+    luaL_newmetatable(L, METATABLE);
+    brim_script_view_push_methods(L);
+    lua_pushcclosure(L, on_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, on_newindex);
+    lua_setfield(L, -2, "__newindex");
+    lua_pushboolean(L, false);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
+}
+
+/* ---- answers ---- */
+
+static void take_header(lua_State *L, struct brim_script_headers *headers, struct brim_str name)
+{
+    struct brim_str value = {0};
+
+    luaL_argexpected(L, lua_type(L, -1) == LUA_TSTRING || lua_type(L, -1) == LUA_TNUMBER, 1,
+                     "text in the answer's headers");
+    value.base = lua_tolstring(L, -1, &value.len);
+    brim_script_headers_add(L, headers, name, value);
+}
+
+static void take_headers(lua_State *L, struct brim_script_headers *headers)
+{
+    int table = lua_gettop(L);
+
+    lua_pushnil(L);
+    while (lua_next(L, table) != 0) {
+        struct brim_str name = check_name(L, -2);
+
+        if (lua_type(L, -1) == LUA_TTABLE) {
+            lua_Integer count = luaL_len(L, -1);
+
+            if (count > BRIM_SCRIPT_HEADERS_MAX)
+                luaL_error(L, "the answer has too many headers");
+            for (lua_Integer i = 1; i <= count; i++) {
+                lua_geti(L, -1, i);
+                take_header(L, headers, name);
+                lua_pop(L, 1);
+            }
+        } else {
+            take_header(L, headers, name);
+        }
+        lua_pop(L, 1);
+    }
+}
+
+bool brim_script_take_answer(lua_State *L, int arg, struct brim_script_response *answer)
+{
+    lua_Integer status;
+
+    if (lua_isnoneornil(L, arg))
+        return false;
+    if (lua_type(L, arg) != LUA_TTABLE)
+        luaL_error(L, "a handler returns a table or nothing, not %s", luaL_typename(L, arg));
+    lua_getfield(L, arg, "status");
+    status = luaL_optinteger(L, -1, 200);
+    if (status < 200 || status > 599)
+        luaL_error(L, "the answer's status is 200 to 599, not %I", status);
+    answer->status = (unsigned)status;
+    lua_pop(L, 1);
+    if (lua_getfield(L, arg, "headers") == LUA_TTABLE)
+        take_headers(L, &answer->headers);
+    else if (!lua_isnil(L, -1))
+        luaL_error(L, "the answer's headers are a table, not %s", luaL_typename(L, -1));
+    lua_pop(L, 1);
+    if (lua_getfield(L, arg, "body") != LUA_TNIL) {
+        struct brim_str body = {0};
+
+        body.base = luaL_checklstring(L, -1, &body.len);
+        if (body.len > BRIM_SCRIPT_BODY_MAX)
+            luaL_error(L, "the answer's body is longer than %d bytes", (int)BRIM_SCRIPT_BODY_MAX);
+        answer->body = brim_script_keep(&answer->headers.memory, body);
+    }
+    lua_pop(L, 1);
+    return true;
+}

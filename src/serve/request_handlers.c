@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The two handlers that a client's request and its response pass through, on the worker's loop:
+ * viewer_request after the route is known and before the key is made, viewer_response when a header
+ * block is about to go out, whoever made it. A request without handlers pays one comparison.
+ */
+#include "brim/base/invariant.h"
+#include "brim/base/metric.h"
+#include "brim/policy/script_http.h"
+#include "brim/serve/deliver_head.h"
+#include "brim/serve/proxy_status.h"
+#include "brim/serve/request_inside.h"
+
+#define ID_BYTES 33
+
+static void *pool_alloc(void *pool, size_t bytes)
+{
+    return h2o_mem_alloc_pool(pool, bytes);
+}
+
+static struct brim_script_memory memory_of(struct request *r)
+{
+    return (struct brim_script_memory){pool_alloc, &r->req->pool};
+}
+
+/* A copy of the list: what the handler removes or replaces is not gone for others. */
+static struct brim_script_headers headers_of(struct request *r, struct brim_fields fields)
+{
+    size_t room = fields.count + 4;
+    struct brim_script_headers headers = {
+        .items = h2o_mem_alloc_pool(&r->req->pool, room * sizeof(struct brim_field)),
+        .count = fields.count,
+        .room = room,
+        .memory = memory_of(r),
+    };
+
+    if (fields.count > 0)
+        memcpy(headers.items, fields.items, fields.count * sizeof(*fields.items));
+    return headers;
+}
+
+static struct brim_str id_text(struct request *r)
+{
+    char *text = h2o_mem_alloc_pool(&r->req->pool, ID_BYTES);
+    int len = snprintf(text, ID_BYTES, "%016llx%016llx", (unsigned long long)r->id[0],
+                       (unsigned long long)r->id[1]);
+
+    INVARIANT(len == ID_BYTES - 1);
+    return brim_str(text, (size_t)len);
+}
+
+static struct brim_script_request request_of(struct request *r)
+{
+    return (struct brim_script_request){
+        .headers = headers_of(r, r->fields),
+        .method = r->method,
+        .scheme = brim_request_str(r->req->input.scheme->name),
+        .host = r->authority,
+        .target = r->target,
+        .id = id_text(r),
+        .ip = brim_str_of(r->conn->peer_text),
+        .version = r->req->version >= 0x200   ? BRIM_STR("2")
+                   : r->req->version >= 0x101 ? BRIM_STR("1.1")
+                                              : BRIM_STR("1.0"),
+    };
+}
+
+/* The handlers are not called again for this request: a failed run has no state to go on with. */
+static void give_up(struct request *r, enum brim_script_phase phase, enum brim_script_end end)
+{
+    brim_handlers_report(r->handlers, phase, end, brim_script_run_error(r->script));
+    r->delivery.on_head = NULL;
+}
+
+static enum brim_script_end call(struct request *r, enum brim_script_phase phase,
+                                 const struct brim_script_call *what)
+{
+    enum brim_script_end end = brim_script_run_call(r->script, phase, what);
+
+    BRIM_COUNT(SCRIPT_CALLS);
+    if (end != BRIM_SCRIPT_OK)
+        give_up(r, phase, end);
+    return end;
+}
+
+/* ---- viewer_request ---- */
+
+struct viewer_request {
+    struct request *r;
+    struct brim_script_request request;
+    struct brim_script_response answer;
+    bool has_answer;
+};
+
+static int push_viewer_request(struct lua_State *L, void *ctx)
+{
+    struct viewer_request *v = ctx;
+
+    brim_script_push_request(L, &v->request);
+    return 1;
+}
+
+static void take_viewer_request(struct lua_State *L, void *ctx)
+{
+    struct viewer_request *v = ctx;
+
+    v->has_answer = brim_script_take_answer(L, BRIM_SCRIPT_RESULT, &v->answer);
+}
+
+/* The origin that the handler chose is part of the key: what two origins say of one URL is not the
+ * same. */
+static void take_key(struct request *r, const struct brim_script_request *request)
+{
+    size_t len = request->key.len + request->origin.len + 1;
+    char *text;
+
+    if (len == 1)
+        return;
+    text = h2o_mem_alloc_pool(&r->req->pool, len);
+    memcpy(text, request->origin.base, request->origin.len);
+    text[request->origin.len] = ' ';
+    memcpy(text + request->origin.len + 1, request->key.base, request->key.len);
+    r->key_part = brim_str(text, len);
+}
+
+/* Takes over what the handler changed; false: it chose what is not there. */
+static bool take_changes(struct request *r, const struct brim_script_request *request)
+{
+    if (request->headers.is_changed) {
+        r->fields = (struct brim_fields){request->headers.items, request->headers.count};
+        r->delivery.request = r->fields;
+    }
+    if (!request->is_changed)
+        return true;
+    r->method = request->method;
+    if (!brim_str_is(r->target, request->target)) {
+        r->target = request->target;
+        if (!brim_request_match_route(r))
+            return false;
+    }
+    if (request->origin.len > 0) {
+        r->origin = brim_routes_origin(r->routes, request->origin);
+        if (r->origin == NULL)
+            return false;
+    }
+    take_key(r, request);
+    return true;
+}
+
+static bool fail(struct request *r)
+{
+    if (brim_handlers_failure(r->handlers) == BRIM_HANDLERS_BYPASS)
+        return true;
+    r->delivery.on_head = NULL;
+    brim_request_answer_error(r, 500, "a handler failed", "handler", BRIM_PROXY_INTERNAL);
+    return false;
+}
+
+static bool run_viewer_request(struct request *r)
+{
+    struct viewer_request v = {.r = r, .request = request_of(r)};
+    const struct brim_script_call what = {push_viewer_request, take_viewer_request, &v};
+    struct brim_fields fields;
+
+    v.answer.headers.memory = memory_of(r);
+    if (call(r, BRIM_SCRIPT_VIEWER_REQUEST, &what) != BRIM_SCRIPT_OK)
+        return fail(r);
+    if (v.has_answer) {
+        r->state = REQUEST_DELIVER;
+        fields = (struct brim_fields){v.answer.headers.items, v.answer.headers.count};
+        brim_deliver_answer(&r->delivery, v.answer.status, fields, v.answer.body);
+        return false;
+    }
+    if (!take_changes(r, &v.request)) {
+        brim_handlers_report(r->handlers, BRIM_SCRIPT_VIEWER_REQUEST, BRIM_SCRIPT_ERROR,
+                             "req.origin: no origin has this name");
+        return fail(r);
+    }
+    return true;
+}
+
+/* ---- viewer_response ---- */
+
+struct viewer_response {
+    struct brim_script_request request;
+    struct brim_script_response response;
+};
+
+static int push_viewer_response(struct lua_State *L, void *ctx)
+{
+    struct viewer_response *v = ctx;
+
+    brim_script_push_request(L, &v->request);
+    brim_script_push_response(L, &v->response);
+    return 2;
+}
+
+static void take_nothing(struct lua_State *L, void *ctx)
+{
+    (void)L;
+    (void)ctx;
+}
+
+/* The fields as libh2o has them now. */
+static struct brim_fields response_fields(struct request *r)
+{
+    const h2o_headers_t *headers = &r->req->res.headers;
+    struct brim_field *items =
+        h2o_mem_alloc_pool(&r->req->pool, (headers->size + 1) * sizeof(*items));
+
+    for (size_t i = 0; i < headers->size; i++)
+        items[i] = (struct brim_field){brim_request_str(*headers->entries[i].name),
+                                       brim_request_str(headers->entries[i].value)};
+    return (struct brim_fields){items, headers->size};
+}
+
+static bool on_head(struct brim_delivery *delivery)
+{
+    struct request *r = (struct request *)delivery; /* it stands first */
+    struct viewer_response v = {.request = request_of(r)};
+    const struct brim_script_call what = {push_viewer_response, take_nothing, &v};
+
+    OBJ_CHECK(r, BRIM_REQUEST_MAGIC);
+    v.request.is_read_only = v.request.headers.is_read_only = true;
+    v.response.headers = headers_of(r, response_fields(r));
+    v.response.status = delivery->status;
+    if (call(r, BRIM_SCRIPT_VIEWER_RESPONSE, &what) != BRIM_SCRIPT_OK)
+        return brim_handlers_failure(r->handlers) == BRIM_HANDLERS_BYPASS;
+    delivery->status = v.response.status;
+    if (v.response.headers.is_changed)
+        brim_deliver_set_fields(
+            delivery, (struct brim_fields){v.response.headers.items, v.response.headers.count});
+    return true;
+}
+
+/* ---- both ---- */
+
+bool brim_request_handle(struct request *r)
+{
+    struct brim_script_vm *vm;
+
+    r->handlers = r->route->handlers;
+    if (r->handlers == NULL)
+        return true;
+    vm = brim_handlers_vm(r->handlers, r->env->worker);
+    if (vm != NULL)
+        r->script = brim_script_run_begin(vm);
+    if (r->script == NULL)
+        return fail(r);
+    if (brim_handlers_has(r->handlers, BRIM_SCRIPT_VIEWER_RESPONSE))
+        r->delivery.on_head = on_head;
+    if (!brim_handlers_has(r->handlers, BRIM_SCRIPT_VIEWER_REQUEST))
+        return true;
+    return run_viewer_request(r);
+}
+
+void brim_request_end_handlers(struct request *r)
+{
+    brim_script_run_end(r->script);
+    r->script = NULL;
+}

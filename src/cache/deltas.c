@@ -159,28 +159,46 @@ static enum brim_delta_state claim(struct brim_deltas *deltas, const struct brim
     return BRIM_DELTA_CLAIMED;
 }
 
+/* What entry (NULL: none) has to say. Under the lock. */
+static enum brim_delta_state look(struct brim_deltas *deltas, struct entry *entry,
+                                  struct brim_delta **delta_out)
+{
+    if (entry == NULL)
+        return BRIM_DELTA_ABSENT;
+    if (entry->delta == NULL)
+        return BRIM_DELTA_MAKING;
+    atomic_fetch_add_explicit(&entry->delta->refs, 1, memory_order_relaxed);
+    *delta_out = entry->delta;
+    unlink_use(deltas, entry);
+    link_newest(deltas, entry);
+    return BRIM_DELTA_READY;
+}
+
+enum brim_delta_state brim_deltas_find(struct brim_deltas *deltas, const struct brim_delta_key *key,
+                                       struct brim_delta **delta_out)
+{
+    enum brim_delta_state state;
+
+    OBJ_CHECK(deltas, DELTAS_MAGIC);
+    *delta_out = NULL;
+    pthread_mutex_lock(&deltas->lock);
+    state = look(deltas, find(deltas, key), delta_out);
+    pthread_mutex_unlock(&deltas->lock);
+    return state;
+}
+
 enum brim_delta_state brim_deltas_claim(struct brim_deltas *deltas,
                                         const struct brim_delta_key *key,
                                         struct brim_delta **delta_out)
 {
     enum brim_delta_state state;
-    struct entry *entry;
 
     OBJ_CHECK(deltas, DELTAS_MAGIC);
     *delta_out = NULL;
     pthread_mutex_lock(&deltas->lock);
-    entry = find(deltas, key);
-    if (entry == NULL) {
+    state = look(deltas, find(deltas, key), delta_out);
+    if (state == BRIM_DELTA_ABSENT)
         state = claim(deltas, key);
-    } else if (entry->delta == NULL) {
-        state = BRIM_DELTA_MAKING;
-    } else {
-        state = BRIM_DELTA_READY;
-        atomic_fetch_add_explicit(&entry->delta->refs, 1, memory_order_relaxed);
-        *delta_out = entry->delta;
-        unlink_use(deltas, entry);
-        link_newest(deltas, entry);
-    }
     pthread_mutex_unlock(&deltas->lock);
     return state;
 }

@@ -402,7 +402,9 @@ struct brim_delta *brim_dictionaries_get(struct brim_dictionaries *d, struct bri
     struct work *work;
 
     OBJ_CHECK(d, DICTIONARIES_MAGIC);
-    /* Looked for first: a hash that means nothing must not push out what does. */
+    if (brim_deltas_find(d->deltas, &key, &delta) != BRIM_DELTA_ABSENT)
+        return delta;
+    /* Looked for before it is claimed: a hash that means nothing must not push out what does. */
     kept = key_of(object->primary.text, hash, &text);
     if (text == NULL || !brim_cache_has(d->config.cache, &kept))
         goto out;

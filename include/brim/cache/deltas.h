@@ -43,13 +43,18 @@ struct brim_delta_key {
 };
 
 enum brim_delta_state {
+    BRIM_DELTA_ABSENT,
     BRIM_DELTA_CLAIMED, /* nobody had asked: the caller sees to it that put() or drop() follows */
     BRIM_DELTA_MAKING,
     BRIM_DELTA_READY, /* *delta_out is counted for the caller; its body may be NULL */
     BRIM_DELTA_FULL,  /* no room even to note it: later */
 };
 
-/* Looks key up, claims it if it is not there. Thread: any. */
+/* Looks key up. Thread: any. */
+enum brim_delta_state brim_deltas_find(struct brim_deltas *deltas, const struct brim_delta_key *key,
+                                       struct brim_delta **delta_out);
+
+/* Looks key up, claims it if it is not there; never ABSENT. Thread: any. */
 enum brim_delta_state brim_deltas_claim(struct brim_deltas *deltas,
                                         const struct brim_delta_key *key,
                                         struct brim_delta **delta_out);

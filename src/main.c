@@ -19,6 +19,7 @@ static const struct command {
     {"serve", "brim serve", brim_cli_serve, "run a node"},
     {"check", "brim check", brim_cli_check, "check a config; print the reference of all options"},
     {"purge", "brim purge", brim_cli_purge, "purge URLs from a running node"},
+    {"reload", "brim reload", brim_cli_reload, "put the changed config of a running node in force"},
     {"stats", "brim stats", brim_cli_stats, "print the counters of a running node"},
     {"version", "brim version", brim_cli_version, "print the version"},
 };

@@ -63,6 +63,8 @@ static void print_refusal(const struct brim_fetch_answer *answer)
     json_t *json = json_loads(answer->body, 0, NULL);
     const char *error = json_string_value(json_object_get(json, "error"));
     const char *accepted = json_string_value(json_object_get(json, "accepted"));
+    json_t *fault;
+    size_t i;
 
     if (error == NULL)
         (void)fprintf(stderr, "brim: the node answered %u: %.200s\n", answer->status, answer->body);
@@ -70,6 +72,8 @@ static void print_refusal(const struct brim_fetch_answer *answer)
         (void)fprintf(stderr, "brim: the node refused: %s\n", error);
     else
         (void)fprintf(stderr, "brim: the node refused: %s; accepted: %s\n", error, accepted);
+    json_array_foreach(json_object_get(json, "faults"), i, fault)(void)
+        fprintf(stderr, "%s\n", json_string_value(fault));
     json_decref(json);
 }
 

@@ -331,7 +331,8 @@ static void give_handle_back(struct fetcher *t, struct brim_fetch *f)
     f->easy = NULL;
 }
 
-/* Takes the exchange off, tells its owner, lets the next one of its origin start. */
+/* Takes the exchange off, lets the next one of its origin start, tells its owner: last, as the
+ * origin belongs to a config snapshot that the owner may hold the last count of. */
 static void finish(struct brim_fetch *f, enum brim_err result, const char *detail)
 {
     struct fetcher *t = f->fetcher;
@@ -349,7 +350,6 @@ static void finish(struct brim_fetch *f, enum brim_err result, const char *detai
     if (f->easy != NULL)
         give_handle_back(t, f);
     f->slot = NULL;
-    f->callbacks.done(f->ctx, result, f->cause, detail);
     if (slot != NULL) {
         next = slot->first;
         if (next != NULL && slot->running < slot->origin->connections_max) {
@@ -359,6 +359,7 @@ static void finish(struct brim_fetch *f, enum brim_err result, const char *detai
             slot_drop_if_empty(t, slot);
         }
     }
+    f->callbacks.done(f->ctx, result, f->cause, detail);
     unref(f);
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "brim/base/invariant.h"
+#include "brim/policy/origins.h"
 
 #define ROUTES_MAGIC 0x726f7531u
 
@@ -30,8 +31,7 @@ struct host {
 struct brim_routes {
     uint32_t magic;
     _Atomic unsigned refs;
-    struct brim_origin *origins;
-    size_t origin_count;
+    struct brim_origins *origins;
     struct site *sites;
     size_t site_count;
     struct brim_handlers **handlers;
@@ -51,38 +51,6 @@ static char *lower_copy(const char *text)
         if (*c >= 'A' && *c <= 'Z')
             *c = (char)(*c - 'A' + 'a');
     return copy;
-}
-
-static const char *none_if_empty(const char *text)
-{
-    return text[0] == '\0' ? NULL : brim_strdup(text);
-}
-
-static void compile_origin(const struct brim_conf_origin *conf, size_t position,
-                           struct brim_origin *origin)
-{
-    const char **servers = brim_alloc(conf->servers.count * sizeof(*servers));
-
-    for (size_t i = 0; i < conf->servers.count; i++)
-        servers[i] = brim_strdup(conf->servers.items[i].url);
-    *origin = (struct brim_origin){
-        .name = brim_strdup(conf->name),
-        .servers = servers,
-        .server_count = (unsigned)conf->servers.count,
-        .host = none_if_empty(conf->host),
-        .fetch =
-            {
-                .id = (unsigned)position,
-                .connections_max = (unsigned)conf->pool,
-                .queue_max = (unsigned)conf->queue,
-                .connect_timeout_ms = (uint64_t)conf->connect_timeout_ms,
-                .first_byte_timeout_ms = (uint64_t)conf->first_byte_timeout_ms,
-                .between_bytes_timeout_ms = (uint64_t)conf->between_bytes_timeout_ms,
-                .tls_verify = conf->tls.verify,
-                .tls_ca_file = none_if_empty(conf->tls.ca),
-                .tls_server_name = none_if_empty(conf->tls.server_name),
-            },
-    };
 }
 
 static struct brim_targets compile_targets(const struct brim_conf_strings *conf)
@@ -111,16 +79,6 @@ static struct brim_cache_rules compile_rules(const struct brim_conf_rules *conf)
         .tags = compile_targets(&conf->tags),
         .use_as_dictionary = brim_str_of(brim_strdup(conf->use_as_dictionary)),
     };
-}
-
-/* The config's checks have seen to it that the name exists. */
-static struct brim_origin *origin_called(const struct brim_routes *routes, const char *name)
-{
-    for (size_t i = 0; i < routes->origin_count; i++)
-        if (strcmp(routes->origins[i].name, name) == 0)
-            return &routes->origins[i];
-    INVARIANT(!"an origin that the config names is there");
-    return NULL;
 }
 
 static bool is_glob(const char *path)
@@ -160,7 +118,7 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
     site->own = (struct brim_route){
         .site = lower_copy(conf->hosts.items[0]),
         .path = "",
-        .origin = origin_called(routes, conf->origin),
+        .origin = brim_origins_get(routes->origins, conf->origin),
         .rules = compile_rules(&conf->cache),
         .forwarded = (enum brim_forwarded)conf->forwarded,
     };
@@ -174,7 +132,7 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
         route.path = brim_strdup(from->path);
         route.rules = compile_rules(&from->cache);
         if (from->origin[0] != '\0')
-            route.origin = origin_called(routes, from->origin);
+            route.origin = brim_origins_get(routes->origins, from->origin);
         if (err == BRIM_OK)
             err = compile_handlers(routes, &from->handlers, site->own.site, &route.handlers);
         if (is_glob(from->path))
@@ -231,6 +189,7 @@ static void compile_hosts(struct brim_routes *routes, const struct brim_conf_roo
 }
 
 enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
+                                  const struct brim_routes *previous,
                                   struct brim_routes **routes_out)
 {
     struct brim_routes *routes = brim_alloc(sizeof(*routes));
@@ -240,10 +199,7 @@ enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
 
     routes->magic = ROUTES_MAGIC;
     atomic_init(&routes->refs, 1);
-    routes->origins = brim_alloc((conf->origins.count + 1) * sizeof(*routes->origins));
-    routes->origin_count = conf->origins.count;
-    for (size_t i = 0; i < conf->origins.count; i++)
-        compile_origin(&conf->origins.items[i], i, &routes->origins[i]);
+    routes->origins = brim_origins_compile(conf, previous == NULL ? NULL : previous->origins);
     routes->sites = brim_alloc((conf->sites.count + 1) * sizeof(*routes->sites));
     routes->site_count = conf->sites.count;
     routes->handlers = brim_alloc((count_handlers(conf) + 1) * sizeof(*routes->handlers));
@@ -273,17 +229,6 @@ void brim_routes_ref(struct brim_routes *routes)
 static void free_const(const void *memory)
 {
     free((void *)(uintptr_t)memory);
-}
-
-static void free_origin(struct brim_origin *origin)
-{
-    for (unsigned i = 0; i < origin->server_count; i++)
-        free_const(origin->servers[i]);
-    free_const(origin->servers);
-    free_const(origin->name);
-    free_const(origin->host);
-    free_const(origin->fetch.tls_ca_file);
-    free_const(origin->fetch.tls_server_name);
 }
 
 static void free_targets(const struct brim_targets *targets)
@@ -328,14 +273,12 @@ void brim_routes_unref(struct brim_routes *routes)
         free_const(routes->hosts[i].name.base);
     for (size_t i = 0; i < routes->site_count; i++)
         free_site(&routes->sites[i]);
-    for (size_t i = 0; i < routes->origin_count; i++)
-        free_origin(&routes->origins[i]);
     for (size_t i = 0; i < routes->handlers_count; i++)
         brim_handlers_close(routes->handlers[i]);
     free(routes->handlers);
     free(routes->hosts);
     free(routes->sites);
-    free(routes->origins);
+    brim_origins_free(routes->origins);
     routes->magic = 0;
     free(routes);
 }

@@ -61,6 +61,7 @@ struct brim_admin {
     h2o_context_t ctx; /* first: found from a request */
     uint32_t magic;
     struct brim_admin_config config;
+    struct brim_admin_reload reload;
     h2o_globalconf_t conf;
     h2o_accept_ctx_t accept;
     h2o_socket_t *listener;
@@ -259,6 +260,11 @@ struct brim_cache *brim_admin_cache(struct brim_admin *a)
     return a->config.cache;
 }
 
+const struct brim_admin_reload *brim_admin_reload(struct brim_admin *a)
+{
+    return &a->reload;
+}
+
 void brim_admin_set_wrong(struct brim_admin_wrong *wrong, const char *format, ...)
 {
     va_list args;
@@ -303,6 +309,7 @@ static const struct call {
     {"GET", "/metrics", call_metrics},
     {"GET", "/stats", call_stats},
     {"POST", "/v1/purge", brim_admin_call_purge},
+    {"POST", "/v1/reload", brim_admin_call_reload},
     {"POST", "/purge", brim_admin_call_purge},
 };
 
@@ -607,6 +614,7 @@ enum brim_err brim_admin_open(const struct brim_admin_config *config, struct bri
     *admin_out = NULL;
     a->magic = ADMIN_MAGIC;
     a->config = *config;
+    a->reload = (struct brim_admin_reload){.run = config->reload, .ctx = config->ctx};
     a->started_mono_ms = brim_clock_mono_ms();
     h2o_linklist_init_anchor(&a->connections);
     err = open_loop(a);

@@ -22,12 +22,14 @@
 #include <unistd.h>
 
 #include "brim/base/clock.h"
+#include "brim/base/conf_reload.h"
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
 #include "brim/cache/dictionaries.h"
 #include "brim/serve/admin.h"
 #include "brim/serve/encoders.h"
+#include "brim/serve/reload.h"
 #include "brim/serve/tls.h"
 #include "brim/serve/worker.h"
 
@@ -35,6 +37,7 @@
 #define BACKOFF_MAX_MS   5000u
 #define STABLE_MS        10000u /* a node that lived this long starts over with no back-off */
 #define EXIT_CONFIG      2
+#define SIG_RELOADED     SIGRTMIN /* node to parent: another config is in force */
 
 struct node {
     const struct brim_conf *conf;
@@ -52,7 +55,9 @@ struct node {
     SSL_CTX **contexts;
     struct brim_worker **workers;
     size_t worker_count;
+    struct brim_reload *reload;
     struct brim_admin *admin;
+    pid_t parent; /* 0: none */
     _Atomic int64_t connections;
     _Atomic bool ready;
     uint64_t token; /* random, for CDN-Loop */
@@ -176,7 +181,7 @@ static enum brim_err open_origins(struct node *n)
         .pass_ttl_ms = n->root->cache.pass_ttl_ms,
         .flights_max = (unsigned)n->root->limits.flights,
     };
-    enum brim_err err = brim_routes_compile(n->root, &n->routes);
+    enum brim_err err = brim_routes_compile(n->root, NULL, &n->routes);
 
     if (err == BRIM_OK)
         err = brim_fetchers_open(&fetch, &n->fetchers);
@@ -220,6 +225,38 @@ static bool is_ready(void *ctx)
     return atomic_load(&n->ready);
 }
 
+/* A node that the parent starts after this one starts with the same config. */
+static void on_reloaded(void *ctx)
+{
+    const struct node *n = ctx;
+
+    if (n->parent > 0)
+        kill(n->parent, SIG_RELOADED);
+}
+
+static void open_reload(struct node *n)
+{
+    struct brim_reload_config config = {
+        .conf = n->conf,
+        .routes = n->routes,
+        .tls = n->tls,
+        .workers = n->workers,
+        .worker_count = n->worker_count,
+        .log = n->log,
+        .done = on_reloaded,
+        .ctx = n,
+    };
+
+    n->reload = brim_reload_open(&config);
+}
+
+static enum brim_err run_reload(void *ctx, FILE *faults)
+{
+    struct node *n = ctx;
+
+    return brim_reload_run(n->reload, faults);
+}
+
 static enum brim_err open_admin(struct node *n)
 {
     struct brim_admin_config config = {
@@ -227,6 +264,7 @@ static enum brim_err open_admin(struct node *n)
         .cache = n->cache,
         .pool = n->pool,
         .is_ready = is_ready,
+        .reload = run_reload,
         .ctx = n,
     };
 
@@ -256,6 +294,8 @@ static enum brim_err node_open(struct node *n, FILE *faults)
     if (err == BRIM_OK)
         err = open_workers(n);
     if (err == BRIM_OK)
+        open_reload(n);
+    if (err == BRIM_OK)
         err = open_admin(n);
     return err;
 }
@@ -263,7 +303,8 @@ static enum brim_err node_open(struct node *n, FILE *faults)
 /* Lets responses under way finish. Returns how many connections would not end. */
 static size_t drain_workers(struct node *n)
 {
-    uint64_t deadline = brim_clock_mono_ms() + (uint64_t)n->root->node.drain_timeout_ms;
+    const struct brim_conf_root *root = n->reload == NULL ? n->root : brim_reload_root(n->reload);
+    uint64_t deadline = brim_clock_mono_ms() + (uint64_t)root->node.drain_timeout_ms;
     size_t left = 0;
 
     for (size_t i = 0; n->workers != NULL && i < n->worker_count; i++)
@@ -291,6 +332,8 @@ static void node_close(struct node *n)
     size_t left;
 
     atomic_store(&n->ready, false);
+    if (n->reload != NULL)
+        brim_reload_end(n->reload);
     left = drain_workers(n);
     if (n->admin != NULL)
         brim_admin_close(n->admin);
@@ -308,11 +351,31 @@ static void node_close(struct node *n)
     if (left == 0 && n->flights != NULL)
         brim_flights_close(n->flights);
     close_workers(n);
+    if (n->reload != NULL)
+        brim_reload_close(n->reload);
     if (n->log != NULL)
         brim_access_log_close(n->log);
     if (n->routes != NULL)
         brim_routes_unref(n->routes);
     close_tls(n);
+}
+
+/* Nobody waits for an answer to a signal: the faults go to the log. */
+static void reload_by_signal(struct node *n)
+{
+    char *text = NULL, *rest = NULL;
+    size_t len = 0;
+    FILE *faults = open_memstream(&text, &len);
+    enum brim_err err;
+
+    INVARIANT(faults != NULL);
+    err = brim_reload_run(n->reload, faults);
+    (void)fclose(faults);
+    if (err == BRIM_EAGAIN)
+        BRIM_LOG(WARN, "reload.busy", "what=\"another reload is under way\"");
+    for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
+        BRIM_LOG(ERROR, "reload.fault", "text='%s'", line);
+    free(text);
 }
 
 static void wait_for_end(struct node *n)
@@ -330,8 +393,7 @@ static void wait_for_end(struct node *n)
         if (number == SIGUSR1 && n->log != NULL)
             brim_access_log_reopen(n->log);
         else if (number == SIGHUP)
-            BRIM_LOG(WARN, "node.reload",
-                     "what=\"not available in this version; restart instead\"");
+            reload_by_signal(n);
         else if (number == SIGTERM || number == SIGINT)
             return;
     }
@@ -341,6 +403,7 @@ struct start {
     const struct brim_conf *conf;
     const struct brim_sockets *sockets;
     unsigned restarts;
+    pid_t parent; /* told of reloads; 0: none */
     int ready_fd; /* one byte is written when it serves; -1: nobody asks */
 };
 
@@ -349,6 +412,7 @@ static int node_main(const struct start *start)
     struct node n = {.conf = start->conf,
                      .root = brim_conf_root(start->conf),
                      .sockets = start->sockets,
+                     .parent = start->parent,
                      .worker_count = start->sockets->workers};
     uint64_t began_ms = brim_clock_mono_ms();
     enum brim_err err;
@@ -367,7 +431,7 @@ static int node_main(const struct start *start)
     BRIM_LOG(INFO, "node.ready", "version=%s pid=%d workers=%zu start_ms=%llu", BRIM_VERSION,
              (int)getpid(), n.worker_count, (unsigned long long)(brim_clock_mono_ms() - began_ms));
     wait_for_end(&n);
-    BRIM_LOG(INFO, "node.draining", "timeout_ms=%lld", (long long)n.root->node.drain_timeout_ms);
+    BRIM_LOG(INFO, "node.draining", "pid=%d", (int)getpid());
     node_close(&n);
     BRIM_LOG(INFO, "node.ended", "pid=%d", (int)getpid());
     return EXIT_SUCCESS;
@@ -377,6 +441,7 @@ static int node_main(const struct start *start)
 
 struct parent {
     struct start start;
+    struct brim_conf *conf; /* that the next node starts with */
     pid_t child;
     int ready_fd; /* read end */
     bool was_ready;
@@ -400,6 +465,8 @@ static bool spawn(struct parent *p)
 
     if (pipe2(ends, O_CLOEXEC) != 0)
         return false;
+    p->start.conf = p->conf;
+    p->start.parent = self;
     p->start.ready_fd = ends[1];
     p->born_ms = brim_clock_mono_ms();
     p->child = fork();
@@ -458,6 +525,25 @@ static int child_ended(struct parent *p, int status)
     return spawn(p) ? -1 : EXIT_FAILURE;
 }
 
+/* The node has put the config in the file in force. One that was changed again meanwhile, and not
+ * checked by the node, is left alone here as it would be there. */
+static void follow_reload(struct parent *p)
+{
+    struct brim_conf *next = NULL;
+    FILE *nowhere = fopen("/dev/null", "w");
+
+    if (nowhere == NULL)
+        return;
+    if (brim_conf_load(brim_conf_path(p->conf), nowhere, &next) == BRIM_OK &&
+        brim_conf_reload_check(p->conf, next, nowhere) == BRIM_OK) {
+        brim_conf_free(p->conf);
+        p->conf = next;
+    } else {
+        brim_conf_free(next);
+    }
+    (void)fclose(nowhere);
+}
+
 static int supervise(struct parent *p, const sigset_t *signals)
 {
     if (!spawn(p)) {
@@ -470,7 +556,9 @@ static int supervise(struct parent *p, const sigset_t *signals)
 
         if (number == SIGTERM || number == SIGINT)
             p->ending = true;
-        if (number > 0 && number != SIGCHLD)
+        if (number == SIG_RELOADED)
+            follow_reload(p);
+        else if (number > 0 && number != SIGCHLD)
             kill(p->child, number);
         while (waitpid(p->child, &status, WNOHANG) == p->child) {
             result = child_ended(p, status);
@@ -490,6 +578,7 @@ static void block_signals(sigset_t *signals)
     sigaddset(signals, SIGUSR1);
     sigaddset(signals, SIGHUP);
     sigaddset(signals, SIGCHLD);
+    sigaddset(signals, SIG_RELOADED);
     sigprocmask(SIG_BLOCK, signals, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
@@ -539,12 +628,14 @@ int brim_node_run(const char *conf_path, enum brim_node_mode mode)
     if (check_tls(conf) != BRIM_OK ||
         brim_sockets_bind(conf, worker_count(brim_conf_root(conf)), stderr, &sockets) != BRIM_OK)
         goto out;
+    parent.conf = conf;
     parent.start = (struct start){.conf = conf, .sockets = &sockets, .ready_fd = -1};
     if (mode == BRIM_NODE_SUPERVISED)
         status = supervise(&parent, &signals);
     else
         status = node_main(&parent.start);
     brim_sockets_close(&sockets);
+    conf = parent.conf;
 out:
     brim_conf_free(conf);
     return status;

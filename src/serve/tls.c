@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One SSL_CTX per certificate; the first of them is the outer one, which h2o holds without a
- * reference from accept to ClientHello and which therefore lives as long as the listener.
+ * One SSL_CTX per certificate, and an outer one without any, which h2o holds without a reference
+ * from accept to ClientHello and which therefore lives as long as the listener. Certificates are a
+ * set that is replaced as a whole; a handshake picks from the set that is current when its
+ * ClientHello comes, and holds what it picked by a count of OpenSSL's. The lock is held for the
+ * pick only, which a handshake's arithmetic outweighs a hundred times.
  *
  * The names of all certificates stand in one array, sorted: "www.example.com" as it is, and
  * "*.example.com" as ".example.com", which no host name can be. A name that a client asks for is
@@ -19,6 +22,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,13 +52,18 @@ struct certificate {
     int key_type;
 };
 
-struct brim_tls {
-    uint32_t magic;
-    SSL_CTX *outer; /* borrowed: the first certificate's */
-    struct certificate *certificates;
-    size_t certificate_count;
+struct brim_certificates {
+    struct certificate *items;
+    size_t count;
     struct name *names; /* all, sorted; texts borrowed from the certificates */
     size_t name_count;
+};
+
+struct brim_tls {
+    uint32_t magic;
+    SSL_CTX *outer;
+    pthread_mutex_t lock;
+    struct brim_certificates *current; /* lock */
 };
 
 /* Where faults go, and what they are about. */
@@ -101,25 +110,25 @@ static int compare_names(const void *a, const void *b)
 }
 
 /* The context of the first certificate with exactly this text, or NULL. */
-static SSL_CTX *find_text(const struct brim_tls *tls, const char *text)
+static SSL_CTX *find_text(const struct brim_certificates *set, const char *text)
 {
-    size_t low = 0, high = tls->name_count;
+    size_t low = 0, high = set->name_count;
 
     while (low < high) { /* to the leftmost: it has the lowest position */
         size_t middle = low + (high - low) / 2;
 
-        if (strcmp(tls->names[middle].text, text) < 0)
+        if (strcmp(set->names[middle].text, text) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    if (low == tls->name_count || strcmp(tls->names[low].text, text) != 0)
+    if (low == set->name_count || strcmp(set->names[low].text, text) != 0)
         return NULL;
-    return tls->names[low].ctx;
+    return set->names[low].ctx;
 }
 
 /* The context for the name that a client asks for, or NULL. */
-static SSL_CTX *find_host(const struct brim_tls *tls, const char *host)
+static SSL_CTX *find_host(const struct brim_certificates *set, const char *host)
 {
     char text[NAME_BYTES_MAX + 1];
     size_t len = strlen(host);
@@ -133,10 +142,10 @@ static SSL_CTX *find_host(const struct brim_tls *tls, const char *host)
     for (size_t i = 0; i < len; i++)
         text[i] = (char)(host[i] >= 'A' && host[i] <= 'Z' ? host[i] + ('a' - 'A') : host[i]);
     text[len] = '\0';
-    ctx = find_text(tls, text);
+    ctx = find_text(set, text);
     dot = strchr(text, '.');
     if (ctx == NULL && dot != NULL)
-        ctx = find_text(tls, dot);
+        ctx = find_text(set, dot);
     return ctx;
 }
 
@@ -195,36 +204,41 @@ static bool have_same_names(const struct certificate *a, const struct certificat
     return true;
 }
 
-static void index_names(struct brim_tls *tls)
+static void index_names(struct brim_certificates *set)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < tls->certificate_count; i++)
-        count += tls->certificates[i].name_count;
-    tls->names = brim_alloc((count + 1) * sizeof(*tls->names));
-    for (size_t i = 0; i < tls->certificate_count; i++) {
-        const struct certificate *certificate = &tls->certificates[i];
+    for (size_t i = 0; i < set->count; i++)
+        count += set->items[i].name_count;
+    set->names = brim_alloc((count + 1) * sizeof(*set->names));
+    for (size_t i = 0; i < set->count; i++) {
+        const struct certificate *certificate = &set->items[i];
 
         for (size_t j = 0; j < certificate->name_count; j++)
-            tls->names[tls->name_count++] = certificate->names[j];
+            set->names[set->name_count++] = certificate->names[j];
     }
-    qsort(tls->names, tls->name_count, sizeof(*tls->names), compare_names);
+    qsort(set->names, set->name_count, sizeof(*set->names), compare_names);
 }
 
 /* ---- handshake ---- */
 
+/* Without a name, or with one that no certificate has, the first certificate is used. */
 static int on_servername(SSL *ssl, int *alert, void *ctx)
 {
-    const struct brim_tls *tls = ctx;
+    struct brim_tls *tls = ctx;
     const char *host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    SSL_CTX *chosen = host == NULL ? NULL : find_host(tls, host);
+    SSL_CTX *found, *chosen;
+    bool is_set;
 
     (void)alert;
-    if (chosen == NULL)
-        return SSL_TLSEXT_ERR_NOACK; /* the first certificate stays */
-    if (chosen != tls->outer && SSL_set_SSL_CTX(ssl, chosen) == NULL)
+    pthread_mutex_lock(&tls->lock);
+    found = host == NULL ? NULL : find_host(tls->current, host);
+    chosen = found == NULL ? tls->current->items[0].ctx : found;
+    is_set = SSL_set_SSL_CTX(ssl, chosen) != NULL; /* counts it */
+    pthread_mutex_unlock(&tls->lock);
+    if (!is_set)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
-    return SSL_TLSEXT_ERR_OK;
+    return found == NULL ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_OK;
 }
 
 /* A client that offers only protocols that we do not speak is refused (RFC 7301 3.2): to go on as
@@ -326,16 +340,16 @@ static bool use_key(struct loading *loading, SSL_CTX *ctx, EVP_PKEY *key)
 
 /* Loads one certificate with its key into a context of its own, or into that of an earlier one
  * that has the same names and another type of key. */
-static void load(struct brim_tls *tls, struct loading *loading)
+static void load(struct brim_certificates *set, struct loading *loading)
 {
     const struct brim_conf_certificate *files =
         &loading->config->certificates.items[loading->certificate];
-    struct certificate *certificate = &tls->certificates[loading->certificate];
+    struct certificate *certificate = &set->items[loading->certificate];
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     EVP_PKEY *key = NULL;
     X509 *x509;
 
-    tls->certificate_count = loading->certificate + 1;
+    set->count = loading->certificate + 1;
     certificate->ctx = ctx;
     if (ctx == NULL || !configure(ctx, loading)) {
         fault(loading, "certificate", files->certificate, ssl_reason());
@@ -357,13 +371,13 @@ static void load(struct brim_tls *tls, struct loading *loading)
 }
 
 /* Adds to an earlier context what shares its names: its clients get what they can verify. */
-static void join_key_types(struct brim_tls *tls, struct loading *loading)
+static void join_key_types(struct brim_certificates *set, struct loading *loading)
 {
-    for (size_t i = 1; i < tls->certificate_count; i++) {
-        const struct certificate *later = &tls->certificates[i];
+    for (size_t i = 1; i < set->count; i++) {
+        const struct certificate *later = &set->items[i];
 
         for (size_t j = 0; j < i; j++) {
-            const struct certificate *earlier = &tls->certificates[j];
+            const struct certificate *earlier = &set->items[j];
             STACK_OF(X509) *chain = NULL;
 
             if (earlier->key_type == later->key_type || !have_same_names(earlier, later))
@@ -381,35 +395,89 @@ static void join_key_types(struct brim_tls *tls, struct loading *loading)
 
 /* ---- interface ---- */
 
-enum brim_err brim_tls_open(const struct brim_conf *conf, size_t position, FILE *faults,
-                            struct brim_tls **tls_out)
+enum brim_err brim_certificates_read(const struct brim_conf *conf, size_t position, FILE *faults,
+                                     struct brim_certificates **set_out)
 {
     const struct brim_conf_root *root = brim_conf_root(conf);
     struct loading loading = {.conf = conf, .listener = position, .faults = faults};
-    struct brim_tls *tls = brim_alloc(sizeof(*tls));
+    struct brim_certificates *set = brim_alloc(sizeof(*set));
 
-    *tls_out = NULL;
+    *set_out = NULL;
     INVARIANT(position < root->listeners.count);
     loading.config = &root->listeners.items[position].tls;
     INVARIANT(loading.config->certificates.count > 0);
-    tls->magic = TLS_MAGIC;
-    tls->certificates = brim_alloc(loading.config->certificates.count * sizeof(*tls->certificates));
+    set->items = brim_alloc(loading.config->certificates.count * sizeof(*set->items));
     for (size_t i = 0; i < loading.config->certificates.count; i++) {
         loading.certificate = i;
-        load(tls, &loading);
+        load(set, &loading);
     }
     if (!loading.has_faults)
-        join_key_types(tls, &loading);
+        join_key_types(set, &loading);
     if (loading.has_faults) {
-        brim_tls_close(tls);
+        brim_certificates_free(set);
         return BRIM_EINVAL;
     }
-    index_names(tls);
-    tls->outer = tls->certificates[0].ctx;
+    index_names(set);
+    *set_out = set;
+    return BRIM_OK;
+}
+
+void brim_certificates_free(struct brim_certificates *set)
+{
+    if (set == NULL)
+        return;
+    for (size_t i = 0; i < set->count; i++) {
+        struct certificate *certificate = &set->items[i];
+
+        SSL_CTX_free(certificate->ctx);
+        for (size_t j = 0; j < certificate->name_count; j++)
+            free(certificate->names[j].text);
+        free(certificate->names);
+    }
+    free(set->items);
+    free(set->names);
+    free(set);
+}
+
+enum brim_err brim_tls_open(const struct brim_conf *conf, size_t position, FILE *faults,
+                            struct brim_tls **tls_out)
+{
+    struct loading loading = {.conf = conf, .listener = position, .faults = faults};
+    struct brim_certificates *set;
+    enum brim_err err = brim_certificates_read(conf, position, faults, &set);
+    struct brim_tls *tls;
+
+    *tls_out = NULL;
+    if (err != BRIM_OK)
+        return err;
+    tls = brim_alloc(sizeof(*tls));
+    tls->magic = TLS_MAGIC;
+    tls->current = set;
+    pthread_mutex_init(&tls->lock, NULL);
+    loading.config = &brim_conf_root(conf)->listeners.items[position].tls;
+    tls->outer = SSL_CTX_new(TLS_server_method());
+    if (tls->outer == NULL || !configure(tls->outer, &loading)) {
+        BRIM_LOG(ERROR, "tls.context", "reason=\"%s\"", ssl_reason());
+        brim_tls_close(tls);
+        return BRIM_ENOMEM;
+    }
     SSL_CTX_set_tlsext_servername_callback(tls->outer, on_servername);
     SSL_CTX_set_tlsext_servername_arg(tls->outer, tls);
     *tls_out = tls;
     return BRIM_OK;
+}
+
+void brim_tls_replace(struct brim_tls *tls, struct brim_certificates *take)
+{
+    struct brim_certificates *old;
+
+    OBJ_CHECK(tls, TLS_MAGIC);
+    INVARIANT(take != NULL);
+    pthread_mutex_lock(&tls->lock);
+    old = tls->current;
+    tls->current = take;
+    pthread_mutex_unlock(&tls->lock);
+    brim_certificates_free(old);
 }
 
 void brim_tls_close(struct brim_tls *tls)
@@ -417,16 +485,9 @@ void brim_tls_close(struct brim_tls *tls)
     if (tls == NULL)
         return;
     OBJ_CHECK(tls, TLS_MAGIC);
-    for (size_t i = 0; i < tls->certificate_count; i++) {
-        struct certificate *certificate = &tls->certificates[i];
-
-        SSL_CTX_free(certificate->ctx);
-        for (size_t j = 0; j < certificate->name_count; j++)
-            free(certificate->names[j].text);
-        free(certificate->names);
-    }
-    free(tls->certificates);
-    free(tls->names);
+    SSL_CTX_free(tls->outer);
+    brim_certificates_free(tls->current);
+    pthread_mutex_destroy(&tls->lock);
     tls->magic = 0;
     free(tls);
 }

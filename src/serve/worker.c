@@ -32,8 +32,10 @@ struct brim_worker {
     sem_t started;
     sem_t drained;
     sem_t released;
+    sem_t swapped;
     enum brim_err start_err;
-    _Atomic uint64_t drain_deadline_ms; /* 0: not draining */
+    _Atomic uint64_t drain_deadline_ms;      /* 0: not draining */
+    struct brim_routes *_Atomic next_routes; /* counted; taken by the loop between two turns */
     bool has_receiver;
     char *via;
     char *loop_member;
@@ -149,6 +151,18 @@ static void kill_rest(struct brim_worker *w)
     }
 }
 
+/* Requests that begin in a later turn match against these; earlier ones hold what they have. */
+static void take_next_routes(struct brim_worker *w)
+{
+    struct brim_routes *next = atomic_exchange(&w->next_routes, NULL);
+
+    if (next == NULL)
+        return;
+    brim_routes_unref(w->env.routes);
+    w->env.routes = next;
+    sem_post(&w->swapped);
+}
+
 static void run(struct brim_worker *w)
 {
     bool draining = false;
@@ -158,6 +172,7 @@ static void run(struct brim_worker *w)
 
         (void)h2o_evloop_run(w->env.ctx.loop, draining ? DRAIN_WAIT_MS : TURN_WAIT_MS);
         w->env.turn++;
+        take_next_routes(w);
         if (deadline == 0)
             continue;
         if (!draining) {
@@ -231,7 +246,8 @@ enum brim_err brim_worker_open(const struct brim_worker_config *config,
     *worker_out = NULL;
     w->magic = WORKER_MAGIC;
     w->config = config;
-    if (sem_init(&w->started, 0, 0) != 0 || pthread_create(&w->thread, NULL, worker_main, w) != 0) {
+    if (sem_init(&w->started, 0, 0) != 0 || sem_init(&w->swapped, 0, 0) != 0 ||
+        pthread_create(&w->thread, NULL, worker_main, w) != 0) {
         free(w);
         return BRIM_ENOMEM;
     }
@@ -243,6 +259,23 @@ enum brim_err brim_worker_open(const struct brim_worker_config *config,
     }
     *worker_out = w;
     return BRIM_OK;
+}
+
+void brim_worker_swap(struct brim_worker *w, struct brim_routes *routes)
+{
+    struct brim_routes *forgotten;
+
+    OBJ_CHECK(w, WORKER_MAGIC);
+    brim_routes_ref(routes);
+    forgotten = atomic_exchange(&w->next_routes, routes);
+    INVARIANT(forgotten == NULL);
+    h2o_multithread_send_message(&w->env.wakes, NULL); /* only wakes the loop */
+}
+
+void brim_worker_swap_wait(struct brim_worker *w)
+{
+    OBJ_CHECK(w, WORKER_MAGIC);
+    wait_for(&w->swapped);
 }
 
 void brim_worker_drain(struct brim_worker *w, uint64_t deadline_mono_ms)
@@ -272,6 +305,7 @@ void brim_worker_close(struct brim_worker *w)
     sem_destroy(&w->started);
     sem_destroy(&w->drained);
     sem_destroy(&w->released);
+    sem_destroy(&w->swapped);
     free(w->via);
     free(w->loop_member);
     w->magic = 0;

@@ -269,6 +269,24 @@ START_TEST(the_name_a_client_asks_for_chooses_the_certificate)
 }
 END_TEST
 
+/* A reload: who is connected goes on, who comes gets the new set, all of it. */
+START_TEST(a_replaced_set_serves_the_handshakes_that_follow)
+{
+    static const char *const pairs[] = {"first", "first", "second", "second", NULL};
+    struct brim_certificates *next;
+
+    ck_assert_msg(open_tls("1.2", pairs) == BRIM_OK, "%s", faults);
+    ck_assert_str_eq(shake(&(struct hello){.host = "second.example"}).cn, "second");
+    make("first", "renewed", "DNS:first.example");
+    ck_assert_int_eq(brim_certificates_read(conf, 0, stderr, &next), BRIM_OK);
+    ck_assert_str_eq(shake(&(struct hello){.host = "first.example"}).cn, "first");
+    brim_tls_replace(tls, next);
+    ck_assert_str_eq(shake(&(struct hello){.host = "first.example"}).cn, "renewed");
+    ck_assert_str_eq(shake(&(struct hello){.host = NULL}).cn, "renewed");
+    ck_assert_str_eq(shake(&(struct hello){.host = "second.example"}).cn, "second");
+}
+END_TEST
+
 /* An RSA certificate beside an ECDSA one is for clients that know no ECDSA. */
 START_TEST(two_key_types_for_one_name_serve_both_kinds_of_clients)
 {
@@ -431,6 +449,7 @@ int main(void)
     tcase_add_checked_fixture(select, setup, teardown);
     tcase_set_timeout(select, 60);
     tcase_add_test(select, the_name_a_client_asks_for_chooses_the_certificate);
+    tcase_add_test(select, a_replaced_set_serves_the_handshakes_that_follow);
     tcase_add_test(select, two_key_types_for_one_name_serve_both_kinds_of_clients);
     tcase_add_test(select, alpn_prefers_h2_and_refuses_what_nobody_speaks);
     tcase_add_loop_test(select, the_oldest_version_is_enforced, 0, 2);

@@ -57,9 +57,9 @@
       "Lines that wait for a slow disk; more are dropped and counted.")
 
 #define BRIM_CONF_CERTIFICATE(O, S, L)                                                             \
-    O(FILE, certificate, "certificate", NULL, 1, 4096, START,                                      \
+    O(FILE, certificate, "certificate", NULL, 1, 4096, LIVE,                                       \
       "PEM file: certificate, then its chain. SNI names are read from it.")                        \
-    O(FILE, key, "key", NULL, 1, 4096, START, "PEM file with its private key.")
+    O(FILE, key, "key", NULL, 1, 4096, LIVE, "PEM file with its private key.")
 
 #define BRIM_CONF_TLS(O, S, L)                                                                     \
     L(certificates, "certificates", BRIM_CONF_CERTIFICATE, brim_conf_certificate, 0, 1000,         \

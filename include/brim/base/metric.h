@@ -89,6 +89,12 @@
     X(SCRIPT_MEMORY, "brim_handler_failures_total", "reason=\"memory\"", COUNTER, "")              \
     X(LOG_DROPPED, "brim_access_log_dropped_total", "", COUNTER, "Access log lines dropped.")      \
     X(POOL_REJECTED, "brim_pool_rejected_total", "", COUNTER, "I/O jobs refused: queue full.")     \
+    X(RELOAD_OK, "brim_reloads_total", "result=\"ok\"", COUNTER, "Reloads of the config.")         \
+    X(RELOAD_REFUSED, "brim_reloads_total", "result=\"refused\"", COUNTER, "")                     \
+    X(CONFIG_GENERATION, "brim_config_generation", "", GAUGE,                                      \
+      "Configs that have been in force since the start of the process.")                           \
+    X(CONFIG_LOADED, "brim_config_loaded_timestamp_seconds", "", GAUGE,                            \
+      "When the config in force was loaded.")                                                      \
     X(RESTARTS, "brim_node_restarts_total", "", COUNTER, "Times the supervisor restarted it.")
 
 enum brim_metric {

@@ -33,9 +33,11 @@ struct brim_route {
     enum brim_forwarded forwarded;
 };
 
-/* Compiles. conf may be freed afterwards. Errors: BRIM_ENOMEM; BRIM_EINVAL: a handler file does not
- * load, which was logged. Thread: init or control. */
+/* Compiles, handlers included. conf may be freed afterwards. previous: the snapshot in force, whose
+ * origins live on where the config says the same of them, or NULL. Errors: BRIM_ENOMEM;
+ * BRIM_EINVAL: a handler file does not load, which was logged. Thread: init or control. */
 BRIM_MUST_USE enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
+                                                const struct brim_routes *previous,
                                                 struct brim_routes **routes_out);
 void brim_routes_ref(struct brim_routes *routes);
 void brim_routes_unref(struct brim_routes *routes);

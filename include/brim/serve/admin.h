@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * admin - the admin listener on the control thread: GET /healthz, GET /readyz, GET /metrics,
- * GET /stats, POST /purge. JSON in and out; errors are {"error": what, "accepted": what}.
+ * GET /stats, POST /v1/purge, POST /v1/reload. JSON in and out; errors are {"error": what,
+ * "accepted": what}.
  *
- * Runs an h2o loop of its own (HTTP/1.1 only, the guard's HTTP/1 scan included); purges are handed
- * to the I/O pool, so the loop never waits for a disk.
+ * Runs an h2o loop of its own (HTTP/1.1 only, the guard's HTTP/1 scan included); purges and
+ * reloads are handed to the I/O pool, so the loop never waits for a disk.
  * Refuses requests with an Origin field, and on TCP those whose Host is not localhost or a loopback
  * address (DNS rebinding, browsers).
  */
 #ifndef BRIM_SERVE_ADMIN_H
 #define BRIM_SERVE_ADMIN_H
+
+#include <stdio.h>
 
 #include "brim/base/pool.h"
 #include "brim/cache/cache.h"
@@ -21,6 +24,8 @@ struct brim_admin_config {
     struct brim_cache *cache;    /* borrowed */
     struct brim_pool *pool;      /* borrowed */
     bool (*is_ready)(void *ctx); /* on the control thread; must not wait */
+    /* on a thread of the pool; see brim_reload_run(). NULL: calls are refused */
+    enum brim_err (*reload)(void *ctx, FILE *faults);
     void *ctx;
 };
 

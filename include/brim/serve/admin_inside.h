@@ -33,6 +33,13 @@ void brim_admin_start(struct brim_admin *admin, h2o_req_t *req, struct brim_admi
 
 struct brim_cache *brim_admin_cache(struct brim_admin *admin);
 
+/* How the node reloads; a copy of the config's. */
+struct brim_admin_reload {
+    enum brim_err (*run)(void *ctx, FILE *faults);
+    void *ctx;
+};
+const struct brim_admin_reload *brim_admin_reload(struct brim_admin *admin);
+
 /* Takes json; NULL, which stands for memory that was not there, is a 500. */
 void brim_admin_send_json(h2o_req_t *req, int status, json_t *json);
 void brim_admin_send_error(h2o_req_t *req, int status, const char *error, const char *accepted);
@@ -49,6 +56,7 @@ json_t *brim_admin_body(h2o_req_t *req, struct brim_admin_wrong *wrong);
 
 /* ---- calls ---- */
 
-void brim_admin_call_purge(struct brim_admin *admin, h2o_req_t *req); /* admin_purge.c */
+void brim_admin_call_purge(struct brim_admin *admin, h2o_req_t *req);  /* admin_purge.c */
+void brim_admin_call_reload(struct brim_admin *admin, h2o_req_t *req); /* admin_reload.c */
 
 #endif

@@ -16,7 +16,7 @@ enum brim_node_mode {
 };
 
 /*
- * Runs until SIGTERM or SIGINT. SIGUSR1 reopens the access log.
+ * Runs until SIGTERM or SIGINT. SIGUSR1 reopens the access log, SIGHUP reloads the config.
  * Returns the exit status: 0 drained and ended; 1 could not start (logged); 2 the config is not
  * usable (faults were printed to stderr, nothing was started).
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tls - certificates of a listener: one outer SSL_CTX for life, the right certificate by SNI.
+ * tls - certificates of a listener: one outer SSL_CTX for life, the right certificate by SNI,
+ * from a set that a reload replaces as a whole.
  */
 #ifndef BRIM_SERVE_TLS_H
 #define BRIM_SERVE_TLS_H
@@ -10,7 +11,8 @@
 
 #include "brim/base/conf.h"
 
-struct brim_tls; /* opaque */
+struct brim_tls;          /* opaque */
+struct brim_certificates; /* opaque: all of one listener, read and checked */
 
 /*
  * Loads the certificates of listener number `position`; writes faults as
@@ -22,6 +24,17 @@ struct brim_tls; /* opaque */
 BRIM_MUST_USE enum brim_err brim_tls_open(const struct brim_conf *conf, size_t position,
                                           FILE *faults, struct brim_tls **tls_out);
 void brim_tls_close(struct brim_tls *tls);
+
+/* Reads the certificates of a listener without using them yet; faults as above. Owns: the caller
+ * frees, or hands them to brim_tls_replace(). Errors: BRIM_EINVAL. Thread: any. */
+BRIM_MUST_USE enum brim_err brim_certificates_read(const struct brim_conf *conf, size_t position,
+                                                   FILE *faults,
+                                                   struct brim_certificates **set_out);
+void brim_certificates_free(struct brim_certificates *set);
+
+/* Handshakes that begin after it get these; others and their sessions go on. Takes the set.
+ * Thread: any. */
+void brim_tls_replace(struct brim_tls *tls, struct brim_certificates *take);
 
 /* The context to hand to h2o; lives until brim_tls_close. */
 SSL_CTX *brim_tls_context(struct brim_tls *tls);

@@ -29,6 +29,11 @@ struct brim_worker_config { /* all borrowed until close, routes counted */
 BRIM_MUST_USE enum brim_err brim_worker_open(const struct brim_worker_config *config,
                                              struct brim_worker **worker_out);
 
+/* Asks the worker to match requests against routes, which it counts, from its next turn on. Each
+ * swap is waited for before the next and before drain. Thread: one at a time. */
+void brim_worker_swap(struct brim_worker *worker, struct brim_routes *routes);
+void brim_worker_swap_wait(struct brim_worker *worker);
+
 /* Asks the worker to stop accepting, finish what is under way until deadline, and end. Does not
  * wait. Thread: init. */
 void brim_worker_drain(struct brim_worker *worker, uint64_t deadline_mono_ms);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * origins - the origins of one config, counted one by one: those of which the next config says the
+ * same live on in its snapshot, with their limits and whatever else is known of them.
+ *
+ * An origin keeps its number as long as its name stays, so that it stays with its fetcher and finds
+ * its open connections there.
+ */
+#ifndef BRIM_POLICY_ORIGINS_H
+#define BRIM_POLICY_ORIGINS_H
+
+#include "brim/base/conf.h"
+#include "brim/origin/ask.h"
+
+struct brim_origins; /* opaque */
+
+/* Copies what it needs of conf. previous: NULL or those in force. Owns: the caller frees.
+ * Thread: init or control. */
+struct brim_origins *brim_origins_compile(const struct brim_conf_root *conf,
+                                          const struct brim_origins *previous);
+void brim_origins_free(struct brim_origins *origins);
+
+/* The origin of this name, borrowed; the config's checks have seen to it that it exists. */
+struct brim_origin *brim_origins_get(const struct brim_origins *origins, const char *name);
+
+#endif

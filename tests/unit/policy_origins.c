@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#include "brim/policy/origins.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "unit.h"
+
+#define HEAD "listeners: [{address: \":8080\"}]\nsites: [{hosts: [\"*\"], origin: one}]\norigins:\n"
+#define ONE  "  - {name: one, servers: [{url: \"http://127.0.0.1:1\"}]}\n"
+#define TWO                                                                                        \
+    "  - {name: two, host: h, servers: [{url: \"http://127.0.0.1:2\"}], tls: {server_name: s}}\n"
+
+static struct brim_origins *compile(const char *text, const struct brim_origins *previous)
+{
+    char path[] = "/tmp/brim-origins-XXXXXX";
+    int fd = mkstemp(path);
+    struct brim_conf *conf = NULL;
+    struct brim_origins *compiled;
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    ck_assert_int_eq(brim_conf_load(path, stderr, &conf), BRIM_OK);
+    unlink(path);
+    compiled = brim_origins_compile(brim_conf_root(conf), previous);
+    brim_conf_free(conf);
+    return compiled;
+}
+
+/* An origin that a reload does not change keeps its limit of connections and its turn. */
+START_TEST(what_has_not_changed_lives_on_in_the_next_config)
+{
+    struct brim_origins *first = compile(HEAD ONE TWO, NULL);
+    struct brim_origin *one = brim_origins_get(first, "one");
+    struct brim_origin *two = brim_origins_get(first, "two");
+    struct brim_origins *second = compile(HEAD TWO ONE, first);
+
+    brim_origins_free(first);
+    ck_assert_ptr_eq(brim_origins_get(second, "one"), one);
+    ck_assert_ptr_eq(brim_origins_get(second, "two"), two);
+    ck_assert_str_eq(two->host, "h");
+    brim_origins_free(second);
+}
+END_TEST
+
+static const char *const changes[] = {
+    "  - {name: one, servers: [{url: \"http://127.0.0.1:9\"}]}\n",
+    "  - {name: one, servers: [{url: \"http://127.0.0.1:1\"}, {url: \"http://127.0.0.1:9\"}]}\n",
+    "  - {name: one, host: h, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
+    "  - {name: one, pool: 7, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
+    "  - {name: one, queue: 7, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
+    "  - {name: one, connect_timeout: 7s, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
+    "  - {name: one, first_byte_timeout: 7s, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
+    "  - {name: one, between_bytes_timeout: 7s, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
+    "  - {name: one, tls: {verify: false}, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
+    "  - {name: one, tls: {ca: /etc/passwd}, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
+    "  - {name: one, tls: {server_name: n}, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
+};
+
+/* Whatever the config changes of an origin is a new one, which stays with the same fetcher. */
+START_TEST(what_has_changed_is_new_and_keeps_its_number)
+{
+    struct brim_origins *first = compile(HEAD TWO ONE, NULL);
+    struct brim_origin *one = brim_origins_get(first, "one");
+    char text[1024];
+
+    snprintf(text, sizeof(text), "%s%s%s", HEAD, changes[_i],
+             "  - {name: three, servers: [{url: \"http://127.0.0.1:3\"}]}\n");
+    struct brim_origins *second = compile(text, first);
+
+    ck_assert_ptr_ne(brim_origins_get(second, "one"), one);
+    ck_assert_uint_eq(brim_origins_get(second, "one")->fetch.id, one->fetch.id);
+    ck_assert_uint_eq(brim_origins_get(second, "three")->fetch.id, 2);
+    brim_origins_free(first);
+    brim_origins_free(second);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("policy/origins");
+    TCase *reload = tcase_create("reload");
+
+    tcase_add_test(reload, what_has_not_changed_lives_on_in_the_next_config);
+    tcase_add_loop_test(reload, what_has_changed_is_new_and_keeps_its_number, 0,
+                        (int)(sizeof(changes) / sizeof(changes[0])));
+    suite_add_tcase(suite, reload);
+    return unit_run(suite);
+}

@@ -102,10 +102,10 @@ static void unref(struct counted *counted)
     free(counted);
 }
 
-static struct counted *find(const struct brim_origins *origins, const char *name)
+static struct counted *find(const struct brim_origins *origins, struct brim_str name)
 {
     for (size_t i = 0; origins != NULL && i < origins->count; i++)
-        if (strcmp(origins->items[i]->origin.name, name) == 0)
+        if (brim_str_is(name, brim_str_of(origins->items[i]->origin.name)))
             return origins->items[i];
     return NULL;
 }
@@ -120,7 +120,7 @@ struct brim_origins *brim_origins_compile(const struct brim_conf_root *conf,
     origins->next_id = previous == NULL ? 0 : previous->next_id;
     for (size_t i = 0; i < conf->origins.count; i++) {
         const struct brim_conf_origin *from = &conf->origins.items[i];
-        struct counted *old = find(previous, from->name);
+        struct counted *old = find(previous, brim_str_of(from->name));
         struct counted *made =
             compile(from, old == NULL ? origins->next_id++ : old->origin.fetch.id);
 
@@ -144,8 +144,15 @@ void brim_origins_free(struct brim_origins *origins)
 
 struct brim_origin *brim_origins_get(const struct brim_origins *origins, const char *name)
 {
-    struct counted *found = find(origins, name);
+    struct counted *found = find(origins, brim_str_of(name));
 
     INVARIANT(found != NULL);
     return &found->origin;
+}
+
+struct brim_origin *brim_origins_find(const struct brim_origins *origins, struct brim_str name)
+{
+    struct counted *found = find(origins, name);
+
+    return found == NULL ? NULL : &found->origin;
 }

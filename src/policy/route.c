@@ -391,8 +391,5 @@ const struct brim_route *brim_routes_match(const struct brim_routes *routes, str
 
 struct brim_origin *brim_routes_origin(const struct brim_routes *routes, struct brim_str name)
 {
-    for (size_t i = 0; i < routes->origin_count; i++)
-        if (brim_str_is(brim_str_of(routes->origins[i].name), name))
-            return &routes->origins[i];
-    return NULL;
+    return brim_origins_find(routes->origins, name);
 }

@@ -248,6 +248,8 @@ static void open_reload(struct node *n)
     };
 
     n->reload = brim_reload_open(&config);
+    brim_routes_unref(n->routes); /* a later reload leaves nothing of them */
+    n->routes = NULL;
 }
 
 static enum brim_err run_reload(void *ctx, FILE *faults)

@@ -10,6 +10,7 @@
 #define BRIM_POLICY_ORIGINS_H
 
 #include "brim/base/conf.h"
+#include "brim/base/str.h"
 #include "brim/origin/ask.h"
 
 struct brim_origins; /* opaque */
@@ -22,5 +23,8 @@ void brim_origins_free(struct brim_origins *origins);
 
 /* The origin of this name, borrowed; the config's checks have seen to it that it exists. */
 struct brim_origin *brim_origins_get(const struct brim_origins *origins, const char *name);
+
+/* The same for a name that nobody has checked; NULL: there is none. Thread: any. */
+struct brim_origin *brim_origins_find(const struct brim_origins *origins, struct brim_str name);
 
 #endif

@@ -20,6 +20,7 @@ static const struct command {
     {"check", "brim check", brim_cli_check, "check a config; print the reference of all options"},
     {"purge", "brim purge", brim_cli_purge, "purge URLs from a running node"},
     {"reload", "brim reload", brim_cli_reload, "put the changed config of a running node in force"},
+    {"kv", "brim kv", brim_cli_kv, "read and write the named stores of a running node"},
     {"stats", "brim stats", brim_cli_stats, "print the counters of a running node"},
     {"version", "brim version", brim_cli_version, "print the version"},
 };

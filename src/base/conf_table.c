@@ -56,6 +56,7 @@
 #define TABLE_OF_brim_conf_admin       admin_table
 #define TABLE_OF_brim_conf_cache       cache_table
 #define TABLE_OF_brim_conf_compress    compress_table
+#define TABLE_OF_brim_conf_kv          kv_table
 #define TABLE_OF_brim_conf_limits      limits_table
 #define TABLE_OF_brim_conf_timeouts    timeouts_table
 #define TABLE_OF_brim_conf_server      server_table
@@ -133,6 +134,11 @@ CHECK_TABLE(brim_conf_cache, cache_fields);
 static const struct brim_conf_field compress_fields[] = {BRIM_CONF_COMPRESS(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table compress_table = TABLE(brim_conf_compress, compress_fields);
 CHECK_TABLE(brim_conf_compress, compress_fields);
+#undef THIS
+#define THIS brim_conf_kv
+static const struct brim_conf_field kv_fields[] = {BRIM_CONF_KV(ROW_O, ROW_S, ROW_L)};
+static const struct brim_conf_table kv_table = TABLE(brim_conf_kv, kv_fields);
+CHECK_TABLE(brim_conf_kv, kv_fields);
 #undef THIS
 
 #define THIS brim_conf_limits

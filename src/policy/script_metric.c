@@ -32,6 +32,8 @@ static int metric(lua_State *L)
 
     luaL_argcheck(L, is_name(name), 1, "not a name of a-z, 0-9 and _");
     luaL_argcheck(L, n >= 0 && n <= STEP_MAX, 2, "not 0 to 1000000000");
+    if (host->count == NULL)
+        return luaL_error(L, "nothing counts here");
     host->count(host->ctx, name, n);
     return 0;
 }

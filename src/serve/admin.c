@@ -265,6 +265,11 @@ const struct brim_admin_reload *brim_admin_reload(struct brim_admin *a)
     return &a->reload;
 }
 
+struct brim_kv *brim_admin_kv(struct brim_admin *a)
+{
+    return a->config.kv;
+}
+
 void brim_admin_set_wrong(struct brim_admin_wrong *wrong, const char *format, ...)
 {
     va_list args;
@@ -311,6 +316,7 @@ static const struct call {
     {"POST", "/v1/purge", brim_admin_call_purge},
     {"POST", "/v1/reload", brim_admin_call_reload},
     {"POST", "/purge", brim_admin_call_purge},
+    {"POST", "/v1/kv", brim_admin_call_kv},
 };
 
 #define CALLS (sizeof(calls) / sizeof(calls[0]))

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,7 @@ struct node {
     const struct brim_sockets *sockets;
     struct brim_pool *pool;
     struct brim_cache *cache;
+    struct brim_kv *kv; /* NULL: not configured */
     struct brim_fetchers *fetchers;
     struct brim_dictionaries *dictionaries;
     struct brim_flights *flights;
@@ -136,6 +138,25 @@ static enum brim_err open_cache(struct node *n)
     };
 
     return brim_cache_open(&config, &n->cache);
+}
+
+/* Beside the cache, not in it: what is in the cache may be removed at any time. */
+static enum brim_err open_kv(struct node *n)
+{
+    const char *path = n->root->kv.path, *cache = n->root->cache.path;
+    struct brim_kv_config config = {.path = path, .size_bytes = n->root->kv.size_bytes};
+    char below[PATH_MAX];
+
+    if (path[0] == '\0' && cache[0] == '\0')
+        return BRIM_OK;
+    if (path[0] == '\0') {
+        int len = snprintf(below, sizeof(below), "%s/kv", cache);
+
+        if (len < 0 || (size_t)len >= sizeof(below))
+            return BRIM_EINVAL;
+        config.path = below;
+    }
+    return brim_kv_open(&config, &n->kv);
 }
 
 /* Codings are kept in RAM while they are made. */
@@ -264,6 +285,7 @@ static enum brim_err open_admin(struct node *n)
     struct brim_admin_config config = {
         .fd = n->sockets->admin_fd,
         .cache = n->cache,
+        .kv = n->kv,
         .pool = n->pool,
         .is_ready = is_ready,
         .reload = run_reload,
@@ -285,6 +307,8 @@ static enum brim_err node_open(struct node *n, FILE *faults)
         err = brim_pool_open(&limits, &n->pool);
     if (err == BRIM_OK)
         err = open_cache(n);
+    if (err == BRIM_OK)
+        err = open_kv(n);
     if (err == BRIM_OK)
         err = open_encoders(n);
     if (err == BRIM_OK)
@@ -347,6 +371,7 @@ static void node_close(struct node *n)
     if (n->pool != NULL)
         brim_pool_wait_idle(n->pool); /* reads and spills of those that are gone */
     brim_cache_close(n->cache);
+    brim_kv_close(n->kv);
     if (n->pool != NULL)
         brim_pool_close(n->pool);
     brim_dictionaries_close(n->dictionaries);

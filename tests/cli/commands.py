@@ -171,6 +171,14 @@ class TestTools(Case):
         run = brim("purge", "--admin", self.admin, *urls, "a/1000")
         self.assert_run(run, 1, "", "only the first 1000 of 1001 URLs were purged")
 
+    def test_without_stores_kv_says_what_to_set(self):
+        run = brim("kv", "get", "s", "k", "--admin", self.admin)
+        self.assert_run(run, 1, "", "no stores are configured; accepted: set kv.path")
+        self.assert_run(brim("kv", "get", "s"), 2, "", "the key is missing")
+        self.assert_run(brim("kv", "get", "s", "k", "x"), 2, "", "one word too many")
+        self.assert_run(brim("kv", "move"), 2, "", "get, set, del, incr or list")
+        self.assert_run(brim("kv", "incr", "s", "k", "x"), 2, "", "no whole number")
+
     def test_addresses_that_cannot_be_are_usage_errors(self):
         for address in ("127.0.0.1", "a b:1", "unix:", ":", "127.0.0.1:99999", "x" * 300):
             run = brim("stats", "--admin", address)
@@ -181,6 +189,50 @@ class TestTools(Case):
         for arguments in (("stats",), ("purge", "http://a/1")):
             run = brim(*arguments, "--admin", nobody)
             self.assert_run(run, 1, "", f"no answer from the node at {nobody}: could not connect")
+
+    def test_stores_are_kept_over_a_restart(self):
+        with tempfile.TemporaryDirectory(prefix="brim-commands-") as directory:
+            config = brim_node.make_config(brim_node.free_port(), 1, brim_node.free_port())
+            config["admin"]["address"] = f"unix:{directory}/admin"
+            config["kv"] = {"path": f"{directory}/stores", "size": "4MiB"}
+            path = Path(directory) / "brim.yaml"
+            brim_node.write_config(config, path)
+
+            def kv(*words):
+                return brim("kv", "-c", str(path), *words)
+
+            def with_node(check):
+                with subprocess.Popen([BRIM, "serve", "-c", str(path), "--no-supervise"],
+                                      stderr=subprocess.DEVNULL) as node:
+                    try:
+                        brim_node.wait_until(
+                            lambda: brim("stats", "-c", str(path)).returncode == 0, "an answer")
+                        check(node)
+                    finally:
+                        node.send_signal(signal.SIGTERM)
+                        node.wait(30)
+
+            def fill(node):
+                self.assert_run(kv("set", "s", "/old", "/new page"), 0)
+                self.assert_run(kv("set", "s", "short", "v", "--ttl", "3600"), 0)
+                self.assert_run(kv("incr", "s", "n", "--", "-5"), 0, "-5\n")
+                self.assert_run(kv("incr", "s", "n", "7"), 0, "2\n")
+                self.assert_run(kv("incr", "s", "/old"), 1, "", "not a whole number")
+                self.assert_run(kv("list", "s"), 0, "/old\nn\nshort\n")
+                self.assert_run(kv("list", "s", "s"), 0, "short\n")
+                self.assert_run(kv("list", "s", "--after", "/old", "--limit", "1"), 0, "n\n")
+                self.assert_run(kv("del", "s", "short"), 0)
+                self.assert_run(kv("get", "s", "short"), 1, "", "no such key")
+                self.assert_run(kv("get", "a/b", "k"), 1, "", "letters, digits")
+                self.assert_run(kv("set", "s", "k", "v", "--ttl", "0"), 1, "", "range")
+                node.kill()  # what was answered is durable
+
+            def look(_node):
+                self.assert_run(kv("get", "s", "/old"), 0, "/new page\n")
+                self.assert_run(kv("get", "s", "n"), 0, "2\n")
+
+            with_node(fill)
+            with_node(look)
 
     def test_unix_socket_reaches_a_node(self):
         with tempfile.TemporaryDirectory(prefix="brim-commands-") as directory:

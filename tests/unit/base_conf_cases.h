@@ -14,11 +14,12 @@
 #define X64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
 #define ROOT_KEYS                                                                                  \
-    "accepted: a mapping with node, log, access_log, listeners, admin, cache, compress, limits, "  \
+    "accepted: a mapping with node, log, access_log, listeners, admin, cache, kv, compress, "      \
+    "limits, "                                                                                     \
     "timeouts, "                                                                                   \
     "origins, sites\n"
 #define ROOT_WORDS                                                                                 \
-    "accepted: node, log, access_log, listeners, admin, cache, compress, limits, timeouts, "       \
+    "accepted: node, log, access_log, listeners, admin, cache, kv, compress, limits, timeouts, "   \
     "origins, sites\n"
 #define NODE_KEYS                                                                                  \
     "accepted: a mapping with workers, fetchers, io_threads, io_queue, id, drain_timeout\n"

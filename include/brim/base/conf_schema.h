@@ -114,6 +114,11 @@
     O(SIZE, max_bytes, "max", "4MiB", 0, BRIM_GIB, START,                                          \
       "Larger bodies too; never above cache.memory_object.")
 
+#define BRIM_CONF_KV(O, S, L)                                                                      \
+    O(STRING, path, "path", "", 0, 4096, START,                                                    \
+      "Directory of the named stores; empty: `kv` below cache.path, or none without it.")          \
+    O(SIZE, size_bytes, "size", "1GiB", BRIM_MIB, BRIM_TIB, START, "Most that they take on disk.")
+
 #define BRIM_CONF_LIMITS(O, S, L)                                                                  \
     O(SIZE, request_body_bytes, "request_body", "16MiB", 0, BRIM_GIB, START,                       \
       "Largest request body; 413 above it.")                                                       \
@@ -240,6 +245,7 @@
       "Where clients connect.")                                                                    \
     S(admin, "admin", BRIM_CONF_ADMIN, brim_conf_admin, "Admin listener.")                         \
     S(cache, "cache", BRIM_CONF_CACHE, brim_conf_cache, "Hot and disk tier.")                      \
+    S(kv, "kv", BRIM_CONF_KV, brim_conf_kv, "Named stores (brim.kv in handlers, `brim kv`).")      \
     S(compress, "compress", BRIM_CONF_COMPRESS, brim_conf_compress, "Content codings.")            \
     S(limits, "limits", BRIM_CONF_LIMITS, brim_conf_limits, "What is refused.")                    \
     S(timeouts, "timeouts", BRIM_CONF_TIMEOUTS, brim_conf_timeouts, "Client side.")                \

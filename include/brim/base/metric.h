@@ -71,6 +71,8 @@
     X(DISK_ERRORS, "brim_disk_errors_total", "", COUNTER, "Errors of the disk tier.")              \
     X(DISK_CORRUPT, "brim_disk_corrupt_total", "", COUNTER, "Records dropped by their checksum.")  \
     X(DISK_RETIRED, "brim_disk_segments_retired_total", "", COUNTER, "Segments retired.")          \
+    X(KV_WRITES, "brim_kv_writes_total", "", COUNTER, "Writes to the named stores.")               \
+    X(KV_ERRORS, "brim_kv_errors_total", "", COUNTER, "Errors of the named stores.")               \
     X(PURGES, "brim_purges_total", "", COUNTER, "Purges accepted.")                                \
     X(DICTIONARIES_KEPT, "brim_dictionaries_kept_total", "", COUNTER,                              \
       "Responses kept as compression dictionaries.")                                               \

@@ -73,6 +73,7 @@ struct brim_str brim_script_check_bytes(struct lua_State *L, int arg, size_t byt
     X(hex)                                                                                         \
     X(hmac)                                                                                        \
     X(json)                                                                                        \
+    X(kv)                                                                                          \
     X(metric)                                                                                      \
     X(random)                                                                                      \
     X(sha256)                                                                                      \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * admin - the admin listener on the control thread: GET /healthz, GET /readyz, GET /metrics,
- * GET /stats, POST /v1/purge, POST /v1/reload. JSON in and out; errors are {"error": what,
- * "accepted": what}.
+ * GET /stats, POST /v1/purge, POST /v1/reload, POST /v1/kv. JSON in and out; errors are
+ * {"error": what, "accepted": what}.
  *
  * Runs an h2o loop of its own (HTTP/1.1 only, the guard's HTTP/1 scan included); purges and
  * reloads are handed to the I/O pool, so the loop never waits for a disk.
@@ -16,12 +16,14 @@
 
 #include "brim/base/pool.h"
 #include "brim/cache/cache.h"
+#include "brim/cache/kv.h"
 
 struct brim_admin; /* opaque */
 
 struct brim_admin_config {
     int fd;                      /* listening; borrowed, dup'ed */
     struct brim_cache *cache;    /* borrowed */
+    struct brim_kv *kv;          /* borrowed; NULL: no stores */
     struct brim_pool *pool;      /* borrowed */
     bool (*is_ready)(void *ctx); /* on the control thread; must not wait */
     /* on a thread of the pool; see brim_reload_run(). NULL: calls are refused */

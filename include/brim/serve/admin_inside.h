@@ -32,6 +32,7 @@ struct brim_admin_task {
 void brim_admin_start(struct brim_admin *admin, h2o_req_t *req, struct brim_admin_task *task);
 
 struct brim_cache *brim_admin_cache(struct brim_admin *admin);
+struct brim_kv *brim_admin_kv(struct brim_admin *admin); /* NULL: no stores */
 
 /* How the node reloads; a copy of the config's. */
 struct brim_admin_reload {
@@ -58,5 +59,6 @@ json_t *brim_admin_body(h2o_req_t *req, struct brim_admin_wrong *wrong);
 
 void brim_admin_call_purge(struct brim_admin *admin, h2o_req_t *req);  /* admin_purge.c */
 void brim_admin_call_reload(struct brim_admin *admin, h2o_req_t *req); /* admin_reload.c */
+void brim_admin_call_kv(struct brim_admin *admin, h2o_req_t *req);     /* admin_kv.c */
 
 #endif

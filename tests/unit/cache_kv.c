@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+#include "brim/cache/kv.h"
+
+#include <ftw.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "unit.h"
+
+#define MIB   (1024u * 1024u)
+#define NOW   1000000
+#define NAME  (&(struct brim_kv_name){BRIM_STR("s"), BRIM_STR("k")})
+#define N(k)  (&(struct brim_kv_name){BRIM_STR("s"), brim_str_of(k)})
+#define STEPS 500
+
+static char folder[64];
+static struct brim_kv *kv;
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st, (void)flag, (void)ftw;
+    return remove(path);
+}
+
+static void open_kv(uint64_t bytes)
+{
+    const struct brim_kv_config config = {.path = folder, .size_bytes = bytes};
+
+    ck_assert_int_eq(brim_kv_open(&config, &kv), BRIM_OK);
+}
+
+static void setup(void)
+{
+    snprintf(folder, sizeof(folder), "/tmp/brim-kv-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    open_kv(16 * MIB);
+}
+
+static void teardown(void)
+{
+    brim_kv_close(kv);
+    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static const char *get(const struct brim_kv_name *name, int64_t now_ms)
+{
+    static char value[64];
+    size_t len;
+
+    if (brim_kv_get(kv, name, now_ms, (struct brim_kv_room){value, sizeof(value) - 1}, &len) !=
+        BRIM_OK)
+        return NULL;
+    value[len] = '\0';
+    return value;
+}
+
+static void set(const char *key, const char *value, int64_t expires)
+{
+    ck_assert_int_eq(brim_kv_set(kv, N(key), brim_str_of(value), expires), BRIM_OK);
+}
+
+static void check_list(const char *prefix, const char *after, size_t limit, const char *want)
+{
+    char room[10 * 256], got[256] = "";
+    const struct brim_kv_query query = {
+        .name = *N(prefix), .after = brim_str_of(after), .limit = limit, .now_wall_ms = NOW};
+    const char *at = room;
+    size_t count;
+
+    ck_assert_int_eq(brim_kv_list(kv, &query, (struct brim_kv_room){room, sizeof(room)}, &count),
+                     BRIM_OK);
+    for (size_t i = 0; i < count; i++, at += strlen(at) + 1)
+        snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%.16s", i > 0 ? " " : "", at);
+    ck_assert_str_eq(got, want);
+}
+
+/* Before, while and after the writer commits it. */
+START_TEST(a_write_is_seen_at_once_and_after_a_restart)
+{
+    set("k", "one", 0);
+    ck_assert_str_eq(get(NAME, NOW), "one");
+    set("k", "two", 0);
+    ck_assert_str_eq(get(NAME, NOW), "two");
+    ck_assert_int_eq(brim_kv_sync(kv), BRIM_OK);
+    ck_assert_str_eq(get(NAME, NOW), "two");
+    set("gone", "x", 0);
+    ck_assert_int_eq(brim_kv_delete(kv, N("gone")), BRIM_OK);
+    ck_assert_ptr_null(get(N("gone"), NOW));
+    brim_kv_close(kv); /* commits what waits */
+    open_kv(16 * MIB);
+    ck_assert_str_eq(get(NAME, NOW), "two");
+    ck_assert_ptr_null(get(N("gone"), NOW));
+    ck_assert_ptr_null(get(&(struct brim_kv_name){BRIM_STR("other"), BRIM_STR("k")}, NOW));
+}
+END_TEST
+
+START_TEST(what_expired_is_not_there)
+{
+    set("k", "v", NOW + 5);
+    ck_assert_str_eq(get(NAME, NOW + 4), "v");
+    ck_assert_ptr_null(get(NAME, NOW + 5));
+    ck_assert_int_eq(brim_kv_sync(kv), BRIM_OK);
+    ck_assert_ptr_null(get(NAME, NOW + 5));
+}
+END_TEST
+
+START_TEST(a_value_longer_than_the_room_says_its_length)
+{
+    char room[2];
+    size_t len;
+
+    set("k", "four", 0);
+    ck_assert_int_eq(brim_kv_get(kv, NAME, NOW, (struct brim_kv_room){room, 2}, &len), BRIM_ELIMIT);
+    ck_assert_uint_eq(len, 4);
+}
+END_TEST
+
+START_TEST(numbers_are_added_to)
+{
+    struct brim_kv_step step = {.n = 5, .now_wall_ms = NOW, .expires_wall_ms = NOW + 10};
+    int64_t sum;
+
+    ck_assert_int_eq(brim_kv_incr(kv, NAME, &step, &sum), BRIM_OK);
+    ck_assert_int_eq(sum, 5);
+    ck_assert_int_eq(brim_kv_sync(kv), BRIM_OK);
+    step = (struct brim_kv_step){.n = -7, .now_wall_ms = NOW, .expires_wall_ms = 0};
+    ck_assert_int_eq(brim_kv_incr(kv, NAME, &step, &sum), BRIM_OK);
+    ck_assert_int_eq(sum, -2);
+    ck_assert_str_eq(get(NAME, NOW), "-2");
+    ck_assert_ptr_null(get(NAME, NOW + 10)); /* the end of life that it had */
+    set("k", "-9223372036854775808", 0);
+    ck_assert_int_eq(brim_kv_incr(kv, NAME, &step, &sum), BRIM_EINVAL);
+    step.n = 1;
+    ck_assert_int_eq(brim_kv_incr(kv, NAME, &step, &sum), BRIM_OK);
+    set("k", "9223372036854775808", 0);
+    ck_assert_int_eq(brim_kv_incr(kv, NAME, &step, &sum), BRIM_EINVAL);
+    set("k", "many", 0);
+    ck_assert_int_eq(brim_kv_incr(kv, NAME, &step, &sum), BRIM_EINVAL);
+}
+END_TEST
+
+/* Rows on disk and writes in front of them are one ordered list. */
+START_TEST(a_list_merges_what_waits_with_what_is_stored)
+{
+    set("b", "", 0);
+    set("d", "", 0);
+    set("e", "", NOW);
+    set("f", "", 0);
+    ck_assert_int_eq(brim_kv_sync(kv), BRIM_OK);
+    set("a", "", 0);
+    set("c", "", 0);
+    set("d", "again", 0);
+    set("g", "", 0);
+    ck_assert_int_eq(brim_kv_delete(kv, N("f")), BRIM_OK);
+    ck_assert_int_eq(
+        brim_kv_set(kv, &(struct brim_kv_name){BRIM_STR("t"), BRIM_STR("x")}, BRIM_STR(""), 0),
+        BRIM_OK);
+    check_list("", "", 10, "a b c d g");
+    check_list("", "", 3, "a b c");
+    check_list("", "c", 10, "d g");
+    check_list("d", "", 10, "d");
+    check_list("x", "", 10, "");
+    ck_assert_int_eq(brim_kv_sync(kv), BRIM_OK);
+    check_list("", "", 10, "a b c d g");
+    check_list("", "a", 2, "b c");
+}
+END_TEST
+
+static void *add_many(void *ctx)
+{
+    const struct brim_kv_step step = {.n = 1, .now_wall_ms = NOW};
+    int64_t sum;
+
+    (void)ctx;
+    for (int i = 0; i < STEPS; i++)
+        ck_assert_int_eq(brim_kv_incr(kv, NAME, &step, &sum), BRIM_OK);
+    return NULL;
+}
+
+START_TEST(no_step_of_many_threads_is_lost)
+{
+    pthread_t threads[4];
+
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, add_many, NULL), 0);
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(brim_kv_sync(kv), BRIM_OK);
+        pthread_join(threads[i], NULL);
+    }
+    ck_assert_str_eq(get(NAME, NOW), "2000");
+}
+END_TEST
+
+/* Whoever writes to full stores learns it; deleting makes room. */
+START_TEST(full_stores_refuse_and_deleting_makes_room)
+{
+    static char big[BRIM_KV_VALUE_MAX];
+    enum brim_err err = BRIM_OK;
+    char key[16];
+    int i;
+
+    brim_kv_close(kv);
+    open_kv(MIB * 2);
+    for (i = 0; i < 20 && err == BRIM_OK; i++) {
+        snprintf(key, sizeof(key), "%d", i);
+        err = brim_kv_set(kv, N(key), brim_str(big, sizeof(big)), 0);
+        if (err == BRIM_OK)
+            err = brim_kv_sync(kv);
+    }
+    ck_assert_int_eq(err, BRIM_ENOSPC);
+    ck_assert_int_ge(i, 3);
+    ck_assert_int_eq(brim_kv_set(kv, NAME, brim_str(big, sizeof(big)), 0), BRIM_ENOSPC);
+    ck_assert_int_eq(brim_kv_delete(kv, N("0")), BRIM_OK);
+    ck_assert_int_eq(brim_kv_sync(kv), BRIM_OK);
+}
+END_TEST
+
+START_TEST(names_are_checked)
+{
+    ck_assert(brim_kv_store_is_valid(BRIM_STR("a-B_9.c")));
+    ck_assert(!brim_kv_store_is_valid(BRIM_STR("")));
+    ck_assert(!brim_kv_store_is_valid(BRIM_STR("a/b")));
+    ck_assert(brim_kv_key_is_valid(BRIM_STR("/any \xff")));
+    ck_assert(!brim_kv_key_is_valid(BRIM_STR("a\0b")));
+    ck_assert(!brim_kv_key_is_valid(BRIM_STR("")));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cache.kv");
+    TCase *tcase = tcase_create("kv");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, a_write_is_seen_at_once_and_after_a_restart);
+    tcase_add_test(tcase, what_expired_is_not_there);
+    tcase_add_test(tcase, a_value_longer_than_the_room_says_its_length);
+    tcase_add_test(tcase, numbers_are_added_to);
+    tcase_add_test(tcase, a_list_merges_what_waits_with_what_is_stored);
+    tcase_add_test(tcase, no_step_of_many_threads_is_lost);
+    tcase_add_test(tcase, full_stores_refuse_and_deleting_makes_room);
+    tcase_add_test(tcase, names_are_checked);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}

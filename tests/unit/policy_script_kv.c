@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include <ftw.h>
+#include <unistd.h>
+
+#include "brim/cache/kv.h"
+#include "lua_rig.h"
+
+static char folder[64];
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st, (void)flag, (void)ftw;
+    return remove(path);
+}
+
+static void setup(void)
+{
+    const struct brim_kv_config config = {.path = folder, .size_bytes = 16u * 1024 * 1024};
+
+    snprintf(folder, sizeof(folder), "/tmp/brim-kv-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    ck_assert_int_eq(brim_kv_open(&config, &lua_rig_host.kv), BRIM_OK);
+}
+
+static void teardown(void)
+{
+    brim_kv_close(lua_rig_host.kv);
+    lua_rig_host.kv = NULL;
+    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+START_TEST(values_are_kept)
+{
+    lua_rig_run("local kv = brim.kv eq(kv.get('s', 'a'), nil) eq(kv.set('s', 'a', 'x\\0y'), true) "
+                "eq(kv.get('s', 'a'), 'x\\0y') eq(kv.get('t', 'a'), nil) "
+                "kv.set('s', 'long', ('z'):rep(200000)) eq(#kv.get('s', 'long'), 200000) "
+                "eq(kv.incr('s', 'n'), 1) eq(kv.incr('s', 'n', 9), 10) eq(kv.get('s', 'n'), '10') "
+                "eq(table.concat(kv.list('s'), ' '), 'a long n') "
+                "eq(table.concat(kv.list('s', 'l', 5), ' '), 'long') "
+                "eq(table.concat(kv.list('s', '', 1, 'a'), ' '), 'long') "
+                "eq(kv.delete('s', 'a'), true) eq(kv.get('s', 'a'), nil) eq(#kv.list('none'), 0)");
+}
+END_TEST
+
+START_TEST(values_end_with_their_ttl)
+{
+    lua_rig_run("brim.kv.set('s', 'k', 'v', 60)");
+    lua_rig.wall_ms += 59999;
+    lua_rig_run("eq(brim.kv.get('s', 'k'), 'v')");
+    lua_rig.wall_ms += 1;
+    lua_rig_run("eq(brim.kv.get('s', 'k'), nil)");
+}
+END_TEST
+
+START_TEST(bad_keys_are_nil_and_wrong_usage_raises)
+{
+    lua_rig_run(
+        "local kv = brim.kv bad('key', kv.get('s', '')) bad('key', kv.set('s', 'a\\0', 'v')) "
+        "bad('key', kv.incr('s', ('k'):rep(256))) bad('key', kv.list('s', 'a\\0b')) "
+        "kv.set('s', 'word', 'w') bad('number', kv.incr('s', 'word')) "
+        "raises('name', kv.get, 'a/b', 'k') raises('string expected', kv.get, 's') "
+        "raises('longer', kv.set, 's', 'k', ('v'):rep(262145)) "
+        "raises('ttl', kv.set, 's', 'k', 'v', 0) raises('1 to 1000', kv.list, 's', '', 0)");
+}
+END_TEST
+
+START_TEST(without_stores_it_says_so)
+{
+    struct brim_kv *kv = lua_rig_host.kv;
+
+    lua_rig_host.kv = NULL;
+    lua_rig_run("raises('kv.path', brim.kv.get, 's', 'k')");
+    lua_rig_host.kv = kv;
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("policy.script_kv");
+    TCase *tcase = tcase_create("kv");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, values_are_kept);
+    tcase_add_test(tcase, values_end_with_their_ttl);
+    tcase_add_test(tcase, bad_keys_are_nil_and_wrong_usage_raises);
+    tcase_add_test(tcase, without_stores_it_says_so);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}

@@ -70,12 +70,14 @@ struct brim_str brim_script_check_bytes(struct lua_State *L, int arg, size_t byt
 /* X(name): brim.NAME is what brim_script_open_NAME(L) pushes (it returns 1). Alphabetical. */
 #define BRIM_SCRIPT_LIB_TABLE(X)                                                                   \
     X(base64)                                                                                      \
+    X(dict)                                                                                        \
     X(hex)                                                                                         \
     X(hmac)                                                                                        \
     X(json)                                                                                        \
     X(kv)                                                                                          \
     X(metric)                                                                                      \
     X(random)                                                                                      \
+    X(ratelimit)                                                                                   \
     X(sha256)                                                                                      \
     X(time)                                                                                        \
     X(url)                                                                                         \

@@ -22,6 +22,7 @@ static const struct command {
     {"reload", "brim reload", brim_cli_reload, "put the changed config of a running node in force"},
     {"kv", "brim kv", brim_cli_kv, "read and write the named stores of a running node"},
     {"stats", "brim stats", brim_cli_stats, "print the counters of a running node"},
+    {"lua", "brim lua", brim_cli_lua, "test Lua handlers"},
     {"version", "brim version", brim_cli_version, "print the version"},
 };
 

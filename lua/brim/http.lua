@@ -67,4 +67,5 @@ function View:each() end
 ---What a handler file returns.
 ---@class brim.Handlers
 ---@field viewer_request? fun(req: brim.Request): brim.Answer?
+---@field origin_request? fun(req: brim.Request) on a miss; changes are for the origin only, `key` cannot be set
 ---@field viewer_response? fun(req: brim.Request, res: brim.Response)

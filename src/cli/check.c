@@ -3,13 +3,15 @@
 
 #include "brim/base/conf.h"
 #include "brim/cli/commands.h"
+#include "brim/policy/route.h"
 #include "brim/serve/tls.h"
 
 static const char help[] =
     "usage: brim check -c FILE\n"
     "       brim check --reference\n"
     "\n"
-    "Checks a config whole, certificates included, without starting anything. Every fault is one\n"
+    "Checks a config whole, certificates and handlers included, without starting anything. Every "
+    "fault is one\n"
     "line on stderr: FILE:LINE: path.to.key: what is wrong; what is accepted\n"
     "\n"
     "  -c, --config FILE   the config to check\n"
@@ -21,6 +23,7 @@ static const char help[] =
 static int check(const char *path)
 {
     struct brim_conf *conf = NULL;
+    struct brim_routes *routes = NULL;
     int status = BRIM_EXIT_OK;
 
     if (brim_conf_load(path, stderr, &conf) != BRIM_OK)
@@ -35,6 +38,9 @@ static int check(const char *path)
         else
             brim_tls_close(tls);
     }
+    if (brim_routes_compile(brim_conf_root(conf), NULL, &routes) != BRIM_OK) /* says why */
+        status = BRIM_EXIT_USAGE;
+    brim_routes_unref(routes);
     brim_conf_free(conf);
     if (status == BRIM_EXIT_OK)
         (void)printf("%s: ok\n", path);

@@ -127,11 +127,9 @@ enum brim_err brim_handlers_open(const struct brim_conf_handlers *conf, const ch
     for (unsigned phase = 0; phase < BRIM_SCRIPT_PHASES; phase++)
         if (brim_script_vm_has(h->vms[0], (enum brim_script_phase)phase))
             h->phases |= 1u << phase;
-    if (brim_handlers_has(h, BRIM_SCRIPT_ORIGIN_REQUEST) ||
-        brim_handlers_has(h, BRIM_SCRIPT_ORIGIN_RESPONSE)) {
+    if (brim_handlers_has(h, BRIM_SCRIPT_ORIGIN_RESPONSE)) {
         /* not called here, and a handler that is silently left out would be worse */
-        BRIM_LOG(ERROR, "script.invalid",
-                 "site=%s error=\"%s: only viewer_request and viewer_response are available\"",
+        BRIM_LOG(ERROR, "script.invalid", "site=%s error=\"%s: origin_response is not available\"",
                  site, h->file);
         brim_handlers_close(h);
         return BRIM_EINVAL;

@@ -236,6 +236,7 @@ static void set_request(lua_State *L, struct brim_script_request *request, struc
         luaL_argcheck(L, is_text(value, ORIGIN_MAX), 3, "not the name of an origin");
         request->origin = brim_script_keep(memory, value);
     } else if (brim_str_is(name, BRIM_STR("key"))) {
+        luaL_argcheck(L, !request->key_is_made, 3, "the key is made already");
         luaL_argcheck(L, is_text(value, KEY_MAX), 3, "a key is visible ASCII, at most 256 bytes");
         request->key = brim_script_keep(memory, value);
     } else {

@@ -263,9 +263,20 @@ static void answer_failure(struct request *r, enum brim_err why, enum brim_fetch
                                   brim_proxy_status_failure(why, cause));
 }
 
+/* Where this request is fetched from. */
+static struct brim_origin *origin_of(const struct request *r)
+{
+    if (r->asking != NULL)
+        return r->asked_origin;
+    return r->origin != NULL ? r->origin : r->route->origin;
+}
+
 void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
                            struct brim_flight_ask *ask)
 {
+    const struct brim_script_request *asking = r->asking;
+    struct brim_str method = asking != NULL ? asking->method : r->method;
+    struct brim_fields fields = r->fields;
     struct brim_upstream_client client = {
         .peer = brim_str_of(r->conn->peer_text),
         .scheme = brim_request_str(r->req->input.scheme->name),
@@ -274,19 +285,21 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
         .is_ipv6 = r->conn->peer.ss_family == AF_INET6,
     };
 
+    if (asking != NULL)
+        fields = (struct brim_fields){asking->headers.items, asking->headers.count};
     *ask = (struct brim_flight_ask){
         .kind = kind,
         .primary = r->find.primary,
         .key = r->find.key,
-        .method = kind == BRIM_FLIGHT_SHARED ? BRIM_STR("GET") : r->method,
-        .target = r->target,
+        .method = kind == BRIM_FLIGHT_SHARED ? BRIM_STR("GET") : method,
+        .target = asking != NULL ? asking->target : r->target,
         .host = r->authority,
-        .fields = brim_upstream_fields(&r->req->pool, r->env, r->route, kind, r->fields, &client),
+        .fields = brim_upstream_fields(&r->req->pool, r->env, r->route, kind, fields, &client),
         .body = r->req->entity.base,
         .body_bytes = r->req->entity.base == NULL ? 0 : r->req->entity.len,
         .has_body = kind == BRIM_FLIGHT_PASS && r->req->entity.base != NULL,
         .stale = kind == BRIM_FLIGHT_SHARED ? r->stale : NULL,
-        .origin = r->origin != NULL ? r->origin : r->route->origin,
+        .origin = origin_of(r),
         .rules = &r->route->rules,
         .keep_ref = (void (*)(void *))brim_routes_ref,
         .keep_unref = (void (*)(void *))brim_routes_unref,
@@ -300,6 +313,10 @@ void brim_request_fly(struct request *r, enum brim_flight_kind kind)
     enum brim_err err;
 
     INVARIANT(r->flight == NULL);
+    if (!brim_request_ask_handler(r)) {
+        brim_request_answer_handler_failed(r);
+        return;
+    }
     r->state = REQUEST_FLIGHT;
     r->is_shared = kind == BRIM_FLIGHT_SHARED;
     brim_request_fill_ask(r, kind, &ask);
@@ -320,6 +337,8 @@ static void refresh_behind(struct request *r, struct brim_object *stale)
 {
     struct brim_flight_ask ask;
 
+    if (!brim_request_ask_handler(r))
+        return; /* the client gets what is there */
     brim_request_fill_ask(r, BRIM_FLIGHT_SHARED, &ask);
     ask.stale = stale;
     brim_flight_refresh(r->env->flights, &ask);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two handlers that a client's request and its response pass through, on the worker's loop:
- * viewer_request after the route is known and before the key is made, viewer_response when a header
- * block is about to go out, whoever made it. A request without handlers pays one comparison.
+ * The handlers that a client's request and its response pass through, on the worker's loop:
+ * viewer_request after the route is known and before the key is made, origin_request when the cache
+ * has not got what is asked for and before a flight is joined or started, viewer_response when a
+ * header block is about to go out, whoever made it. A request without handlers pays a comparison.
  */
 #include "brim/base/invariant.h"
 #include "brim/base/metric.h"
@@ -70,6 +71,7 @@ static void give_up(struct request *r, enum brim_script_phase phase, enum brim_s
 {
     brim_handlers_report(r->handlers, phase, end, brim_script_run_error(r->script));
     r->delivery.on_head = NULL;
+    brim_request_end_handlers(r);
 }
 
 static enum brim_script_end call(struct request *r, enum brim_script_phase phase,
@@ -147,12 +149,17 @@ static bool take_changes(struct request *r, const struct brim_script_request *re
     return true;
 }
 
+void brim_request_answer_handler_failed(struct request *r)
+{
+    r->delivery.on_head = NULL;
+    brim_request_answer_error(r, 500, "a handler failed", "handler", BRIM_PROXY_INTERNAL);
+}
+
 static bool fail(struct request *r)
 {
     if (brim_handlers_failure(r->handlers) == BRIM_HANDLERS_BYPASS)
         return true;
-    r->delivery.on_head = NULL;
-    brim_request_answer_error(r, 500, "a handler failed", "handler", BRIM_PROXY_INTERNAL);
+    brim_request_answer_handler_failed(r);
     return false;
 }
 
@@ -179,6 +186,51 @@ static bool run_viewer_request(struct request *r)
     return true;
 }
 
+/* ---- origin_request ---- */
+
+static int push_origin_request(struct lua_State *L, void *ctx)
+{
+    brim_script_push_request(L, ctx);
+    return 1;
+}
+
+static void take_nothing(struct lua_State *L, void *ctx)
+{
+    (void)L;
+    (void)ctx;
+}
+
+static struct brim_origin *origin_of(struct request *r, const struct brim_script_request *asking)
+{
+    struct brim_origin *own = r->origin != NULL ? r->origin : r->route->origin;
+
+    return asking->origin.len == 0 ? own : brim_routes_origin(r->routes, asking->origin);
+}
+
+bool brim_request_ask_handler(struct request *r)
+{
+    struct brim_script_request *asking;
+    struct brim_script_call what = {push_origin_request, take_nothing, NULL};
+
+    if (r->script == NULL || r->asking != NULL ||
+        !brim_handlers_has(r->handlers, BRIM_SCRIPT_ORIGIN_REQUEST))
+        return true;
+    asking = h2o_mem_alloc_pool(&r->req->pool, sizeof(*asking));
+    *asking = request_of(r);
+    asking->key_is_made = true;
+    what.ctx = asking;
+    if (call(r, BRIM_SCRIPT_ORIGIN_REQUEST, &what) != BRIM_SCRIPT_OK)
+        return brim_handlers_failure(r->handlers) == BRIM_HANDLERS_BYPASS;
+    r->asked_origin = origin_of(r, asking);
+    if (r->asked_origin == NULL) {
+        brim_handlers_report(r->handlers, BRIM_SCRIPT_ORIGIN_REQUEST, BRIM_SCRIPT_ERROR,
+                             "req.origin: no origin has this name");
+        return brim_handlers_failure(r->handlers) == BRIM_HANDLERS_BYPASS;
+    }
+    r->asking = asking;
+    return true;
+}
+
 /* ---- viewer_response ---- */
 
 struct viewer_response {
@@ -193,12 +245,6 @@ static int push_viewer_response(struct lua_State *L, void *ctx)
     brim_script_push_request(L, &v->request);
     brim_script_push_response(L, &v->response);
     return 2;
-}
-
-static void take_nothing(struct lua_State *L, void *ctx)
-{
-    (void)L;
-    (void)ctx;
 }
 
 /* The fields as libh2o has them now. */

@@ -81,6 +81,10 @@ void brim_request_fetch(struct request *r)
         brim_request_fly(r, BRIM_FLIGHT_SHARED);
         return;
     }
+    if (!brim_request_ask_handler(r)) {
+        brim_request_answer_handler_failed(r);
+        return;
+    }
     r->state = REQUEST_SLICES;
     brim_request_fill_ask(r, BRIM_FLIGHT_SHARED, &r->letter);
     r->asked = r->letter.fields;

@@ -26,6 +26,7 @@ int brim_cli_purge(int argc, char **argv);
 int brim_cli_reload(int argc, char **argv);
 int brim_cli_kv(int argc, char **argv);
 int brim_cli_stats(int argc, char **argv);
+int brim_cli_lua(int argc, char **argv);
 int brim_cli_version(int argc, char **argv);
 
 #endif

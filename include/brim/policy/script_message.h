@@ -35,6 +35,7 @@ struct brim_script_request {
     struct brim_str ip;
     struct brim_str version; /* "1.1", "2" */
     bool is_read_only;
+    bool key_is_made; /* the cache has been asked: `key` comes too late */
     bool is_changed;
 };
 

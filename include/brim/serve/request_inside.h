@@ -5,6 +5,7 @@
 #ifndef BRIM_SERVE_REQUEST_INSIDE_H
 #define BRIM_SERVE_REQUEST_INSIDE_H
 
+#include "brim/policy/script_http.h"
 #include "brim/serve/choice.h"
 #include "brim/serve/deliver.h"
 #include "brim/serve/slices.h"
@@ -33,11 +34,13 @@ struct request {
     struct brim_str target;
     struct brim_str authority;
     struct brim_fields fields;
-    struct brim_origin *origin;     /* chosen by a handler; NULL: the route's */
-    struct brim_str key_part;       /* by a handler, of the cache key */
-    struct brim_handlers *handlers; /* of the route that the client asked for; NULL: none */
-    struct brim_script_run *script; /* their run; NULL: none was called */
-    struct brim_str host;           /* lower-case, without port */
+    struct brim_origin *origin;         /* chosen by a handler; NULL: the route's */
+    struct brim_str key_part;           /* by a handler, of the cache key */
+    struct brim_handlers *handlers;     /* of the route that the client asked for; NULL: none */
+    struct brim_script_run *script;     /* their run; NULL: none, or it failed */
+    struct brim_script_request *asking; /* as origin_request would have it; NULL: as it is */
+    struct brim_origin *asked_origin;   /* likewise */
+    struct brim_str host;               /* lower-case, without port */
     struct brim_request_control control;
     struct brim_find find;
     struct brim_object *stale; /* counted: what to revalidate or to fall back on */
@@ -102,6 +105,10 @@ bool brim_request_match_route(struct request *r);
 
 /* Runs viewer_request, if there is one, and does what it says; false: it has answered. */
 bool brim_request_handle(struct request *r);
+/* Runs origin_request, if there is one and it has not run; false: the request fails. */
+bool brim_request_ask_handler(struct request *r);
+/* 500 for a request whose handler failed. */
+void brim_request_answer_handler_failed(struct request *r);
 void brim_request_end_handlers(struct request *r);
 
 /* ---- request_parts.c ---- */

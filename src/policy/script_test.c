@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a test file finds besides Lua:
+ *
+ *   local site = handlers("site.lua", {env = {NAME = "x"}, now = 1700000000})   path: beside the
+ * test test("what it promises", function() ... end) local r = site:request{url =, method =, headers
+ * =, ip =, response = {status =, headers =}} r.answered, r.status, r.headers, r.body   what the
+ * client gets r.request.{method, target, headers, origin, key}   what would be looked up r.error,
+ * r.reason, r.log                  of a handler that failed; lines it logged equal(actual, expected
+ * [, what])
+ *
+ * `response` stands for what the cache or the origin would have said; 200 without fields if absent.
+ */
+#include "brim/policy/script_test.h"
+
+#include <ctype.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdlib.h>
+
+#include "brim/base/clock.h"
+#include "brim/policy/script.h"
+#include "brim/policy/script_http.h"
+
+#define SITE_METATABLE "brim.test.site"
+#define LINES_MAX      20000
+#define ENV_MAX        64
+#define FIELDS_MAX     200
+#define URL_MAX        8192
+
+struct site {
+    struct brim_script_vm *vm;
+    struct brim_script_host host;
+    int64_t now_wall_ms;
+    unsigned char *lines;
+    char path[1024];
+    lua_State *L; /* whose top table takes log lines, while a request runs */
+};
+
+struct suite {
+    FILE *out;
+    const char *dir;
+    unsigned *number;
+    unsigned *failed;
+};
+
+/* ---- the host of a test ---- */
+
+static uint64_t test_mono(void *ctx)
+{
+    (void)ctx;
+    return brim_clock_mono_us();
+}
+
+static int64_t test_wall(void *ctx)
+{
+    return ((struct site *)ctx)->now_wall_ms;
+}
+
+/* The same bytes each time: a test can say what comes out. */
+static enum brim_err test_random(void *ctx, void *bytes_out, size_t bytes)
+{
+    (void)ctx;
+    for (size_t i = 0; i < bytes; i++)
+        ((unsigned char *)bytes_out)[i] = (unsigned char)(i * 37 + 11);
+    return BRIM_OK;
+}
+
+static void test_log(void *ctx, enum brim_log_level level, struct brim_str text)
+{
+    lua_State *L = ((struct site *)ctx)->L;
+
+    (void)level;
+    if (L == NULL)
+        return;
+    lua_pushlstring(L, text.base, text.len);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+
+/* ---- handlers(path, options) ---- */
+
+static struct suite *suite_of(lua_State *L)
+{
+    return *(struct suite **)lua_getextraspace(L);
+}
+
+/* Fills pairs from the table at the top; the texts stay in it. */
+static void read_env(lua_State *L, const char **env)
+{
+    size_t at = 0;
+
+    lua_pushnil(L);
+    while (lua_next(L, -2) != 0) {
+        if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING ||
+            at + 2 >= 2 * ENV_MAX)
+            luaL_error(L, "env: names and values are text, at most %d", ENV_MAX);
+        env[at++] = lua_tostring(L, -2);
+        env[at++] = lua_tostring(L, -1);
+        lua_pop(L, 1);
+    }
+    env[at] = NULL;
+}
+
+static void open_site(lua_State *L, struct site *site, const char *const *env)
+{
+    const struct brim_script_config config = {
+        .file = site->path,
+        .limits = {.cpu_us = 1000000,
+                   .wall_ms = 10000,
+                   .memory_bytes = 4u << 20,
+                   .vm_bytes = 64u << 20},
+        .env = env,
+    };
+    char error[2048];
+
+    site->host = (struct brim_script_host){.ctx = site,
+                                           .now_mono_us = test_mono,
+                                           .now_wall_ms = test_wall,
+                                           .random = test_random,
+                                           .log = test_log};
+    if (brim_script_vm_open(&config, &site->host, error, sizeof(error), &site->vm) != BRIM_OK)
+        luaL_error(L, "%s", error);
+    brim_script_vm_cover(site->vm, site->lines, LINES_MAX);
+}
+
+static int test_handlers(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    const char *env[2 * ENV_MAX + 1] = {NULL};
+    struct site *site;
+    int len;
+
+    lua_settop(L, 2);
+    if (lua_isnil(L, 2)) {
+        lua_newtable(L);
+        lua_replace(L, 2);
+    }
+    luaL_checktype(L, 2, LUA_TTABLE);
+    site = lua_newuserdatauv(L, sizeof(*site), 0);
+    *site = (struct site){.now_wall_ms = brim_clock_wall_ms()};
+    luaL_setmetatable(L, SITE_METATABLE);
+    site->lines = calloc(LINES_MAX, 1);
+    len = snprintf(site->path, sizeof(site->path), name[0] == '/' ? "%.0s%s" : "%s/%s",
+                   suite_of(L)->dir, name);
+    if (site->lines == NULL || len < 0 || (size_t)len >= sizeof(site->path))
+        return luaL_error(L, "handlers: the path is too long");
+    if (lua_getfield(L, 2, "now") != LUA_TNIL)
+        site->now_wall_ms = (int64_t)(luaL_checknumber(L, -1) * 1000);
+    if (lua_getfield(L, 2, "env") == LUA_TTABLE)
+        read_env(L, env);
+    open_site(L, site, env);
+    lua_settop(L, 3);
+    lua_getfield(L, LUA_REGISTRYINDEX, "brim.test.sites"); /* for the coverage at the end */
+    lua_pushvalue(L, 3);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    lua_pop(L, 1);
+    return 1;
+}
+
+static int close_site(lua_State *L)
+{
+    struct site *site = luaL_checkudata(L, 1, SITE_METATABLE);
+
+    brim_script_vm_close(site->vm);
+    free(site->lines);
+    site->vm = NULL;
+    site->lines = NULL;
+    return 0;
+}
+
+/* ---- site:request{...} ---- */
+
+/* Everything lives in userdata that the Lua stack holds, so that an error loses nothing. */
+static void *keep(void *pool, size_t bytes)
+{
+    lua_State *L = pool;
+    void *memory;
+
+    luaL_checkstack(L, 4, NULL);
+    memory = lua_newuserdatauv(L, bytes + 1, 0);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, memory);
+    return memory;
+}
+
+static struct brim_str keep_text(lua_State *L, const char *base, size_t len)
+{
+    char *copy = keep(L, len);
+
+    if (len > 0)
+        memcpy(copy, base, len);
+    return brim_str(copy, len);
+}
+
+static void add_test_field(lua_State *L, struct brim_script_headers *headers)
+{
+    size_t name_len, value_len;
+    const char *name = luaL_checklstring(L, -2, &name_len);
+    const char *value = luaL_checklstring(L, -1, &value_len);
+    struct brim_field *field = &headers->items[headers->count];
+
+    if (headers->count == FIELDS_MAX)
+        luaL_error(L, "more than %d headers", FIELDS_MAX);
+    field->name = keep_text(L, name, name_len);
+    for (size_t i = 0; i < name_len; i++)
+        ((char *)(uintptr_t)field->name.base)[i] = (char)tolower((unsigned char)name[i]);
+    field->value = keep_text(L, value, value_len);
+    headers->count++;
+}
+
+/* From the field `headers` of the table at index: text, or a list of texts. */
+static struct brim_script_headers read_headers(lua_State *L, int index)
+{
+    struct brim_script_headers headers = {
+        .items = keep(L, FIELDS_MAX * sizeof(struct brim_field)),
+        .room = FIELDS_MAX,
+        .memory = {keep, L},
+    };
+
+    if (lua_getfield(L, index, "headers") != LUA_TTABLE) {
+        lua_pop(L, 1);
+        return headers;
+    }
+    lua_pushnil(L);
+    while (lua_next(L, -2) != 0) {
+        if (lua_type(L, -1) == LUA_TTABLE) {
+            for (lua_Integer i = 1; i <= luaL_len(L, -1); i++) {
+                lua_pushvalue(L, -2);
+                lua_geti(L, -2, i);
+                add_test_field(L, &headers);
+                lua_pop(L, 2);
+            }
+        } else {
+            lua_pushvalue(L, -2);
+            lua_insert(L, -2);
+            add_test_field(L, &headers);
+            lua_remove(L, -2);
+        }
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return headers;
+}
+
+static struct brim_str read_text(lua_State *L, int index, const char *key, const char *otherwise)
+{
+    struct brim_str text = {0};
+
+    (void)lua_getfield(L, index, key);
+    text.base = luaL_optlstring(L, -1, otherwise, &text.len);
+    text = keep_text(L, text.base, text.len);
+    lua_pop(L, 1);
+    return text;
+}
+
+/* scheme://authority/target */
+static void read_url(lua_State *L, int index, struct brim_script_request *request)
+{
+    struct brim_str url = read_text(L, index, "url", "http://localhost/");
+    const char *host = memmem(url.base, url.len, "://", 3);
+    const char *end = url.base + url.len, *path;
+
+    if (host == NULL || url.len > URL_MAX)
+        luaL_error(L, "url: scheme://host/path is expected");
+    request->scheme = brim_str(url.base, (size_t)(host - url.base));
+    host += 3;
+    path = memchr(host, '/', (size_t)(end - host));
+    if (path == NULL)
+        path = end;
+    request->host = brim_str(host, (size_t)(path - host));
+    request->target = path == end ? BRIM_STR("/") : brim_str(path, (size_t)(end - path));
+}
+
+struct exchange {
+    struct brim_script_request request;
+    struct brim_script_response response;
+    bool has_answer;
+};
+
+static int push_request(lua_State *L, void *ctx)
+{
+    brim_script_push_request(L, &((struct exchange *)ctx)->request);
+    return 1;
+}
+
+static void take_answer(lua_State *L, void *ctx)
+{
+    struct exchange *e = ctx;
+    struct brim_script_response answer = e->response;
+
+    answer.headers.count = 0;
+    answer.body = BRIM_STR("");
+    e->has_answer = brim_script_take_answer(L, BRIM_SCRIPT_RESULT, &answer);
+    if (e->has_answer)
+        e->response = answer;
+}
+
+static int push_both(lua_State *L, void *ctx)
+{
+    brim_script_push_request(L, &((struct exchange *)ctx)->request);
+    brim_script_push_response(L, &((struct exchange *)ctx)->response);
+    return 2;
+}
+
+static void take_nothing(lua_State *L, void *ctx)
+{
+    (void)L;
+    (void)ctx;
+}
+
+static void set_str(lua_State *L, const char *key, struct brim_str text)
+{
+    lua_pushlstring(L, text.base == NULL ? "" : text.base, text.len);
+    lua_setfield(L, -2, key);
+}
+
+/* Values of one name are joined by ", ". */
+static void set_headers(lua_State *L, const struct brim_script_headers *headers)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < headers->count; i++) {
+        const struct brim_field *field = &headers->items[i];
+
+        lua_pushlstring(L, field->name.base, field->name.len);
+        lua_pushvalue(L, -1);
+        if (lua_rawget(L, -3) == LUA_TSTRING) {
+            lua_pushliteral(L, ", ");
+            lua_pushlstring(L, field->value.base, field->value.len);
+            lua_concat(L, 3);
+        } else {
+            lua_pop(L, 1);
+            lua_pushlstring(L, field->value.base, field->value.len);
+        }
+        lua_rawset(L, -3);
+    }
+    lua_setfield(L, -2, "headers");
+}
+
+/* One phase, if the file has it; false: it failed, and the result on top says how. */
+static bool run_phase(lua_State *L, struct site *site, struct brim_script_run *run,
+                      enum brim_script_phase phase, const struct brim_script_call *call)
+{
+    enum brim_script_end end;
+
+    if (!brim_script_vm_has(site->vm, phase))
+        return true;
+    end = brim_script_run_call(run, phase, call);
+    if (end == BRIM_SCRIPT_OK)
+        return true;
+    lua_pushstring(L, brim_script_run_error(run));
+    lua_setfield(L, -3, "error");
+    lua_pushstring(L, brim_script_end_name(end));
+    lua_setfield(L, -3, "reason");
+    return false;
+}
+
+/* Top: result table, then its log table. */
+static bool run_phases(lua_State *L, struct site *site, struct exchange *e)
+{
+    const struct brim_script_call request = {push_request, take_answer, e};
+    const struct brim_script_call response = {push_both, take_nothing, e};
+    struct brim_script_run *run = brim_script_run_begin(site->vm);
+    bool ok;
+
+    if (run == NULL)
+        luaL_error(L, "out of memory");
+    site->L = L;
+    ok = run_phase(L, site, run, BRIM_SCRIPT_VIEWER_REQUEST, &request);
+    e->request.is_read_only = e->request.headers.is_read_only = true;
+    if (ok)
+        ok = run_phase(L, site, run, BRIM_SCRIPT_VIEWER_RESPONSE, &response);
+    site->L = NULL;
+    brim_script_run_end(run);
+    return ok;
+}
+
+static void set_result(lua_State *L, const struct exchange *e)
+{
+    lua_pushboolean(L, e->has_answer);
+    lua_setfield(L, -2, "answered");
+    lua_pushinteger(L, (lua_Integer)e->response.status);
+    lua_setfield(L, -2, "status");
+    set_headers(L, &e->response.headers);
+    set_str(L, "body", e->response.body);
+    lua_newtable(L);
+    set_str(L, "method", e->request.method);
+    set_str(L, "target", e->request.target);
+    set_str(L, "origin", e->request.origin);
+    set_str(L, "key", e->request.key);
+    set_headers(L, &e->request.headers);
+    lua_setfield(L, -2, "request");
+}
+
+static int site_request(lua_State *L)
+{
+    struct site *site = luaL_checkudata(L, 1, SITE_METATABLE);
+    struct exchange e = {0};
+
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_settop(L, 2);
+    e.request.headers = read_headers(L, 2);
+    e.request.method = read_text(L, 2, "method", "GET");
+    e.request.ip = read_text(L, 2, "ip", "192.0.2.1");
+    e.request.version = BRIM_STR("1.1");
+    e.request.id = BRIM_STR("00000000000000000000000000000001");
+    read_url(L, 2, &e.request);
+    if (lua_getfield(L, 2, "response") != LUA_TTABLE) {
+        lua_newtable(L);
+        lua_replace(L, 3);
+    }
+    e.response.headers = read_headers(L, 3);
+    lua_getfield(L, 3, "status");
+    e.response.status = (unsigned)luaL_optinteger(L, -1, 200);
+    e.response.body = read_text(L, 3, "body", "");
+    lua_settop(L, 2);
+    lua_newtable(L);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "log");
+    if (!run_phases(L, site, &e))
+        e.response.status = 500;
+    lua_settop(L, 3);
+    set_result(L, &e);
+    return 1;
+}
+
+/* ---- test(name, fn), equal(a, b) ---- */
+
+static int add_traceback(lua_State *L)
+{
+    luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+    return 1;
+}
+
+/* A failed test's message as TAP comments, a line each. */
+static void write_comment(FILE *out, const char *text)
+{
+    while (*text != '\0') {
+        size_t len = strcspn(text, "\n");
+
+        (void)fprintf(out, "# %.*s\n", (int)len, text);
+        text += len + (text[len] == '\n');
+    }
+}
+
+static int test_test(lua_State *L)
+{
+    struct suite *suite = suite_of(L);
+    const char *name = luaL_checkstring(L, 1);
+
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    lua_pushcfunction(L, add_traceback);
+    lua_insert(L, 2);
+    if (lua_pcall(L, 0, 0, 2) == LUA_OK) {
+        (void)fprintf(suite->out, "ok %u - %s\n", ++*suite->number, name);
+        return 0;
+    }
+    ++*suite->failed;
+    (void)fprintf(suite->out, "not ok %u - %s\n", ++*suite->number, name);
+    write_comment(suite->out, lua_tostring(L, -1));
+    return 0;
+}
+
+static int test_equal(lua_State *L)
+{
+    luaL_checkany(L, 2);
+    if (lua_compare(L, 1, 2, LUA_OPEQ))
+        return 0;
+    return luaL_error(L, "%s: got %s, expected %s", luaL_optstring(L, 3, "not equal"),
+                      luaL_tolstring(L, 1, NULL), luaL_tolstring(L, 2, NULL));
+}
+
+/* ---- coverage ---- */
+
+/* A line that only begins a function: what makes it runs at the function's end. */
+static bool begins_function(const char *line)
+{
+    size_t len = strlen(line);
+
+    while (len > 0 && isspace((unsigned char)line[len - 1]))
+        len--;
+    return len > 0 && line[len - 1] == ')' && strstr(line, "function") != NULL;
+}
+
+/* Lines with something to run: neither blank, comment, nor only what opens or closes blocks. */
+static bool is_code(const char *line)
+{
+    static const char *const closing[] = {"end", "else", "}", ")", "return {", "until", "end,"};
+
+    line += strspn(line, " \t");
+    if (*line == '\n' || *line == '\r' || *line == '\0' || strncmp(line, "--", 2) == 0 ||
+        begins_function(line))
+        return false;
+    for (size_t i = 0; i < sizeof(closing) / sizeof(closing[0]); i++) {
+        size_t len = strlen(closing[i]);
+
+        if (strncmp(line, closing[i], len) == 0 && !isalnum((unsigned char)line[len]))
+            return false;
+    }
+    return true;
+}
+
+static void write_coverage(const struct site *site, FILE *out)
+{
+    FILE *file = fopen(site->path, "re");
+    char line[4096];
+    unsigned number = 0, code = 0, run = 0;
+
+    if (file == NULL)
+        return;
+    while (fgets(line, sizeof(line), file) != NULL && number + 1 < LINES_MAX) {
+        number++;
+        if (site->lines[number] != 0 || is_code(line))
+            code++;
+        run += site->lines[number];
+    }
+    (void)fprintf(out, "# coverage %s: %u of %u lines (%u %%)\n", site->path, run, code,
+                  code == 0 ? 100 : run * 100 / code);
+    rewind(file);
+    for (unsigned at = 1; at <= number && fgets(line, sizeof(line), file) != NULL; at++)
+        if (site->lines[at] == 0 && is_code(line))
+            (void)fprintf(out, "#   not run: %u: %.*s\n", at, (int)strcspn(line, "\r\n"), line);
+    (void)fclose(file);
+}
+
+static void write_all_coverage(lua_State *L, FILE *out)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, "brim.test.sites");
+    for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TUSERDATA; i++) {
+        write_coverage(lua_touserdata(L, -1), out);
+        lua_pop(L, 1);
+    }
+}
+
+/* ---- a file ---- */
+
+static int prepare(lua_State *L)
+{
+    luaL_openlibs(L);
+    luaL_newmetatable(L, SITE_METATABLE);
+    lua_pushcfunction(L, close_site);
+    lua_setfield(L, -2, "__gc");
+    lua_newtable(L);
+    lua_pushcfunction(L, site_request);
+    lua_setfield(L, -2, "request");
+    lua_setfield(L, -2, "__index");
+    lua_newtable(L);
+    lua_setfield(L, LUA_REGISTRYINDEX, "brim.test.sites");
+    lua_register(L, "handlers", test_handlers);
+    lua_register(L, "test", test_test);
+    lua_register(L, "equal", test_equal);
+    return 0;
+}
+
+enum brim_err brim_script_test_file(const char *path, FILE *out, unsigned *number, unsigned *failed)
+{
+    const char *slash = strrchr(path, '/');
+    char dir[1024];
+    struct suite suite = {.out = out, .dir = dir, .number = number, .failed = failed};
+    lua_State *L = luaL_newstate();
+    enum brim_err err = BRIM_OK;
+
+    if (L == NULL)
+        return BRIM_ENOMEM;
+    (void)snprintf(dir, sizeof(dir), "%.*s", slash == NULL ? 1 : (int)(slash - path),
+                   slash == NULL ? "." : path);
+    *(struct suite **)lua_getextraspace(L) = &suite;
+    (void)fprintf(out, "# %s\n", path);
+    lua_pushcfunction(L, add_traceback);
+    lua_pushcfunction(L, prepare);
+    if (lua_pcall(L, 0, 0, 0) != LUA_OK || luaL_loadfile(L, path) != LUA_OK ||
+        lua_pcall(L, 0, 0, 1) != LUA_OK) {
+        ++*failed;
+        (void)fprintf(out, "not ok %u - %s runs\n", ++*number, path);
+        write_comment(out, luaL_tolstring(L, -1, NULL));
+        err = BRIM_EINVAL;
+    } else {
+        write_all_coverage(L, out);
+    }
+    lua_close(L);
+    return err;
+}

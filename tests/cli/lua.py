@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""lua - `brim lua test`: the examples pass, and what fails is said with its line.
+
+Usage: tests/cli/lua.py BRIM
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+BRIM = sys.argv[1]
+EXAMPLES = Path(__file__).resolve().parents[2] / "lua" / "examples"
+
+HANDLER = """return {viewer_request = function(req)
+  if req.path == "/loop" then while true do end end
+  if req.path == "/error" then
+    error("broken")
+  end
+  brim.log("info", "saw", req.path)
+  return {body = os.date("!%H:%M") .. (brim.env.NAME or "")}
+end}
+"""
+TEST = """local site = handlers("site.lua", {now = 3600, env = {NAME = "x"}})
+test("clock and env are the test's", function()
+  local r = site:request{url = "http://a/"}
+  equal(r.body, "01:00x") equal(r.log[1], "saw /")
+end)
+test("a loop is stopped", function() equal(site:request{url = "http://a/loop"}.reason, "cpu") end)
+test("this one fails", function()
+  equal(site:request{}.status, 404)
+end)
+"""
+
+
+def run(*args):
+    done = subprocess.run([BRIM, "lua", *args], capture_output=True, text=True, timeout=60,
+                          check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def expect(truth, what, shown=""):
+    if not truth:
+        sys.exit(f"lua: {what}\n{shown}")
+
+
+def check_config(folder):
+    config = Path(folder, "brim.yaml")
+    handlers = Path(folder, "h.lua")
+    config.write_text("listeners: [{address: ':8080'}]\n"
+                      "origins: [{name: a, servers: [{url: 'http://127.0.0.1:1'}]}]\n"
+                      f"sites: [{{hosts: ['*'], origin: a, handlers: {{file: {handlers}}}}}]\n")
+    for text, wanted, said in ((HANDLER, 0, "ok"), ("return {\nx = }", 2, "h.lua:2:"),
+                               ("return {origin_response = function() end}", 2, "not available")):
+        handlers.write_text(text)
+        done = subprocess.run([BRIM, "check", "-c", str(config)], capture_output=True, text=True,
+                              timeout=60, check=False)
+        expect(done.returncode == wanted and said in done.stdout + done.stderr,
+               f"brim check of {text!r}", done.stdout + done.stderr)
+
+
+def main():
+    status, out, _ = run("test", str(EXAMPLES))
+    expect(status == 0 and "not ok" not in out, "the examples fail", out)
+    expect(out.count("\nok ") >= 7 and out.rstrip().endswith("1..7"), "tests are missing", out)
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "site.lua").write_text(HANDLER)
+        Path(folder, "site_test.lua").write_text(TEST)
+        status, out, _ = run("test", folder)
+        expect(status == 1, "a failed test is no failure", out)
+        for line in ("ok 1 - clock and env are the test's", "ok 2 - a loop is stopped",
+                     "not ok 3 - this one fails", "got 200, expected 404", "site_test.lua:8",
+                     "not run: 4:", "1..3"):
+            expect(line in out, f"{line!r} is missing", out)
+
+        Path(folder, "site.lua").write_text("return {viewer_request = }")
+        status, out, _ = run("test", folder)
+        expect(status == 1 and "site.lua:1:" in out, "a handler that does not load", out)
+        Path(folder, "site_test.lua").unlink()
+        expect(run("test", folder)[0] == 1, "nothing to test is no success")
+        check_config(folder)
+    expect(run()[0] == 2 and run("test", "/nowhere")[0] == 2, "usage")
+    print("lua: ok")
+
+
+if __name__ == "__main__":
+    main()

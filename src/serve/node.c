@@ -31,6 +31,7 @@
 #include "brim/serve/admin.h"
 #include "brim/serve/encoders.h"
 #include "brim/serve/reload.h"
+#include "brim/serve/service.h"
 #include "brim/serve/tls.h"
 #include "brim/serve/worker.h"
 
@@ -38,6 +39,7 @@
 #define BACKOFF_MAX_MS   5000u
 #define STABLE_MS        10000u /* a node that lived this long starts over with no back-off */
 #define EXIT_CONFIG      2
+#define WATCH_MIN_US     1500000u /* a loop without work turns once a second */
 #define SIG_RELOADED     SIGRTMIN /* node to parent: another config is in force */
 
 struct node {
@@ -59,7 +61,9 @@ struct node {
     size_t worker_count;
     struct brim_reload *reload;
     struct brim_admin *admin;
-    pid_t parent; /* 0: none */
+    pid_t parent;         /* 0: none */
+    uint64_t watchdog_us; /* 0: nobody watches */
+    uint64_t *beats;      /* per worker, when they were last looked at */
     _Atomic int64_t connections;
     _Atomic bool ready;
     uint64_t token; /* random, for CDN-Loop */
@@ -405,6 +409,37 @@ static void reload_by_signal(struct node *n)
     free(text);
 }
 
+/* Whether every loop has turned since the last look. */
+static bool is_alive(struct node *n)
+{
+    bool is_alive = true;
+
+    for (size_t i = 0; i < n->worker_count; i++) {
+        uint64_t beats = brim_worker_beats(n->workers[i]);
+
+        if (beats == n->beats[i]) {
+            BRIM_LOG(ERROR, "worker.stuck", "worker=%zu", i);
+            is_alive = false;
+        }
+        n->beats[i] = beats;
+    }
+    return is_alive;
+}
+
+/* A node that answers here and whose loops hang is not alive: then nothing is said, and the service
+ * manager ends it. Returns the signal, or -1. */
+static int wait_and_watch(struct node *n, const sigset_t *set)
+{
+    uint64_t us = n->watchdog_us / 3 < WATCH_MIN_US ? WATCH_MIN_US : n->watchdog_us / 3;
+    struct timespec span = {.tv_sec = (time_t)(us / 1000000),
+                            .tv_nsec = (long)(us % 1000000) * 1000};
+    int number = sigtimedwait(set, NULL, &span);
+
+    if (number < 0 && errno == EAGAIN && is_alive(n))
+        brim_service_alive();
+    return number;
+}
+
 static void wait_for_end(struct node *n)
 {
     sigset_t set;
@@ -416,7 +451,7 @@ static void wait_for_end(struct node *n)
     sigaddset(&set, SIGUSR1);
     sigaddset(&set, SIGHUP);
     for (;;) {
-        number = sigwaitinfo(&set, NULL);
+        number = n->watchdog_us == 0 ? sigwaitinfo(&set, NULL) : wait_and_watch(n, &set);
         if (number == SIGUSR1 && n->log != NULL)
             brim_access_log_reopen(n->log);
         else if (number == SIGHUP)
@@ -431,6 +466,7 @@ struct start {
     const struct brim_sockets *sockets;
     unsigned restarts;
     pid_t parent; /* told of reloads; 0: none */
+    uint64_t watchdog_us;
     int ready_fd; /* one byte is written when it serves; -1: nobody asks */
 };
 
@@ -440,6 +476,8 @@ static int node_main(const struct start *start)
                      .root = brim_conf_root(start->conf),
                      .sockets = start->sockets,
                      .parent = start->parent,
+                     .watchdog_us = start->watchdog_us,
+                     .beats = brim_alloc(start->sockets->workers * sizeof(uint64_t)),
                      .worker_count = start->sockets->workers};
     uint64_t began_ms = brim_clock_mono_ms();
     enum brim_err err;
@@ -448,6 +486,7 @@ static int node_main(const struct start *start)
     if (err != BRIM_OK) {
         BRIM_LOG(ERROR, "node.start_failed", "reason=%s", brim_err_name(err));
         node_close(&n);
+        free(n.beats);
         return EXIT_FAILURE;
     }
     tame_stderr();
@@ -457,9 +496,12 @@ static int node_main(const struct start *start)
         BRIM_LOG(WARN, "node.parent_gone", "errno=%d", errno);
     BRIM_LOG(INFO, "node.ready", "version=%s pid=%d workers=%zu start_ms=%llu", BRIM_VERSION,
              (int)getpid(), n.worker_count, (unsigned long long)(brim_clock_mono_ms() - began_ms));
+    brim_service_ready();
     wait_for_end(&n);
+    brim_service_stopping();
     BRIM_LOG(INFO, "node.draining", "pid=%d", (int)getpid());
     node_close(&n);
+    free(n.beats);
     BRIM_LOG(INFO, "node.ended", "pid=%d", (int)getpid());
     return EXIT_SUCCESS;
 }
@@ -656,7 +698,10 @@ int brim_node_run(const char *conf_path, enum brim_node_mode mode)
         brim_sockets_bind(conf, worker_count(brim_conf_root(conf)), stderr, &sockets) != BRIM_OK)
         goto out;
     parent.conf = conf;
-    parent.start = (struct start){.conf = conf, .sockets = &sockets, .ready_fd = -1};
+    parent.start = (struct start){.conf = conf,
+                                  .sockets = &sockets,
+                                  .ready_fd = -1,
+                                  .watchdog_us = brim_service_watchdog_us()};
     if (mode == BRIM_NODE_SUPERVISED)
         status = supervise(&parent, &signals);
     else

@@ -17,6 +17,7 @@
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
+#include "brim/serve/service.h"
 
 #define RELOAD_MAGIC 0x726c6431u
 
@@ -180,6 +181,7 @@ enum brim_err brim_reload_run(struct brim_reload *reload, FILE *faults)
         return BRIM_EAGAIN;
     if (reload->is_ended)
         goto out;
+    brim_service_reloading();
     err = prepare(reload, &next, faults);
     if (err != BRIM_OK) {
         BRIM_COUNT(RELOAD_REFUSED);
@@ -195,6 +197,8 @@ enum brim_err brim_reload_run(struct brim_reload *reload, FILE *faults)
         reload->config.done(reload->config.ctx);
 out:
     drop(reload, &next);
+    if (err != BRIM_ECLOSED)
+        brim_service_ready();
     pthread_mutex_unlock(&reload->lock);
     return err;
 }

@@ -35,6 +35,7 @@ struct brim_worker {
     sem_t swapped;
     enum brim_err start_err;
     _Atomic uint64_t drain_deadline_ms;      /* 0: not draining */
+    _Atomic uint64_t beats;                  /* turns, for who watches from outside */
     struct brim_routes *_Atomic next_routes; /* counted; taken by the loop between two turns */
     bool has_receiver;
     char *via;
@@ -172,6 +173,7 @@ static void run(struct brim_worker *w)
 
         (void)h2o_evloop_run(w->env.ctx.loop, draining ? DRAIN_WAIT_MS : TURN_WAIT_MS);
         w->env.turn++;
+        atomic_fetch_add_explicit(&w->beats, 1, memory_order_relaxed);
         take_next_routes(w);
         if (deadline == 0)
             continue;
@@ -259,6 +261,12 @@ enum brim_err brim_worker_open(const struct brim_worker_config *config,
     }
     *worker_out = w;
     return BRIM_OK;
+}
+
+uint64_t brim_worker_beats(const struct brim_worker *w)
+{
+    OBJ_CHECK(w, WORKER_MAGIC);
+    return atomic_load_explicit(&w->beats, memory_order_relaxed);
 }
 
 void brim_worker_swap(struct brim_worker *w, struct brim_routes *routes)

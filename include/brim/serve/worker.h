@@ -29,6 +29,9 @@ struct brim_worker_config { /* all borrowed until close, routes counted */
 BRIM_MUST_USE enum brim_err brim_worker_open(const struct brim_worker_config *config,
                                              struct brim_worker **worker_out);
 
+/* Turns of its loop so far; a loop that is well has one a second at least. Thread: any. */
+uint64_t brim_worker_beats(const struct brim_worker *worker);
+
 /* Asks the worker to match requests against routes, which it counts, from its next turn on. Each
  * swap is waited for before the next and before drain. Thread: one at a time. */
 void brim_worker_swap(struct brim_worker *worker, struct brim_routes *routes);

@@ -159,8 +159,10 @@ static bool next_entry(const struct brim_script_lent *lent, struct cursor *curso
 static void push_text(lua_State *L, const struct brim_script_lent *lent, struct brim_str text)
 {
     brim_script_charge(L, text.len + 16);
-    if (lent->kind == BRIM_SCRIPT_QUERY &&
-        (memchr(text.base, '%', text.len) != NULL || memchr(text.base, '+', text.len) != NULL))
+    if (text.len == 0)
+        lua_pushliteral(L, ""); /* its base may be NULL */
+    else if (lent->kind == BRIM_SCRIPT_QUERY &&
+             (memchr(text.base, '%', text.len) != NULL || memchr(text.base, '+', text.len) != NULL))
         push_decoded(L, text);
     else
         lua_pushlstring(L, text.base, text.len);

@@ -58,6 +58,8 @@ static struct brim_script_request request_of(struct request *r)
         .scheme = brim_request_str(r->req->input.scheme->name),
         .host = r->authority,
         .target = r->target,
+        .origin = BRIM_STR(""),
+        .key = BRIM_STR(""),
         .id = id_text(r),
         .ip = brim_str_of(r->conn->peer_text),
         .version = r->req->version >= 0x200   ? BRIM_STR("2")

@@ -18,6 +18,7 @@ struct brim_handlers {
     char *file;
     char *root;
     const char **env; /* pairs, then NULL */
+    struct brim_script_stores stores;
     struct brim_script_limits limits;
     enum brim_handlers_failure failure;
     unsigned phases;
@@ -75,6 +76,9 @@ static enum brim_err open_vm(struct brim_handlers *h, size_t worker, char *error
         .now_wall_ms = host_wall,
         .random = host_random,
         .log = host_log,
+        .kv = h->stores.kv,
+        .dict = h->stores.dict,
+        .geo = h->stores.geo,
     };
     struct brim_script_config config = {
         .file = h->file, .root = h->root, .limits = h->limits, .env = h->env};
@@ -100,6 +104,7 @@ static void take_env(struct brim_handlers *h, const struct brim_conf_handlers *c
 }
 
 enum brim_err brim_handlers_open(const struct brim_conf_handlers *conf, const char *site,
+                                 const struct brim_script_stores *stores,
                                  struct brim_handlers **handlers_out)
 {
     struct brim_handlers *h = brim_alloc(sizeof(*h));
@@ -108,6 +113,8 @@ enum brim_err brim_handlers_open(const struct brim_conf_handlers *conf, const ch
     *handlers_out = NULL;
     h->magic = HANDLERS_MAGIC;
     h->site = brim_strdup(site);
+    if (stores != NULL)
+        h->stores = *stores;
     h->file = brim_strdup(conf->file);
     h->root = brim_strdup(conf->root);
     h->failure = (enum brim_handlers_failure)conf->on_error;

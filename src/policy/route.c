@@ -30,6 +30,7 @@ struct host {
 
 struct brim_routes {
     uint32_t magic;
+    const struct brim_script_stores *stores; /* while compiling */
     _Atomic unsigned refs;
     struct brim_origins *origins;
     struct site *sites;
@@ -103,7 +104,7 @@ static enum brim_err compile_handlers(struct brim_routes *routes,
 
     if (conf->file[0] == '\0')
         return BRIM_OK;
-    err = brim_handlers_open(conf, site, handlers_out);
+    err = brim_handlers_open(conf, site, routes->stores, handlers_out);
     if (err == BRIM_OK)
         routes->handlers[routes->handlers_count++] = *handlers_out;
     return err;
@@ -190,6 +191,7 @@ static void compile_hosts(struct brim_routes *routes, const struct brim_conf_roo
 
 enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
                                   const struct brim_routes *previous,
+                                  const struct brim_script_stores *stores,
                                   struct brim_routes **routes_out)
 {
     struct brim_routes *routes = brim_alloc(sizeof(*routes));
@@ -198,6 +200,7 @@ enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
     *routes_out = NULL;
 
     routes->magic = ROUTES_MAGIC;
+    routes->stores = stores;
     atomic_init(&routes->refs, 1);
     routes->origins = brim_origins_compile(conf, previous == NULL ? NULL : previous->origins);
     routes->sites = brim_alloc((conf->sites.count + 1) * sizeof(*routes->sites));

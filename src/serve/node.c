@@ -28,6 +28,7 @@
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
 #include "brim/cache/dictionaries.h"
+#include "brim/policy/dict.h"
 #include "brim/serve/admin.h"
 #include "brim/serve/encoders.h"
 #include "brim/serve/reload.h"
@@ -48,7 +49,7 @@ struct node {
     const struct brim_sockets *sockets;
     struct brim_pool *pool;
     struct brim_cache *cache;
-    struct brim_kv *kv; /* NULL: not configured */
+    struct brim_script_stores stores;
     struct brim_fetchers *fetchers;
     struct brim_dictionaries *dictionaries;
     struct brim_flights *flights;
@@ -145,12 +146,13 @@ static enum brim_err open_cache(struct node *n)
 }
 
 /* Beside the cache, not in it: what is in the cache may be removed at any time. */
-static enum brim_err open_kv(struct node *n)
+static enum brim_err open_stores(struct node *n)
 {
     const char *path = n->root->kv.path, *cache = n->root->cache.path;
     struct brim_kv_config config = {.path = path, .size_bytes = n->root->kv.size_bytes};
     char below[PATH_MAX];
 
+    n->stores.dict = brim_dict_open(n->root->node.dict_bytes);
     if (path[0] == '\0' && cache[0] == '\0')
         return BRIM_OK;
     if (path[0] == '\0') {
@@ -160,7 +162,7 @@ static enum brim_err open_kv(struct node *n)
             return BRIM_EINVAL;
         config.path = below;
     }
-    return brim_kv_open(&config, &n->kv);
+    return brim_kv_open(&config, &n->stores.kv);
 }
 
 /* Codings are kept in RAM while they are made. */
@@ -206,7 +208,7 @@ static enum brim_err open_origins(struct node *n)
         .pass_ttl_ms = n->root->cache.pass_ttl_ms,
         .flights_max = (unsigned)n->root->limits.flights,
     };
-    enum brim_err err = brim_routes_compile(n->root, NULL, &n->routes);
+    enum brim_err err = brim_routes_compile(n->root, NULL, &n->stores, &n->routes);
 
     if (err == BRIM_OK)
         err = brim_fetchers_open(&fetch, &n->fetchers);
@@ -264,6 +266,7 @@ static void open_reload(struct node *n)
     struct brim_reload_config config = {
         .conf = n->conf,
         .routes = n->routes,
+        .stores = &n->stores,
         .tls = n->tls,
         .workers = n->workers,
         .worker_count = n->worker_count,
@@ -289,7 +292,7 @@ static enum brim_err open_admin(struct node *n)
     struct brim_admin_config config = {
         .fd = n->sockets->admin_fd,
         .cache = n->cache,
-        .kv = n->kv,
+        .kv = n->stores.kv,
         .pool = n->pool,
         .is_ready = is_ready,
         .reload = run_reload,
@@ -312,7 +315,7 @@ static enum brim_err node_open(struct node *n, FILE *faults)
     if (err == BRIM_OK)
         err = open_cache(n);
     if (err == BRIM_OK)
-        err = open_kv(n);
+        err = open_stores(n);
     if (err == BRIM_OK)
         err = open_encoders(n);
     if (err == BRIM_OK)
@@ -375,7 +378,6 @@ static void node_close(struct node *n)
     if (n->pool != NULL)
         brim_pool_wait_idle(n->pool); /* reads and spills of those that are gone */
     brim_cache_close(n->cache);
-    brim_kv_close(n->kv);
     if (n->pool != NULL)
         brim_pool_close(n->pool);
     brim_dictionaries_close(n->dictionaries);
@@ -388,6 +390,8 @@ static void node_close(struct node *n)
         brim_access_log_close(n->log);
     if (n->routes != NULL)
         brim_routes_unref(n->routes);
+    brim_kv_close(n->stores.kv); /* handlers are gone with their routes */
+    brim_dict_close(n->stores.dict);
     close_tls(n);
 }
 

@@ -83,6 +83,9 @@ static inline void *lua_rig_alloc(void *ctx, void *memory, size_t old_bytes, siz
     return moved;
 }
 
+/* Globals of the test's own. */
+static void (*lua_rig_prepare)(lua_State *L);
+
 static inline lua_State *lua_rig_open(void)
 {
     static const struct {
@@ -103,6 +106,8 @@ static inline lua_State *lua_rig_open(void)
         lua_setfield(L, -2, leaves[i].name);
     }
     lua_setglobal(L, "brim");
+    if (lua_rig_prepare != NULL)
+        lua_rig_prepare(L);
     ck_assert_int_eq(lua_gettop(L), 0);
     return L;
 }

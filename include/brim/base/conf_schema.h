@@ -40,6 +40,8 @@
       "Threads for disk reads, disk writes and compression.")                                      \
     O(INT, io_queue, "io_queue", "4096", 16, 1048576, START,                                       \
       "Jobs that may wait for them, per class.")                                                   \
+    O(SIZE, dict_bytes, "dict", "16MiB", BRIM_MIB, 64 * BRIM_GIB, START,                           \
+      "RAM for what handlers share (brim.dict, brim.ratelimit); the oldest goes first.")           \
     O(STRING, id, "id", "brim", 1, 64, START,                                                      \
       "Name of this node in Via and Cache-Status: letters, digits, '-', '.', '_'.")                \
     O(DURATION, drain_timeout_ms, "drain_timeout", "10s", 0, 3600000, LIVE,                        \

@@ -19,10 +19,12 @@ enum brim_handlers_failure { /* values of handlers.on_error */
 
 /*
  * Loads the file once, to see that it is usable; a fault is logged with file and line. site: for
- * logs; copied, like all of conf. Errors: BRIM_EINVAL. Thread: init or control.
+ * logs; copied, like all of conf. stores: borrowed; NULL: none. Errors: BRIM_EINVAL. Thread: init
+ * or control.
  */
 BRIM_MUST_USE enum brim_err brim_handlers_open(const struct brim_conf_handlers *conf,
                                                const char *site,
+                                               const struct brim_script_stores *stores,
                                                struct brim_handlers **handlers_out);
 /* Nobody runs in its VMs any more. Thread: any. Accepts NULL. */
 void brim_handlers_close(struct brim_handlers *handlers);

@@ -38,6 +38,7 @@ struct brim_route {
  * BRIM_EINVAL: a handler file does not load, which was logged. Thread: init or control. */
 BRIM_MUST_USE enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
                                                 const struct brim_routes *previous,
+                                                const struct brim_script_stores *stores,
                                                 struct brim_routes **routes_out);
 void brim_routes_ref(struct brim_routes *routes);
 void brim_routes_unref(struct brim_routes *routes);

@@ -31,6 +31,13 @@ struct brim_kv;
 struct brim_dict;
 struct brim_geo;
 
+/* What the node gives all of its VMs; each may be NULL: not configured. */
+struct brim_script_stores {
+    struct brim_kv *kv;     /* named stores */
+    struct brim_dict *dict; /* shared counters; rate limits live in it too */
+    struct brim_geo *geo;
+};
+
 /*
  * What a VM's surroundings give it. Filled by whoever opens the VM, borrowed for the VM's life; a
  * test puts its own clock and chance in. Every function gets ctx. A store that is NULL is not
@@ -74,6 +81,7 @@ struct brim_str brim_script_check_bytes(struct lua_State *L, int arg, size_t byt
     X(hex)                                                                                         \
     X(hmac)                                                                                        \
     X(json)                                                                                        \
+    X(jwt)                                                                                         \
     X(kv)                                                                                          \
     X(metric)                                                                                      \
     X(random)                                                                                      \

@@ -19,7 +19,8 @@ struct brim_reload; /* opaque */
 struct brim_reload_config {       /* all borrowed until close */
     const struct brim_conf *conf; /* in force; must outlive the workers */
     struct brim_routes *routes;   /* in force; counted by the call */
-    struct brim_tls *const *tls;  /* per listener; NULL: cleartext */
+    const struct brim_script_stores *stores;
+    struct brim_tls *const *tls; /* per listener; NULL: cleartext */
     struct brim_worker *const *workers;
     size_t worker_count;
     struct brim_access_log *log; /* NULL: off */

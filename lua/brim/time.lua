@@ -3,7 +3,7 @@
 
 ---@class brim
 ---@field time brim.time
----@field metric fun(name: string, n?: integer) adds n (1; 0 to 1,000,000,000) to a counter of the script's own; name: up to 64 of a-z, 0-9 and _; raises otherwise
+---@field metric fun(name: string, n?: integer) adds n (1; 0 to 1,000,000,000) to `brim_handler_events_total{name=...}` of /metrics, which has 255 names, later ones are `other`; name: up to 64 of a-z, 0-9 and _; raises otherwise
 
 ---Seconds are those of the wall clock since 1970, UTC. Years 0 to 9999; others raise.
 ---@class brim.time

@@ -151,6 +151,7 @@ void brim_metric_render(char **text_out, size_t *len_out)
     sum(totals);
     for (size_t i = 0; i < BRIM_METRIC_COUNT; i++)
         render_row(out, i, totals[i]);
+    brim_metric_render_named(out);
     int failed = fclose(out);
     INVARIANT(failed == 0); /* small and fixed: fails only without memory */
     *text_out = text;

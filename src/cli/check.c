@@ -38,7 +38,7 @@ static int check(const char *path)
         else
             brim_tls_close(tls);
     }
-    if (brim_routes_compile(brim_conf_root(conf), NULL, &routes) != BRIM_OK) /* says why */
+    if (brim_routes_compile(brim_conf_root(conf), NULL, NULL, &routes) != BRIM_OK) /* says why */
         status = BRIM_EXIT_USAGE;
     brim_routes_unref(routes);
     brim_conf_free(conf);

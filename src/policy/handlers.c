@@ -66,6 +66,12 @@ static void host_log(void *ctx, enum brim_log_level level, struct brim_str text)
     }
 }
 
+static void host_count(void *ctx, struct brim_str name, int64_t n)
+{
+    (void)ctx;
+    brim_metric_add_named(name, n);
+}
+
 /* ---- life ---- */
 
 static enum brim_err open_vm(struct brim_handlers *h, size_t worker, char *error)
@@ -76,6 +82,7 @@ static enum brim_err open_vm(struct brim_handlers *h, size_t worker, char *error
         .now_wall_ms = host_wall,
         .random = host_random,
         .log = host_log,
+        .count = host_count,
         .kv = h->stores.kv,
         .dict = h->stores.dict,
         .geo = h->stores.geo,

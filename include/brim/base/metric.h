@@ -10,6 +10,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+
+#include "brim/base/str.h"
 
 /* X(id, name, labels, kind, help). Rows of one name stand together. */
 #define BRIM_METRIC_TABLE(X)                                                                       \
@@ -115,6 +118,14 @@ int64_t brim_metric_read(enum brim_metric id);
 /* Writes the Prometheus text exposition (0.0.4) of all rows.
  * Owns: *text_out is the caller's, freed with free(); NUL-terminated, length in *len_out. */
 void brim_metric_render(char **text_out, size_t *len_out);
+
+/* Counters that handlers name: letters, digits and _, at most BRIM_METRIC_NAME_MAX bytes. The first
+ * 255 names have rows of their own, later ones count as "other". Thread: any, also a loop. */
+#define BRIM_METRIC_NAME_MAX 64u
+void brim_metric_add_named(struct brim_str name, int64_t n);
+
+/* Their part of brim_metric_render(). */
+void brim_metric_render_named(FILE *out);
 
 #define BRIM_COUNT(id)  brim_metric_add(BRIM_METRIC_##id, 1)
 #define BRIM_ADD(id, n) brim_metric_add(BRIM_METRIC_##id, (int64_t)(n))

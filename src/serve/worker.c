@@ -181,8 +181,8 @@ static void run(struct brim_worker *w)
             draining = true;
             brim_listeners_stop(w->listeners);
             h2o_context_request_shutdown(&w->env.ctx);
-            brim_listeners_end_idle(w->listeners);
         }
+        brim_listeners_end_idle(w->listeners); /* also those whose last response has just ended */
         if (brim_listeners_connections(w->listeners) == 0)
             break;
         if (brim_clock_mono_ms() >= deadline) {

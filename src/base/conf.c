@@ -203,8 +203,10 @@ static char *keep_text(struct brim_conf *conf, enum brim_conf_type type, const c
     return copy;
 }
 
-/* The words of text; a text without any is a list of one, which has to be refused as what it is. */
-static struct brim_conf_strings split(struct brim_conf *conf, const char *text)
+/* The words of text. Where a list may not be empty, a text without any is a list of one, which has
+ * to be refused as what it is. */
+static struct brim_conf_strings split(struct brim_conf *conf, const struct brim_conf_field *field,
+                                      const char *text)
 {
     struct brim_conf_strings strings = {.items = NULL};
     char *copy = conf_strdup(conf, text), *rest = copy, *word;
@@ -213,7 +215,7 @@ static struct brim_conf_strings split(struct brim_conf *conf, const char *text)
     while ((word = strsep(&rest, " ")) != NULL)
         if (word[0] != '\0')
             strings.items[strings.count++] = word;
-    if (strings.count == 0)
+    if (strings.count == 0 && field->min > 0)
         strings.items[strings.count++] = copy;
     return strings;
 }
@@ -239,7 +241,7 @@ static void store(struct binder *binder, const struct brim_conf_field *field,
         memcpy(slot, &value->choice, sizeof(value->choice));
         break;
     case BRIM_CONF_TYPE_STRINGS: /* one text stands for the list of its words */
-        strings = split(binder->conf, value->text);
+        strings = split(binder->conf, field, value->text);
         memcpy(slot, &strings, sizeof(strings));
         break;
     default:

@@ -180,7 +180,7 @@ static const char *check_text(const struct brim_conf_field *field, const char *t
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
             return "has a control character";
     if (field->type == BRIM_CONF_TYPE_STRINGS)
-        return len == 0 ? "is empty" : NULL; /* min and max count the members */
+        return len == 0 && field->min > 0 ? "is empty" : NULL; /* min and max count the members */
     if ((int64_t)len > field->max)
         return "is too long";
     if ((int64_t)len < field->min)

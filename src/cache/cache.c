@@ -455,7 +455,7 @@ static enum brim_err make_key(struct brim_fill *fill, const struct brim_object_s
     *text_out = NULL;
     *key_out = spec->primary;
     old = peek_marker(fill->cache, &spec->primary);
-    err = brim_marker_make(spec, old, &marker);
+    err = brim_marker_make(spec, request, old, &marker);
     if (err == BRIM_OK)
         err = brim_marker_variant(&spec->primary, &marker->fields, request, text_out, key_out);
     else if (err == BRIM_ENOENT)

@@ -36,8 +36,8 @@ static size_t unite(struct brim_fields old, const struct brim_str *names, size_t
     return n;
 }
 
-enum brim_err brim_marker_make(const struct brim_object_spec *spec, struct brim_object *old,
-                               struct brim_object **marker_out)
+enum brim_err brim_marker_make(const struct brim_object_spec *spec, struct brim_fields request,
+                               struct brim_object *old, struct brim_object **marker_out)
 {
     struct brim_str names[BRIM_VARY_NAMES_MAX];
     struct brim_field fields[BRIM_VARY_NAMES_MAX];
@@ -51,7 +51,8 @@ enum brim_err brim_marker_make(const struct brim_object_spec *spec, struct brim_
     size_t count, united;
 
     *marker_out = NULL;
-    if (brim_vary_names(spec->fields, scratch, sizeof(scratch), names, &count) != BRIM_OK)
+    if (brim_vary_names_for(request, spec->fields, scratch, sizeof(scratch), names, &count) !=
+        BRIM_OK)
         return BRIM_ELIMIT; /* unreadable is as good as too long: nothing to select by */
     if (count == 0)
         return BRIM_ENOENT;

@@ -221,6 +221,29 @@ size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *b
     return sink.full ? SIZE_MAX : sink.len;
 }
 
+enum brim_err brim_vary_names_for(struct brim_fields request, struct brim_fields response,
+                                  char *scratch, size_t scratch_bytes, struct brim_str *names_out,
+                                  size_t *count_out)
+{
+    enum brim_err err = brim_vary_names(response, scratch, scratch_bytes, names_out, count_out);
+
+    if (err != BRIM_OK || brim_fields_find(request, BRIM_STR(BRIM_VARY_KEY)) == NULL)
+        return err;
+    if (*count_out == BRIM_VARY_NAMES_MAX)
+        return BRIM_ELIMIT;
+    memmove(names_out + 1, names_out, *count_out * sizeof(*names_out));
+    names_out[0] = BRIM_STR(BRIM_VARY_KEY); /* a colon sorts before all names */
+    (*count_out)++;
+    return BRIM_OK;
+}
+
+static struct brim_str key_of(struct brim_fields request)
+{
+    const struct brim_field *field = brim_fields_find(request, BRIM_STR(BRIM_VARY_KEY));
+
+    return field == NULL ? brim_str("", 0) : field->value;
+}
+
 #define SAME_BYTES 8192u /* of a Vary field, and of one selecting value */
 
 bool brim_vary_selects_same(struct brim_fields response, struct brim_fields a, struct brim_fields b)
@@ -229,6 +252,8 @@ bool brim_vary_selects_same(struct brim_fields response, struct brim_fields a, s
     char scratch[SAME_BYTES], left[SAME_BYTES], right[SAME_BYTES];
     size_t count;
 
+    if (!brim_str_is(key_of(a), key_of(b)))
+        return false;
     if (brim_fields_find(response, BRIM_STR("vary")) == NULL)
         return true;
     if (brim_vary_is_any(response) ||

@@ -9,6 +9,7 @@
 
 #include "brim/base/invariant.h"
 #include "brim/http/date.h"
+#include "brim/http/vary.h"
 
 #define CONDITIONS_MAX 3u
 
@@ -133,12 +134,16 @@ void brim_letter_request(const struct brim_letter *letter, enum brim_letter_form
                          struct brim_fetch_request *request_out)
 {
     size_t conditions = form == BRIM_LETTER_CONDITIONAL ? letter->condition_count : 0;
+    /* What is only for the key stands first (serve/request_key.c). */
+    size_t own =
+        letter->field_count > 0 && brim_str_is(letter->fields[0].name, BRIM_STR(BRIM_VARY_KEY)) ? 1
+                                                                                                : 0;
 
     *request_out = (struct brim_fetch_request){
         .method = letter->method,
         .target = letter->target,
         .host = letter->host,
-        .fields = {letter->fields, letter->field_count + conditions},
+        .fields = {letter->fields + own, letter->field_count - own + conditions},
         .body = letter->body.base,
         .body_bytes = letter->body.len,
         .has_body = letter->has_body,

@@ -82,6 +82,29 @@ static struct brim_cache_rules compile_rules(const struct brim_conf_rules *conf)
     };
 }
 
+/* As it is written: names of parameters and cookies are told apart by case. */
+static struct brim_targets compile_names(const struct brim_conf_strings *conf)
+{
+    struct brim_str *names = brim_alloc((conf->count + 1) * sizeof(*names));
+
+    for (size_t i = 0; i < conf->count; i++)
+        names[i] = brim_str_of(brim_strdup(conf->items[i]));
+    return (struct brim_targets){names, conf->count};
+}
+
+static struct brim_key_rules compile_key(const struct brim_conf_rules *conf)
+{
+    return (struct brim_key_rules){
+        .query_keep = compile_names(&conf->query_keep),
+        .query_drop = compile_names(&conf->query_drop),
+        .query_sort = conf->query_sort,
+        .headers = compile_targets(&conf->key_headers),
+        .cookies = compile_names(&conf->key_cookies),
+        .languages = compile_targets(&conf->key_languages),
+        .device = conf->key_device,
+    };
+}
+
 static bool is_glob(const char *path)
 {
     return strpbrk(path, "*?") != NULL;
@@ -121,6 +144,7 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
         .path = "",
         .origin = brim_origins_get(routes->origins, conf->origin),
         .rules = compile_rules(&conf->cache),
+        .key = compile_key(&conf->cache),
         .forwarded = (enum brim_forwarded)conf->forwarded,
     };
     err = compile_handlers(routes, &conf->handlers, site->own.site, &site->own.handlers);
@@ -132,6 +156,7 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
 
         route.path = brim_strdup(from->path);
         route.rules = compile_rules(&from->cache);
+        route.key = compile_key(&from->cache);
         if (from->origin[0] != '\0')
             route.origin = brim_origins_get(routes->origins, from->origin);
         if (err == BRIM_OK)
@@ -248,11 +273,21 @@ static void free_rules(const struct brim_cache_rules *rules)
     free_const(rules->use_as_dictionary.base);
 }
 
+static void free_key(const struct brim_key_rules *key)
+{
+    free_targets(&key->query_keep);
+    free_targets(&key->query_drop);
+    free_targets(&key->headers);
+    free_targets(&key->cookies);
+    free_targets(&key->languages);
+}
+
 static void free_routes(struct brim_route *routes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         free_const(routes[i].path);
         free_rules(&routes[i].rules);
+        free_key(&routes[i].key);
     }
     free(routes);
 }
@@ -262,6 +297,7 @@ static void free_site(struct site *site)
     free_routes(site->globs, site->glob_count);
     free_routes(site->prefixes, site->prefix_count);
     free_rules(&site->own.rules);
+    free_key(&site->own.key);
     free_const(site->own.site);
 }
 

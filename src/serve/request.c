@@ -38,8 +38,7 @@
 #include "brim/serve/upstream.h"
 
 #define VARY_SCRATCH_BYTES 8192u
-#define VARIANTS_TRIED_MAX 3u  /* then alone: an origin that varies by something else each time */
-#define SCHEME_ROOM        16u /* "https://" and a port */
+#define VARIANTS_TRIED_MAX 3u /* then alone: an origin that varies by something else each time */
 
 static void find(struct request *r);
 static void on_wake(void *ctx);
@@ -276,7 +275,7 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
 {
     const struct brim_script_request *asking = r->asking;
     struct brim_str method = asking != NULL ? asking->method : r->method;
-    struct brim_fields fields = r->fields;
+    struct brim_fields fields = kind == BRIM_FLIGHT_SHARED ? r->find.request : r->fields;
     struct brim_upstream_client client = {
         .peer = brim_str_of(r->conn->peer_text),
         .scheme = brim_request_str(r->req->input.scheme->name),
@@ -286,13 +285,16 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
     };
 
     if (asking != NULL)
-        fields = (struct brim_fields){asking->headers.items, asking->headers.count};
+        fields = brim_request_with_key(
+            r, (struct brim_fields){asking->headers.items, asking->headers.count});
     *ask = (struct brim_flight_ask){
         .kind = kind,
         .primary = r->find.primary,
         .key = r->find.key,
         .method = kind == BRIM_FLIGHT_SHARED ? BRIM_STR("GET") : method,
-        .target = asking != NULL ? asking->target : r->target,
+        .target = asking != NULL               ? asking->target
+                  : kind == BRIM_FLIGHT_SHARED ? r->key_target
+                                               : r->target,
         .host = r->authority,
         .fields = brim_upstream_fields(&r->req->pool, r->env, r->route, kind, fields, &client),
         .body = r->req->entity.base,
@@ -313,12 +315,12 @@ void brim_request_fly(struct request *r, enum brim_flight_kind kind)
     enum brim_err err;
 
     INVARIANT(r->flight == NULL);
+    r->is_shared = kind == BRIM_FLIGHT_SHARED;
     if (!brim_request_ask_handler(r)) {
         brim_request_answer_handler_failed(r);
         return;
     }
     r->state = REQUEST_FLIGHT;
-    r->is_shared = kind == BRIM_FLIGHT_SHARED;
     brim_request_fill_ask(r, kind, &ask);
     r->asked = ask.fields;
     ask.looked_again = r->looked_again;
@@ -337,6 +339,7 @@ static void refresh_behind(struct request *r, struct brim_object *stale)
 {
     struct brim_flight_ask ask;
 
+    r->is_shared = true;
     if (!brim_request_ask_handler(r))
         return; /* the client gets what is there */
     brim_request_fill_ask(r, BRIM_FLIGHT_SHARED, &ask);
@@ -371,13 +374,14 @@ static void answer_flown(struct request *r, const struct brim_flight_view *view)
 }
 
 /* The names that object's Vary lists, as brim_marker_variant wants them; false: not usable. */
-static bool vary_names(const struct brim_object *object, struct brim_field *items, char *scratch,
-                       struct brim_fields *names_out)
+static bool vary_names(const struct request *r, const struct brim_object *object,
+                       struct brim_field *items, char *scratch, struct brim_fields *names_out)
 {
     struct brim_str names[BRIM_VARY_NAMES_MAX];
     size_t count;
 
-    if (brim_vary_names(object->fields, scratch, VARY_SCRATCH_BYTES, names, &count) != BRIM_OK)
+    if (brim_vary_names_for(r->asked, object->fields, scratch, VARY_SCRATCH_BYTES, names, &count) !=
+        BRIM_OK)
         return false;
     for (size_t i = 0; i < count; i++)
         items[i] = (struct brim_field){.name = names[i]};
@@ -394,7 +398,7 @@ static void fly_own_variant(struct request *r, struct brim_object *other)
     struct brim_key key;
     char *text = NULL;
     bool known = r->variants_tried++ < VARIANTS_TRIED_MAX &&
-                 vary_names(other, items, scratch, &names) &&
+                 vary_names(r, other, items, scratch, &names) &&
                  brim_marker_variant(&r->find.primary, &names, r->asked, &text, &key) == BRIM_OK;
 
     brim_object_unref(other);
@@ -596,27 +600,6 @@ bool brim_request_match_route(struct request *r)
     return r->route != NULL;
 }
 
-static bool make_key(struct request *r)
-{
-    size_t room = r->authority.len + r->target.len + r->key_part.len + SCHEME_ROOM;
-    char *text = h2o_mem_alloc_pool(&r->req->pool, room);
-    size_t len = brim_uri_key_text(brim_request_str(r->req->input.scheme->name), r->authority,
-                                   r->target, text, room - r->key_part.len - 1);
-    bool is_made = len > 0;
-
-    if (is_made && r->key_part.len > 0) { /* no URL has a blank */
-        text[len++] = ' ';
-        memcpy(text + len, r->key_part.base, r->key_part.len);
-        len += r->key_part.len;
-    }
-
-    r->find.primary = brim_key_of(brim_str(text, len));
-    r->find.key = r->find.primary;
-    r->find.request = r->fields;
-    r->find.now_wall_ms = r->delivery.now_wall_ms;
-    return is_made;
-}
-
 /* Whether this very node has forwarded the request before (RFC 8586). */
 static bool is_loop(const struct request *r)
 {
@@ -668,7 +651,7 @@ static void decide_persistence(struct request *r)
 /* Key, lookup, flight: everything after the handler. */
 static void look(struct request *r)
 {
-    if (!make_key(r)) {
+    if (!brim_request_make_key(r)) {
         brim_request_answer_error(r, 414, "the URL is too long", "refused", BRIM_PROXY_REQUEST);
         return;
     }

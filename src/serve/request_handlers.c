@@ -50,14 +50,16 @@ static struct brim_str id_text(struct request *r)
     return brim_str(text, (size_t)len);
 }
 
-static struct brim_script_request request_of(struct request *r)
+/* fields: as received, or as a shared exchange sends them; without brim's own (request_key.c). */
+static struct brim_script_request request_of(struct request *r, struct brim_fields fields,
+                                             struct brim_str target)
 {
     return (struct brim_script_request){
-        .headers = headers_of(r, r->fields),
+        .headers = headers_of(r, brim_request_without_key(fields)),
         .method = r->method,
         .scheme = brim_request_str(r->req->input.scheme->name),
         .host = r->authority,
-        .target = r->target,
+        .target = target,
         .origin = BRIM_STR(""),
         .key = BRIM_STR(""),
         .id = id_text(r),
@@ -167,7 +169,7 @@ static bool fail(struct request *r)
 
 static bool run_viewer_request(struct request *r)
 {
-    struct viewer_request v = {.r = r, .request = request_of(r)};
+    struct viewer_request v = {.r = r, .request = request_of(r, r->fields, r->target)};
     const struct brim_script_call what = {push_viewer_request, take_viewer_request, &v};
     struct brim_fields fields;
 
@@ -218,7 +220,8 @@ bool brim_request_ask_handler(struct request *r)
         !brim_handlers_has(r->handlers, BRIM_SCRIPT_ORIGIN_REQUEST))
         return true;
     asking = h2o_mem_alloc_pool(&r->req->pool, sizeof(*asking));
-    *asking = request_of(r);
+    *asking = r->is_shared ? request_of(r, r->find.request, r->key_target)
+                           : request_of(r, r->fields, r->target);
     asking->key_is_made = true;
     what.ctx = asking;
     if (call(r, BRIM_SCRIPT_ORIGIN_REQUEST, &what) != BRIM_SCRIPT_OK)
@@ -265,7 +268,7 @@ static struct brim_fields response_fields(struct request *r)
 static bool on_head(struct brim_delivery *delivery)
 {
     struct request *r = (struct request *)delivery; /* it stands first */
-    struct viewer_response v = {.request = request_of(r)};
+    struct viewer_response v = {.request = request_of(r, r->fields, r->target)};
     const struct brim_script_call what = {push_viewer_response, take_nothing, &v};
 
     OBJ_CHECK(r, BRIM_REQUEST_MAGIC);

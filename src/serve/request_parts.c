@@ -81,6 +81,7 @@ void brim_request_fetch(struct request *r)
         brim_request_fly(r, BRIM_FLIGHT_SHARED);
         return;
     }
+    r->is_shared = true;
     if (!brim_request_ask_handler(r)) {
         brim_request_answer_handler_failed(r);
         return;
@@ -94,7 +95,7 @@ void brim_request_fetch(struct request *r)
         .flights = r->env->flights,
         .port = brim_request_port(r),
         .letter = &r->letter,
-        .request = r->fields,
+        .request = r->find.request,
         .control = &r->control,
         .slice_bytes = r->env->slice_bytes,
         .now_wall_ms = r->delivery.now_wall_ms,

@@ -175,6 +175,19 @@
 
 #define BRIM_CONF_RULES(O, S, L)                                                                   \
     O(BOOL, bypass, "bypass", "false", 0, 0, LIVE, "Never look up, never store.")                  \
+    O(STRINGS, query_keep, "query_keep", "", 0, 256, LIVE,                                         \
+      "Query parameters that count; `x*`: all that begin so; empty: all. Others are not sent.")    \
+    O(STRINGS, query_drop, "query_drop", "", 0, 256, LIVE,                                         \
+      "Query parameters that do not count, such as `utm_*`; they are not sent.")                   \
+    O(BOOL, query_sort, "query_sort", "false", 0, 0, LIVE, "Order of parameters does not count.")  \
+    O(STRINGS, key_headers, "key_headers", "", 0, 16, LIVE,                                        \
+      "Request fields whose values tell answers apart, beside the origin's Vary.")                 \
+    O(STRINGS, key_cookies, "key_cookies", "", 0, 16, LIVE,                                        \
+      "Cookies that tell answers apart; shared requests carry these and no others.")               \
+    O(STRINGS, key_languages, "key_languages", "", 0, 64, LIVE,                                    \
+      "Languages there are, the default first: Accept-Language becomes the one that fits.")        \
+    O(BOOL, key_device, "key_device", "false", 0, 0, LIVE,                                         \
+      "Answers differ for mobile, tablet, desktop; the origin gets X-Device.")                     \
     O(BOOL, compress, "compress", "true", 0, 0, LIVE,                                              \
       "Send what suits it in br, zstd or gzip; see the section compress.")                         \
     O(BOOL, ignore_request_control, "ignore_request_control", "false", 0, 0, LIVE,                 \

@@ -112,7 +112,7 @@ struct brim_conf_table {
 };
 
 /* Most rows of one table; conf_table.c checks it at compile time. */
-enum { BRIM_CONF_FIELDS_MAX = 16 };
+enum { BRIM_CONF_FIELDS_MAX = 32 };
 
 extern const struct brim_conf_table brim_conf_table_root;
 

@@ -12,14 +12,14 @@
 #include "brim/cache/object.h"
 
 /*
- * The marker for a response made of spec, given the one that is there (NULL: none): that one again
- * where it says everything already, else a new one. Counted.
+ * The marker for a response to request made of spec, given the one that is there (NULL: none): that
+ * one again where it says everything already, else a new one. Counted.
  *
  * Errors: BRIM_ENOENT the response does not vary; BRIM_ELIMIT its Vary cannot be used; BRIM_ENOMEM.
  * Limits: BRIM_VARY_NAMES_MAX names; what is more starts anew with the names of this response.
  */
 BRIM_MUST_USE enum brim_err brim_marker_make(const struct brim_object_spec *spec,
-                                             struct brim_object *old,
+                                             struct brim_fields request, struct brim_object *old,
                                              struct brim_object **marker_out);
 
 /* Text and key of the variant that request selects. *text_out is the caller's, freed with free(),

@@ -25,6 +25,18 @@ BRIM_MUST_USE enum brim_err brim_vary_names(struct brim_fields response, char *s
                                             size_t scratch_bytes, struct brim_str *names_out,
                                             size_t *count_out);
 
+/* The same, with BRIM_VARY_KEY if the request has it. */
+BRIM_MUST_USE enum brim_err brim_vary_names_for(struct brim_fields request,
+                                                struct brim_fields response, char *scratch,
+                                                size_t scratch_bytes, struct brim_str *names_out,
+                                                size_t *count_out);
+
+/*
+ * A field that no client can send: what an operator's rules add to the key of this request
+ * (cache_key.h). Where a request has it, every response to it varies by it.
+ */
+#define BRIM_VARY_KEY ":key"
+
 /* The normal form of an absent field: a byte that no field value has. */
 #define BRIM_VARY_ABSENT "\x01"
 

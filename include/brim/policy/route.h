@@ -11,6 +11,7 @@
 
 #include "brim/base/conf.h"
 #include "brim/base/str.h"
+#include "brim/http/cache_key.h"
 #include "brim/http/freshness.h"
 #include "brim/origin/flight.h"
 #include "brim/policy/handlers.h"
@@ -30,6 +31,7 @@ struct brim_route {
     struct brim_origin *origin;
     struct brim_handlers *handlers; /* NULL: none */
     struct brim_cache_rules rules;
+    struct brim_key_rules key;
     enum brim_forwarded forwarded;
 };
 

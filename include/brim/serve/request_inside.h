@@ -40,6 +40,7 @@ struct request {
     struct brim_script_run *script;     /* their run; NULL: none, or it failed */
     struct brim_script_request *asking; /* as origin_request would have it; NULL: as it is */
     struct brim_origin *asked_origin;   /* likewise */
+    struct brim_str key_target;         /* with the parameters that count */
     struct brim_str host;               /* lower-case, without port */
     struct brim_request_control control;
     struct brim_find find;
@@ -85,6 +86,16 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
 void brim_request_fly(struct request *r, enum brim_flight_kind kind);
 /* Answers with what a flight brought; takes the view's object. */
 void brim_request_answer(struct request *r, struct brim_flight_view *view);
+
+/* ---- request_key.c ---- */
+
+/* What the request is looked up by, and what of it a shared exchange sends: primary key, target and
+ * fields. False: the URL is too long. */
+bool brim_request_make_key(struct request *r);
+/* The fields without the one that is only for the key. */
+struct brim_fields brim_request_without_key(struct brim_fields fields);
+/* fields with that of the request again, if it has one; memory from its pool. */
+struct brim_fields brim_request_with_key(struct request *r, struct brim_fields fields);
 
 /* ---- request_choice.c ---- */
 

@@ -5,7 +5,7 @@
  * which is well spent once for a script that goes out a million times, and is lost on a dump.
  *
  *     bytes up to      br   zstd   gzip
- *        1 MiB         11     19      9
+ *        2 MiB         11     19      9
  *        4 MiB          9     12      9
  *        more           6      9      6
  *
@@ -135,7 +135,7 @@ static int level_for(enum brim_coding coding, uint64_t bytes)
         [BRIM_CODING_GZIP] = {9, 9, 6},
     };
 
-    return levels[coding][bytes <= MIB ? 0 : bytes <= 4 * MIB ? 1 : 2];
+    return levels[coding][bytes <= 2 * MIB ? 0 : bytes <= 4 * MIB ? 1 : 2];
 }
 
 /* Where a job's output goes. */

@@ -115,7 +115,7 @@ static int print(const struct arguments *arguments)
     }
     if (brim_conf_load(arguments->config, stderr, &conf) != BRIM_OK)
         return status;
-    if (brim_routes_compile(brim_conf_root(conf), NULL, &routes) == BRIM_OK) {
+    if (brim_routes_compile(brim_conf_root(conf), NULL, NULL, &routes) == BRIM_OK) {
         route = match(routes, &uri);
         status = route == NULL ? BRIM_EXIT_FAILED : BRIM_EXIT_OK;
         if (route == NULL)

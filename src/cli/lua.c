@@ -14,6 +14,7 @@
 
 static const char help[] =
     "usage: brim lua test DIR|FILE...\n"
+    "       brim lua run FILE [--url URL] [-H 'Name: value']...   (see brim lua run --help)\n"
     "\n"
     "Runs every *_test.lua below DIR against handler files, without a server, and prints TAP: one\n"
     "line a test, failures with file, line and traceback, and which lines of the handlers ran.\n"
@@ -99,8 +100,10 @@ int brim_cli_lua(int argc, char **argv)
         (void)fputs(help, stdout);
         return BRIM_EXIT_OK;
     }
+    if (argc >= 2 && strcmp(argv[1], "run") == 0)
+        return brim_cli_lua_run(argc - 1, argv + 1);
     if (argc < 3 || strcmp(argv[1], "test") != 0) {
-        (void)fputs("brim lua: `test` and a directory or file are needed; see brim lua --help\n",
+        (void)fputs("brim lua: `test` or `run`, and a file, are needed; see brim lua --help\n",
                     stderr);
         return BRIM_EXIT_USAGE;
     }

@@ -8,8 +8,9 @@
 
 #include "unit.h"
 
-#define MIB   (1024u * 1024u)
-#define NOW   1000000
+#define MIB (1024u * 1024u)
+#define NOW                                                                                        \
+    ((int64_t)4102444800000) /* 2100: what the sweep, which goes by the clock, leaves alone */
 #define NAME  (&(struct brim_kv_name){BRIM_STR("s"), BRIM_STR("k")})
 #define N(k)  (&(struct brim_kv_name){BRIM_STR("s"), brim_str_of(k)})
 #define STEPS 500

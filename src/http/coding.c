@@ -141,28 +141,33 @@ static struct brim_str media_type(struct brim_str value)
         semicolon == NULL ? value : brim_str(value.base, (size_t)(semicolon - value.base)));
 }
 
+bool brim_coding_is_fixed(struct brim_fields response)
+{
+    return brim_fields_has_token(response, BRIM_STR("cache-control"), BRIM_STR("no-transform"));
+}
+
 bool brim_coding_suits(struct brim_fields response)
 {
     const struct brim_field *type = brim_fields_only(response, BRIM_STR("content-type"));
 
-    if (type == NULL || brim_coding_of(response) != BRIM_CODING_IDENTITY ||
+    if (type == NULL || brim_coding_of(response) == BRIM_CODINGS ||
         brim_fields_find(response, BRIM_STR("content-range")) != NULL ||
-        brim_fields_has_token(response, BRIM_STR("cache-control"), BRIM_STR("no-transform")))
+        brim_coding_is_fixed(response))
         return false;
     return is_texty(media_type(type->value));
 }
 
-size_t brim_coding_etag(struct brim_str etag, enum brim_coding coding, char *buffer,
+size_t brim_coding_etag(struct brim_str etag, struct brim_recoding recoding, char *buffer,
                         size_t buffer_bytes)
 {
-    struct brim_str name = brim_coding_name(coding);
+    struct brim_str name = brim_coding_name(recoding.as);
     bool is_weak = brim_str_has_prefix(etag, BRIM_STR("W/"));
     size_t len = etag.len;
     bool stays;
 
     if (len == 0)
         return 0;
-    stays = coding == BRIM_CODING_IDENTITY || is_weak || etag.base[len - 1] != '"';
+    stays = recoding.as == recoding.own || is_weak || etag.base[len - 1] != '"';
     if (len + (stays ? 0 : name.len + 1) > buffer_bytes)
         return 0;
     memcpy(buffer, etag.base, len);

@@ -7,7 +7,6 @@
 #include "brim/http/vary.h"
 
 #include "brim/base/invariant.h"
-#include "brim/http/coding.h"
 #include "brim/http/weight.h"
 
 /* Members of one Accept-Language that are sorted; longer lists keep their order. */
@@ -69,17 +68,6 @@ enum brim_err brim_vary_names(struct brim_fields response, char *scratch, size_t
     }
     *count_out = count;
     return BRIM_OK;
-}
-
-struct brim_str brim_accept_encoding_normal(struct brim_fields request)
-{
-    struct brim_accept accept;
-
-    brim_accept_parse(request, &accept);
-    if (accept.weights[BRIM_CODING_GZIP] > 0 &&
-        accept.weights[BRIM_CODING_GZIP] >= accept.weights[BRIM_CODING_IDENTITY])
-        return BRIM_STR("gzip");
-    return BRIM_STR("");
 }
 
 /* Text that is being written to a buffer; once it has not fitted it stays that way. */
@@ -211,7 +199,7 @@ size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *b
 
     INVARIANT(buffer != NULL || buffer_bytes == 0);
     if (brim_str_is(name, accept_encoding))
-        put(&sink, brim_accept_encoding_normal(request));
+        put(&sink, BRIM_STR(""));
     else if (brim_fields_find(request, name) == NULL || is_kept_from_origins(name))
         put(&sink, BRIM_STR(BRIM_VARY_ABSENT));
     else if (brim_str_is(name, accept_language) && sort_languages(request, languages, &count))

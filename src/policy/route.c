@@ -133,6 +133,13 @@ static enum brim_err compile_handlers(struct brim_routes *routes,
     return err;
 }
 
+static const struct brim_str accept_encodings[] = {
+    /* by sites[].origin_coding */
+    BRIM_STR("gzip"),
+    BRIM_STR("br, gzip"),
+    BRIM_STR("identity"),
+};
+
 static enum brim_err compile_site(struct brim_routes *routes, const struct brim_conf_site *conf,
                                   struct site *site)
 {
@@ -146,6 +153,7 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
         .rules = compile_rules(&conf->cache),
         .key = compile_key(&conf->cache),
         .forwarded = (enum brim_forwarded)conf->forwarded,
+        .accept_encoding = accept_encodings[conf->origin_coding],
     };
     err = compile_handlers(routes, &conf->handlers, site->own.site, &site->own.handlers);
     site->globs = brim_alloc(room * sizeof(*site->globs));

@@ -12,15 +12,19 @@
 
 #include "brim/base/invariant.h"
 #include "brim/http/conditional.h"
+#include "brim/http/weight.h"
 
 #define ETAG_BYTES 1024u
 
 /* The object's validators as they are in this coding; tag holds the entity tag. */
-static struct brim_validators validators_in(const struct brim_object *object,
-                                            enum brim_coding coding, char *tag)
+static struct brim_validators validators_in(const struct brim_choice *c, enum brim_coding coding,
+                                            char *tag)
 {
+    const struct brim_object *object = c->ask.object;
+    struct brim_recoding recoding = {c->own, coding};
+
     return (struct brim_validators){
-        .etag = brim_str(tag, brim_coding_etag(object->etag, coding, tag, ETAG_BYTES)),
+        .etag = brim_str(tag, brim_coding_etag(object->etag, recoding, tag, ETAG_BYTES)),
         .last_modified_wall_s = object->last_modified_wall_s,
         .date_wall_s = object->fresh.date_wall_ms / 1000,
     };
@@ -34,7 +38,7 @@ static enum brim_coding owned(const struct brim_choice *c)
     if (brim_fields_find(c->ask.request, BRIM_STR("if-none-match")) == NULL)
         return BRIM_CODINGS;
     for (int i = 0; i < BRIM_CODINGS; i++) {
-        struct brim_validators validators = validators_in(c->ask.object, (enum brim_coding)i, tag);
+        struct brim_validators validators = validators_in(c, (enum brim_coding)i, tag);
 
         if ((i == BRIM_CODING_IDENTITY || c->accept.weights[i] > 0) &&
             brim_conditional_is_not_modified(c->ask.request, &validators,
@@ -53,7 +57,7 @@ static enum brim_coding ranged(const struct brim_choice *c)
         brim_fields_find(c->ask.request, BRIM_STR("if-range")) == NULL)
         return BRIM_CODINGS;
     for (int i = 0; i < BRIM_CODINGS; i++) {
-        struct brim_validators validators = validators_in(c->ask.object, (enum brim_coding)i, tag);
+        struct brim_validators validators = validators_in(c, (enum brim_coding)i, tag);
 
         validators.last_modified_wall_s = -1; /* the same for all: tells no bytes apart */
         if ((i == BRIM_CODING_IDENTITY || c->accept.weights[i] > 0) &&
@@ -69,6 +73,7 @@ static void begin(struct brim_choice *c, const struct brim_choice_ask *ask)
 
     c->is_begun = true;
     c->ask = *ask;
+    c->own = brim_coding_of(ask->object->fields);
     brim_accept_parse(ask->request, &c->accept);
     only = ranged(c);
     for (int i = 0; i < BRIM_CODING_IDENTITY && only != BRIM_CODINGS; i++)
@@ -105,6 +110,50 @@ static bool search(struct brim_choice *c, struct brim_chosen *chosen)
     return true;
 }
 
+bool brim_choice_can_decode(const struct brim_object *object)
+{
+    enum brim_coding own = brim_coding_of(object->fields);
+
+    return own != BRIM_CODING_IDENTITY && own != BRIM_CODINGS && object->status != 206 &&
+           !brim_coding_is_fixed(object->fields);
+}
+
+/* Whether the client names this coding as one that it takes. */
+static bool is_named(struct brim_fields request, struct brim_str coding)
+{
+    struct brim_list_cursor cursor = {0};
+    struct brim_str member;
+
+    while (brim_fields_next_member(request, BRIM_STR("accept-encoding"), &cursor, &member)) {
+        struct brim_weighted one = brim_weighted_parse(member);
+
+        if (one.weight > 0 &&
+            (brim_str_is_nocase(one.token, coding) || brim_str_is(one.token, BRIM_STR("*"))))
+            return true;
+    }
+    return false;
+}
+
+bool brim_choice_is_foreign(const struct brim_object *object, struct brim_fields request)
+{
+    struct brim_str member;
+    enum brim_coding own = brim_coding_of(object->fields);
+    struct brim_list_cursor cursor = {0};
+    struct brim_accept wanted;
+
+    if (own == BRIM_CODING_IDENTITY || brim_choice_can_decode(object) ||
+        !brim_fields_has_token(object->fields, BRIM_STR("vary"), BRIM_STR("accept-encoding")))
+        return false;
+    if (own != BRIM_CODINGS) {
+        brim_accept_parse(request, &wanted);
+        return wanted.weights[own] == 0;
+    }
+    while (brim_fields_next_member(object->fields, BRIM_STR("content-encoding"), &cursor, &member))
+        if (!is_named(request, member))
+            return true;
+    return false;
+}
+
 enum brim_choice_state brim_choice_make(struct brim_choice *c, const struct brim_choice_ask *ask,
                                         struct brim_chosen *chosen_out)
 {
@@ -120,10 +169,13 @@ enum brim_choice_state brim_choice_make(struct brim_choice *c, const struct brim
         }
     }
     c->ask.port = ask->port;
-    while (chosen_out->body == NULL && brim_encoders_would(c->ask.encoders, c->ask.object)) {
+    if (!brim_encoders_would(c->ask.encoders, c->ask.object))
+        c->tried = ~(1u << c->own); /* as it is, or decoded */
+    while (chosen_out->body == NULL) {
         if (!c->is_searching) {
             coding = brim_accept_best(&c->accept, c->tried);
-            if (coding == BRIM_CODING_IDENTITY)
+            chosen_out->coding = coding;
+            if (coding == BRIM_CODING_IDENTITY || coding == c->own)
                 break;
             begin_search(c, coding);
         }

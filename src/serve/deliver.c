@@ -154,6 +154,21 @@ static void await_part(struct brim_delivery *d)
     d->more(d);
 }
 
+static enum brim_reader_got read_next(struct brim_delivery *d, struct brim_str *pieces,
+                                      size_t *count)
+{
+    if (d->transcode == NULL)
+        return brim_reader_next(&d->reader, SEND_BYTES, pieces, count);
+    *count = 1;
+    return brim_transcode_next(d->transcode, &d->reader, pieces);
+}
+
+/* Whether nothing comes after what was read. */
+static bool is_last(const struct brim_delivery *d)
+{
+    return d->rest == 0 && d->transcode == NULL && brim_reader_is_done(&d->reader);
+}
+
 static void send_next(struct brim_delivery *d)
 {
     struct brim_str pieces[BRIM_READER_IOV_MAX];
@@ -161,7 +176,7 @@ static void send_next(struct brim_delivery *d)
     size_t count, bytes = 0;
 
     INVARIANT(d->started && !d->sending && !d->finished);
-    switch (brim_reader_next(&d->reader, SEND_BYTES, pieces, &count)) {
+    switch (read_next(d, pieces, &count)) {
     case BRIM_READER_WAIT:
         return;
     case BRIM_READER_END:
@@ -187,7 +202,7 @@ static void send_next(struct brim_delivery *d)
     d->turn_bytes += bytes;
     d->bytes_sent += bytes;
     d->sending = true;
-    d->complete = d->finished = d->rest == 0 && brim_reader_is_done(&d->reader);
+    d->complete = d->finished = is_last(d);
     send_dated(d, bufs, count, d->finished ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
 }
 
@@ -262,7 +277,7 @@ static void choose_status(struct brim_delivery *d)
     field = brim_fields_only(d->request, BRIM_STR("range"));
     if (d->is_chosen)
         validators.last_modified_wall_s = -1; /* the same for all codings: see choice.c */
-    if (field == NULL || is_head(d) || length == BRIM_BODY_LENGTH_UNKNOWN ||
+    if (field == NULL || is_head(d) || length == BRIM_BODY_LENGTH_UNKNOWN || d->is_recoded ||
         !brim_conditional_range_applies(d->request, &validators, d->now_wall_ms / 1000))
         return;
     d->total = length;
@@ -288,6 +303,8 @@ static uint64_t answer_length(const struct brim_delivery *d)
 
     if (brim_deliver_is_own_416(d))
         return 0;
+    if (d->is_recoded)
+        return BRIM_BODY_LENGTH_UNKNOWN; /* to HEAD too, since GET cannot tell */
     if (d->length != BRIM_BODY_LENGTH_UNKNOWN)
         return d->length;
     if (d->status == 304 && !d->facts.as_received)
@@ -337,7 +354,13 @@ static enum brim_err open_reader(struct brim_delivery *d, uint64_t length)
                          brim_cache_disk(d->env->cache), brim_cache_pool(d->env->cache), d->port);
 
     d->reader_open = err == BRIM_OK;
-    return err;
+    if (err != BRIM_OK || !d->is_recoded)
+        return err;
+    BRIM_COUNT(DECODED);
+    return brim_transcode_open(&(struct brim_coder_config){.coding = d->own,
+                                                           .way = BRIM_CODER_DECODE,
+                                                           .bytes_max = d->env->decoded_max},
+                               &d->transcode);
 }
 
 static void begin_sending(struct brim_delivery *d)
@@ -449,15 +472,19 @@ void brim_deliver_coded(struct brim_delivery *d, struct brim_object *object,
     char *tag = h2o_mem_alloc_pool(&d->req->pool, room);
 
     INVARIANT(d->object == NULL && !d->started);
-    INVARIANT(object->status == 200 && !facts->as_received);
+    INVARIANT(!facts->as_received);
     d->object = object;
     d->source = body != NULL ? body : brim_object_ref(object);
     d->facts = *facts;
     d->status = object->status;
     d->coding = coding;
+    d->own = brim_coding_of(object->fields);
+    d->is_recoded = body == NULL && coding != d->own;
     d->is_chosen = true;
-    d->etag = brim_str(tag, brim_coding_etag(object->etag, coding, tag, room));
-    choose_status(d);
+    d->etag = brim_str(
+        tag, brim_coding_etag(object->etag, (struct brim_recoding){d->own, coding}, tag, room));
+    if (object->status == 200)
+        choose_status(d);
     begin_sending(d);
 }
 
@@ -607,6 +634,8 @@ void brim_deliver_fini(struct brim_delivery *d)
     if (d->reader_open)
         brim_reader_fini(&d->reader);
     d->reader_open = false;
+    brim_transcode_close(d->transcode);
+    d->transcode = NULL;
     drop_objects(d);
     brim_conn_request_remove(d->conn, &d->link);
 }

@@ -76,9 +76,12 @@ static bool not_modified_drops(struct brim_str name)
 /* Fields that are others in another coding, or are about the bytes of one (RFC 9530). */
 static bool is_of_coding(const struct brim_delivery *d, struct brim_str name)
 {
-    if (brim_str_is(name, BRIM_STR("vary")) || brim_str_is(name, BRIM_STR("etag")))
+    if (brim_str_is(name, BRIM_STR("vary")) || brim_str_is(name, BRIM_STR("etag")) ||
+        brim_str_is(name, BRIM_STR("content-encoding")))
         return true;
-    return d->coding != BRIM_CODING_IDENTITY &&
+    if (d->is_recoded && brim_str_is(name, BRIM_STR("accept-ranges")))
+        return true; /* there are none of what is made while it is sent */
+    return d->coding != d->own &&
            (brim_str_is(name, BRIM_STR("content-md5")) || brim_str_is(name, BRIM_STR("digest")) ||
             brim_str_is(name, BRIM_STR("content-digest")) ||
             brim_str_is(name, BRIM_STR("repr-digest")));

@@ -114,9 +114,9 @@ static bool is_not_modified(struct brim_fields request, const struct brim_object
     char tag[TAG_BYTES];
 
     for (int i = 0; i < BRIM_CODINGS; i++) {
+        struct brim_recoding recoding = {BRIM_CODING_IDENTITY, (enum brim_coding)i};
         struct brim_validators validators = {
-            .etag = brim_str(tag,
-                             brim_coding_etag(object->etag, (enum brim_coding)i, tag, sizeof(tag))),
+            .etag = brim_str(tag, brim_coding_etag(object->etag, recoding, tag, sizeof(tag))),
             .last_modified_wall_s = object->last_modified_wall_s,
             .date_wall_s = object->fresh.date_wall_ms / 1000,
         };

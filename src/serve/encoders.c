@@ -26,6 +26,7 @@
 #include "brim/base/metric.h"
 #include "brim/base/pool.h"
 #include "brim/encode/coder.h"
+#include "brim/serve/transcode.h"
 
 #define ENCODERS_MAGIC 0x656e6331u
 #define JOBS_MAX       4096u /* power of two; more than may wait and run */
@@ -34,6 +35,7 @@
 #define NOTE_MS        (24LL * 3600 * 1000)
 #define KEPT_PERCENT   95u /* of the body: a coding that is larger is not worth a second copy */
 #define MIB            (1024u * 1024u)
+#define CODED_FACTOR   4u /* text that an origin coded is about so much larger */
 
 struct brim_encoders {
     uint32_t magic;
@@ -166,7 +168,39 @@ static enum brim_err push(struct brim_coder *coder, struct brim_str in, enum bri
     return err;
 }
 
-static enum brim_err push_body(struct job *job, struct brim_reader *reader, struct waiter *waiter,
+/* A body as it comes out of the reader, or out of the decoder if the origin coded it. */
+struct source {
+    struct brim_reader reader;
+    struct brim_transcode *decoder;
+};
+
+static enum brim_reader_got read_source(struct source *source, struct brim_str *pieces,
+                                        size_t *count)
+{
+    if (source->decoder == NULL)
+        return brim_reader_next(&source->reader, PIECE_BYTES, pieces, count);
+    *count = 1;
+    return brim_transcode_next(source->decoder, &source->reader, pieces);
+}
+
+static enum brim_err open_source(struct job *job, struct brim_port *port, struct source *source)
+{
+    struct brim_cache *cache = job->encoders->config.cache;
+    struct brim_coder_config config = {.coding = brim_coding_of(job->object->fields),
+                                       .way = BRIM_CODER_DECODE,
+                                       .bytes_max = job->encoders->config.bytes_max};
+    enum brim_err err = BRIM_OK;
+
+    *source = (struct source){.decoder = NULL};
+    if (config.coding != BRIM_CODING_IDENTITY)
+        err = brim_transcode_open(&config, &source->decoder);
+    if (err == BRIM_OK)
+        err = brim_reader_init(&source->reader, job->object->body, 0, BRIM_BODY_LENGTH_UNKNOWN,
+                               brim_cache_disk(cache), brim_cache_pool(cache), port);
+    return err;
+}
+
+static enum brim_err push_body(struct job *job, struct source *source, struct waiter *waiter,
                                struct brim_coder *coder, struct sink *sink)
 {
     struct brim_str pieces[BRIM_READER_IOV_MAX];
@@ -174,12 +208,12 @@ static enum brim_err push_body(struct job *job, struct brim_reader *reader, stru
     size_t count;
 
     while (err == BRIM_OK && !atomic_load(&job->encoders->is_closing)) {
-        switch (brim_reader_next(reader, PIECE_BYTES, pieces, &count)) {
+        switch (read_source(source, pieces, &count)) {
         case BRIM_READER_WAIT:
             wait_for_news(waiter);
             break;
         case BRIM_READER_FAILED:
-            return BRIM_EIO;
+            return source->decoder != NULL ? BRIM_ELIMIT : BRIM_EIO; /* not again and again */
         case BRIM_READER_END:
             return push(coder, brim_str(NULL, 0), BRIM_CODER_END, sink);
         case BRIM_READER_DATA:
@@ -191,27 +225,33 @@ static enum brim_err push_body(struct job *job, struct brim_reader *reader, stru
     return err == BRIM_OK ? BRIM_ECLOSED : err;
 }
 
+/* What a body of this many bytes comes to, where its origin coded it. */
+static uint64_t decoded_guess(const struct brim_object *object)
+{
+    uint64_t bytes = brim_body_length(object->body);
+
+    return brim_coding_of(object->fields) == BRIM_CODING_IDENTITY ? bytes : bytes * CODED_FACTOR;
+}
+
 static enum brim_err encode(struct job *job, struct sink *sink)
 {
-    uint64_t bytes = brim_body_length(job->object->body);
-    struct brim_coder_config config = {.coding = job->coding,
-                                       .way = BRIM_CODER_ENCODE,
-                                       .level = level_for(job->coding, bytes),
-                                       .size_hint = bytes};
-    struct brim_cache *cache = job->encoders->config.cache;
+    uint64_t bytes = decoded_guess(job->object);
+    struct brim_coder_config config = {
+        .coding = job->coding, .way = BRIM_CODER_ENCODE, .level = level_for(job->coding, bytes)};
     struct waiter *waiter = waiter_new();
     struct brim_coder *coder = NULL;
-    struct brim_reader reader = {.body = NULL};
-    enum brim_err err = brim_coder_open(&config, &coder);
+    struct source source;
+    enum brim_err err = open_source(job, &waiter->port, &source);
 
+    if (source.decoder == NULL)
+        config.size_hint = bytes;
     if (err == BRIM_OK)
-        err = brim_reader_init(&reader, job->object->body, 0, BRIM_BODY_LENGTH_UNKNOWN,
-                               brim_cache_disk(cache), brim_cache_pool(cache), &waiter->port);
-    if (err == BRIM_OK) {
-        err = push_body(job, &reader, waiter, coder, sink);
-        brim_reader_fini(&reader);
-    }
+        err = brim_coder_open(&config, &coder);
+    if (err == BRIM_OK)
+        err = push_body(job, &source, waiter, coder, sink);
     brim_coder_close(coder);
+    brim_transcode_close(source.decoder);
+    brim_reader_fini(&source.reader);
     brim_port_unref(&waiter->port);
     return err;
 }

@@ -190,7 +190,15 @@ static void answer_object(struct request *r, struct brim_object *object,
     if (!facts->as_received)
         object = brim_delta_answer(r->env->dictionaries, r->fields, object, r->delivery.now_wall_ms,
                                    &coding);
-    if (!facts->as_received && brim_encoders_might(r->env->encoders, object)) {
+    if (!facts->as_received && brim_choice_is_foreign(object, r->fields)) {
+        brim_object_unref(object);
+        leave_flight(r);
+        r->fwd = "vary-miss";
+        brim_request_fly(r, BRIM_FLIGHT_PASS); /* the origin has another for it */
+        return;
+    }
+    if (!facts->as_received &&
+        (brim_encoders_might(r->env->encoders, object) || brim_choice_can_decode(object))) {
         brim_request_answer_stored(r, object, facts);
         return;
     }
@@ -282,6 +290,7 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
         .host = r->authority,
         .is_h2 = r->req->version >= 0x200,
         .is_ipv6 = r->conn->peer.ss_family == AF_INET6,
+        .is_in_parts = r->state == REQUEST_SLICES,
     };
 
     if (asking != NULL)

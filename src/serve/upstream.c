@@ -2,7 +2,6 @@
 #include "brim/serve/upstream.h"
 
 #include "brim/base/invariant.h"
-#include "brim/http/vary.h"
 
 /* Fields that brim adds at most: Via, CDN-Loop, Cookie (joined), X-Forwarded-{For,Proto,Host},
  * Forwarded, Accept-Encoding. */
@@ -150,11 +149,9 @@ struct brim_fields brim_upstream_fields(h2o_mem_pool_t *pool, struct brim_env *e
         if (is_kept(client_fields, client_fields.items[i].name, kind))
             list.items[list.count++] = client_fields.items[i];
 
-    if (kind == BRIM_FLIGHT_SHARED) {
-        struct brim_str codings = brim_accept_encoding_normal(client_fields);
-        if (codings.len > 0)
-            list_add(&list, BRIM_STR("accept-encoding"), codings);
-    }
+    if (kind == BRIM_FLIGHT_SHARED)
+        list_add(&list, BRIM_STR("accept-encoding"),
+                 client->is_in_parts ? BRIM_STR("identity") : route->accept_encoding);
     if (client->is_h2) { /* "2 ID" instead of "1.1 ID" (RFC 9110 7.6.3) */
         char *text = h2o_mem_alloc_pool(pool, env->node_id.len + 2);
 

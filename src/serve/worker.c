@@ -86,6 +86,7 @@ static void init_env(struct brim_worker *w, const struct brim_worker_config *con
     env->cache = config->cache;
     env->flights = config->flights;
     env->encoders = config->encoders;
+    env->decoded_max = config->conf->compress.decoded_bytes;
     env->dictionaries = config->dictionaries;
     env->log = config->log;
     env->routes = config->routes;

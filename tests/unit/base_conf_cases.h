@@ -28,7 +28,8 @@
     "accepted: a sequence of 1 to 10000 mappings with name, servers, host, connect_timeout, "      \
     "first_byte_timeout, between_bytes_timeout, pool, queue, tls\n"
 #define SITES_ACCEPTED                                                                             \
-    "accepted: a sequence of 1 to 10000 mappings with hosts, origin, forwarded, handlers, cache, " \
+    "accepted: a sequence of 1 to 10000 mappings with hosts, origin, forwarded, origin_coding, "   \
+    "handlers, cache, "                                                                            \
     "routes\n"
 #define WORKERS       "accepted: whole number from 0 to 256\n"
 #define DISK          "accepted: size from 4MiB to 1024TiB, as in 4096, 64KiB, 1MB, 20GiB\n"

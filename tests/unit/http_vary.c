@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "brim/http/coding.h"
 #include "brim/http/vary.h"
 
 #include <stdint.h>
@@ -194,16 +195,20 @@ static const struct {
 };
 
 /* A client that gets gzip against its will sees rubbish; one that could and does not costs bytes.
- */
+ * What origins are asked for does not depend on it, so it never selects. */
 START_TEST(encoding_is_gzip_only_where_it_is_welcome)
 {
     struct fields storage;
     struct brim_fields fields = fields_of(encodings[_i].lines, &storage);
     char buffer[8];
 
-    ck_assert(brim_str_is(brim_accept_encoding_normal(fields), brim_str_of(encodings[_i].normal)));
+    struct brim_accept accept;
+    brim_accept_parse(fields, &accept);
+    bool is_welcome = accept.weights[BRIM_CODING_GZIP] > 0 &&
+                      accept.weights[BRIM_CODING_GZIP] >= accept.weights[BRIM_CODING_IDENTITY];
+    ck_assert_int_eq(is_welcome, *encodings[_i].normal != '\0');
     size_t len = brim_vary_value(fields, BRIM_STR("accept-encoding"), buffer, sizeof(buffer));
-    ck_assert(brim_str_is(brim_str(buffer, len), brim_str_of(encodings[_i].normal)));
+    ck_assert_uint_eq(len, 0);
 }
 END_TEST
 

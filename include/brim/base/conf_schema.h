@@ -114,7 +114,9 @@
       "Bodies that may wait for them; more are compressed when they are asked for again.")         \
     O(SIZE, min_bytes, "min", "256", 0, BRIM_GIB, START, "Smaller bodies stay as they are.")       \
     O(SIZE, max_bytes, "max", "4MiB", 0, BRIM_GIB, START,                                          \
-      "Larger bodies too; never above cache.memory_object.")
+      "Larger bodies too; never above cache.memory_object.")                                       \
+    O(SIZE, decoded_bytes, "decoded", "1GiB", 0, 1024 * BRIM_GIB, START,                           \
+      "Most that a body of an origin may decode to; beyond it the answer is cut off.")
 
 #define BRIM_CONF_KV(O, S, L)                                                                      \
     O(STRING, path, "path", "", 0, 4096, START,                                                    \
@@ -247,6 +249,8 @@
     O(STRING, origin, "origin", NULL, 1, 64, LIVE, "Name of its origin.")                          \
     O(CHOICE, forwarded, "forwarded", "x-forwarded", 0, "x-forwarded|forwarded|both|none", LIVE,   \
       "How the origin learns the client: X-Forwarded-For/-Proto/-Host, Forwarded (RFC 7239).")     \
+    O(CHOICE, origin_coding, "origin_coding", "gzip", 0, "gzip|br|identity", LIVE,                 \
+      "What the origin is asked for: gzip, br or gzip, or no content coding.")                     \
     S(handlers, "handlers", BRIM_CONF_HANDLERS, brim_conf_handlers, "Lua handlers of the site.")   \
     S(cache, "cache", BRIM_CONF_RULES, brim_conf_rules, "Cache rules of the site.")                \
     L(routes, "routes", BRIM_CONF_ROUTE, brim_conf_route, 0, 10000,                                \

@@ -65,6 +65,10 @@
     X(ENCODE_USELESS, "brim_encode_useless_total", "", COUNTER,                                    \
       "Bodies that compression did not make smaller by a twentieth.")                              \
     X(ENCODE_SHED, "brim_encode_shed_total", "", COUNTER, "Not queued, as the queue was full.")    \
+    X(DECODED, "brim_decoded_total", "", COUNTER,                                                  \
+      "Answers decoded for a client that does not take the origin's coding.")                      \
+    X(DECODE_FAILED, "brim_decode_failed_total", "", COUNTER,                                      \
+      "Bodies of origins that are not in the coding they claim, or decode to too much.")           \
     X(ENCODE_WAITING, "brim_encode_waiting", "", GAUGE, "Bodies that wait to be compressed.")      \
     X(DISK_BYTES, "brim_disk_bytes", "", GAUGE, "Bytes that the disk tier takes on disk.")         \
     X(DISK_OBJECTS, "brim_disk_objects", "", GAUGE, "Records in the index.")                       \

@@ -38,16 +38,26 @@ void brim_accept_parse(struct brim_fields request, struct brim_accept *accept_ou
 enum brim_coding brim_accept_best(const struct brim_accept *accept, unsigned tried);
 
 /* Whether coding a response with these fields is allowed and likely to help: a media type of text,
- * no coding yet, no no-transform, no Content-Range. Spec: RFC 9110 8.4, RFC 9111 5.2.2.6. */
+ * no coding that is not known here, no no-transform, no Content-Range. Spec: RFC 9110 8.4, RFC
+ * 9111 5.2.2.6. */
 bool brim_coding_suits(struct brim_fields response);
 
 /*
- * Writes the entity tag of a coded representation: `"abc"` becomes `"abc-br"`; a weak one says
- * nothing about bytes and stays. Returns its length; 0: no tag, or buffer is too small.
+ * Writes the entity tag of a representation that was made here from one in another coding: `"abc"`
+ * becomes `"abc-br"`, or `"abc-identity"` where it was decoded; a weak one says nothing about bytes
+ * and stays, as does that of the origin's own coding. Returns its length; 0: no tag, or buffer is
+ * too small.
  * Spec: RFC 9110 8.8.3.3.
  */
-#define BRIM_CODING_SUFFIX_ROOM 8u /* that a tag grows by at most */
-size_t brim_coding_etag(struct brim_str etag, enum brim_coding coding, char *buffer,
+#define BRIM_CODING_SUFFIX_ROOM 12u /* that a tag grows by at most */
+struct brim_recoding {
+    enum brim_coding own; /* of the origin's */
+    enum brim_coding as;
+};
+size_t brim_coding_etag(struct brim_str etag, struct brim_recoding recoding, char *buffer,
                         size_t buffer_bytes);
+
+/* Whether a proxy must leave the coding of a response alone. Spec: RFC 9111 5.2.2.6. */
+bool brim_coding_is_fixed(struct brim_fields response);
 
 #endif

@@ -46,16 +46,13 @@ BRIM_MUST_USE enum brim_err brim_vary_names_for(struct brim_fields request,
  *
  * Members are joined by ",", white space around them dropped, order kept; accept-language is
  * sorted, in lower case, its weights in their shortest form; accept-encoding is
- * brim_accept_encoding_normal(), as that is what the origin is sent; available-dictionary and
+ * always empty, as origins are asked for the same
+ * codings whatever the client takes, and it is brim that decodes; available-dictionary and
  * dictionary-id are always absent, as the origin is not sent them.
  * Spec: RFC 9111 4.1.
  */
 size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *buffer,
                        size_t buffer_bytes);
-
-/* The Accept-Encoding that brim sends to origins for a client that sent this one: "gzip" if the
- * client accepts it and does not prefer identity (RFC 9110 12.5.3), or "" (none). Static text. */
-struct brim_str brim_accept_encoding_normal(struct brim_fields request);
 
 /* Whether requests a and b select the same variant of this response. What cannot be compared
  * (Vary: *, too many names, too long values) is not the same. Spec: RFC 9111 4.1. */

@@ -33,6 +33,7 @@ struct brim_route {
     struct brim_cache_rules rules;
     struct brim_key_rules key;
     enum brim_forwarded forwarded;
+    struct brim_str accept_encoding; /* that origins are sent: static text */
 };
 
 /* Compiles, handlers included. conf may be freed afterwards. previous: the snapshot in force, whose

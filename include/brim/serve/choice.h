@@ -21,6 +21,7 @@ struct brim_choice { /* private; zeroed: not begun */
     struct brim_choice_ask ask;
     struct brim_accept accept;
     struct brim_find find;
+    enum brim_coding own;    /* of the object's body */
     enum brim_coding trying; /* of `find` */
     unsigned tried;
     bool is_begun;
@@ -35,9 +36,17 @@ enum brim_choice_state {
 
 struct brim_chosen {
     enum brim_coding coding;
-    struct brim_object *body; /* counted: has the coding's bytes; NULL: the object's own, or none is
-                                 needed, since the client has them (If-None-Match) */
+    struct brim_object *body; /* counted: has the coding's bytes; NULL: the object's own, decoded
+                                 if need be, or none is needed, since the client has them
+                                 (If-None-Match) */
 };
+
+/* Whether object came from its origin in a coding that brim can undo for who does not take it. */
+bool brim_choice_can_decode(const struct brim_object *object);
+
+/* Whether object is in a coding that this client does not take and that brim must leave, while its
+ * origin, by its Vary, has something else. */
+bool brim_choice_is_foreign(const struct brim_object *object, struct brim_fields request);
 
 /* Chooses; after WAIT it is called again. Thread: loop. */
 enum brim_choice_state brim_choice_make(struct brim_choice *choice,

@@ -9,6 +9,7 @@
 #include "brim/http/coding.h"
 #include "brim/http/range.h"
 #include "brim/serve/env.h"
+#include "brim/serve/transcode.h"
 #include "brim/serve/wake.h"
 
 enum brim_outcome {
@@ -75,10 +76,13 @@ struct brim_delivery {
     bool waits_whole; /* holds back until the body's length is known */
     bool unframed;    /* end of body = end of connection */
     bool reader_open;
-    enum brim_coding coding; /* of the source's body */
-    struct brim_str etag;    /* in that coding, where it was chosen */
-    bool is_chosen;          /* by Accept-Encoding: the answer says that it varies */
-    bool in_parts;           /* the object is a 206 that stands for the whole */
+    enum brim_coding coding;          /* of what is sent */
+    enum brim_coding own;             /* of the object, as its origin sent it */
+    struct brim_str etag;             /* in that coding, where it was chosen */
+    bool is_chosen;                   /* by Accept-Encoding: the answer says that it varies */
+    bool is_recoded;                  /* the source's body is in `own` and is sent in `coding` */
+    struct brim_transcode *transcode; /* the work of it, once it is begun */
+    bool in_parts;                    /* the object is a 206 that stands for the whole */
     bool awaits_part;
 };
 

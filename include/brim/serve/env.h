@@ -20,6 +20,7 @@ struct brim_env {
     struct brim_cache *cache;
     struct brim_flights *flights;
     struct brim_encoders *encoders;
+    uint64_t decoded_max;                   /* bytes of a body that is decoded for a client */
     struct brim_dictionaries *dictionaries; /* NULL: none */
     struct brim_access_log *log;            /* NULL: off */
     struct brim_routes *routes; /* this worker's counted snapshot; changes only on its loop */

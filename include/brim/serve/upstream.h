@@ -19,6 +19,7 @@ struct brim_upstream_client {
     struct brim_str host;   /* as received */
     bool is_h2;
     bool is_ipv6;
+    bool is_in_parts; /* parts of the whole are asked for: a part cannot be decoded */
 };
 
 /*

@@ -102,6 +102,7 @@ static struct brim_key_rules compile_key(const struct brim_conf_rules *conf)
         .cookies = compile_names(&conf->key_cookies),
         .languages = compile_targets(&conf->key_languages),
         .device = conf->key_device,
+        .in_status = conf->status_key,
     };
 }
 

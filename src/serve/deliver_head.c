@@ -152,11 +152,23 @@ static void add_object_fields(struct brim_delivery *d)
     }
 }
 
+/* As a String (RFC 9651 3.3.3): a key text has no byte outside ASCII, as no target has. */
+static void put_key(struct brim_text *text, struct brim_str key)
+{
+    brim_text_put(text, BRIM_STR("; key=\""));
+    for (size_t i = 0; i < key.len; i++) {
+        if (key.base[i] == '"' || key.base[i] == '\\')
+            brim_text_put(text, BRIM_STR("\\"));
+        brim_text_put(text, brim_str(&key.base[i], 1));
+    }
+    brim_text_put(text, BRIM_STR("\""));
+}
+
 /* Cache-Status of this hop; those of caches above stay before it (RFC 9211 2). */
 void brim_deliver_add_cache_status(struct brim_delivery *d)
 {
     const struct brim_deliver_facts *facts = &d->facts;
-    struct brim_text text = pool_text(d, STATUS_TEXT_BYTES);
+    struct brim_text text = pool_text(d, STATUS_TEXT_BYTES + 2 * d->key.len);
 
     brim_text_put(&text, d->env->node_id);
     if (facts->fwd == NULL && facts->outcome != BRIM_OUTCOME_ERROR &&
@@ -180,6 +192,8 @@ void brim_deliver_add_cache_status(struct brim_delivery *d)
                                   brim_freshness_age_ms(&d->object->fresh, d->now_wall_ms)) /
                                      1000);
     }
+    if (d->key.len > 0)
+        put_key(&text, d->key);
     if (facts->detail != NULL) {
         brim_text_put(&text, BRIM_STR("; detail="));
         brim_text_put(&text, brim_str_of(facts->detail));

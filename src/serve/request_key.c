@@ -126,5 +126,7 @@ bool brim_request_make_key(struct request *r)
     r->find.primary = brim_key_of(brim_str(text, len));
     r->find.key = r->find.primary;
     r->find.now_wall_ms = r->delivery.now_wall_ms;
+    if (rules->in_status)
+        r->delivery.key = r->find.primary.text;
     return len > 0 && make_fields(r, rules);
 }

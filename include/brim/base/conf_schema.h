@@ -190,6 +190,8 @@
       "Languages there are, the default first: Accept-Language becomes the one that fits.")        \
     O(BOOL, key_device, "key_device", "false", 0, 0, LIVE,                                         \
       "Answers differ for mobile, tablet, desktop; the origin gets X-Device.")                     \
+    O(BOOL, status_key, "status_key", "false", 0, 0, LIVE,                                         \
+      "Cache-Status tells the key (RFC 9211 2.7).")                                                \
     O(BOOL, compress, "compress", "true", 0, 0, LIVE,                                              \
       "Send what suits it in br, zstd or gzip; see the section compress.")                         \
     O(BOOL, ignore_request_control, "ignore_request_control", "false", 0, 0, LIVE,                 \

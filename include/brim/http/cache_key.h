@@ -20,6 +20,7 @@ struct brim_key_rules {
     struct brim_targets languages; /* lower-case tags; the first where none fits */
     bool query_sort;
     bool device;
+    bool in_status; /* Cache-Status tells the key */
 };
 
 /* Whether the query is anything but taken as it is. */

@@ -49,6 +49,7 @@ struct brim_delivery {
     struct brim_object *object; /* whose fields and age are shown */
     struct brim_object *source; /* whose body is sent; counted */
     struct brim_deliver_facts facts;
+    struct brim_str key; /* for Cache-Status; empty: not told. Lives as long as the request */
     struct brim_reader reader;
     h2o_timeout_entry_t yield;
     int64_t now_wall_ms;

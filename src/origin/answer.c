@@ -156,8 +156,9 @@ static bool speaks_of(struct brim_fields response, const struct brim_object *sta
     return brim_str_is(opaque_tag(etag->value), opaque_tag(stale->etag));
 }
 
-/* The stored fields, then the 304's; a name that the 304 has replaces all stored ones. out has room
- * for both. */
+/* The stored fields, then the 304's; a name that the 304 has replaces all stored ones. A 304
+ * without Date is as old as its receipt (RFC 9110 6.6.1), not as what it confirms. out has room for
+ * both. */
 static struct brim_fields merge(struct brim_fields stored, struct brim_fields fresh,
                                 struct brim_field *out)
 {
@@ -166,6 +167,8 @@ static struct brim_fields merge(struct brim_fields stored, struct brim_fields fr
     for (size_t i = 0; i < stored.count; i++) {
         struct brim_str name = stored.items[i].name;
 
+        if (brim_str_is(name, BRIM_STR("date")))
+            continue;
         if (describes_body(name) || brim_fields_find(fresh, name) == NULL)
             out[count++] = stored.items[i];
     }

@@ -17,6 +17,7 @@
 #include "brim/origin/changes.h"
 #include "brim/origin/flight_inside.h"
 #include "brim/origin/head.h"
+#include "brim/origin/outdate.h"
 #include "brim/origin/posted.h"
 
 /* Whether those who wait may all see an answer that is not stored: an origin in trouble should not
@@ -143,6 +144,7 @@ static enum brim_err take_not_modified(struct brim_flight *f, const struct brim_
         brim_flight_unlist(f); /* after publishing, as in on_done */
         brim_flight_move(f, READY, object, BRIM_OK);
     } else {
+        brim_outdate_updated(f->flights->cache, &update, object);
         if (verdict == BRIM_STORE_PASS)
             remember_pass(f, exchange->response_wall_ms);
         brim_flight_unlist(f);

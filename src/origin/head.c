@@ -2,6 +2,7 @@
 #include "brim/origin/head.h"
 
 #include "brim/origin/answer.h"
+#include "brim/origin/outdate.h"
 
 /* Whether head has no such field, or exactly the one that is stored. */
 static bool is_same_field(struct brim_fields head, struct brim_fields stored, struct brim_str name)
@@ -34,35 +35,6 @@ bool brim_head_confirms(struct brim_fields head, const struct brim_object *store
            is_same_length(head, stored->body);
 }
 
-/* Ends the stored response's lifetime now. Its validators stay good for asking. */
-static void make_stale(struct brim_cache *cache, const struct brim_object *stored,
-                       int64_t now_wall_ms)
-{
-    int64_t age_ms = brim_freshness_age_ms(&stored->fresh, now_wall_ms);
-    struct brim_object_spec spec = {
-        .kind = BRIM_OBJECT_RESPONSE,
-        .status = stored->status,
-        .key = stored->key,
-        .primary = stored->primary,
-        .seq = stored->seq,
-        .fresh = stored->fresh,
-        .fields = stored->fields,
-        .body_id = stored->body_id,
-        .is_codable = stored->is_codable,
-        .body = stored->body,
-        .tags = stored->tags,
-        .tag_count = stored->tag_count,
-    };
-    struct brim_object *object;
-
-    if (spec.fresh.lifetime_ms > age_ms)
-        spec.fresh.lifetime_ms = age_ms;
-    if (brim_object_new(&spec, &object) != BRIM_OK)
-        return; /* "SHOULD": it is fresh a little longer */
-    brim_cache_put(cache, object);
-    brim_object_unref(object);
-}
-
 static void confirm(struct brim_cache *cache, const struct brim_answer_update *update)
 {
     struct brim_object *object = NULL, *own = NULL;
@@ -92,7 +64,7 @@ void brim_head_update(struct brim_cache *cache, const struct brim_key *primary,
         if (brim_head_confirms(exchange->response, find.object))
             confirm(cache, &update);
         else
-            make_stale(cache, find.object, exchange->response_wall_ms);
+            brim_outdate_expire(cache, find.object, exchange->response_wall_ms);
         brim_object_unref(find.object);
     }
     brim_find_fini(&find);

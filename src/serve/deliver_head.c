@@ -262,7 +262,8 @@ void brim_deliver_head(struct brim_delivery *d)
             d, H2O_TOKEN_AGE, NULL,
             pool_number(d, brim_freshness_age_ms(&d->object->fresh, d->now_wall_ms) / 1000));
     else if (d->facts.outcome == BRIM_OUTCOME_MISS &&
-             (d->facts.collapsed || d->object->fresh.initial_age_ms >= 1000))
+             (d->facts.collapsed || d->object->fresh.initial_age_ms >= 1000) &&
+             brim_fields_find(d->object->fields, BRIM_STR("age")) == NULL) /* the origin's own */
         brim_deliver_add_text(
             d, H2O_TOKEN_AGE, NULL,
             pool_number(d, brim_freshness_age_ms(&d->object->fresh, d->now_wall_ms) / 1000));

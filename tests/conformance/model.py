@@ -39,9 +39,9 @@ class Policy:
     pass_ttl_s: int = 120
     # Known faults, each to become False with its repair; the model then holds brim to the sentence.
     notes_pass_after_any_304: bool = True  # also where the request alone forbids storing
-    keeps_date_after_304: bool = True      # a 304 without Date leaves the old one (RFC 9110 6.6.1)
+    keeps_date_after_304: bool = False     # a 304 without Date leaves the old one (RFC 9110 6.6.1)
     note_hides_from_invalidation: bool = True  # what stands behind a pass note stays as it is (4.4)
-    keeps_old_behind_note: bool = True     # a 304 that may not be stored changes nothing (3.2)
+    keeps_old_behind_note: bool = False    # a 304 that may not be stored changes nothing (3.2)
     repeats_age: bool = True               # of an error that waiters share (RFC 9111 5.1)
 
 

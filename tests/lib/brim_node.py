@@ -136,6 +136,14 @@ def children_of(pid):
         return []
 
 
+def is_stopped(pid):
+    """Whether it is stopped, or gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "TZX"
+    except OSError:
+        return True
+
+
 def is_running(pid):
     """Whether pid is there and not a zombie that waits for its parent."""
     try:
@@ -189,7 +197,13 @@ class Node:
         return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
     def kill(self):
-        """kill -9 of everything: supervisor first, so that nothing is restarted."""
+        """kill -9 of everything. The supervisor is stopped first: a node that it is just starting
+        would not be among its children yet, and would keep the sockets while it drains."""
+        try:
+            os.kill(self.process.pid, signal.SIGSTOP)
+            wait_until(lambda: is_stopped(self.process.pid), "supervisor stopped")
+        except ProcessLookupError:
+            pass
         pids = [self.process.pid, *children_of(self.process.pid)]
         for pid in pids:
             try:

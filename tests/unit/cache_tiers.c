@@ -38,6 +38,7 @@ static void open_cache(void)
 
 static void close_cache(void)
 {
+    brim_pool_wait_idle(pool); /* as a node does: what is being spilled goes on by jobs of jobs */
     brim_pool_close(pool);
     brim_cache_close(cache);
 }

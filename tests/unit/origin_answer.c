@@ -103,6 +103,72 @@ START_TEST(dictionaries_are_offered_where_the_origin_does_not)
 }
 END_TEST
 
+/* What a 304 at wall second 2000000 makes of a response of second 1000000; counts one reference. */
+static struct brim_object *refreshed(const char *const *stored, const char *const *fresh,
+                                     struct brim_object **own)
+{
+    struct brim_cache_rules rules = {.default_ttl_ms = -1, .max_ttl_ms = -1, .negative_ttl_ms = -1};
+    struct fields before, after;
+    struct brim_exchange exchange = {.method = BRIM_STR("GET"),
+                                     .status = 304,
+                                     .response = fields_of(fresh, &after),
+                                     .request_wall_ms = 2000000000,
+                                     .response_wall_ms = 2000000000};
+    struct brim_object_spec spec = {
+        .kind = BRIM_OBJECT_RESPONSE,
+        .status = 200,
+        .key = brim_key_of(BRIM_STR("http://a/")),
+        .primary = brim_key_of(BRIM_STR("http://a/")),
+        .fields = fields_of(stored, &before),
+        .body = brim_body_from("body", 4),
+    };
+    struct brim_answer_update update = {.exchange = &exchange, .rules = &rules};
+    enum brim_store_verdict verdict;
+    struct brim_object *object;
+
+    ck_assert_int_eq(brim_object_new(&spec, &update.stale), BRIM_OK);
+    ck_assert_int_eq(brim_answer_refresh(&update, &object, own, &verdict), BRIM_OK);
+    ck_assert_int_eq(verdict, BRIM_STORE);
+    brim_object_unref(update.stale);
+    brim_body_unref(spec.body);
+    return object;
+}
+
+/* RFC 9110 6.6.1: a message without Date is as old as its receipt. Counted from the old Date, what
+ * was validated just now would be stale at once, for ever. */
+START_TEST(a_304_without_date_is_of_now)
+{
+    static const char *const stored[FIELDS_MAX] = {
+        "date: Mon, 12 Jan 1970 13:46:40 GMT", "cache-control: max-age=60", "etag: \"a\"", NULL};
+    static const char *const fresh[FIELDS_MAX] = {"etag: \"a\"", NULL};
+    struct brim_object *own, *object = refreshed(stored, fresh, &own);
+
+    ck_assert_ptr_null(own);
+    ck_assert_int_eq(brim_freshness_age_ms(&object->fresh, 2000000000), 0);
+    ck_assert_ptr_null(brim_fields_find(object->fields, BRIM_STR("date")));
+    brim_object_unref(object);
+}
+END_TEST
+
+/* A field for the asker alone keeps neither the others from the rest of the 304, nor goes to them.
+ */
+START_TEST(what_a_304_has_for_all_is_stored_without_the_askers_fields)
+{
+    static const char *const stored[FIELDS_MAX] = {"cache-control: max-age=60", "etag: \"a\"",
+                                                   NULL};
+    static const char *const fresh[FIELDS_MAX] = {"cache-control: max-age=5, private=\"x-user\"",
+                                                  "x-user: me", "etag: \"a\"", NULL};
+    struct brim_object *own, *object = refreshed(stored, fresh, &own);
+
+    ck_assert_ptr_nonnull(own);
+    ck_assert_ptr_nonnull(brim_fields_find(own->fields, BRIM_STR("x-user")));
+    ck_assert_ptr_null(brim_fields_find(object->fields, BRIM_STR("x-user")));
+    ck_assert_int_eq(object->fresh.lifetime_ms, 5000);
+    brim_object_unref(own);
+    brim_object_unref(object);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("origin_answer");
@@ -112,6 +178,8 @@ int main(void)
     tcase_add_test(tcase, store_and_refuse_keep_every_line);
     tcase_add_test(tcase, dictionaries_are_offered_where_the_origin_does_not);
     tcase_add_test(tcase, listed_fields_are_not_stored);
+    tcase_add_test(tcase, a_304_without_date_is_of_now);
+    tcase_add_test(tcase, what_a_304_has_for_all_is_stored_without_the_askers_fields);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -123,8 +123,8 @@ void brim_fill_abort(struct brim_fill *fill, enum brim_err why);
 /* Publishes an object that needs no fill: a 304's update that shares a body, or a PASS note. */
 void brim_cache_put(struct brim_cache *cache, struct brim_object *object);
 
-/* Takes an object whose body cannot be read out of every tier: the next request fetches it again.
- * Thread: any, also a loop. */
+/* Takes an object out of every tier, say because its body cannot be read, or its origin has taken
+ * it back: the next request fetches it again. Thread: any, also a loop. */
 void brim_cache_forget(struct brim_cache *cache, struct brim_object *object);
 
 /* Notes under primary that requests must not wait for each other, for ttl_ms. */

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#include "brim/origin/outdate.h"
+
+void brim_outdate_expire(struct brim_cache *cache, const struct brim_object *stored,
+                         int64_t now_wall_ms)
+{
+    int64_t age_ms = brim_freshness_age_ms(&stored->fresh, now_wall_ms);
+    struct brim_object_spec spec = {
+        .kind = BRIM_OBJECT_RESPONSE,
+        .status = stored->status,
+        .key = stored->key,
+        .primary = stored->primary,
+        .seq = stored->seq,
+        .fresh = stored->fresh,
+        .fields = stored->fields,
+        .body_id = stored->body_id,
+        .is_codable = stored->is_codable,
+        .body = stored->body,
+        .tags = stored->tags,
+        .tag_count = stored->tag_count,
+    };
+    struct brim_object *object;
+
+    if (spec.fresh.lifetime_ms > age_ms)
+        spec.fresh.lifetime_ms = age_ms;
+    if (brim_object_new(&spec, &object) != BRIM_OK)
+        return;
+    brim_cache_put(cache, object);
+    brim_object_unref(object);
+}
+
+/* Whether another's request could have had it stored. Its Age, which is not among the fields, does
+ * not matter here. */
+static bool is_for_others(const struct brim_answer_update *update,
+                          const struct brim_object *updated)
+{
+    struct brim_exchange judged = *update->exchange;
+    const char *reason;
+
+    judged.request = (struct brim_fields){NULL, 0};
+    judged.status = updated->status;
+    judged.response = updated->fields;
+    return brim_freshness_verdict(&judged, update->rules, &reason) == BRIM_STORE;
+}
+
+void brim_outdate_updated(struct brim_cache *cache, const struct brim_answer_update *update,
+                          const struct brim_object *updated)
+{
+    if (is_for_others(update, updated))
+        brim_outdate_expire(cache, update->stale, update->exchange->response_wall_ms);
+    else
+        brim_cache_forget(cache, update->stale);
+}

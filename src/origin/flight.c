@@ -442,6 +442,30 @@ enum brim_err brim_flight_join(struct brim_flights *flights, const struct brim_f
     return f == NULL ? BRIM_EAGAIN : BRIM_OK;
 }
 
+static bool may_be_small(struct brim_flight *f, uint64_t bytes_max)
+{
+    uint64_t length = BRIM_BODY_LENGTH_UNKNOWN;
+
+    pthread_mutex_lock(&f->lock);
+    if (f->object != NULL)
+        length = brim_body_length(f->object->body);
+    pthread_mutex_unlock(&f->lock);
+    return length == BRIM_BODY_LENGTH_UNKNOWN || length <= bytes_max;
+}
+
+bool brim_flight_brings(struct brim_flights *flights, const struct brim_key *key,
+                        uint64_t bytes_max)
+{
+    struct brim_flight *f;
+    bool brings;
+
+    pthread_mutex_lock(&flights->lock);
+    f = joinable_locked(flights, key);
+    brings = f != NULL && f->kind == BRIM_FLIGHT_SHARED && may_be_small(f, bytes_max);
+    pthread_mutex_unlock(&flights->lock);
+    return brings;
+}
+
 void brim_flight_refresh(struct brim_flights *flights, const struct brim_flight_ask *ask)
 {
     struct brim_flight *made;

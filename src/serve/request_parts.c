@@ -72,12 +72,20 @@ static bool may_slice(struct request *r, bool *has_range_out)
     return r->env->slice_bytes > 0 && brim_request_method_is(r, "GET");
 }
 
+/* Whether the whole is coming for somebody else, or has come since the search, so that a part of it
+ * need not be asked for. One that is large is not waited for. */
+static bool whole_is_near(const struct request *r)
+{
+    return brim_flight_brings(r->env->flights, &r->find.key, r->env->slice_bytes) ||
+           (!r->looked_again && brim_cache_has(r->env->cache, &r->find.key));
+}
+
 /* The whole in one shared flight, or what is wanted of it in parts. */
 void brim_request_fetch(struct request *r)
 {
     bool has_range;
 
-    if (!may_slice(r, &has_range)) {
+    if (!may_slice(r, &has_range) || whole_is_near(r)) {
         brim_request_fly(r, BRIM_FLIGHT_SHARED);
         return;
     }

@@ -80,6 +80,14 @@ void brim_flight_view(struct brim_flight *flight, struct brim_port *port, struct
  * flight whose body nobody reads is cancelled; a shared one goes on. Thread: any. */
 void brim_flight_leave(struct brim_flight *flight, struct brim_port *port);
 
+/*
+ * Whether a SHARED flight under key is bringing the whole, or about to, and the whole is no larger
+ * than bytes_max as far as that is known: then whoever wants a part of it does best to join.
+ * Thread: any.
+ */
+bool brim_flight_brings(struct brim_flights *flights, const struct brim_key *key,
+                        uint64_t bytes_max);
+
 /* Revalidates behind: a SHARED flight without waiters; nothing if one is under way. Thread: any. */
 void brim_flight_refresh(struct brim_flights *flights, const struct brim_flight_ask *ask);
 

@@ -38,6 +38,14 @@ static bool is_listed(const struct brim_targets *list, struct brim_str name)
     return false;
 }
 
+static bool is_cookie_listed(const struct brim_targets *list, struct brim_str name)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (brim_str_is(name, list->names[i]))
+            return true;
+    return false;
+}
+
 static bool counts(const struct brim_key_rules *rules, struct brim_str parameter)
 {
     struct brim_str name = name_of(parameter);
@@ -236,7 +244,7 @@ size_t brim_cache_key_cookies(const struct brim_key_rules *rules, struct brim_fi
     size_t len = 0;
 
     while (next_cookie(request, &at, &pair)) {
-        if (!is_listed(&rules->cookies, name_of(pair)))
+        if (!is_cookie_listed(&rules->cookies, name_of(pair)))
             continue;
         if (len > 0) {
             memcpy(buffer + len, "; ", 2);

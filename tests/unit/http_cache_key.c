@@ -89,6 +89,20 @@ START_TEST(only_cookies_that_count_are_left)
 }
 END_TEST
 
+/* A `*` is a byte of a cookie's name, here as in the selector: what went out without being in the
+ * key could change what is stored. */
+START_TEST(cookie_that_is_not_in_the_key_is_not_sent)
+{
+    static const struct brim_str open[] = {{"s*", 2}};
+    static const struct brim_key_rules rules = {.cookies = {open, 1}};
+    struct brim_field item = {BRIM_STR("cookie"), BRIM_STR("sid=1; s*=2")};
+    char buffer[64];
+    size_t len = brim_cache_key_cookies(&rules, (struct brim_fields){&item, 1}, buffer);
+
+    ck_assert(brim_str_is(brim_str(buffer, len), BRIM_STR("s*=2")));
+}
+END_TEST
+
 static const struct {
     const char *value;
     const char *language;
@@ -149,6 +163,7 @@ int main(void)
                         sizeof(targets) / sizeof(targets[0]));
     tcase_add_test(tcase, selector_cannot_be_read_in_two_ways);
     tcase_add_test(tcase, only_cookies_that_count_are_left);
+    tcase_add_test(tcase, cookie_that_is_not_in_the_key_is_not_sent);
     tcase_add_loop_test(tcase, language_is_looked_up, 0, sizeof(languages) / sizeof(languages[0]));
     tcase_add_loop_test(tcase, device_has_three_classes, 0, sizeof(devices) / sizeof(devices[0]));
     suite_add_tcase(suite, tcase);

@@ -204,6 +204,15 @@ void brim_object_unref(struct brim_object *object)
     free(object);
 }
 
+struct brim_validators brim_object_validators(const struct brim_object *object)
+{
+    return (struct brim_validators){
+        .etag = object->etag,
+        .last_modified_wall_s = object->last_modified_wall_s,
+        .date_wall_s = object->fresh.date_wall_ms / 1000,
+    };
+}
+
 size_t brim_object_charge(const struct brim_object *object)
 {
     return object->meta_bytes + (object->body != NULL ? brim_body_ram_bytes(object->body) : 0);

@@ -23,11 +23,10 @@ static struct brim_validators validators_in(const struct brim_choice *c, enum br
     const struct brim_object *object = c->ask.object;
     struct brim_recoding recoding = {c->own, coding};
 
-    return (struct brim_validators){
-        .etag = brim_str(tag, brim_coding_etag(object->etag, recoding, tag, ETAG_BYTES)),
-        .last_modified_wall_s = object->last_modified_wall_s,
-        .date_wall_s = object->fresh.date_wall_ms / 1000,
-    };
+    struct brim_validators validators = brim_object_validators(object);
+
+    validators.etag = brim_str(tag, brim_coding_etag(object->etag, recoding, tag, ETAG_BYTES));
+    return validators;
 }
 
 /* The coding that the client has, by its If-None-Match; BRIM_CODINGS: none. */

@@ -246,13 +246,11 @@ static void on_stop(h2o_generator_t *generator, h2o_req_t *req)
 
 static struct brim_validators validators_of(const struct brim_delivery *d)
 {
-    const struct brim_object *object = d->object;
+    struct brim_validators validators = brim_object_validators(d->object);
 
-    return (struct brim_validators){
-        .etag = d->is_chosen ? d->etag : object->etag,
-        .last_modified_wall_s = object->last_modified_wall_s,
-        .date_wall_s = object->fresh.date_wall_ms / 1000,
-    };
+    if (d->is_chosen)
+        validators.etag = d->etag;
+    return validators;
 }
 
 /* Whether the request's preconditions let the object be sent; else sets the status. Those that are

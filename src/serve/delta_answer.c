@@ -115,12 +115,9 @@ static bool is_not_modified(struct brim_fields request, const struct brim_object
 
     for (int i = 0; i < BRIM_CODINGS; i++) {
         struct brim_recoding recoding = {BRIM_CODING_IDENTITY, (enum brim_coding)i};
-        struct brim_validators validators = {
-            .etag = brim_str(tag, brim_coding_etag(object->etag, recoding, tag, sizeof(tag))),
-            .last_modified_wall_s = object->last_modified_wall_s,
-            .date_wall_s = object->fresh.date_wall_ms / 1000,
-        };
+        struct brim_validators validators = brim_object_validators(object);
 
+        validators.etag = brim_str(tag, brim_coding_etag(object->etag, recoding, tag, sizeof(tag)));
         if (brim_conditional_is_not_modified(request, &validators, now_wall_ms / 1000))
             return true;
     }

@@ -107,11 +107,7 @@ static void look_for_slice(struct brim_slices *s)
 /* If-Range asks for the whole unless it names this version (RFC 9110 13.1.5). */
 static bool range_applies(const struct brim_slices *s, const struct brim_object *object)
 {
-    struct brim_validators validators = {
-        .etag = object->etag,
-        .last_modified_wall_s = object->last_modified_wall_s,
-        .date_wall_s = object->fresh.date_wall_ms / 1000,
-    };
+    struct brim_validators validators = brim_object_validators(object);
 
     return brim_conditional_range_applies(s->ask.request, &validators, s->ask.now_wall_ms / 1000);
 }

@@ -14,6 +14,7 @@
 
 #include "brim/cache/body.h"
 #include "brim/cache/key.h"
+#include "brim/http/conditional.h"
 #include "brim/http/freshness.h"
 
 enum brim_object_kind {
@@ -71,6 +72,9 @@ BRIM_MUST_USE enum brim_err brim_object_new(const struct brim_object_spec *spec,
                                             struct brim_object **object_out);
 struct brim_object *brim_object_ref(struct brim_object *object);
 void brim_object_unref(struct brim_object *object); /* accepts NULL */
+
+/* What conditions on it are judged by (RFC 9110 8.8); borrows from object. Thread: any. */
+struct brim_validators brim_object_validators(const struct brim_object *object);
 
 /* Bytes it costs in RAM now (metadata and RAM chunks). */
 size_t brim_object_charge(const struct brim_object *object);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "brim/http/cache_key.h"
 
+#include "brim/base/text.h"
 #include "brim/http/weight.h"
 
 #define PARAMETERS_MAX 256u /* a query with more is left as it is, and is a key of its own */
@@ -120,58 +121,40 @@ size_t brim_cache_key_target(const struct brim_key_rules *rules, struct brim_str
 
 /* ---- selector ---- */
 
-struct sink {
-    char *base;
-    size_t room;
-    size_t len;
-    bool is_full;
-};
-
-static void put(struct sink *sink, struct brim_str text)
-{
-    if (text.len > sink->room - sink->len) {
-        sink->is_full = true;
-        return;
-    }
-    if (text.len > 0)
-        memcpy(sink->base + sink->len, text.base, text.len);
-    sink->len += text.len;
-}
-
 static bool is_plain(unsigned char c)
 {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
            c == '.' || c == '_' || c == '~';
 }
 
-static void put_escaped(struct sink *sink, struct brim_str text)
+static void put_escaped(struct brim_text *out, struct brim_str text)
 {
     static const char digits[] = "0123456789ABCDEF";
 
-    for (size_t i = 0; i < text.len && !sink->is_full; i++) {
+    for (size_t i = 0; i < text.len && !out->is_cut; i++) {
         unsigned char c = (unsigned char)text.base[i];
         char escape[3] = {'%', digits[c >> 4], digits[c & 15]};
 
-        put(sink, is_plain(c) ? brim_str(&text.base[i], 1) : brim_str(escape, 3));
+        brim_text_put(out, is_plain(c) ? brim_str(&text.base[i], 1) : brim_str(escape, 3));
     }
 }
 
 /* Begins a part: ";h:" and the escaped name. */
-static void put_part(struct sink *sink, const char *kind, struct brim_str name)
+static void put_part(struct brim_text *out, const char *kind, struct brim_str name)
 {
-    if (sink->len > 0)
-        put(sink, BRIM_STR(";"));
-    put(sink, brim_str_of(kind));
-    put_escaped(sink, name);
+    if (out->len > 0)
+        brim_text_put(out, BRIM_STR(";"));
+    brim_text_put(out, brim_str_of(kind));
+    put_escaped(out, name);
 }
 
-static void put_header(struct sink *sink, struct brim_fields request, struct brim_str name)
+static void put_header(struct brim_text *out, struct brim_fields request, struct brim_str name)
 {
-    put_part(sink, "h:", name);
+    put_part(out, "h:", name);
     for (size_t i = 0; i < request.count; i++)
         if (brim_str_is(request.items[i].name, name)) {
-            put(sink, BRIM_STR("="));
-            put_escaped(sink, request.items[i].value);
+            brim_text_put(out, BRIM_STR("="));
+            put_escaped(out, request.items[i].value);
         }
 }
 
@@ -202,38 +185,38 @@ static bool next_cookie(struct brim_fields request, struct cookies *at, struct b
     return false;
 }
 
-static void put_cookie(struct sink *sink, struct brim_fields request, struct brim_str name)
+static void put_cookie(struct brim_text *out, struct brim_fields request, struct brim_str name)
 {
     struct cookies at = {0};
     struct brim_str pair;
 
-    put_part(sink, "c:", name);
+    put_part(out, "c:", name);
     while (next_cookie(request, &at, &pair)) {
         struct brim_str own = name_of(pair);
 
         if (!brim_str_is(own, name))
             continue;
-        put(sink, BRIM_STR("="));
-        put_escaped(sink, brim_str(pair.base + own.len, pair.len - own.len));
+        brim_text_put(out, BRIM_STR("="));
+        put_escaped(out, brim_str(pair.base + own.len, pair.len - own.len));
     }
 }
 
 size_t brim_cache_key_selector(const struct brim_key_rules *rules, struct brim_fields request,
                                struct brim_str part, char *buffer, size_t room)
 {
-    struct sink sink = {.base = buffer, .room = room};
+    struct brim_text out = brim_text_in(buffer, room);
 
     for (size_t i = 0; i < rules->headers.count; i++)
-        put_header(&sink, request, rules->headers.names[i]);
+        put_header(&out, request, rules->headers.names[i]);
     for (size_t i = 0; i < rules->cookies.count; i++)
-        put_cookie(&sink, request, rules->cookies.names[i]);
+        put_cookie(&out, request, rules->cookies.names[i]);
     if (rules->device)
-        put_part(&sink, "d:", brim_cache_key_device(request));
+        put_part(&out, "d:", brim_cache_key_device(request));
     if (rules->languages.count > 0)
-        put_part(&sink, "l:", brim_cache_key_language(rules, request));
+        put_part(&out, "l:", brim_cache_key_language(rules, request));
     if (part.len > 0)
-        put_part(&sink, "k:", part);
-    return sink.is_full ? SIZE_MAX : sink.len;
+        put_part(&out, "k:", part);
+    return out.is_cut ? SIZE_MAX : out.len;
 }
 
 size_t brim_cache_key_cookies(const struct brim_key_rules *rules, struct brim_fields request,

@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
-#include "brim/base/clock.h"
 #include "brim/base/invariant.h"
 #include "brim/cli/commands.h"
 #include "brim/policy/script.h"
@@ -59,24 +57,6 @@ static void free_blocks(struct job *job)
         job->blocks = block->next;
         free(block);
     }
-}
-
-static uint64_t host_mono(void *ctx)
-{
-    (void)ctx;
-    return brim_clock_mono_us();
-}
-
-static int64_t host_wall(void *ctx)
-{
-    (void)ctx;
-    return brim_clock_wall_ms();
-}
-
-static enum brim_err host_random(void *ctx, void *bytes_out, size_t bytes)
-{
-    (void)ctx;
-    return getrandom(bytes_out, bytes, 0) == (ssize_t)bytes ? BRIM_OK : BRIM_EIO;
 }
 
 static void host_log(void *ctx, enum brim_log_level level, struct brim_str text)
@@ -241,8 +221,7 @@ static bool call(struct brim_script_vm *vm, struct brim_script_run *run,
 
 static int run_job(struct job *job)
 {
-    const struct brim_script_host host = {
-        .now_mono_us = host_mono, .now_wall_ms = host_wall, .random = host_random, .log = host_log};
+    struct brim_script_host host = {.log = host_log};
     const struct brim_script_config config = {
         .file = job->file,
         .limits = {.cpu_us = 10000,
@@ -258,6 +237,7 @@ static int run_job(struct job *job)
     char error[2048];
     bool ok;
 
+    brim_script_host_use_system(&host);
     if (brim_script_vm_open(&config, &host, error, sizeof(error), &vm) != BRIM_OK) {
         (void)fprintf(stderr, "%s\n", error);
         return BRIM_EXIT_USAGE;

@@ -2,9 +2,7 @@
 #include "brim/policy/handlers.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
-#include "brim/base/clock.h"
 #include "brim/base/invariant.h"
 #include "brim/base/metric.h"
 
@@ -26,24 +24,6 @@ struct brim_handlers {
 };
 
 /* ---- what the VMs get from the node ---- */
-
-static uint64_t host_mono(void *ctx)
-{
-    (void)ctx;
-    return brim_clock_mono_us();
-}
-
-static int64_t host_wall(void *ctx)
-{
-    (void)ctx;
-    return brim_clock_wall_ms();
-}
-
-static enum brim_err host_random(void *ctx, void *bytes_out, size_t bytes)
-{
-    (void)ctx;
-    return getrandom(bytes_out, bytes, 0) == (ssize_t)bytes ? BRIM_OK : BRIM_EIO;
-}
 
 static void host_log(void *ctx, enum brim_log_level level, struct brim_str text)
 {
@@ -78,9 +58,6 @@ static enum brim_err open_vm(struct brim_handlers *h, size_t worker, char *error
 {
     struct brim_script_host host = {
         .ctx = h,
-        .now_mono_us = host_mono,
-        .now_wall_ms = host_wall,
-        .random = host_random,
         .log = host_log,
         .count = host_count,
         .kv = h->stores.kv,
@@ -90,6 +67,7 @@ static enum brim_err open_vm(struct brim_handlers *h, size_t worker, char *error
     struct brim_script_config config = {
         .file = h->file, .root = h->root, .limits = h->limits, .env = h->env};
 
+    brim_script_host_use_system(&host);
     return brim_script_vm_open(&config, &host, error, ERROR_BYTES, &h->vms[worker]);
 }
 

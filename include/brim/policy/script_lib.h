@@ -56,6 +56,9 @@ struct brim_script_host {
     void (*charge)(struct lua_State *L, size_t units); /* set by the VM; NULL: no budget */
 };
 
+/* Sets the clocks and the randomness of host to the system's. */
+void brim_script_host_use_system(struct brim_script_host *host);
+
 /* Registry key (a string) of the function that is brim.fetch; nil where fetching is not possible.*/
 #define BRIM_SCRIPT_FETCH "brim.fetch"
 

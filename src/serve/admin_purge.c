@@ -79,19 +79,24 @@ static bool add_prefix(struct purge *p, struct brim_str url)
     return add_prefix_of(p, "http:", url) && add_prefix_of(p, "https:", url);
 }
 
+/* The authority of the keys that a host has under this scheme. */
+static bool add_host_of(struct purge *p, struct brim_str scheme, struct brim_str host)
+{
+    char text[HOST_MAX + 16]; /* scheme, slashes, and the slack that is asked for */
+    size_t before = scheme.len + 3, len;
+
+    if (host.len > HOST_MAX)
+        return false;
+    len = brim_uri_key_text(scheme, host, BRIM_STR("/"), text, sizeof(text));
+    if (len == 0)
+        return false;
+    add(p, brim_purge_scope_host(brim_str(text + before, len - before - 1)));
+    return true;
+}
+
 static bool add_host(struct purge *p, struct brim_str host)
 {
-    char lower[HOST_MAX];
-    struct brim_str name;
-    uint16_t port;
-
-    if (host.len > sizeof(lower) || !brim_uri_parse_authority(host, &name, &port))
-        return false;
-    for (size_t i = 0; i < host.len; i++)
-        lower[i] =
-            (char)(host.base[i] >= 'A' && host.base[i] <= 'Z' ? host.base[i] | 0x20 : host.base[i]);
-    add(p, brim_purge_scope_host(brim_str(lower, host.len)));
-    return true;
+    return add_host_of(p, BRIM_STR("http"), host) && add_host_of(p, BRIM_STR("https"), host);
 }
 
 static bool add_tag(struct purge *p, struct brim_str tag)
@@ -186,7 +191,8 @@ static struct purge *purge_of(json_t *body, struct brim_admin_wrong *wrong)
 
     if (wrong->text[0] != '\0')
         return NULL;
-    p = calloc(1, sizeof(*p) + 2 * count * sizeof(p->scopes[0])); /* a prefix may be two */
+    p = calloc(1,
+               sizeof(*p) + 2 * count * sizeof(p->scopes[0])); /* a prefix or a host may be two */
     if (p == NULL) {
         brim_admin_set_wrong(wrong, "out of memory");
         return NULL;

@@ -452,6 +452,32 @@ static char *many_urls(size_t count, size_t *len_out)
     return text;
 }
 
+/* A host may be written with its scheme's own port, or the root's dot; the key has neither. */
+START_TEST(a_host_is_purged_however_it_is_written)
+{
+    static const struct {
+        const char *body;
+        const char *url;
+        enum brim_purge_state state;
+    } cases[] = {
+        {"{\"hosts\":[\"A\"]}", "http://a/1", BRIM_PURGE_GONE},
+        {"{\"hosts\":[\"a.\"]}", "http://a/1", BRIM_PURGE_GONE},
+        {"{\"hosts\":[\"a:80\"]}", "http://a/1", BRIM_PURGE_GONE},
+        {"{\"hosts\":[\"a:443\"]}", "https://a/1", BRIM_PURGE_GONE},
+        {"{\"hosts\":[\"a:80\"]}", "https://a:80/1", BRIM_PURGE_GONE},
+        {"{\"hosts\":[\"a:8080\"]}", "http://a:8080/1", BRIM_PURGE_GONE},
+        {"{\"hosts\":[\"a:8080\"]}", "http://a/1", BRIM_PURGE_ALIVE},
+        {"{\"hosts\":[\"b\"]}", "http://a/1", BRIM_PURGE_ALIVE},
+    };
+    struct answer a;
+
+    store(cases[_i].url);
+    purge(cases[_i].body, &a);
+    assert_has(&a, "\"purged\":1");
+    ck_assert_int_eq(look(cases[_i].url), cases[_i].state);
+}
+END_TEST
+
 /* A publisher's whole batch in one call, and a bound on it that is named. */
 START_TEST(purge_takes_up_to_10000_urls)
 {
@@ -717,6 +743,7 @@ int main(void)
     tcase_add_test(calls, connection_serves_many_calls);
     tcase_add_test(calls, purge_is_in_force_when_it_answers);
     tcase_add_test(calls, wrong_purge_bodies_are_refused_and_purge_nothing);
+    tcase_add_loop_test(calls, a_host_is_purged_however_it_is_written, 0, 8);
     tcase_add_test(calls, purge_takes_up_to_10000_urls);
     tcase_add_test(calls, body_over_4_mib_is_413);
     tcase_add_test(calls, deeply_nested_body_is_refused);

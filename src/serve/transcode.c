@@ -14,10 +14,8 @@
 struct brim_transcode {
     uint32_t magic;
     struct brim_coder *coder;
-    bool is_decoder;
-    bool is_dirty; /* bytes went in after the last flush */
-    bool is_full;  /* the coder may have more of what it took */
-    bool is_done;  /* the coded stream is at its end */
+    bool is_full; /* the coder may have more of what it took */
+    bool is_done; /* the coded stream is at its end */
     enum brim_coder_flush flush;
     struct brim_str pieces[BRIM_READER_IOV_MAX]; /* of the reader */
     size_t count;
@@ -33,6 +31,7 @@ enum brim_err brim_transcode_open(const struct brim_coder_config *config,
     enum brim_err err = brim_coder_open(config, &coder);
     struct brim_transcode *t;
 
+    INVARIANT(config->way == BRIM_CODER_DECODE);
     *transcode_out = NULL;
     if (err != BRIM_OK)
         return err;
@@ -44,7 +43,6 @@ enum brim_err brim_transcode_open(const struct brim_coder_config *config,
     memset(t, 0, offsetof(struct brim_transcode, out));
     t->magic = TRANSCODE_MAGIC;
     t->coder = coder;
-    t->is_decoder = config->way == BRIM_CODER_DECODE;
     t->flush = BRIM_CODER_MORE;
     *transcode_out = t;
     return BRIM_OK;
@@ -71,18 +69,10 @@ static enum brim_reader_got refill(struct brim_transcode *t, struct brim_reader 
     got = brim_reader_next(reader, IN_BYTES, t->pieces, &t->count);
     if (got != BRIM_READER_DATA)
         t->count = 0;
-    if (got == BRIM_READER_DATA) {
-        t->is_dirty = true;
-        t->flush = BRIM_CODER_MORE;
-    } else if (got == BRIM_READER_END) {
-        t->flush = BRIM_CODER_END;
-        return BRIM_READER_DATA;
-    } else if (got == BRIM_READER_WAIT && t->is_dirty && !t->is_decoder) {
-        t->is_dirty = false;
-        t->flush = BRIM_CODER_FLUSH;
-        return BRIM_READER_DATA;
-    }
-    return got;
+    if (got != BRIM_READER_END)
+        return got;
+    t->flush = BRIM_CODER_END;
+    return BRIM_READER_DATA;
 }
 
 /* One step of the coder; false: it cannot go on. */
@@ -99,13 +89,7 @@ static bool step(struct brim_transcode *t, size_t *made_out)
     t->is_full = *made_out == sizeof(t->out);
     if (in->len == 0 && t->at < t->count)
         t->at++;
-    if (t->silent_bytes < SILENT_MAX)
-        return true;
-    if (t->at == t->count && !t->is_decoder && t->flush == BRIM_CODER_MORE) {
-        t->flush = BRIM_CODER_FLUSH;
-        t->is_full = true; /* not before the flush is anything read */
-    }
-    return !t->is_decoder;
+    return t->silent_bytes < SILENT_MAX;
 }
 
 /* What stands behind the end of the coded stream is not part of it. */
@@ -135,7 +119,7 @@ enum brim_reader_got brim_transcode_next(struct brim_transcode *t, struct brim_r
         else if ((got = refill(t, reader)) == BRIM_READER_DATA && !step(t, &made))
             got = BRIM_READER_FAILED;
     }
-    if (got == BRIM_READER_FAILED && t->is_decoder)
+    if (got == BRIM_READER_FAILED)
         BRIM_COUNT(DECODE_FAILED);
     *piece_out = brim_str(t->out, made);
     return got;

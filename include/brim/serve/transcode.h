@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * transcode - a body read through a coder: in another content coding than the one it is kept in.
+ * transcode - a body read through a decoder: without the content coding that it is kept in.
  *
  * It stands between a reader and whoever wants the bytes, and gives out a piece at a time, so that
  * a body of any size needs one buffer. Refuses to know who that is.
@@ -13,7 +13,7 @@
 
 struct brim_transcode; /* opaque */
 
-/* Errors: BRIM_ENOMEM. Thread: any; one at a time uses it. */
+/* config: DECODE. Errors: BRIM_ENOMEM. Thread: any; one at a time uses it. */
 BRIM_MUST_USE enum brim_err brim_transcode_open(const struct brim_coder_config *config,
                                                 struct brim_transcode **transcode_out);
 void brim_transcode_close(struct brim_transcode *transcode); /* accepts NULL */
@@ -21,7 +21,6 @@ void brim_transcode_close(struct brim_transcode *transcode); /* accepts NULL */
 /*
  * The next piece of what becomes of reader's bytes, valid until the following call; otherwise as
  * brim_reader_next(). FAILED also where the bytes are not in the coding, or are a bomb.
- * An encoder that has to wait first gives out all that it has.
  */
 enum brim_reader_got brim_transcode_next(struct brim_transcode *transcode,
                                          struct brim_reader *reader, struct brim_str *piece_out);

@@ -11,6 +11,8 @@ static void *encoder_open(const struct brim_coder_config *config)
     if (encoder == NULL)
         return NULL;
     (void)BrotliEncoderSetParameter(encoder, BROTLI_PARAM_QUALITY, (uint32_t)config->level);
+    if (config->window_log > 0)
+        (void)BrotliEncoderSetParameter(encoder, BROTLI_PARAM_LGWIN, (uint32_t)config->window_log);
     if (config->size_hint > 0 && config->size_hint <= UINT32_MAX)
         (void)BrotliEncoderSetParameter(encoder, BROTLI_PARAM_SIZE_HINT,
                                         (uint32_t)config->size_hint);

@@ -12,7 +12,9 @@ static void *encoder_open(const struct brim_coder_config *config)
     if (encoder == NULL)
         return NULL;
     (void)ZSTD_CCtx_setParameter(encoder, ZSTD_c_compressionLevel, config->level);
-    if (config->size_hint > (uint64_t)1 << WINDOW_LOG_MAX || config->size_hint == 0)
+    if (config->window_log > 0)
+        (void)ZSTD_CCtx_setParameter(encoder, ZSTD_c_windowLog, config->window_log);
+    else if (config->size_hint > (uint64_t)1 << WINDOW_LOG_MAX || config->size_hint == 0)
         (void)ZSTD_CCtx_setParameter(encoder, ZSTD_c_windowLog, WINDOW_LOG_MAX);
     if (config->size_hint > 0) /* fits the tables to it, and is written into the frame */
         (void)ZSTD_CCtx_setPledgedSrcSize(encoder, config->size_hint);

@@ -2,6 +2,7 @@
 #include "brim/http/coding.h"
 
 #include "brim/base/invariant.h"
+#include "brim/base/text.h"
 #include "brim/http/weight.h"
 
 static const struct brim_str names[BRIM_CODINGS] = {
@@ -160,21 +161,18 @@ bool brim_coding_suits(struct brim_fields response)
 size_t brim_coding_etag(struct brim_str etag, struct brim_recoding recoding, char *buffer,
                         size_t buffer_bytes)
 {
-    struct brim_str name = brim_coding_name(recoding.as);
-    bool is_weak = brim_str_has_prefix(etag, BRIM_STR("W/"));
-    size_t len = etag.len;
-    bool stays;
+    struct brim_text text = brim_text_in(buffer, buffer_bytes);
+    bool is_strong = etag.len > 1 && etag.base[0] == '"' && etag.base[etag.len - 1] == '"';
 
-    if (len == 0)
-        return 0;
-    stays = recoding.as == recoding.own || is_weak || etag.base[len - 1] != '"';
-    if (len + (stays ? 0 : name.len + 1) > buffer_bytes)
-        return 0;
-    memcpy(buffer, etag.base, len);
-    if (stays)
-        return len;
-    buffer[len - 1] = '-';
-    memcpy(buffer + len, name.base, name.len);
-    buffer[len + name.len] = '"';
-    return len + name.len + 1;
+    if (recoding.as == recoding.own || !is_strong) {
+        brim_text_put(&text, etag);
+        return text.is_cut ? 0 : text.len;
+    }
+    if (recoding.is_anew)
+        brim_text_put(&text, BRIM_STR("W/"));
+    brim_text_put(&text, brim_str(etag.base, etag.len - 1));
+    brim_text_put(&text, BRIM_STR("-"));
+    brim_text_put(&text, brim_coding_name(recoding.as));
+    brim_text_put(&text, BRIM_STR("\""));
+    return text.is_cut ? 0 : text.len;
 }

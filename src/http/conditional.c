@@ -80,6 +80,21 @@ static bool take_member(struct brim_str *list, struct brim_str *member_out)
     return true;
 }
 
+bool brim_conditional_lists(struct brim_fields request, struct brim_str etag)
+{
+    struct brim_str list, member;
+
+    for (size_t i = 0; i < request.count; i++) {
+        if (!brim_str_is(request.items[i].name, BRIM_STR("if-none-match")))
+            continue;
+        list = request.items[i].value;
+        while (take_member(&list, &member))
+            if (brim_str_is(member, etag))
+                return true;
+    }
+    return false;
+}
+
 /* Whether "*" or a member of If-None-Match matches the representation, which exists. */
 static bool any_matches(struct brim_fields request, struct brim_str etag)
 {

@@ -21,7 +21,7 @@ static struct brim_validators validators_in(const struct brim_choice *c, enum br
                                             char *tag)
 {
     const struct brim_object *object = c->ask.object;
-    struct brim_recoding recoding = {c->own, coding};
+    struct brim_recoding recoding = {.own = c->own, .as = coding};
 
     struct brim_validators validators = brim_object_validators(object);
 
@@ -45,6 +45,18 @@ static enum brim_coding owned(const struct brim_choice *c)
             return (enum brim_coding)i;
     }
     return BRIM_CODINGS;
+}
+
+/* Whether the client has the coding as it was made on the way: the tag of that is told again, so
+ * that nobody takes its bytes for those that are kept. */
+static bool owns_anew(const struct brim_choice *c, enum brim_coding coding)
+{
+    struct brim_recoding recoding = {.own = c->own, .as = coding, .is_anew = true};
+    char tag[ETAG_BYTES];
+    size_t len = brim_coding_etag(c->ask.object->etag, recoding, tag, sizeof(tag));
+
+    return coding != c->own && len > 0 &&
+           brim_conditional_lists(c->ask.request, brim_str(tag, len));
 }
 
 /* The only coding that a Range with If-Range may be of; BRIM_CODINGS: any. */
@@ -102,9 +114,11 @@ static bool search(struct brim_choice *c, struct brim_chosen *chosen)
     c->is_searching = false;
     c->tried |= 1u << c->trying;
     if (found == BRIM_FOUND_OBJECT)
-        *chosen = (struct brim_chosen){c->trying, c->find.object};
-    else if (found == BRIM_FOUND_NONE) /* PASS is the note that it is of no use */
+        *chosen = (struct brim_chosen){.coding = c->trying, .body = c->find.object};
+    else if (found == BRIM_FOUND_NONE)
         brim_encoders_want(c->ask.encoders, c->ask.object, c->trying);
+    else /* the note that it is of no use */
+        c->useless |= 1u << c->trying;
     brim_find_fini(&c->find);
     return true;
 }
@@ -153,6 +167,19 @@ bool brim_choice_is_foreign(const struct brim_object *object, struct brim_fields
     return false;
 }
 
+/* Nothing that is kept suits: what the client wants most is made on the way. */
+static void choose_anew(const struct brim_choice *c, struct brim_chosen *chosen)
+{
+    enum brim_coding best = brim_accept_best(&c->accept, c->useless);
+
+    if (!c->ask.may_stream || c->own != BRIM_CODING_IDENTITY ||
+        chosen->coding != BRIM_CODING_IDENTITY || best == BRIM_CODING_IDENTITY ||
+        !brim_encoders_might(c->ask.encoders, c->ask.object))
+        return;
+    chosen->coding = best;
+    chosen->is_anew = true;
+}
+
 enum brim_choice_state brim_choice_make(struct brim_choice *c, const struct brim_choice_ask *ask,
                                         struct brim_chosen *chosen_out)
 {
@@ -164,6 +191,7 @@ enum brim_choice_state brim_choice_make(struct brim_choice *c, const struct brim
         coding = owned(c);
         if (coding != BRIM_CODINGS) {
             chosen_out->coding = coding;
+            chosen_out->is_anew = owns_anew(c, coding);
             return BRIM_CHOICE_MADE;
         }
     }
@@ -181,6 +209,7 @@ enum brim_choice_state brim_choice_make(struct brim_choice *c, const struct brim
         if (!search(c, chosen_out))
             return BRIM_CHOICE_WAIT;
     }
+    choose_anew(c, chosen_out);
     return BRIM_CHOICE_MADE;
 }
 

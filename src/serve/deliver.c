@@ -25,9 +25,11 @@
 #include "brim/serve/deliver_head.h"
 #include "brim/serve/proxy_status.h"
 
-#define SEND_BYTES  (128u * 1024u)  /* one h2o_send: TLS encrypts all of it at once */
-#define TURN_BYTES  (1024u * 1024u) /* per connection and loop turn */
-#define WHOLE_BYTES (32u * 1024u)   /* held back at most while a length is awaited */
+#define SEND_BYTES        (128u * 1024u)  /* one h2o_send: TLS encrypts all of it at once */
+#define TURN_BYTES        (1024u * 1024u) /* per connection and loop turn */
+#define WHOLE_BYTES       (32u * 1024u)   /* held back at most while a length is awaited */
+#define ENCODE_COST       8u /* a byte that is coded takes about as long as so many sent */
+#define STREAM_WINDOW_LOG 18 /* 256 KiB: some 1 MiB of RAM an answer that is coded */
 
 static bool is_head(const struct brim_delivery *d)
 {
@@ -163,6 +165,12 @@ static enum brim_reader_got read_next(struct brim_delivery *d, struct brim_str *
     return brim_transcode_next(d->transcode, &d->reader, pieces);
 }
 
+/* Bytes that an encoder of this answer took so far. */
+static size_t encoded(const struct brim_delivery *d)
+{
+    return d->is_streaming ? brim_transcode_taken(d->transcode) : 0;
+}
+
 /* Whether nothing comes after what was read. */
 static bool is_last(const struct brim_delivery *d)
 {
@@ -173,7 +181,7 @@ static void send_next(struct brim_delivery *d)
 {
     struct brim_str pieces[BRIM_READER_IOV_MAX];
     h2o_iovec_t bufs[BRIM_READER_IOV_MAX];
-    size_t count, bytes = 0;
+    size_t count, bytes = 0, work = encoded(d);
 
     INVARIANT(d->started && !d->sending && !d->finished);
     switch (read_next(d, pieces, &count)) {
@@ -191,6 +199,7 @@ static void send_next(struct brim_delivery *d)
     case BRIM_READER_DATA:
         break;
     }
+    work = (encoded(d) - work) * ENCODE_COST;
     for (size_t i = 0; i < count; i++) {
         bufs[i] = (h2o_iovec_t){(char *)(uintptr_t)pieces[i].base, pieces[i].len};
         bytes += pieces[i].len;
@@ -199,7 +208,7 @@ static void send_next(struct brim_delivery *d)
         d->turn = d->env->turn;
         d->turn_bytes = 0;
     }
-    d->turn_bytes += bytes;
+    d->turn_bytes += bytes + work;
     d->bytes_sent += bytes;
     d->sending = true;
     d->complete = d->finished = is_last(d);
@@ -344,6 +353,35 @@ static void stop_waiting(struct brim_delivery *d)
     d->waits_whole = false;
 }
 
+static enum brim_err open_decoder(struct brim_delivery *d)
+{
+    struct brim_coder_config config = {
+        .coding = d->own, .way = BRIM_CODER_DECODE, .bytes_max = d->env->decoded_max};
+
+    BRIM_COUNT(DECODED);
+    return brim_transcode_open(&config, &d->transcode);
+}
+
+static enum brim_err open_encoder(struct brim_delivery *d)
+{
+    static const int levels[BRIM_CODINGS] = {
+        [BRIM_CODING_BR] = 4, [BRIM_CODING_ZSTD] = 3, [BRIM_CODING_GZIP] = 4};
+    struct brim_coder_config config = {.coding = d->coding,
+                                       .way = BRIM_CODER_ENCODE,
+                                       .level = levels[d->coding],
+                                       .window_log = STREAM_WINDOW_LOG};
+
+    BRIM_COUNT(STREAMED);
+    d->is_streaming = true;
+    d->env->streams++;
+    return brim_transcode_open(&config, &d->transcode);
+}
+
+static enum brim_err open_transcode(struct brim_delivery *d)
+{
+    return d->coding == BRIM_CODING_IDENTITY ? open_decoder(d) : open_encoder(d);
+}
+
 /* Opens the source's body where it is to be read. */
 static enum brim_err open_reader(struct brim_delivery *d, uint64_t length)
 {
@@ -352,13 +390,7 @@ static enum brim_err open_reader(struct brim_delivery *d, uint64_t length)
                          brim_cache_disk(d->env->cache), brim_cache_pool(d->env->cache), d->port);
 
     d->reader_open = err == BRIM_OK;
-    if (err != BRIM_OK || !d->is_recoded)
-        return err;
-    BRIM_COUNT(DECODED);
-    return brim_transcode_open(&(struct brim_coder_config){.coding = d->own,
-                                                           .way = BRIM_CODER_DECODE,
-                                                           .bytes_max = d->env->decoded_max},
-                               &d->transcode);
+    return err == BRIM_OK && d->is_recoded ? open_transcode(d) : err;
 }
 
 static void begin_sending(struct brim_delivery *d)
@@ -463,24 +495,24 @@ void brim_deliver_object(struct brim_delivery *d, struct brim_object *object,
 }
 
 void brim_deliver_coded(struct brim_delivery *d, struct brim_object *object,
-                        struct brim_object *body, enum brim_coding coding,
-                        const struct brim_deliver_facts *facts)
+                        const struct brim_chosen *chosen, const struct brim_deliver_facts *facts)
 {
+    struct brim_recoding recoding = {
+        .own = brim_coding_of(object->fields), .as = chosen->coding, .is_anew = chosen->is_anew};
     size_t room = object->etag.len + BRIM_CODING_SUFFIX_ROOM;
     char *tag = h2o_mem_alloc_pool(&d->req->pool, room);
 
     INVARIANT(d->object == NULL && !d->started);
     INVARIANT(!facts->as_received);
     d->object = object;
-    d->source = body != NULL ? body : brim_object_ref(object);
+    d->source = chosen->body != NULL ? chosen->body : brim_object_ref(object);
     d->facts = *facts;
     d->status = object->status;
-    d->coding = coding;
-    d->own = brim_coding_of(object->fields);
-    d->is_recoded = body == NULL && coding != d->own;
+    d->coding = recoding.as;
+    d->own = recoding.own;
+    d->is_recoded = chosen->body == NULL && d->coding != d->own;
     d->is_chosen = true;
-    d->etag = brim_str(
-        tag, brim_coding_etag(object->etag, (struct brim_recoding){d->own, coding}, tag, room));
+    d->etag = brim_str(tag, brim_coding_etag(object->etag, recoding, tag, room));
     if (object->status == 200)
         choose_status(d);
     begin_sending(d);
@@ -634,6 +666,9 @@ void brim_deliver_fini(struct brim_delivery *d)
     d->reader_open = false;
     brim_transcode_close(d->transcode);
     d->transcode = NULL;
+    if (d->is_streaming)
+        d->env->streams--;
+    d->is_streaming = false;
     drop_objects(d);
     brim_conn_request_remove(d->conn, &d->link);
 }

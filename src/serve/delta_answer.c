@@ -114,7 +114,7 @@ static bool is_not_modified(struct brim_fields request, const struct brim_object
     char tag[TAG_BYTES];
 
     for (int i = 0; i < BRIM_CODINGS; i++) {
-        struct brim_recoding recoding = {BRIM_CODING_IDENTITY, (enum brim_coding)i};
+        struct brim_recoding recoding = {.own = BRIM_CODING_IDENTITY, .as = (enum brim_coding)i};
         struct brim_validators validators = brim_object_validators(object);
 
         validators.etag = brim_str(tag, brim_coding_etag(object->etag, recoding, tag, sizeof(tag)));

@@ -3,7 +3,23 @@
  * The answer with a stored object: which coding of it, told to the delivery.
  */
 #include "brim/base/invariant.h"
+#include "brim/base/metric.h"
 #include "brim/serve/request_inside.h"
+
+/* HTTP/1.0 has no frame for what has no length, and a part is one of what is kept. */
+static bool may_stream(const struct request *r)
+{
+    struct brim_env *env = r->env;
+
+    if (env->streams_max == 0 || r->req->version < 0x101 ||
+        brim_fields_find(r->fields, BRIM_STR("range")) != NULL)
+        return false;
+    if (env->streams >= env->streams_max) {
+        BRIM_COUNT(STREAM_SHED);
+        return false;
+    }
+    return r->facts.outcome != BRIM_OUTCOME_PASS;
+}
 
 static void deliver(struct request *r, const struct brim_chosen *chosen)
 {
@@ -14,7 +30,7 @@ static void deliver(struct request *r, const struct brim_chosen *chosen)
     r->state = REQUEST_DELIVER;
     if (!brim_deliver_is_immediate(source))
         r->delivery.port = brim_request_port(r);
-    brim_deliver_coded(&r->delivery, object, chosen->body, chosen->coding, &r->facts);
+    brim_deliver_coded(&r->delivery, object, chosen, &r->facts);
 }
 
 void brim_request_look_at_choice(struct request *r)
@@ -25,6 +41,7 @@ void brim_request_look_at_choice(struct request *r)
         .object = r->found,
         .request = r->fields,
         .port = r->wake == NULL ? NULL : brim_wake_port(r->wake),
+        .may_stream = may_stream(r),
         .now_wall_ms = r->delivery.now_wall_ms,
     };
     struct brim_chosen chosen;

@@ -9,18 +9,24 @@
 #define TRANSCODE_MAGIC 0x74726331u
 #define IN_BYTES        (64u * 1024u)
 #define OUT_BYTES       (64u * 1024u)
-#define SILENT_MAX      (1024u * 1024u) /* taken without giving anything: no loop is held for more */
+/* Taken without giving anything: no loop is held for more. A decoder that wants more is fed a bomb;
+ * an encoder has what it holds flushed. */
+#define DECODE_SILENT_MAX (1024u * 1024u)
+#define ENCODE_SILENT_MAX (256u * 1024u)
 
 struct brim_transcode {
     uint32_t magic;
     struct brim_coder *coder;
-    bool is_full; /* the coder may have more of what it took */
-    bool is_done; /* the coded stream is at its end */
+    bool is_decoder;
+    bool is_dirty; /* ENCODE: something went in after the last flush */
+    bool is_full;  /* the coder may have more of what it took */
+    bool is_done;  /* the coded stream is at its end */
     enum brim_coder_flush flush;
     struct brim_str pieces[BRIM_READER_IOV_MAX]; /* of the reader */
     size_t count;
     size_t at;
     size_t silent_bytes;
+    uint64_t taken;
     char out[OUT_BYTES];
 };
 
@@ -31,7 +37,6 @@ enum brim_err brim_transcode_open(const struct brim_coder_config *config,
     enum brim_err err = brim_coder_open(config, &coder);
     struct brim_transcode *t;
 
-    INVARIANT(config->way == BRIM_CODER_DECODE);
     *transcode_out = NULL;
     if (err != BRIM_OK)
         return err;
@@ -43,6 +48,7 @@ enum brim_err brim_transcode_open(const struct brim_coder_config *config,
     memset(t, 0, offsetof(struct brim_transcode, out));
     t->magic = TRANSCODE_MAGIC;
     t->coder = coder;
+    t->is_decoder = config->way == BRIM_CODER_DECODE;
     t->flush = BRIM_CODER_MORE;
     *transcode_out = t;
     return BRIM_OK;
@@ -58,6 +64,17 @@ void brim_transcode_close(struct brim_transcode *t)
     free(t);
 }
 
+/* False: there is nothing to flush. */
+static bool begin_flush(struct brim_transcode *t)
+{
+    bool is_needed = !t->is_decoder && t->is_dirty;
+
+    t->is_dirty = false;
+    if (is_needed)
+        t->flush = BRIM_CODER_FLUSH;
+    return is_needed;
+}
+
 /* DATA: there is something to do for the coder. */
 static enum brim_reader_got refill(struct brim_transcode *t, struct brim_reader *reader)
 {
@@ -69,9 +86,12 @@ static enum brim_reader_got refill(struct brim_transcode *t, struct brim_reader 
     got = brim_reader_next(reader, IN_BYTES, t->pieces, &t->count);
     if (got != BRIM_READER_DATA)
         t->count = 0;
-    if (got != BRIM_READER_END)
+    if (got == BRIM_READER_DATA)
+        t->flush = BRIM_CODER_MORE;
+    else if (got == BRIM_READER_END)
+        t->flush = BRIM_CODER_END;
+    else if (got != BRIM_READER_WAIT || !begin_flush(t))
         return got;
-    t->flush = BRIM_CODER_END;
     return BRIM_READER_DATA;
 }
 
@@ -85,11 +105,22 @@ static bool step(struct brim_transcode *t, size_t *made_out)
     if (brim_coder_run(t->coder, in, t->flush, t->out, sizeof(t->out), made_out, &t->is_done) !=
         BRIM_OK)
         return false;
+    t->taken += before - in->len;
+    t->is_dirty = t->is_dirty || in->len < before;
     t->silent_bytes = *made_out > 0 ? 0 : t->silent_bytes + before - in->len;
     t->is_full = *made_out == sizeof(t->out);
     if (in->len == 0 && t->at < t->count)
         t->at++;
-    return t->silent_bytes < SILENT_MAX;
+    if (t->is_decoder)
+        return t->silent_bytes < DECODE_SILENT_MAX;
+    if (t->silent_bytes >= ENCODE_SILENT_MAX && t->at == t->count && t->flush == BRIM_CODER_MORE)
+        t->is_full = begin_flush(t); /* before more is read */
+    return true;
+}
+
+uint64_t brim_transcode_taken(const struct brim_transcode *t)
+{
+    return t->taken;
 }
 
 /* What stands behind the end of the coded stream is not part of it. */
@@ -119,7 +150,7 @@ enum brim_reader_got brim_transcode_next(struct brim_transcode *t, struct brim_r
         else if ((got = refill(t, reader)) == BRIM_READER_DATA && !step(t, &made))
             got = BRIM_READER_FAILED;
     }
-    if (got == BRIM_READER_FAILED)
+    if (got == BRIM_READER_FAILED && t->is_decoder)
         BRIM_COUNT(DECODE_FAILED);
     *piece_out = brim_str(t->out, made);
     return got;

@@ -21,6 +21,8 @@
 /* A host that no client can own: h2o puts its name where a request names none. */
 #define NOBODY "brim.invalid"
 
+enum { FIRST_IDENTITY, FIRST_FAST }; /* values of compress.first */
+
 struct brim_worker {
     struct brim_env env; /* embeds h2o's context */
     uint32_t magic;
@@ -87,6 +89,8 @@ static void init_env(struct brim_worker *w, const struct brim_worker_config *con
     env->flights = config->flights;
     env->encoders = config->encoders;
     env->decoded_max = config->conf->compress.decoded_bytes;
+    if (config->conf->compress.first == FIRST_FAST)
+        env->streams_max = (unsigned)config->conf->compress.streams;
     env->dictionaries = config->dictionaries;
     env->log = config->log;
     env->routes = config->routes;

@@ -106,7 +106,7 @@ END_TEST
 
 static struct brim_str etag_of(const char *etag, enum brim_coding coding, char *buffer, size_t room)
 {
-    struct brim_recoding recoding = {BRIM_CODING_IDENTITY, coding};
+    struct brim_recoding recoding = {.own = BRIM_CODING_IDENTITY, .as = coding};
 
     return brim_str(buffer, brim_coding_etag(brim_str_of(etag), recoding, buffer, room));
 }
@@ -125,15 +125,31 @@ START_TEST(strong_tag_tells_the_coding)
     ck_assert_uint_eq(etag_of("\"a\"", BRIM_CODING_ZSTD, buffer, 8).len, 8);
     ck_assert_uint_eq(etag_of("\"a\"", BRIM_CODING_IDENTITY, buffer, 3).len, 3);
     ck_assert_uint_eq(etag_of("", BRIM_CODING_BR, buffer, 32).len, 0);
-    ck_assert_uint_eq(brim_coding_etag(BRIM_STR("\"a\""),
-                                       (struct brim_recoding){BRIM_CODING_GZIP, BRIM_CODING_GZIP},
-                                       buffer, 32),
-                      3);
     ck_assert_uint_eq(
         brim_coding_etag(BRIM_STR("\"a\""),
-                         (struct brim_recoding){BRIM_CODING_GZIP, BRIM_CODING_IDENTITY}, buffer,
-                         32),
-        sizeof("\"a-identity\"") - 1);
+                         (struct brim_recoding){.own = BRIM_CODING_GZIP, .as = BRIM_CODING_GZIP},
+                         buffer, 32),
+        3);
+    ck_assert_uint_eq(brim_coding_etag(BRIM_STR("\"a\""),
+                                       (struct brim_recoding){.own = BRIM_CODING_GZIP,
+                                                              .as = BRIM_CODING_IDENTITY},
+                                       buffer, 32),
+                      sizeof("\"a-identity\"") - 1);
+}
+END_TEST
+
+/* What is coded for one answer must never be joined with parts of what is kept. */
+START_TEST(tag_of_what_is_coded_anew_is_weak)
+{
+    struct brim_recoding anew = {
+        .own = BRIM_CODING_IDENTITY, .as = BRIM_CODING_BR, .is_anew = true};
+    char buffer[32];
+    size_t len = brim_coding_etag(BRIM_STR("\"a\""), anew, buffer, sizeof(buffer));
+
+    ck_assert(brim_str_is(brim_str(buffer, len), BRIM_STR("W/\"a-br\"")));
+    len = brim_coding_etag(BRIM_STR("W/\"a\""), anew, buffer, sizeof(buffer));
+    ck_assert(brim_str_is(brim_str(buffer, len), BRIM_STR("W/\"a\"")));
+    ck_assert_uint_eq(brim_coding_etag(BRIM_STR("\"a\""), anew, buffer, 7), 0);
 }
 END_TEST
 
@@ -147,6 +163,7 @@ int main(void)
     tcase_add_loop_test(tcase, text_suits_a_coding, 0, sizeof(types) / sizeof(types[0]));
     tcase_add_test(tcase, what_must_not_be_coded_does_not_suit);
     tcase_add_test(tcase, strong_tag_tells_the_coding);
+    tcase_add_test(tcase, tag_of_what_is_coded_anew_is_weak);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -115,6 +115,10 @@
     O(SIZE, min_bytes, "min", "256", 0, BRIM_GIB, START, "Smaller bodies stay as they are.")       \
     O(SIZE, max_bytes, "max", "4MiB", 0, BRIM_GIB, START,                                          \
       "Larger bodies too; never above cache.memory_object.")                                       \
+    O(CHOICE, first, "first", "identity", 0, "identity|fast", START,                               \
+      "What goes out while a coding is being made: the body as it is, or coded on the way.")       \
+    O(INT, streams, "streams", "64", 1, 4096, START,                                               \
+      "Answers that each worker codes on the way at a time; more go out as they are.")             \
     O(SIZE, decoded_bytes, "decoded", "1GiB", 0, 1024 * BRIM_GIB, START,                           \
       "Most that a body of an origin may decode to; beyond it the answer is cut off.")
 

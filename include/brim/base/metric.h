@@ -65,6 +65,9 @@
     X(ENCODE_USELESS, "brim_encode_useless_total", "", COUNTER,                                    \
       "Bodies that compression did not make smaller by a twentieth.")                              \
     X(ENCODE_SHED, "brim_encode_shed_total", "", COUNTER, "Not queued, as the queue was full.")    \
+    X(STREAMED, "brim_encoded_on_the_way_total", "", COUNTER,                                      \
+      "Answers compressed while they went out, as their coding was not made yet.")                 \
+    X(STREAM_SHED, "brim_encode_on_the_way_shed_total", "", COUNTER, "Not so, as too many were.")  \
     X(DECODED, "brim_decoded_total", "", COUNTER,                                                  \
       "Answers decoded for a client that does not take the origin's coding.")                      \
     X(DECODE_FAILED, "brim_decode_failed_total", "", COUNTER,                                      \

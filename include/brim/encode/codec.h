@@ -17,6 +17,7 @@ struct brim_coder_config {
     enum brim_coding coding; /* not IDENTITY */
     enum brim_coder_way way;
     int level;          /* ENCODE: gzip 1 to 9, br 0 to 11, zstd 1 to 19 */
+    int window_log;     /* ENCODE: br, zstd look back so far, 10 to 23; 0: the codec decides */
     uint64_t size_hint; /* ENCODE: bytes that will come; 0: not known */
     uint64_t bytes_max; /* DECODE: most bytes that may come out */
 };

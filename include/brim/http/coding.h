@@ -45,14 +45,15 @@ bool brim_coding_suits(struct brim_fields response);
 /*
  * Writes the entity tag of a representation that was made here from one in another coding: `"abc"`
  * becomes `"abc-br"`, or `"abc-identity"` where it was decoded; a weak one says nothing about bytes
- * and stays, as does that of the origin's own coding. Returns its length; 0: no tag, or buffer is
- * too small.
- * Spec: RFC 9110 8.8.3.3.
+ * and stays, as does that of the origin's own coding. What is coded anew for each answer has other
+ * bytes than what is kept in the coding: its tag is the weak `W/"abc-br"`. Returns its length; 0:
+ * no tag, or buffer is too small. Spec: RFC 9110 8.8.3.3.
  */
-#define BRIM_CODING_SUFFIX_ROOM 12u /* that a tag grows by at most */
+#define BRIM_CODING_SUFFIX_ROOM 14u /* that a tag grows by at most */
 struct brim_recoding {
     enum brim_coding own; /* of the origin's */
     enum brim_coding as;
+    bool is_anew; /* for this answer */
 };
 size_t brim_coding_etag(struct brim_str etag, struct brim_recoding recoding, char *buffer,
                         size_t buffer_bytes);

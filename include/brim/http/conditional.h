@@ -28,6 +28,10 @@ bool brim_conditional_is_for_origin(struct brim_fields request, int64_t now_wall
 bool brim_conditional_is_not_modified(struct brim_fields request,
                                       const struct brim_validators *validators, int64_t now_wall_s);
 
+/* Whether If-None-Match lists this very tag, byte for byte; weak and strong are two. Thread: any.
+ */
+bool brim_conditional_lists(struct brim_fields request, struct brim_str etag);
+
 /* Whether value is one strong entity-tag (RFC 9110 8.8.3). */
 bool brim_etag_is_strong(struct brim_str value);
 

@@ -14,6 +14,7 @@ struct brim_choice_ask { /* all of it is borrowed until fini */
     struct brim_object *object;
     struct brim_fields request;
     struct brim_port *port; /* NULL: say WAIT and begin nothing; set it and ask again */
+    bool may_stream;        /* an answer of this request can be coded on the way */
     int64_t now_wall_ms;
 };
 
@@ -24,6 +25,7 @@ struct brim_choice { /* private; zeroed: not begun */
     enum brim_coding own;    /* of the object's body */
     enum brim_coding trying; /* of `find` */
     unsigned tried;
+    unsigned useless; /* of what was tried: found to be not worth it */
     bool is_begun;
     bool is_searching;
     char *text; /* of find.primary */
@@ -36,6 +38,7 @@ enum brim_choice_state {
 
 struct brim_chosen {
     enum brim_coding coding;
+    bool is_anew;             /* the object's own body is to be coded, or was for the client */
     struct brim_object *body; /* counted: has the coding's bytes; NULL: the object's own, decoded
                                  if need be, or none is needed, since the client has them
                                  (If-None-Match) */

@@ -10,6 +10,7 @@
 #ifndef BRIM_SERVE_DELIVER_H
 #define BRIM_SERVE_DELIVER_H
 
+#include "brim/serve/choice.h"
 #include "brim/serve/delivery.h"
 
 /* Prepares a zeroed delivery. */
@@ -25,13 +26,12 @@ void brim_deliver_object(struct brim_delivery *delivery, struct brim_object *obj
                          const struct brim_deliver_facts *facts);
 
 /*
- * The same for an object of which there may be content codings: body has the bytes in this coding
- * (takes its count); NULL: the object's own, or the client has them. Preconditions, ranges and
- * validators are those of the coding (RFC 9110 8.8.3.3).
+ * The same for an object of which there may be content codings: in the one that was chosen (takes
+ * the count of its body). Preconditions, ranges and validators are those of the coding (RFC 9110
+ * 8.8.3.3).
  */
 void brim_deliver_coded(struct brim_delivery *delivery, struct brim_object *object,
-                        struct brim_object *body, enum brim_coding coding,
-                        const struct brim_deliver_facts *facts);
+                        const struct brim_chosen *chosen, const struct brim_deliver_facts *facts);
 
 /* Bytes of a stored or growing part. */
 struct brim_deliver_part {

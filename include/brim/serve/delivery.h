@@ -82,6 +82,7 @@ struct brim_delivery {
     struct brim_str etag;             /* in that coding, where it was chosen */
     bool is_chosen;                   /* by Accept-Encoding: the answer says that it varies */
     bool is_recoded;                  /* the source's body is in `own` and is sent in `coding` */
+    bool is_streaming;                /* counted in env->streams */
     struct brim_transcode *transcode; /* the work of it, once it is begun */
     bool in_parts;                    /* the object is a 206 that stands for the whole */
     bool awaits_part;

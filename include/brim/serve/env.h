@@ -21,6 +21,8 @@ struct brim_env {
     struct brim_flights *flights;
     struct brim_encoders *encoders;
     uint64_t decoded_max;                   /* bytes of a body that is decoded for a client */
+    unsigned streams_max;                   /* answers coded on the way at a time; 0: none */
+    unsigned streams;                       /* ... of them now */
     struct brim_dictionaries *dictionaries; /* NULL: none */
     struct brim_access_log *log;            /* NULL: off */
     struct brim_routes *routes; /* this worker's counted snapshot; changes only on its loop */

@@ -19,14 +19,20 @@ static void *encoder_open(const struct brim_coder_config *config)
     return NULL;
 }
 
+/* A body may be several members, one after the other (RFC 1952 2.2). */
+struct decoder {
+    z_stream stream;
+    bool is_between; /* members: this may have been the last */
+};
+
 static void *decoder_open(const struct brim_coder_config *config)
 {
-    z_stream *stream = brim_alloc(sizeof(*stream));
+    struct decoder *decoder = brim_alloc(sizeof(*decoder));
 
     (void)config;
-    if (inflateInit2(stream, WINDOW_BITS_GZIP) == Z_OK)
-        return stream;
-    free(stream);
+    if (inflateInit2(&decoder->stream, WINDOW_BITS_GZIP) == Z_OK)
+        return decoder;
+    free(decoder);
     return NULL;
 }
 
@@ -38,8 +44,10 @@ static void encoder_close(void *state)
 
 static void decoder_close(void *state)
 {
-    (void)inflateEnd(state);
-    free(state);
+    struct decoder *decoder = state;
+
+    (void)inflateEnd(&decoder->stream);
+    free(decoder);
 }
 
 /* zlib counts in 32 bits. */
@@ -79,18 +87,31 @@ static enum brim_err encoder_run(void *state, const struct brim_codec_step *step
     return code == Z_STREAM_ERROR ? BRIM_EIO : BRIM_OK;
 }
 
-static enum brim_err decoder_run(void *state, const struct brim_codec_step *step)
+/* A member, or a part of one. */
+static enum brim_err run_member(struct decoder *decoder, const struct brim_codec_step *step)
 {
-    z_stream *stream = state;
     int code;
 
-    give(stream, step);
-    code = inflate(stream, Z_NO_FLUSH);
-    take(stream, step);
-    *step->done = code == Z_STREAM_END;
+    give(&decoder->stream, step);
+    code = inflate(&decoder->stream, Z_NO_FLUSH);
+    take(&decoder->stream, step);
+    decoder->is_between = code == Z_STREAM_END;
     if (code == Z_MEM_ERROR)
         return BRIM_ENOMEM;
     return code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR ? BRIM_OK : BRIM_ECORRUPT;
+}
+
+static enum brim_err decoder_run(void *state, const struct brim_codec_step *step)
+{
+    struct decoder *decoder = state;
+    enum brim_err err = BRIM_OK;
+
+    if (decoder->is_between && step->in->len > 0)
+        (void)inflateReset(&decoder->stream); /* fails for what is no stream only */
+    if (!decoder->is_between || step->in->len > 0)
+        err = run_member(decoder, step);
+    *step->done = decoder->is_between && step->in->len == 0 && step->flush == BRIM_CODER_END;
+    return err;
 }
 
 const struct brim_codec brim_codec_gzip_encode = {encoder_open, encoder_close, encoder_run};

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
 #include <zstd.h>
 
+#include "brim/base/invariant.h"
 #include "brim/encode/codec.h"
 
 #define WINDOW_LOG_MAX 23 /* 8 MiB: what browsers take of zstd (RFC 8878 3.1.1.1.2, RFC 9659) */
@@ -45,33 +47,58 @@ static enum brim_err encoder_run(void *state, const struct brim_codec_step *step
     return BRIM_OK;
 }
 
+/* A body may be several frames, one after the other (RFC 8878 3): the library goes on by itself. */
+struct decoder {
+    ZSTD_DCtx *context;
+    bool is_between; /* frames: this may have been the last */
+};
+
 static void *decoder_open(const struct brim_coder_config *config)
 {
-    ZSTD_DCtx *decoder = ZSTD_createDCtx();
+    struct decoder *decoder = brim_alloc(sizeof(*decoder));
 
     (void)config;
-    if (decoder != NULL)
-        (void)ZSTD_DCtx_setParameter(decoder, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
+    decoder->context = ZSTD_createDCtx();
+    if (decoder->context == NULL) {
+        free(decoder);
+        return NULL;
+    }
+    (void)ZSTD_DCtx_setParameter(decoder->context, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
     return decoder;
 }
 
 static void decoder_close(void *state)
 {
-    (void)ZSTD_freeDCtx(state);
+    struct decoder *decoder = state;
+
+    (void)ZSTD_freeDCtx(decoder->context);
+    free(decoder);
 }
 
-static enum brim_err decoder_run(void *state, const struct brim_codec_step *step)
+/* Frames, or a part of one. */
+static enum brim_err run_frames(struct decoder *decoder, const struct brim_codec_step *step)
 {
     ZSTD_inBuffer in = {step->in->base, step->in->len, 0};
     ZSTD_outBuffer out = {step->out, step->room, 0};
-    size_t left = ZSTD_decompressStream(state, &out, &in);
+    size_t left = ZSTD_decompressStream(decoder->context, &out, &in);
 
     if (ZSTD_isError(left))
         return BRIM_ECORRUPT;
     *step->in = brim_str(step->in->base + in.pos, step->in->len - in.pos);
     *step->made = out.pos;
-    *step->done = left == 0;
+    decoder->is_between = left == 0;
     return BRIM_OK;
+}
+
+static enum brim_err decoder_run(void *state, const struct brim_codec_step *step)
+{
+    struct decoder *decoder = state;
+    enum brim_err err = BRIM_OK;
+
+    if (!decoder->is_between || step->in->len > 0)
+        err = run_frames(decoder, step);
+    *step->done = decoder->is_between && step->in->len == 0 && step->flush == BRIM_CODER_END;
+    return err;
 }
 
 const struct brim_codec brim_codec_zstd_encode = {encoder_open, encoder_close, encoder_run};

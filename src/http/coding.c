@@ -176,3 +176,41 @@ size_t brim_coding_etag(struct brim_str etag, struct brim_recoding recoding, cha
     brim_text_put(&text, BRIM_STR("\""));
     return text.is_cut ? 0 : text.len;
 }
+
+/* How much of a tag, without its quotes, is there before the suffix; 0: it has none. */
+static size_t stem_len(struct brim_str opaque)
+{
+    for (int i = 0; i < BRIM_CODINGS; i++) {
+        size_t suffix = names[i].len + 1, stem = opaque.len - suffix;
+
+        if (opaque.len > suffix && opaque.base[stem] == '-' &&
+            brim_str_is(brim_str(opaque.base + stem + 1, names[i].len), names[i]))
+            return stem;
+    }
+    return 0;
+}
+
+size_t brim_coding_etags_for_origin(struct brim_str list, char *buffer, size_t buffer_bytes)
+{
+    struct brim_text text = brim_text_in(buffer, buffer_bytes);
+    const char *at = list.base, *end = list.base + list.len, *open, *close;
+    bool is_changed = false;
+
+    while ((open = memchr(at, '"', (size_t)(end - at))) != NULL &&
+           (close = memchr(open + 1, '"', (size_t)(end - open - 1))) != NULL) {
+        struct brim_str opaque = brim_str(open + 1, (size_t)(close - open - 1));
+        size_t stem = stem_len(opaque);
+        bool is_weak = open - at >= 2 && open[-1] == '/' && open[-2] == 'W';
+
+        brim_text_put(&text, brim_str(at, (size_t)(close + 1 - at)));
+        if (stem > 0) {
+            brim_text_put(&text, is_weak ? BRIM_STR(", W/\"") : BRIM_STR(", \""));
+            brim_text_put(&text, brim_str(opaque.base, stem));
+            brim_text_put(&text, BRIM_STR("\""));
+            is_changed = true;
+        }
+        at = close + 1;
+    }
+    brim_text_put(&text, brim_str(at, (size_t)(end - at)));
+    return is_changed && !text.is_cut ? text.len : 0;
+}

@@ -2,6 +2,7 @@
 #include "brim/serve/upstream.h"
 
 #include "brim/base/invariant.h"
+#include "brim/http/coding.h"
 
 /* Fields that brim adds at most: Via, CDN-Loop, Cookie (joined), X-Forwarded-{For,Proto,Host},
  * Forwarded, Accept-Encoding. */
@@ -107,6 +108,20 @@ static void add_cookie(h2o_mem_pool_t *pool, struct list *list, struct brim_fiel
         list_add(list, BRIM_STR("cookie"), brim_str(cookie.base, cookie.len - 2));
 }
 
+/* Conditions on what brim gave out in a coding of its own. */
+static struct brim_str conditions(h2o_mem_pool_t *pool, const struct brim_field *field)
+{
+    size_t room = BRIM_CODING_ETAGS_ROOM(field->value.len), len;
+    char *text;
+
+    if (!brim_str_is(field->name, BRIM_STR("if-match")) &&
+        !brim_str_is(field->name, BRIM_STR("if-none-match")))
+        return field->value;
+    text = h2o_mem_alloc_pool(pool, room);
+    len = brim_coding_etags_for_origin(field->value, text, room);
+    return len > 0 ? brim_str(text, len) : field->value;
+}
+
 /* for=, host= and proto= of RFC 7239 4; IPv6 addresses are quoted and bracketed. The client's own
  * Forwarded is dropped: see is_claim. */
 static struct brim_str forwarded(h2o_mem_pool_t *pool, const struct brim_upstream_client *client)
@@ -147,7 +162,9 @@ struct brim_fields brim_upstream_fields(h2o_mem_pool_t *pool, struct brim_env *e
 
     for (size_t i = 0; i < client_fields.count; i++)
         if (is_kept(client_fields, client_fields.items[i].name, kind))
-            list.items[list.count++] = client_fields.items[i];
+            list_add(&list, client_fields.items[i].name,
+                     route->rules.compress ? conditions(pool, &client_fields.items[i])
+                                           : client_fields.items[i].value);
 
     if (kind == BRIM_FLIGHT_SHARED)
         list_add(&list, BRIM_STR("accept-encoding"),

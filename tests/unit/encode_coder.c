@@ -82,6 +82,36 @@ START_TEST(every_codec_gives_back_what_it_took)
 }
 END_TEST
 
+/* Members of gzip and frames of zstd that stand one after the other are one body; br has no such.
+ */
+START_TEST(streams_in_a_row_are_one_body)
+{
+    struct brim_coder_config encode = {
+        .coding = codecs[_i].coding, .way = BRIM_CODER_ENCODE, .level = codecs[_i].level};
+    struct brim_coder_config decode = {
+        .coding = codecs[_i].coding, .way = BRIM_CODER_DECODE, .bytes_max = TEXT_BYTES};
+    bool is_one = codecs[_i].coding != BRIM_CODING_BR;
+    size_t half = TEXT_BYTES / 2, first, second, back_len;
+
+    write_text();
+    ck_assert_int_eq(run(&encode, brim_str(text, half), half, half, coded, sizeof(coded), &first),
+                     BRIM_OK);
+    ck_assert_int_eq(run(&encode, brim_str(text + half, half), half, half, coded + first,
+                         sizeof(coded) - first, &second),
+                     BRIM_OK);
+    for (size_t piece = 1; piece < sizeof(coded); piece += first - 1) { /* at, and off, the seam */
+        ck_assert_int_eq(run(&decode, brim_str(coded, first + second), piece, 4096, back,
+                             sizeof(back), &back_len),
+                         is_one ? BRIM_OK : BRIM_ECORRUPT);
+        ck_assert_uint_eq(back_len, is_one ? TEXT_BYTES : half);
+        ck_assert_mem_eq(back, text, back_len);
+    }
+    ck_assert_int_eq(run(&decode, brim_str(coded, first + second - 1), 1000, 4096, back,
+                         sizeof(back), &back_len),
+                     BRIM_ECORRUPT);
+}
+END_TEST
+
 /* An empty body is a stream too. */
 START_TEST(every_codec_codes_nothing)
 {
@@ -151,6 +181,7 @@ int main(void)
 
     tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, every_codec_gives_back_what_it_took, 0, count);
+    tcase_add_loop_test(tcase, streams_in_a_row_are_one_body, 0, count);
     tcase_add_loop_test(tcase, every_codec_codes_nothing, 0, count);
     tcase_add_loop_test(tcase, damage_is_seen, 0, count);
     tcase_add_loop_test(tcase, bomb_is_stopped, 0, count);

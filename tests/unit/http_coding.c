@@ -138,6 +138,31 @@ START_TEST(strong_tag_tells_the_coding)
 }
 END_TEST
 
+static struct brim_str for_origin(const char *list, char *buffer, size_t room)
+{
+    struct brim_str text = brim_str_of(list);
+
+    ck_assert_uint_le(BRIM_CODING_ETAGS_ROOM(text.len), room);
+    return brim_str(buffer,
+                    brim_coding_etags_for_origin(text, buffer, BRIM_CODING_ETAGS_ROOM(text.len)));
+}
+
+/* Who has a coding has what the origin calls by the tag without the suffix. */
+START_TEST(origin_is_asked_by_its_own_tags)
+{
+    char b[256];
+
+    ck_assert(brim_str_is(for_origin("\"a-br\"", b, 256), BRIM_STR("\"a-br\", \"a\"")));
+    ck_assert(brim_str_is(for_origin("\"x\", W/\"a-zstd\" ,\"b-identity\"", b, 256),
+                          BRIM_STR("\"x\", W/\"a-zstd\", W/\"a\" ,\"b-identity\", \"b\"")));
+    ck_assert_uint_eq(for_origin("\"a\", *, \"-br\", \"a-deflate\"", b, 256).len, 0);
+    ck_assert_uint_eq(for_origin("", b, 256).len, 0);
+    ck_assert_uint_eq(for_origin("\"a-br", b, 256).len, 0);
+    ck_assert(brim_str_is(for_origin("\"1-br\"", b, 256), BRIM_STR("\"1-br\", \"1\"")));
+    ck_assert_uint_eq(brim_coding_etags_for_origin(BRIM_STR("\"a-br\""), b, 9), 0);
+}
+END_TEST
+
 /* What is coded for one answer must never be joined with parts of what is kept. */
 START_TEST(tag_of_what_is_coded_anew_is_weak)
 {
@@ -163,6 +188,7 @@ int main(void)
     tcase_add_loop_test(tcase, text_suits_a_coding, 0, sizeof(types) / sizeof(types[0]));
     tcase_add_test(tcase, what_must_not_be_coded_does_not_suit);
     tcase_add_test(tcase, strong_tag_tells_the_coding);
+    tcase_add_test(tcase, origin_is_asked_by_its_own_tags);
     tcase_add_test(tcase, tag_of_what_is_coded_anew_is_weak);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

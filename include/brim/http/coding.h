@@ -58,6 +58,15 @@ struct brim_recoding {
 size_t brim_coding_etag(struct brim_str etag, struct brim_recoding recoding, char *buffer,
                         size_t buffer_bytes);
 
+/*
+ * Writes a list of entity tags (If-Match, If-None-Match) as its origin may be asked: beside each tag
+ * with a suffix of brim_coding_etag()'s stands the one without, since the origin knows only that,
+ * and the former in case that it is the origin's own. Returns the length, at most
+ * BRIM_CODING_ETAGS_ROOM; 0: there is no such tag. Spec: RFC 9110 13.1.1, 13.1.2.
+ */
+#define BRIM_CODING_ETAGS_ROOM(len) (3 * (len) + 1)
+size_t brim_coding_etags_for_origin(struct brim_str list, char *buffer, size_t buffer_bytes);
+
 /* Whether a proxy must leave the coding of a response alone. Spec: RFC 9111 5.2.2.6. */
 bool brim_coding_is_fixed(struct brim_fields response);
 

@@ -88,49 +88,27 @@ enum brim_coding brim_accept_best(const struct brim_accept *accept, unsigned tri
 
 /* ---- what is worth it ---- */
 
-/* Prefixes end with '/'; the others are whole types or ends of types. */
-static bool is_texty(struct brim_str type)
+/* `type/subtype`, all of `type/` and a star, or what ends with `+suffix`. */
+static bool is_type(struct brim_str type, struct brim_str pattern)
 {
-    static const char *const types[] = {
-        "application/javascript",
-        "application/json",
-        "application/xml",
-        "application/wasm",
-        "application/manifest+json",
-        "application/x-javascript",
-        "application/vnd.ms-fontobject",
-        "application/x-font-ttf",
-        "application/x-font-opentype",
-        "application/graphql",
-        "application/ld+json",
-        "application/x-ndjson",
-        "application/yaml",
-        "application/sql",
-        "application/rtf",
-        "application/x-sh",
-        "font/ttf",
-        "font/otf",
-        "font/collection",
-        "image/svg+xml",
-        "image/bmp",
-        "image/x-icon",
-        "image/vnd.microsoft.icon",
-        "model/gltf+json",
-        "application/x-web-app-manifest+json",
-    };
+    size_t len = pattern.len;
 
-    if (type.len > 5 && brim_str_is_nocase(brim_str(type.base, 5), BRIM_STR("text/")))
-        return !brim_str_is_nocase(type, BRIM_STR("text/event-stream")); /* goes out as it comes */
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-        if (brim_str_is_nocase(type, brim_str_of(types[i])))
+    if (len > 1 && pattern.base[0] == '+')
+        return type.len > len &&
+               brim_str_is_nocase(brim_str(type.base + type.len - len, len), pattern);
+    if (len > 2 && pattern.base[len - 1] == '*' && pattern.base[len - 2] == '/')
+        return type.len >= len &&
+               brim_str_is_nocase(brim_str(type.base, len - 1), brim_str(pattern.base, len - 1));
+    return brim_str_is_nocase(type, pattern);
+}
+
+static bool is_listed(struct brim_str type, struct brim_targets types)
+{
+    if (brim_str_is_nocase(type, BRIM_STR("text/event-stream")))
+        return false;
+    for (size_t i = 0; i < types.count; i++)
+        if (is_type(type, types.names[i]))
             return true;
-    for (size_t i = 0; i < type.len; i++)
-        if (type.base[i] == '+') {
-            struct brim_str end = brim_str(type.base + i, type.len - i);
-
-            return brim_str_is_nocase(end, BRIM_STR("+json")) ||
-                   brim_str_is_nocase(end, BRIM_STR("+xml"));
-        }
     return false;
 }
 
@@ -147,7 +125,7 @@ bool brim_coding_is_fixed(struct brim_fields response)
     return brim_fields_has_token(response, BRIM_STR("cache-control"), BRIM_STR("no-transform"));
 }
 
-bool brim_coding_suits(struct brim_fields response)
+bool brim_coding_suits(struct brim_fields response, struct brim_targets types)
 {
     const struct brim_field *type = brim_fields_only(response, BRIM_STR("content-type"));
 
@@ -155,7 +133,7 @@ bool brim_coding_suits(struct brim_fields response)
         brim_fields_find(response, BRIM_STR("content-range")) != NULL ||
         brim_coding_is_fixed(response))
         return false;
-    return is_texty(media_type(type->value));
+    return is_listed(media_type(type->value), types);
 }
 
 size_t brim_coding_etag(struct brim_str etag, struct brim_recoding recoding, char *buffer,

@@ -241,7 +241,8 @@ enum brim_err brim_answer_refresh(const struct brim_answer_update *update,
     brim_freshness_compute(&judged, update->rules, &spec.fresh);
     spec.fields = merged;
     spec.body_id = stale->body_id;
-    spec.is_codable = stale->status == 200 && update->rules->compress && brim_coding_suits(merged);
+    spec.is_codable = stale->status == 200 && update->rules->compress &&
+                      brim_coding_suits(merged, update->rules->compress_types);
     switch (brim_answer_tags(update->exchange->response, update->rules, tags, &spec.tag_count)) {
     case BRIM_OK:
         spec.tags = tags;

@@ -320,7 +320,7 @@ static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *ex
         brim_answer_fields(exchange->response, use, exchange->method, exchange->status, kept);
     spec->fields = brim_answer_without_tags(kept, spec->fields.count, f->rules);
     spec->is_codable = (exchange->status == 200 || partial) && f->rules->compress &&
-                       brim_coding_suits(spec->fields);
+                       brim_coding_suits(spec->fields, f->rules->compress_types);
     if (verdict == BRIM_STORE) {
         if (has_own)
             set_apart(f, &spec->fields, kept + exchange->response.count + 1);

@@ -68,6 +68,7 @@ static struct brim_cache_rules compile_rules(const struct brim_conf_rules *conf)
     return (struct brim_cache_rules){
         .bypass = conf->bypass,
         .compress = conf->compress,
+        .compress_types = compile_targets(&conf->compress_types),
         .ignore_request_control = conf->ignore_request_control,
         .s_maxage_stale = conf->s_maxage_stale,
         .default_ttl_ms = conf->default_ttl_ms,
@@ -279,6 +280,7 @@ static void free_rules(const struct brim_cache_rules *rules)
 {
     free_targets(&rules->targets);
     free_targets(&rules->tags);
+    free_targets(&rules->compress_types);
     free_const(rules->use_as_dictionary.base);
 }
 

@@ -213,6 +213,21 @@ enum brim_choice_state brim_choice_make(struct brim_choice *c, const struct brim
     return BRIM_CHOICE_MADE;
 }
 
+bool brim_choice_make_passed(const struct brim_choice_ask *ask, struct brim_chosen *chosen_out)
+{
+    struct brim_choice c = {.ask = *ask, .own = brim_coding_of(ask->object->fields)};
+
+    *chosen_out = (struct brim_chosen){.coding = BRIM_CODING_IDENTITY};
+    brim_accept_parse(ask->request, &c.accept);
+    if (ask->object->status == 304) { /* who has it by a tag of ours keeps that */
+        while (chosen_out->coding > 0 && !chosen_out->is_anew)
+            chosen_out->is_anew = owns_anew(&c, --chosen_out->coding);
+        return chosen_out->is_anew;
+    }
+    choose_anew(&c, chosen_out);
+    return c.own == BRIM_CODING_IDENTITY && brim_encoders_might(ask->encoders, ask->object);
+}
+
 void brim_choice_fini(struct brim_choice *c)
 {
     if (c->is_searching)

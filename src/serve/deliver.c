@@ -503,7 +503,6 @@ void brim_deliver_coded(struct brim_delivery *d, struct brim_object *object,
     char *tag = h2o_mem_alloc_pool(&d->req->pool, room);
 
     INVARIANT(d->object == NULL && !d->started);
-    INVARIANT(!facts->as_received);
     d->object = object;
     d->source = chosen->body != NULL ? chosen->body : brim_object_ref(object);
     d->facts = *facts;
@@ -513,7 +512,7 @@ void brim_deliver_coded(struct brim_delivery *d, struct brim_object *object,
     d->is_recoded = chosen->body == NULL && d->coding != d->own;
     d->is_chosen = true;
     d->etag = brim_str(tag, brim_coding_etag(object->etag, recoding, tag, room));
-    if (object->status == 200)
+    if (object->status == 200 && !facts->as_received)
         choose_status(d);
     begin_sending(d);
 }

@@ -207,7 +207,8 @@ static void answer_object(struct request *r, struct brim_object *object,
     r->state = REQUEST_DELIVER;
     if (!brim_deliver_is_immediate(object))
         r->delivery.port = brim_request_port(r);
-    brim_deliver_object(&r->delivery, object, &told);
+    if (!facts->as_received || !brim_request_code_received(r, object, &told))
+        brim_deliver_object(&r->delivery, object, &told);
 }
 
 /* RFC 9111 5.2.1.7. */

@@ -7,18 +7,17 @@
 #include "brim/serve/request_inside.h"
 
 /* HTTP/1.0 has no frame for what has no length, and a part is one of what is kept. */
-static bool may_stream(const struct request *r)
+static bool may_stream(const struct request *r, enum brim_outcome outcome)
 {
     struct brim_env *env = r->env;
 
-    if (env->streams_max == 0 || r->req->version < 0x101 ||
-        brim_fields_find(r->fields, BRIM_STR("range")) != NULL)
+    if (!(outcome == BRIM_OUTCOME_PASS ? env->codes_passes : env->codes_first) ||
+        r->req->version < 0x101 || brim_fields_find(r->fields, BRIM_STR("range")) != NULL)
         return false;
-    if (env->streams >= env->streams_max) {
-        BRIM_COUNT(STREAM_SHED);
-        return false;
-    }
-    return r->facts.outcome != BRIM_OUTCOME_PASS;
+    if (env->streams < env->streams_max)
+        return true;
+    BRIM_COUNT(STREAM_SHED);
+    return false;
 }
 
 static void deliver(struct request *r, const struct brim_chosen *chosen)
@@ -33,6 +32,22 @@ static void deliver(struct request *r, const struct brim_chosen *chosen)
     brim_deliver_coded(&r->delivery, object, chosen, &r->facts);
 }
 
+bool brim_request_code_received(struct request *r, struct brim_object *object,
+                                const struct brim_deliver_facts *facts)
+{
+    struct brim_choice_ask ask = {
+        .encoders = r->env->encoders, .object = object, .request = r->fields};
+    struct brim_chosen chosen;
+
+    if (!r->env->codes_passes || brim_request_method_is(r, "HEAD"))
+        return false;
+    ask.may_stream = may_stream(r, BRIM_OUTCOME_PASS);
+    if (!brim_choice_make_passed(&ask, &chosen))
+        return false;
+    brim_deliver_coded(&r->delivery, object, &chosen, facts);
+    return true;
+}
+
 void brim_request_look_at_choice(struct request *r)
 {
     struct brim_choice_ask ask = {
@@ -41,7 +56,7 @@ void brim_request_look_at_choice(struct request *r)
         .object = r->found,
         .request = r->fields,
         .port = r->wake == NULL ? NULL : brim_wake_port(r->wake),
-        .may_stream = may_stream(r),
+        .may_stream = may_stream(r, r->facts.outcome),
         .now_wall_ms = r->delivery.now_wall_ms,
     };
     struct brim_chosen chosen;

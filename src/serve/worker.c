@@ -89,8 +89,9 @@ static void init_env(struct brim_worker *w, const struct brim_worker_config *con
     env->flights = config->flights;
     env->encoders = config->encoders;
     env->decoded_max = config->conf->compress.decoded_bytes;
-    if (config->conf->compress.first == FIRST_FAST)
-        env->streams_max = (unsigned)config->conf->compress.streams;
+    env->codes_first = config->conf->compress.first == FIRST_FAST;
+    env->codes_passes = config->conf->compress.pass;
+    env->streams_max = (unsigned)config->conf->compress.streams;
     env->dictionaries = config->dictionaries;
     env->log = config->log;
     env->routes = config->routes;

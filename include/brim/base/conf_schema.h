@@ -117,6 +117,8 @@
       "Larger bodies too; never above cache.memory_object.")                                       \
     O(CHOICE, first, "first", "identity", 0, "identity|fast", START,                               \
       "What goes out while a coding is being made: the body as it is, or coded on the way.")       \
+    O(BOOL, pass, "pass", "false", 0, 0, START,                                                    \
+      "Code on the way what is not cached. Beware of BREACH: length tells of secrets.")            \
     O(INT, streams, "streams", "64", 1, 4096, START,                                               \
       "Answers that each worker codes on the way at a time; more go out as they are.")             \
     O(SIZE, decoded_bytes, "decoded", "1GiB", 0, 1024 * BRIM_GIB, START,                           \
@@ -198,6 +200,13 @@
       "Cache-Status tells the key (RFC 9211 2.7).")                                                \
     O(BOOL, compress, "compress", "true", 0, 0, LIVE,                                              \
       "Send what suits it in br, zstd or gzip; see the section compress.")                         \
+    O(STRINGS, compress_types, "compress_types",                                                   \
+      "text/* +json +xml application/javascript application/x-javascript application/json "        \
+      "application/xml application/wasm application/x-ndjson application/yaml application/sql "    \
+      "application/rtf application/x-sh application/graphql application/vnd.ms-fontobject "        \
+      "application/x-font-ttf application/x-font-opentype font/ttf font/otf font/collection "      \
+      "image/bmp image/x-icon image/vnd.microsoft.icon",                                           \
+      0, 256, LIVE, "Media types that suit it: whole, all of `text/*`, or by their end, `+json`.") \
     O(BOOL, ignore_request_control, "ignore_request_control", "false", 0, 0, LIVE,                 \
       "Ignore Cache-Control and Pragma of clients.")                                               \
     O(STRINGS, targets, "targets", "cdn-cache-control", 0, 16, LIVE,                               \

@@ -7,6 +7,7 @@
 #define BRIM_HTTP_CODING_H
 
 #include "brim/base/err.h"
+#include "brim/http/cache_control.h"
 #include "brim/http/field.h"
 
 enum brim_coding { /* in the order of preference, where a client has none */
@@ -37,10 +38,11 @@ void brim_accept_parse(struct brim_fields request, struct brim_accept *accept_ou
  * where the client says that it does not want it: an answer is better than a 406. */
 enum brim_coding brim_accept_best(const struct brim_accept *accept, unsigned tried);
 
-/* Whether coding a response with these fields is allowed and likely to help: a media type of text,
- * no coding that is not known here, no no-transform, no Content-Range. Spec: RFC 9110 8.4, RFC
- * 9111 5.2.2.6. */
-bool brim_coding_suits(struct brim_fields response);
+/* Whether coding a response with these fields is allowed and likely to help: a media type of the
+ * list (whole, or all of `text/` and a star, or those that end with `+json`), no coding that is not
+ * known here, no no-transform, no Content-Range. Events are left alone: they go out as they come.
+ * Spec: RFC 9110 8.4, RFC 9111 5.2.2.6. */
+bool brim_coding_suits(struct brim_fields response, struct brim_targets types);
 
 /*
  * Writes the entity tag of a representation that was made here from one in another coding: `"abc"`
@@ -59,9 +61,9 @@ size_t brim_coding_etag(struct brim_str etag, struct brim_recoding recoding, cha
                         size_t buffer_bytes);
 
 /*
- * Writes a list of entity tags (If-Match, If-None-Match) as its origin may be asked: beside each tag
- * with a suffix of brim_coding_etag()'s stands the one without, since the origin knows only that,
- * and the former in case that it is the origin's own. Returns the length, at most
+ * Writes a list of entity tags (If-Match, If-None-Match) as its origin may be asked: beside each
+ * tag with a suffix of brim_coding_etag()'s stands the one without, since the origin knows only
+ * that, and the former in case that it is the origin's own. Returns the length, at most
  * BRIM_CODING_ETAGS_ROOM; 0: there is no such tag. Spec: RFC 9110 13.1.1, 13.1.2.
  */
 #define BRIM_CODING_ETAGS_ROOM(len) (3 * (len) + 1)

@@ -31,9 +31,10 @@ struct brim_cache_rules {
     int64_t swr_ms;              /* stale-while-revalidate likewise */
     int64_t negative_ttl_ms;     /* lifetime for 404, 405, 410, 414, 501 that say nothing; -1 */
     enum brim_set_cookie set_cookie;
-    struct brim_targets targets; /* fields that go before Cache-Control and Expires */
-    bool compress;               /* responses that suit it are sent in a content coding */
-    struct brim_targets tags;    /* fields that name purge tags, for brim and nobody behind it */
+    struct brim_targets targets;        /* fields that go before Cache-Control and Expires */
+    bool compress;                      /* responses that suit it are sent in a content coding */
+    struct brim_targets compress_types; /* media types that do: http/coding.h */
+    struct brim_targets tags; /* fields that name purge tags, for brim and nobody behind it */
     struct brim_str use_as_dictionary; /* added to a stored 200 that has none; len 0: nothing */
 };
 

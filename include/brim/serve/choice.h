@@ -56,6 +56,10 @@ enum brim_choice_state brim_choice_make(struct brim_choice *choice,
                                         const struct brim_choice_ask *ask,
                                         struct brim_chosen *chosen_out);
 
+/* The same for a response that only this client gets, as its origin sent it; of ask only encoders,
+ * object, request and may_stream count. False: it is not one that would be coded. */
+bool brim_choice_make_passed(const struct brim_choice_ask *ask, struct brim_chosen *chosen_out);
+
 void brim_choice_fini(struct brim_choice *choice); /* idempotent */
 
 #endif

@@ -21,7 +21,9 @@ struct brim_env {
     struct brim_flights *flights;
     struct brim_encoders *encoders;
     uint64_t decoded_max;                   /* bytes of a body that is decoded for a client */
-    unsigned streams_max;                   /* answers coded on the way at a time; 0: none */
+    bool codes_first;                       /* on the way, what is not coded yet */
+    bool codes_passes;                      /* likewise what is not cached */
+    unsigned streams_max;                   /* such answers at a time */
     unsigned streams;                       /* ... of them now */
     struct brim_dictionaries *dictionaries; /* NULL: none */
     struct brim_access_log *log;            /* NULL: off */

@@ -102,6 +102,10 @@ struct brim_fields brim_request_with_key(struct request *r, struct brim_fields f
 /* Answers with a stored object, in the coding that suits the client. Takes object. */
 void brim_request_answer_stored(struct request *r, struct brim_object *object,
                                 const struct brim_deliver_facts *facts);
+/* Answers with what an origin said to this client alone, coded on the way if that is wanted; takes
+ * object. False: it is to go out as it came. */
+bool brim_request_code_received(struct request *r, struct brim_object *object,
+                                const struct brim_deliver_facts *facts);
 /* REQUEST_CHOICE: looks for news. */
 void brim_request_look_at_choice(struct request *r);
 void brim_request_end_choice(struct request *r);

@@ -240,12 +240,14 @@ static void on_done(void *ctx, enum brim_err result, enum brim_fetch_cause cause
             return;
     }
     f->fill = NULL;
-    if (fill != NULL && result == BRIM_OK && is_empty_page(fill))
+    if (fill != NULL && result == BRIM_OK && is_empty_page(fill)) {
+        brim_flight_unlist(f); /* before it is seen to be empty: who asks then asks again */
         brim_fill_finish_unstored(fill);
-    else if (fill != NULL && result == BRIM_OK)
+    } else if (fill != NULL && result == BRIM_OK) {
         brim_fill_finish(fill);
-    else if (fill != NULL)
+    } else if (fill != NULL) {
         brim_fill_abort(fill, result);
+    }
     brim_flight_unlist(f); /* after publishing: who finds no flight finds the object */
     if (asked)
         brim_flight_move(f, FAILED, NULL, result == BRIM_OK ? BRIM_EPROTO : result);
@@ -464,6 +466,33 @@ bool brim_flight_brings(struct brim_flights *flights, const struct brim_key *key
     brings = f != NULL && f->kind == BRIM_FLIGHT_SHARED && may_be_small(f, bytes_max);
     pthread_mutex_unlock(&flights->lock);
     return brings;
+}
+
+static struct brim_object *whole_of(struct brim_flight *f, struct brim_fields fields)
+{
+    struct brim_object *object = NULL;
+
+    pthread_mutex_lock(&f->lock);
+    if (f->kind == BRIM_FLIGHT_SHARED && f->stage == READY && f->stored &&
+        brim_body_bytes(f->object->body) == brim_body_length(f->object->body) &&
+        brim_vary_selects_same(f->object->fields, brim_letter_fields(f->letter), fields))
+        object = brim_object_ref(f->object);
+    pthread_mutex_unlock(&f->lock);
+    return object;
+}
+
+struct brim_object *brim_flight_peek(struct brim_flights *flights, const struct brim_key *key,
+                                     struct brim_fields fields)
+{
+    struct brim_object *object = NULL;
+    struct brim_flight *f;
+
+    pthread_mutex_lock(&flights->lock);
+    f = joinable_locked(flights, key);
+    if (f != NULL)
+        object = whole_of(f, fields);
+    pthread_mutex_unlock(&flights->lock);
+    return object;
 }
 
 void brim_flight_refresh(struct brim_flights *flights, const struct brim_flight_ask *ask)

@@ -379,6 +379,8 @@ enum brim_err brim_flight_on_headers(void *ctx, unsigned status, struct brim_fie
         length = 0; /* Content-Length says what a GET would bring (RFC 9110 8.6) */
     f->expected = length;
     f->received = 0;
+    if (status == 200 && length == 0)
+        brim_flight_unlist(f); /* an empty page is not stored, so nobody joins it either */
     kept = malloc((2 * fields.count + 2) * sizeof(*kept));
     if (kept == NULL)
         return BRIM_ENOMEM;

@@ -462,6 +462,27 @@ static void look_at_flight(struct request *r)
 
 /* ---- lookup ---- */
 
+static void use_object(struct request *r, struct brim_object *object);
+
+/* What an exchange has brought and is about to publish counts as stored: who has read its last byte
+ * may ask again before it is. False: there is nothing of the kind. */
+static bool use_unpublished(struct request *r)
+{
+    struct brim_object *object;
+
+    if (r->has_peeked)
+        return false;
+    r->has_peeked = true;
+    object = brim_flight_peek(r->env->flights, &r->find.key, r->find.request);
+    if (object != NULL) {
+        r->find.soft_purged = false;
+        use_object(r, object);
+    } else if (r->control.only_if_cached) {
+        find(r); /* it may have been published between the two looks, and nobody asks again */
+    }
+    return object != NULL || r->control.only_if_cached;
+}
+
 static void use_object(struct request *r, struct brim_object *object)
 {
     struct brim_deliver_facts facts = {.outcome = BRIM_OUTCOME_HIT};
@@ -481,6 +502,10 @@ static void use_object(struct request *r, struct brim_object *object)
         return;
     case BRIM_USE_REVALIDATE:
         break;
+    }
+    if (use_unpublished(r)) {
+        brim_object_unref(object);
+        return;
     }
     r->stale = object;
     r->fwd = r->control.no_cache ? "request" : "stale";
@@ -507,6 +532,9 @@ static void find(struct request *r)
         use_object(r, r->find.object);
         return;
     case BRIM_FOUND_NONE:
+        if (use_unpublished(r))
+            return;
+        break;
     case BRIM_FOUND_PASS:
         break;
     }

@@ -88,6 +88,14 @@ void brim_flight_leave(struct brim_flight *flight, struct brim_port *port);
 bool brim_flight_brings(struct brim_flights *flights, const struct brim_key *key,
                         uint64_t bytes_max);
 
+/*
+ * What a SHARED flight under key has brought whole and is about to publish: who has read its last
+ * byte may ask again before it is in the cache. fields: of the request, as brim_cache_find() has
+ * them. Owns: a counted object, or NULL: nothing, or another variant. Thread: any.
+ */
+struct brim_object *brim_flight_peek(struct brim_flights *flights, const struct brim_key *key,
+                                     struct brim_fields fields);
+
 /* Revalidates behind: a SHARED flight without waiters; nothing if one is under way. Thread: any. */
 void brim_flight_refresh(struct brim_flights *flights, const struct brim_flight_ask *ask);
 

@@ -62,7 +62,8 @@ struct request {
     uint64_t origin_ms;
     uint64_t id[2];
     unsigned origin_status;
-    bool is_shared; /* the flight asked for the whole, without the client's conditions */
+    bool has_peeked; /* at what a flight is about to publish */
+    bool is_shared;  /* the flight asked for the whole, without the client's conditions */
 };
 
 static inline struct brim_str brim_request_str(h2o_iovec_t text)

@@ -78,18 +78,28 @@ static void write_value(struct writer *writer, const char *value)
     (void)fprintf(writer->out, is_plain ? "%s\n" : "\"%s\"\n", value);
 }
 
+void brim_conf_reference_add_about(struct brim_conf_text *out, const struct brim_conf_field *field)
+{
+    if (field->kind == BRIM_CONF_LIST)
+        brim_conf_text_add(out, "sequence of %lld to %lld", (long long)field->min,
+                           (long long)field->max);
+    if (field->kind != BRIM_CONF_OPTION)
+        return;
+    brim_conf_value_add_accepted(out, field);
+    brim_conf_text_add(out, "; %s%s; %s", field->def == NULL ? "required" : "default ",
+                       field->def == NULL      ? ""
+                       : field->def[0] == '\0' ? "\"\""
+                                               : field->def,
+                       field->reload == BRIM_CONF_LIVE ? "reload" : "restart");
+}
+
 static void write_option(struct writer *writer, const struct brim_conf_field *field)
 {
     struct brim_conf_text about = {.len = 0};
     const char *value = field->def != NULL ? field->def : example_of(writer->path.bytes);
 
     INVARIANT(value != NULL);
-    brim_conf_value_add_accepted(&about, field);
-    brim_conf_text_add(&about, "; %s%s; %s", field->def == NULL ? "required" : "default ",
-                       field->def == NULL      ? ""
-                       : field->def[0] == '\0' ? "\"\""
-                                               : field->def,
-                       field->reload == BRIM_CONF_LIVE ? "reload" : "restart");
+    brim_conf_reference_add_about(&about, field);
     write_comment(writer, field->text);
     write_comment(writer, about.bytes);
     begin_line(writer, true);
@@ -107,11 +117,9 @@ static void write_nested(struct writer *writer, const struct brim_conf_field *fi
     int step = is_list ? 2 * INDENT : INDENT;
 
     write_comment(writer, field->text);
-    if (is_list) {
-        brim_conf_text_add(&about, "sequence of %lld to %lld", (long long)field->min,
-                           (long long)field->max);
+    brim_conf_reference_add_about(&about, field);
+    if (about.len > 0)
         write_comment(writer, about.bytes);
-    }
     begin_line(writer, true);
     (void)fprintf(writer->out, "%s:\n", field->key);
 

@@ -2,13 +2,14 @@
 #include <stdio.h>
 
 #include "brim/base/conf.h"
+#include "brim/base/conf_manual.h"
 #include "brim/cli/commands.h"
 #include "brim/policy/route.h"
 #include "brim/serve/tls.h"
 
 static const char help[] =
     "usage: brim check -c FILE\n"
-    "       brim check --reference\n"
+    "       brim check --reference | --manual\n"
     "\n"
     "Checks a config whole, certificates and handlers included, without starting anything. Every "
     "fault is one\n"
@@ -16,6 +17,7 @@ static const char help[] =
     "\n"
     "  -c, --config FILE   the config to check\n"
     "  --reference         print conf/reference.yaml: every option, its range and default\n"
+    "  --manual            print the same as the manual page brim.yaml(5)\n"
     "  -h, --help          this text\n"
     "\n"
     "exit status: 0 usable, 2 usage or config not usable\n";
@@ -52,6 +54,7 @@ int brim_cli_check(int argc, char **argv)
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},
         {"reference", no_argument, NULL, 'r'},
+        {"manual", no_argument, NULL, 'm'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -65,6 +68,9 @@ int brim_cli_check(int argc, char **argv)
             break;
         case 'r':
             brim_conf_write_reference(stdout);
+            return BRIM_EXIT_OK;
+        case 'm':
+            brim_conf_write_manual(stdout);
             return BRIM_EXIT_OK;
         case 'h':
             (void)fputs(help, stdout);

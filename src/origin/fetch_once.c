@@ -27,9 +27,9 @@ static size_t on_answer(char *bytes, size_t size, size_t count, void *ctx)
     return len;
 }
 
-static enum brim_err once_reason(CURLcode code)
+enum brim_err brim_fetch_once_reason(int curl_code)
 {
-    switch (code) {
+    switch (curl_code) {
     case CURLE_OK:
         return BRIM_OK;
     case CURLE_COULDNT_CONNECT:
@@ -38,6 +38,8 @@ static enum brim_err once_reason(CURLcode code)
         return BRIM_EDNS;
     case CURLE_OPERATION_TIMEDOUT:
         return BRIM_ETIMEOUT;
+    case CURLE_SSL_CONNECT_ERROR:
+        return BRIM_ETLS;
     case CURLE_OUT_OF_MEMORY:
         return BRIM_ENOMEM;
     default:
@@ -72,7 +74,7 @@ enum brim_err brim_fetch_once(const char *method, const char *url, const char *j
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, json_body);
         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     }
-    err = once_reason(curl_easy_perform(easy));
+    err = brim_fetch_once_reason(curl_easy_perform(easy));
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     if (err == BRIM_OK) {
         answer_out->status = (unsigned)status;

@@ -20,4 +20,7 @@ BRIM_MUST_USE enum brim_err brim_fetch_once(const char *method, const char *url,
                                             const char *json_body, const char *unix_socket,
                                             struct brim_fetch_answer *answer_out);
 
+/* The reason that a result of libcurl's (CURLcode) is to a tool. Thread: any. */
+enum brim_err brim_fetch_once_reason(int curl_code);
+
 #endif

@@ -38,6 +38,7 @@
 
 #define ENCODED_MAGIC   0x6f6d7262u /* "brmo" */
 #define ENCODED_VERSION 3u
+#define POPULAR_USES    2u /* hits in the hot tier that make an object worth renewing */
 
 enum {
     FLAG_MUST_REVALIDATE = 1,
@@ -211,6 +212,14 @@ struct brim_validators brim_object_validators(const struct brim_object *object)
         .last_modified_wall_s = object->last_modified_wall_s,
         .date_wall_s = object->fresh.date_wall_ms / 1000,
     };
+}
+
+bool brim_object_claim_renewal(struct brim_object *object)
+{
+    OBJ_CHECK(object, BRIM_OBJECT_MAGIC);
+    return atomic_load_explicit(&object->use, memory_order_relaxed) >= POPULAR_USES &&
+           !atomic_load_explicit(&object->is_renewed, memory_order_relaxed) &&
+           !atomic_exchange_explicit(&object->is_renewed, true, memory_order_relaxed);
 }
 
 size_t brim_object_charge(const struct brim_object *object)

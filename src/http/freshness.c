@@ -517,6 +517,16 @@ enum brim_use brim_freshness_use(const struct brim_freshness *freshness,
     return stale_ms <= control->max_stale_ms ? BRIM_USE_STALE : BRIM_USE_REVALIDATE;
 }
 
+bool brim_freshness_is_ending(const struct brim_freshness *freshness, int64_t percent,
+                              int64_t now_wall_ms)
+{
+    int64_t here_ms = subtract(freshness->lifetime_ms, freshness->initial_age_ms);
+    int64_t left_ms =
+        subtract(freshness->lifetime_ms, brim_freshness_age_ms(freshness, now_wall_ms));
+
+    return left_ms > 0 && left_ms <= here_ms / 100 * percent;
+}
+
 bool brim_freshness_may_serve_error(const struct brim_freshness *freshness,
                                     const struct brim_request_control *control, int64_t now_wall_ms)
 {

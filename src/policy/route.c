@@ -75,6 +75,7 @@ static struct brim_cache_rules compile_rules(const struct brim_conf_rules *conf)
         .max_ttl_ms = conf->max_ttl_ms,
         .grace_ms = conf->grace_ms,
         .swr_ms = conf->swr_ms,
+        .ahead_percent = conf->ahead_percent,
         .negative_ttl_ms = conf->negative_ttl_ms,
         .set_cookie = (enum brim_set_cookie)conf->set_cookie,
         .targets = compile_targets(&conf->targets),

@@ -357,6 +357,19 @@ static void refresh_behind(struct request *r, struct brim_object *stale)
     brim_flight_refresh(r->env->flights, &ask);
 }
 
+/* A popular object that will soon end is revalidated while it is still a hit. */
+static void renew_ahead(struct request *r, struct brim_object *object)
+{
+    int64_t percent = r->route->rules.ahead_percent;
+
+    if (percent == 0 ||
+        !brim_freshness_is_ending(&object->fresh, percent, r->delivery.now_wall_ms) ||
+        !brim_object_claim_renewal(object))
+        return;
+    BRIM_COUNT(REFRESHES_AHEAD);
+    refresh_behind(r, object);
+}
+
 static bool is_origin_error(unsigned status)
 {
     return status == 500 || status == 502 || status == 503 || status == 504; /* RFC 5861 4 */
@@ -491,6 +504,7 @@ static void use_object(struct request *r, struct brim_object *object)
 
     switch (use) {
     case BRIM_USE_FRESH:
+        renew_ahead(r, object);
         answer_object(r, object, &facts);
         return;
     case BRIM_USE_STALE:

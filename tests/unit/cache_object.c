@@ -218,6 +218,22 @@ START_TEST(charge_covers_metadata_and_body)
 }
 END_TEST
 
+/* Renewing what nobody asks for would double an origin's load; renewing twice what it does not
+ * answer, at the rate of its hits. */
+START_TEST(renewal_is_claimed_once_and_only_where_popular)
+{
+    struct brim_object *object = make_object("http://a/", 10, 0);
+
+    ck_assert(!brim_object_claim_renewal(object));
+    atomic_store(&object->use, 1);
+    ck_assert(!brim_object_claim_renewal(object));
+    atomic_store(&object->use, 2);
+    ck_assert(brim_object_claim_renewal(object));
+    ck_assert(!brim_object_claim_renewal(object));
+    brim_object_unref(object);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cache/object");
@@ -232,6 +248,7 @@ int main(void)
     tcase_add_test(tc, every_truncation_is_corrupt);
     tcase_add_test(tc, flipped_bits_never_crash);
     tcase_add_test(tc, charge_covers_metadata_and_body);
+    tcase_add_test(tc, renewal_is_claimed_once_and_only_where_popular);
     suite_add_tcase(suite, tc);
     return unit_run(suite);
 }

@@ -81,6 +81,34 @@ START_TEST(a_soft_purge_leaves_stale_if_error_as_it_was)
 }
 END_TEST
 
+/* Of the time that is left when it comes: a shield's answer of a great age is not always ending. */
+START_TEST(ending_is_the_last_part_of_the_time_here)
+{
+    static const struct {
+        int64_t initial_age_ms, after_ms, percent;
+        bool is_ending;
+    } endings[] = {
+        {0, 0, 10, false},       {0, 899999, 10, false},     {0, 900000, 10, true},
+        {0, 999999, 10, true},   {0, 1000000, 10, false}, /* stale: another rule */
+        {0, 999999, 0, false},   {0, 10000, 99, true},       {0, 9999, 99, false},
+        {900000, 0, 10, false},  {900000, 89999, 10, false}, {900000, 90000, 10, true},
+        {1000000, 0, 99, false}, {2000000, 0, 99, false},
+    };
+
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        struct brim_freshness fresh = {.response_wall_ms = NOW_MS,
+                                       .date_wall_ms = NOW_MS,
+                                       .initial_age_ms = endings[i].initial_age_ms,
+                                       .lifetime_ms = 1000000};
+
+        ck_assert_msg(
+            brim_freshness_is_ending(&fresh, endings[i].percent, NOW_MS + endings[i].after_ms) ==
+                endings[i].is_ending,
+            "row %zu", i);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("http_stale");
@@ -89,6 +117,7 @@ int main(void)
     tcase_add_loop_test(tcase, s_maxage_forbids_stale_unless_the_operator_knows_better, 0,
                         sizeof(rows) / sizeof(rows[0]));
     tcase_add_test(tcase, a_soft_purge_leaves_stale_if_error_as_it_was);
+    tcase_add_test(tcase, ending_is_the_last_part_of_the_time_here);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -227,6 +227,8 @@
       "Lifetime of a 404, 405, 410, 414 or 501 that gives none.")                                  \
     O(DURATION, swr_ms, "stale_while_revalidate", "0", 0, 3650 * BRIM_DAY_MS, LIVE,                \
       "For a response that says nothing about it.")                                                \
+    O(INT, ahead_percent, "refresh_ahead", "0", 0, 99, LIVE,                                       \
+      "Percent of its lifetime, at the end, in which a popular object is revalidated; 0: never.")  \
     O(DURATION, grace_ms, "grace", "0", 0, 3650 * BRIM_DAY_MS, LIVE,                               \
       "stale-if-error for a response that says nothing about it.")
 

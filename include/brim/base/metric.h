@@ -40,6 +40,8 @@
       "HTTP/2 connections closed for abuse.")                                                      \
     X(SWEEP_KILLED, "brim_sweep_killed_total", "", COUNTER,                                        \
       "Connections closed because they were stuck or gone.")                                       \
+    X(REFRESHES_AHEAD, "brim_refreshes_ahead_total", "", COUNTER,                                  \
+      "Popular objects revalidated shortly before they ended (cache.refresh_ahead).")              \
     X(FLIGHTS_OPEN, "brim_flights", "", GAUGE, "Exchanges with origins under way now.")            \
     X(SLICES_FETCHED, "brim_slices_fetched_total", "", COUNTER,                                    \
       "Parts of resources asked of origins, or awaited from others who asked.")                    \

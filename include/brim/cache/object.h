@@ -30,6 +30,7 @@ struct brim_object {
     uint8_t kind;            /* enum brim_object_kind */
     _Atomic uint8_t on_disk; /* came from, or has been handed to, the disk tier */
     bool is_codable;         /* may be sent in a content coding (cache/represent.h) */
+    _Atomic bool is_renewed; /* private: see brim_object_claim_renewal() */
     uint16_t status;
     _Atomic uint32_t refs;        /* private */
     _Atomic uint32_t use;         /* hot tier: saturating frequency */
@@ -75,6 +76,10 @@ void brim_object_unref(struct brim_object *object); /* accepts NULL */
 
 /* What conditions on it are judged by (RFC 9110 8.8); borrows from object. Thread: any. */
 struct brim_validators brim_object_validators(const struct brim_object *object);
+
+/* True once in its life, and only when it has been found in the hot tier several times: for the one
+ * who is to have it renewed before it ends. Thread: any. */
+bool brim_object_claim_renewal(struct brim_object *object);
 
 /* Bytes it costs in RAM now (metadata and RAM chunks). */
 size_t brim_object_charge(const struct brim_object *object);

@@ -29,6 +29,7 @@ struct brim_cache_rules {
     int64_t max_ttl_ms;          /* no lifetime beyond it; -1: none */
     int64_t grace_ms;            /* stale-if-error for a response that says nothing; 0: none */
     int64_t swr_ms;              /* stale-while-revalidate likewise */
+    int64_t ahead_percent;       /* of a lifetime, at its end: revalidated behind; 0: never */
     int64_t negative_ttl_ms;     /* lifetime for 404, 405, 410, 414, 501 that say nothing; -1 */
     enum brim_set_cookie set_cookie;
     struct brim_targets targets;        /* fields that go before Cache-Control and Expires */
@@ -116,6 +117,11 @@ enum brim_use {
 enum brim_use brim_freshness_use(const struct brim_freshness *freshness,
                                  const struct brim_request_control *control, int64_t now_wall_ms,
                                  bool soft_purged);
+
+/* Whether the response is fresh, but in the last so many percent of the time that it was fresh for
+ * when it came here. */
+bool brim_freshness_is_ending(const struct brim_freshness *freshness, int64_t percent,
+                              int64_t now_wall_ms);
 
 /*
  * Whether the stored response may stand in for an origin that failed (RFC 5861 4, RFC 9111 4.2.4).

@@ -37,6 +37,9 @@ if(TARGET brim)
   set_tests_properties(conformance.oracle PROPERTIES LABELS conformance TIMEOUT 60
                        SKIP_RETURN_CODE 77)
 
+  add_test(NAME deploy.manifests COMMAND ${brim_tests}/deploy/manifests.sh $<TARGET_FILE:brim>)
+  set_tests_properties(deploy.manifests PROPERTIES LABELS deploy TIMEOUT 120 SKIP_RETURN_CODE 77)
+
   # cli/NAME and fault/NAME.py take the binary as their only argument; exit status 77: skipped.
   file(GLOB cli_tests CONFIGURE_DEPENDS ${brim_tests}/cli/*.py)
   file(GLOB fault_tests CONFIGURE_DEPENDS ${brim_tests}/fault/*.py)

@@ -67,6 +67,15 @@ static bool is_hex(char c)
     return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
+/* An encoded NUL in a path: whoever decodes it has a path that ends there. */
+static bool has_nul(struct brim_str target)
+{
+    const char *query = memchr(target.base, '?', target.len);
+    size_t len = query == NULL ? target.len : (size_t)(query - target.base);
+
+    return memmem(target.base, len, "%00", 3) != NULL;
+}
+
 bool brim_uri_target_is_valid(struct brim_str target)
 {
     if (target.len == 0 || target.base[0] != '/')
@@ -80,7 +89,7 @@ bool brim_uri_target_is_valid(struct brim_str target)
             return false;
         i += 2;
     }
-    return true;
+    return !has_nul(target);
 }
 
 /* The lower-case form of a byte of a name or IPv4 address, 0 for a byte that is in none. */

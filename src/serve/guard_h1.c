@@ -35,6 +35,11 @@ static const bool is_token[256] = {
     ['`'] = true,         ['|'] = true,         ['~'] = true,
 };
 
+bool brim_guard_is_token(char c)
+{
+    return is_token[(unsigned char)c];
+}
+
 /* What a scan knows so far. */
 struct scan {
     const char *at;

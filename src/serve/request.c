@@ -607,7 +607,7 @@ static struct request *request_new(struct brim_env *env, h2o_req_t *req)
     r->id[1] = env->id_low++;
     r->method = brim_request_str(req->input.method);
     r->target = brim_request_str(req->input.path);
-    r->authority = brim_request_str(req->input.authority);
+    r->authority = brim_str_trim(brim_request_str(req->input.authority));
     r->fields = fields_of(req);
     r->routes = env->routes;
     brim_routes_ref(r->routes);
@@ -762,6 +762,7 @@ int brim_request_start(h2o_handler_t *handler, h2o_req_t *req)
         refuse(r, &refusal);
         return 0;
     }
+    r->target = brim_request_str(req->input.path); /* of what was absolute-form the rest */
     decide_persistence(r);
     begin(r);
     return 0;

@@ -38,6 +38,24 @@ struct brim_guard_refusal {
 struct brim_guard_refusal brim_guard_scan_h1(struct brim_str raw,
                                              const struct brim_guard_limits *limits);
 
+/* tchar (RFC 9110 5.6.2). */
+bool brim_guard_is_token(char c);
+
+/*
+ * libh2o's own decoder of chunked request bodies, defined again so that it takes RFC 9112 7.1 and
+ * nothing else (guard_chunks.c). Decodes what has come into the front of buf, *bufsz bytes of body;
+ * returns -2 for more to come, -1 for what is not the coding, else how many bytes stand behind it.
+ * The struct is libh2o's. Pure; thread: any.
+ */
+struct phr_chunked_decoder {
+    size_t bytes_left_in_chunk;
+    char consume_trailer;
+    char _hex_count;
+    char _state;
+};
+ssize_t phr_decode_chunked(struct phr_chunked_decoder *decoder, char *buf, size_t *bufsz);
+int phr_decode_chunked_is_in_data(struct phr_chunked_decoder *decoder);
+
 /* Splits an absolute-form target ("http://host/path?query") where its path begins: *authority_out
  * is "host", *rest_out "/path?query" or "". False if it is not absolute-form. */
 bool brim_guard_split_absolute(struct brim_str target, struct brim_str *authority_out,

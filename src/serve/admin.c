@@ -74,6 +74,7 @@ struct brim_admin {
     bool is_unix;
     uint64_t started_mono_ms;
     _Atomic bool is_closing;
+    _Atomic bool is_deaf;     /* lets go of its address */
     _Atomic unsigned senders; /* pool threads that will post */
 };
 
@@ -497,6 +498,15 @@ static void on_accept(h2o_socket_t *listener, const char *err)
     h2o_http1_accept(&a->accept, sock, *h2o_get_timestamp(&a->ctx, NULL, NULL));
 }
 
+static void close_listener(struct brim_admin *a)
+{
+    if (a->listener == NULL)
+        return;
+    h2o_socket_read_stop(a->listener);
+    h2o_socket_close(a->listener);
+    a->listener = NULL;
+}
+
 /* Once a turn: ends connections whose answer nobody takes, accepts again after a pause. */
 static void sweep(struct brim_admin *a)
 {
@@ -508,7 +518,9 @@ static void sweep(struct brim_admin *a)
         if (h2o_socket_is_writing(c->sock) && now_ms >= c->answered_mono_ms + ANSWER_MS)
             kill_connection(c);
     }
-    if (a->accept_again_ms != 0 && now_ms >= a->accept_again_ms) {
+    if (atomic_load(&a->is_deaf))
+        close_listener(a);
+    if (a->listener != NULL && a->accept_again_ms != 0 && now_ms >= a->accept_again_ms) {
         a->accept_again_ms = 0;
         h2o_socket_read_start(a->listener, on_accept);
     }
@@ -574,8 +586,7 @@ static void *admin_main(void *arg)
 
     pthread_setname_np(pthread_self(), "brim-control");
     run_calls(a);
-    h2o_socket_read_stop(a->listener);
-    h2o_socket_close(a->listener);
+    close_listener(a);
     for (h2o_linklist_t *at = a->connections.next; at != &a->connections; at = at->next)
         kill_connection(H2O_STRUCT_FROM_MEMBER(struct connection, link, at));
     for (unsigned i = 0; i < END_TURNS && a->connection_count > 0; i++)
@@ -628,8 +639,7 @@ enum brim_err brim_admin_open(const struct brim_admin_config *config, struct bri
         goto out;
     err = start_thread(a);
     if (err != BRIM_OK) {
-        h2o_socket_read_stop(a->listener);
-        h2o_socket_close(a->listener);
+        close_listener(a);
         close_loop(a);
     }
 out:
@@ -639,6 +649,13 @@ out:
     }
     *admin_out = a;
     return BRIM_OK;
+}
+
+void brim_admin_stop_listening(struct brim_admin *a)
+{
+    OBJ_CHECK(a, ADMIN_MAGIC);
+    atomic_store(&a->is_deaf, true);
+    h2o_multithread_send_message(&a->answers, NULL);
 }
 
 void brim_admin_close(struct brim_admin *a)

@@ -467,7 +467,7 @@ static void wait_for_end(struct node *n)
 
 struct start {
     const struct brim_conf *conf;
-    const struct brim_sockets *sockets;
+    struct brim_sockets *sockets;
     unsigned restarts;
     pid_t parent; /* told of reloads; 0: none */
     uint64_t watchdog_us;
@@ -493,6 +493,7 @@ static int node_main(const struct start *start)
         free(n.beats);
         return EXIT_FAILURE;
     }
+    brim_sockets_close(start->sockets); /* it has its own: what it stops listening on is free */
     tame_stderr();
     BRIM_ADD(RESTARTS, start->restarts);
     atomic_store(&n.ready, true);
@@ -504,6 +505,8 @@ static int node_main(const struct start *start)
     wait_for_end(&n);
     brim_service_stopping();
     BRIM_LOG(INFO, "node.draining", "pid=%d", (int)getpid());
+    if (start->parent > 0 && getppid() != start->parent)
+        brim_admin_stop_listening(n.admin); /* another parent may be waiting for the address */
     node_close(&n);
     free(n.beats);
     BRIM_LOG(INFO, "node.ended", "pid=%d", (int)getpid());
@@ -627,8 +630,10 @@ static int supervise(struct parent *p, const sigset_t *signals)
         int number = sigwaitinfo(signals, NULL);
         int status, result;
 
-        if (number == SIGTERM || number == SIGINT)
+        if (number == SIGTERM || number == SIGINT) {
             p->ending = true;
+            brim_sockets_close(p->start.sockets); /* refused, not left to wait for nobody */
+        }
         if (number == SIG_RELOADED)
             follow_reload(p);
         else if (number > 0 && number != SIGCHLD)

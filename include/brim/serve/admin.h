@@ -35,6 +35,9 @@ struct brim_admin_config {
 BRIM_MUST_USE enum brim_err brim_admin_open(const struct brim_admin_config *config,
                                             struct brim_admin **admin_out);
 
+/* Lets go of the address; connections stay. Thread: any. */
+void brim_admin_stop_listening(struct brim_admin *admin);
+
 /* Answers the purges that were accepted, ends every connection and the thread. The pool must still
  * run. Thread: init. */
 void brim_admin_close(struct brim_admin *admin);

@@ -328,6 +328,15 @@ http {{
         self.process.wait()
 
 
+def cpu_seconds(peer):
+    """CPU time of the server so far, all of its processes."""
+    ticks = 0
+    for pid in (peer.process.pid, *brim_node.children_of(peer.process.pid)):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def wait_serving(peer, path, body_bytes):
     """Returns when peer answers path with its whole body; RuntimeError with its output if it ends."""
 

@@ -24,6 +24,7 @@ enum { LINE_MAX_BYTES = 1024, LINES_PER_S = 10 };
 
 static _Atomic int level_max = BRIM_LOG_INFO;
 static _Atomic int out_fd = STDERR_FILENO;
+static _Atomic uint64_t dropped_total;
 
 static const char *const level_names[] = {
     [BRIM_LOG_ERROR] = "error",
@@ -148,8 +149,10 @@ void brim_log_write(struct brim_log_site *site, enum brim_log_level level, const
     INVARIANT((unsigned)level <= BRIM_LOG_DEBUG);
     if ((int)level > atomic_load_explicit(&level_max, memory_order_relaxed))
         return;
-    if (!admit(site, &dropped))
+    if (!admit(site, &dropped)) {
+        atomic_fetch_add_explicit(&dropped_total, 1, memory_order_relaxed);
         goto out;
+    }
 
     if (dropped > 0) {
         begin(&line, level, "log.dropped");
@@ -166,4 +169,9 @@ void brim_log_write(struct brim_log_site *site, enum brim_log_level level, const
 
 out:
     errno = saved_errno;
+}
+
+uint64_t brim_log_dropped(void)
+{
+    return atomic_load_explicit(&dropped_total, memory_order_relaxed);
 }

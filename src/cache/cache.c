@@ -192,6 +192,9 @@ void brim_cache_on_publish(struct brim_cache *cache, void (*fn)(struct brim_obje
 
 static void tell(struct brim_cache *cache, struct brim_object *object)
 {
+    if (object->kind == BRIM_OBJECT_RESPONSE)
+        brim_metric_observe(BRIM_HISTOGRAM_OBJECT_SIZE,
+                            object->body == NULL ? 0 : brim_body_bytes(object->body));
     if (cache->published != NULL && object->kind == BRIM_OBJECT_RESPONSE)
         cache->published(object, cache->published_ctx);
 }
@@ -358,6 +361,7 @@ static enum brim_found not_found(struct brim_cache *cache, struct brim_find *fin
     if (err == BRIM_EAGAIN)
         return BRIM_FOUND_WAIT;
     find->soft_purged = false;
+    BRIM_COUNT(TIER_MISSES);
     note_request(cache, find->key.digest, NULL);
     return BRIM_FOUND_NONE;
 }

@@ -27,6 +27,7 @@
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
+#include "brim/origin/fetch_count.h"
 #include "brim/origin/fetch_wire.h"
 #include "brim/origin/response.h"
 
@@ -60,6 +61,7 @@ struct brim_fetch {
     struct brim_response *response;
     struct brim_wire wire;
     uint64_t deadline_ms; /* 0: none */
+    uint64_t begun_us;    /* when it got its turn; 0: it has not */
     bool is_waiting;
     bool is_running;
     bool was_sent;
@@ -178,6 +180,8 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
         break;
     }
     f->has_headers = true;
+    brim_metric_count_answer(f->origin->metrics, brim_response_status(f->response),
+                             brim_clock_mono_us() - f->begun_us);
     f->deadline_ms = brim_clock_mono_ms() + f->origin->between_bytes_timeout_ms;
     err =
         f->callbacks.headers(f->ctx, brim_response_status(f->response),
@@ -274,6 +278,7 @@ static void slot_push(struct slot *slot, struct brim_fetch *f)
         slot->first = f;
     slot->last = f;
     slot->waiting++;
+    brim_metric_count_origin(f->origin->metrics, BRIM_METRIC_ORIGIN_WAITING, 1);
 }
 
 static void slot_remove(struct slot *slot, struct brim_fetch *f)
@@ -289,6 +294,7 @@ static void slot_remove(struct slot *slot, struct brim_fetch *f)
     f->is_waiting = false;
     f->next = f->prev = NULL;
     slot->waiting--;
+    brim_metric_count_origin(f->origin->metrics, BRIM_METRIC_ORIGIN_WAITING, -1);
 }
 
 static void running_add(struct fetcher *t, struct brim_fetch *f)
@@ -299,6 +305,8 @@ static void running_add(struct fetcher *t, struct brim_fetch *f)
         t->running->prev = f;
     t->running = f;
     f->is_running = true;
+    f->begun_us = brim_clock_mono_us();
+    brim_metric_count_origin(f->origin->metrics, BRIM_METRIC_ORIGIN_RUNNING, 1);
 }
 
 static void running_remove(struct fetcher *t, struct brim_fetch *f)
@@ -311,16 +319,14 @@ static void running_remove(struct fetcher *t, struct brim_fetch *f)
         f->next->prev = f->prev;
     f->is_running = false;
     f->next = f->prev = NULL;
+    brim_metric_count_origin(f->origin->metrics, BRIM_METRIC_ORIGIN_RUNNING, -1);
 }
 
 /* ---- the fetcher thread ---- */
 
 static void give_handle_back(struct fetcher *t, struct brim_fetch *f)
 {
-    long connects = 0;
-
-    if (curl_easy_getinfo(f->easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK && connects > 0)
-        BRIM_ADD(ORIGIN_CONNECTS, connects);
+    brim_fetch_count_connects(f->easy, f->origin->metrics, f->was_sent);
     curl_multi_remove_handle(t->multi, f->easy);
     if (t->spare_count < HANDLES_KEPT) {
         curl_easy_reset(f->easy);
@@ -341,6 +347,7 @@ static void finish(struct brim_fetch *f, enum brim_err result, const char *detai
 
     INVARIANT(!f->is_done);
     f->is_done = true;
+    brim_fetch_count_result(f->origin->metrics, result);
     if (f->is_waiting)
         slot_remove(slot, f);
     if (f->is_running) {
@@ -480,6 +487,7 @@ static void set_options(struct brim_fetch *f)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, f);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, f);
+    brim_fetch_count_sockets(easy, origin->metrics);
 }
 
 static bool is_idempotent(const struct brim_fetch *f) /* RFC 9110 9.2.2 */
@@ -524,6 +532,7 @@ static void start_running(struct brim_fetch *f)
 
 static void begin(struct brim_fetch *f)
 {
+    brim_metric_count_origin(f->origin->metrics, BRIM_METRIC_ORIGIN_ASKED, 1);
     f->slot = slot_get(f->fetcher, f->origin);
     if (f->slot->running < f->origin->connections_max)
         start_running(f);

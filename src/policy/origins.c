@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "brim/base/invariant.h"
+#include "brim/base/metric_group.h"
 
 struct counted {
     _Atomic unsigned refs; /* snapshots that have it */
@@ -39,6 +40,7 @@ static struct counted *compile(const struct brim_conf_origin *conf, unsigned id)
         .fetch =
             {
                 .id = id,
+                .metrics = brim_metric_group(BRIM_METRIC_ORIGIN, conf->name),
                 .connections_max = (unsigned)conf->pool,
                 .queue_max = (unsigned)conf->queue,
                 .connect_timeout_ms = (uint64_t)conf->connect_timeout_ms,

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "brim/base/invariant.h"
+#include "brim/base/metric_group.h"
 #include "brim/policy/origins.h"
 
 #define ROUTES_MAGIC 0x726f7531u
@@ -151,6 +152,7 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
 
     site->own = (struct brim_route){
         .site = lower_copy(conf->hosts.items[0]),
+        .metrics = brim_metric_group(BRIM_METRIC_SITE, conf->hosts.items[0]),
         .path = "",
         .origin = brim_origins_get(routes->origins, conf->origin),
         .rules = compile_rules(&conf->cache),

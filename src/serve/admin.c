@@ -37,6 +37,7 @@
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
+#include "brim/base/usage.h"
 #include "brim/http/status.h"
 #include "brim/http/uri.h"
 #include "brim/serve/admin_inside.h"
@@ -73,6 +74,7 @@ struct brim_admin {
     pthread_t thread;
     bool is_unix;
     uint64_t started_mono_ms;
+    struct brim_usage usage; /* the control thread's */
     _Atomic bool is_closing;
     _Atomic bool is_deaf;     /* lets go of its address */
     _Atomic unsigned senders; /* pool threads that will post */
@@ -164,8 +166,10 @@ static json_t *metrics_json(void)
         enum brim_metric id;
         const char *name;
         const char *labels;
+        int units;
     } rows[] = {
-#define ROW(id, name, labels, kind, help) {BRIM_METRIC_##id, name, labels},
+#define ROW(id, name, labels, kind, help)                                                          \
+    {BRIM_METRIC_##id, name, labels, BRIM_METRIC_UNITS_##kind},
         BRIM_METRIC_TABLE(ROW)
 #undef ROW
     };
@@ -177,8 +181,12 @@ static json_t *metrics_json(void)
         int len = snprintf(name, sizeof(name), "%s%s%s%s", rows[i].name, is_bare ? "" : "{",
                            rows[i].labels, is_bare ? "" : "}");
 
+        int64_t value = brim_metric_read(rows[i].id);
+
         INVARIANT(len > 0 && (size_t)len < sizeof(name));
-        if (json_object_set_new(metrics, name, json_integer(brim_metric_read(rows[i].id))) != 0)
+        if (json_object_set_new(metrics, name,
+                                rows[i].units == 1 ? json_integer(value)
+                                                   : json_real((double)value / rows[i].units)) != 0)
             break; /* out of memory: an answer that is short */
     }
     return metrics;
@@ -577,6 +585,7 @@ static void run_calls(struct brim_admin *a)
     while (!atomic_load(&a->is_closing) || atomic_load(&a->senders) > 0 || a->unanswered > 0) {
         (void)h2o_evloop_run(a->ctx.loop, atomic_load(&a->is_closing) ? TURN_END_MS : TURN_MS);
         sweep(a);
+        brim_usage_tick(&a->usage);
     }
 }
 
@@ -585,6 +594,7 @@ static void *admin_main(void *arg)
     struct brim_admin *a = arg;
 
     pthread_setname_np(pthread_self(), "brim-control");
+    brim_usage_init(&a->usage);
     run_calls(a);
     close_listener(a);
     for (h2o_linklist_t *at = a->connections.next; at != &a->connections; at = at->next)

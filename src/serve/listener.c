@@ -95,6 +95,17 @@ static void begin_h2(struct brim_listeners *listeners, struct brim_conn *conn)
     brim_guard_h2_install(conn, early);
 }
 
+static void count_handshake(h2o_socket_t *sock)
+{
+    const char *version = h2o_socket_get_ssl_protocol_version(sock);
+    bool is_resumed = h2o_socket_get_ssl_session_reused(sock) == 1;
+
+    if (strcmp(version, "TLSv1.3") == 0)
+        brim_metric_add(is_resumed ? BRIM_METRIC_TLS_13_RESUMED : BRIM_METRIC_TLS_13_FULL, 1);
+    else /* nothing older than 1.2 is spoken */
+        brim_metric_add(is_resumed ? BRIM_METRIC_TLS_12_RESUMED : BRIM_METRIC_TLS_12_FULL, 1);
+}
+
 static void on_handshake(h2o_socket_t *sock, const char *err)
 {
     struct brim_conn *conn = sock->on_close.data;
@@ -106,6 +117,7 @@ static void on_handshake(h2o_socket_t *sock, const char *err)
         h2o_socket_close(sock);
         return;
     }
+    count_handshake(sock);
     protocol = h2o_socket_ssl_get_selected_protocol(sock);
     if (brim_str_is(brim_str(protocol.base, protocol.len), BRIM_STR("h2")))
         begin_h2(listeners, conn);

@@ -28,6 +28,7 @@
 #include "brim/base/clock.h"
 #include "brim/base/invariant.h"
 #include "brim/base/metric.h"
+#include "brim/base/metric_group.h"
 #include "brim/cache/marker.h"
 #include "brim/http/conditional.h"
 #include "brim/http/uri.h"
@@ -73,7 +74,7 @@ static struct brim_str outcome_text(enum brim_outcome outcome)
     return BRIM_STR("error");
 }
 
-static void count_outcome(const struct request *r)
+static void count_outcome(const struct request *r, uint64_t now_us)
 {
     static const enum brim_metric metrics[] = {
         [BRIM_OUTCOME_HIT] = BRIM_METRIC_REQ_HIT,
@@ -85,7 +86,28 @@ static void count_outcome(const struct request *r)
         [BRIM_OUTCOME_ERROR] = BRIM_METRIC_REQ_ERROR,
     };
 
-    brim_metric_add(metrics[r->delivery.facts.outcome], 1);
+    static const enum brim_histogram times[] = {
+        [BRIM_OUTCOME_HIT] = BRIM_HISTOGRAM_TIME_HIT,
+        [BRIM_OUTCOME_MISS] = BRIM_HISTOGRAM_TIME_MISS,
+        [BRIM_OUTCOME_STALE] = BRIM_HISTOGRAM_TIME_STALE,
+        [BRIM_OUTCOME_REVALIDATED] = BRIM_HISTOGRAM_TIME_REVALIDATED,
+        [BRIM_OUTCOME_PASS] = BRIM_HISTOGRAM_TIME_PASS,
+        [BRIM_OUTCOME_HANDLER] = BRIM_HISTOGRAM_TIME_HANDLER,
+        [BRIM_OUTCOME_ERROR] = BRIM_HISTOGRAM_TIME_ERROR,
+    };
+    enum brim_outcome outcome = r->delivery.facts.outcome;
+    struct brim_metric_request what = {
+        .site = r->route == NULL ? 0 : r->route->metrics,
+        .cache = (unsigned)metrics[outcome] - (unsigned)BRIM_METRIC_REQ_HIT,
+        .protocol = r->req->version >= 0x200   ? BRIM_METRIC_HTTP2
+                    : r->req->version >= 0x101 ? BRIM_METRIC_HTTP11
+                                               : BRIM_METRIC_HTTP10,
+        .status = r->delivery.status,
+    };
+
+    brim_metric_add(metrics[outcome], 1);
+    brim_metric_observe(times[outcome], now_us - r->started_us);
+    brim_metric_count_request(&what);
     if (r->delivery.facts.collapsed)
         BRIM_COUNT(REQ_COLLAPSED);
     BRIM_ADD(BYTES_SENT, r->delivery.bytes_sent);
@@ -98,10 +120,9 @@ static struct brim_str field_value(const struct request *r, struct brim_str name
     return field == NULL ? brim_str(NULL, 0) : field->value;
 }
 
-static void write_log(struct request *r)
+static void write_log(struct request *r, uint64_t now_us)
 {
     const struct brim_delivery *d = &r->delivery;
-    uint64_t now_us = brim_clock_mono_us();
     struct brim_access_record record = {
         .start_wall_ms = d->now_wall_ms,
         .duration_us = now_us - r->started_us,
@@ -142,6 +163,7 @@ static void leave_flight(struct request *r)
 static void on_dispose(void *memory)
 {
     struct request *r = memory;
+    uint64_t now_us = brim_clock_mono_us();
 
     OBJ_CHECK(r, BRIM_REQUEST_MAGIC);
     if (!r->delivery.started) {
@@ -149,9 +171,9 @@ static void on_dispose(void *memory)
         r->delivery.facts.detail = "client-left";
         brim_guard_count_cancelled(r->conn);
     }
-    count_outcome(r);
+    count_outcome(r, now_us);
     if (r->env->log != NULL)
-        write_log(r);
+        write_log(r, now_us);
     brim_find_fini(&r->find);
     brim_deliver_fini(&r->delivery);
     leave_flight(r);
@@ -231,6 +253,7 @@ static bool answer_stale(struct request *r)
         !brim_freshness_may_serve_error(&stale->fresh, &r->control, r->delivery.now_wall_ms))
         return false;
     r->stale = NULL;
+    BRIM_COUNT(STALE_ERROR);
     answer_object(r, stale, &facts);
     return true;
 }
@@ -510,6 +533,8 @@ static void use_object(struct request *r, struct brim_object *object)
     case BRIM_USE_STALE:
     case BRIM_USE_STALE_SWR:
         facts.outcome = BRIM_OUTCOME_STALE;
+        brim_metric_add(
+            use == BRIM_USE_STALE_SWR ? BRIM_METRIC_STALE_BEHIND : BRIM_METRIC_STALE_ASKED, 1);
         if (use == BRIM_USE_STALE_SWR)
             refresh_behind(r, object);
         answer_object(r, object, &facts);

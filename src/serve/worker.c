@@ -11,6 +11,7 @@
 #include "brim/base/clock.h"
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
+#include "brim/base/metric.h"
 #include "brim/serve/wake.h"
 
 #define WORKER_MAGIC     0x776f726bu
@@ -170,6 +171,15 @@ static void take_next_routes(struct brim_worker *w)
     sem_post(&w->swapped);
 }
 
+/* How long this turn's work took: whatever became ready meanwhile had to wait for it. h2o reads its
+ * clock when epoll_wait returns. Turns of less than a millisecond count as none. */
+static void count_lag(struct brim_worker *w)
+{
+    int64_t lag_ms = brim_clock_wall_ms() - (int64_t)h2o_now(w->env.ctx.loop);
+
+    brim_metric_observe(BRIM_HISTOGRAM_LOOP_LAG, lag_ms > 0 ? (uint64_t)lag_ms * 1000 : 0);
+}
+
 static void run(struct brim_worker *w)
 {
     bool draining = false;
@@ -178,6 +188,7 @@ static void run(struct brim_worker *w)
         uint64_t deadline = atomic_load(&w->drain_deadline_ms);
 
         (void)h2o_evloop_run(w->env.ctx.loop, draining ? DRAIN_WAIT_MS : TURN_WAIT_MS);
+        count_lag(w);
         w->env.turn++;
         atomic_fetch_add_explicit(&w->beats, 1, memory_order_relaxed);
         take_next_routes(w);

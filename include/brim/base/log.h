@@ -30,6 +30,9 @@ void brim_log_setup(enum brim_log_level level, int fd);
 void brim_log_write(struct brim_log_site *site, enum brim_log_level level, const char *event,
                     const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* Lines that the rate limit has kept back. Thread: any. */
+uint64_t brim_log_dropped(void);
+
 /* BRIM_LOG(WARN, "disk.full", "path=%s errno=%d", path, e) */
 #define BRIM_LOG(level, event, ...)                                                                \
     do {                                                                                           \

@@ -14,7 +14,11 @@
 
 #include "brim/base/str.h"
 
-/* X(id, name, labels, kind, help). Rows of one name stand together. */
+/*
+ * X(id, name, labels, kind, help). Rows of one name stand together. kind says what is counted and
+ * shown: COUNTER and GAUGE whole units, SECONDS a counter of microseconds, shown as seconds, RATIO
+ * a gauge of millionths, shown as a fraction.
+ */
 #define BRIM_METRIC_TABLE(X)                                                                       \
     X(REQ_HIT, "brim_requests_total", "cache=\"hit\"", COUNTER, "Requests answered.")              \
     X(REQ_MISS, "brim_requests_total", "cache=\"miss\"", COUNTER, "")                              \
@@ -25,6 +29,10 @@
     X(REQ_HANDLER, "brim_requests_total", "cache=\"handler\"", COUNTER, "")                        \
     X(REQ_COLLAPSED, "brim_requests_collapsed_total", "", COUNTER,                                 \
       "Requests that shared the origin exchange of another.")                                      \
+    X(STALE_BEHIND, "brim_stale_served_total", "reason=\"revalidate\"", COUNTER,                   \
+      "Stale responses served, by what allowed it.")                                               \
+    X(STALE_ASKED, "brim_stale_served_total", "reason=\"client\"", COUNTER, "")                    \
+    X(STALE_ERROR, "brim_stale_served_total", "reason=\"error\"", COUNTER, "")                     \
     X(STATUS_2XX, "brim_responses_total", "class=\"2xx\"", COUNTER, "Responses by status class.")  \
     X(STATUS_3XX, "brim_responses_total", "class=\"3xx\"", COUNTER, "")                            \
     X(STATUS_4XX, "brim_responses_total", "class=\"4xx\"", COUNTER, "")                            \
@@ -33,6 +41,11 @@
     X(CONN_OPEN, "brim_connections", "", GAUGE, "Client connections open now.")                    \
     X(CONN_TOTAL, "brim_connections_total", "", COUNTER, "Client connections accepted.")           \
     X(CONN_TLS_FAILED, "brim_tls_handshake_failures_total", "", COUNTER, "TLS handshakes failed.") \
+    X(TLS_12_FULL, "brim_tls_handshakes_total", "version=\"1.2\",resumed=\"no\"", COUNTER,         \
+      "TLS handshakes completed, by version and whether a session was resumed.")                   \
+    X(TLS_12_RESUMED, "brim_tls_handshakes_total", "version=\"1.2\",resumed=\"yes\"", COUNTER, "") \
+    X(TLS_13_FULL, "brim_tls_handshakes_total", "version=\"1.3\",resumed=\"no\"", COUNTER, "")     \
+    X(TLS_13_RESUMED, "brim_tls_handshakes_total", "version=\"1.3\",resumed=\"yes\"", COUNTER, "") \
     X(GUARD_H1_REFUSED, "brim_guard_refused_total", "protocol=\"h1\"", COUNTER,                    \
       "Requests refused by the guard.")                                                            \
     X(GUARD_H2_REFUSED, "brim_guard_refused_total", "protocol=\"h2\"", COUNTER, "")                \
@@ -56,6 +69,7 @@
     X(HOT_EVICTIONS, "brim_hot_evictions_total", "", COUNTER, "Objects evicted from RAM.")         \
     X(HOT_HITS, "brim_tier_hits_total", "tier=\"hot\"", COUNTER, "Lookups answered by a tier.")    \
     X(DISK_HITS, "brim_tier_hits_total", "tier=\"disk\"", COUNTER, "")                             \
+    X(TIER_MISSES, "brim_tier_misses_total", "", COUNTER, "Lookups that no tier could answer.")    \
     X(ENCODED_BR, "brim_encoded_total", "coding=\"br\"", COUNTER, "Stored bodies compressed.")     \
     X(ENCODED_ZSTD, "brim_encoded_total", "coding=\"zstd\"", COUNTER, "")                          \
     X(ENCODED_GZIP, "brim_encoded_total", "coding=\"gzip\"", COUNTER, "")                          \
@@ -63,7 +77,7 @@
       "By how much they shrank.")                                                                  \
     X(SAVED_ZSTD, "brim_encoded_saved_bytes_total", "coding=\"zstd\"", COUNTER, "")                \
     X(SAVED_GZIP, "brim_encoded_saved_bytes_total", "coding=\"gzip\"", COUNTER, "")                \
-    X(ENCODE_US, "brim_encode_microseconds_total", "", COUNTER, "Time spent compressing.")         \
+    X(ENCODE_US, "brim_encode_seconds_total", "", SECONDS, "Time spent compressing.")              \
     X(ENCODE_USELESS, "brim_encode_useless_total", "", COUNTER,                                    \
       "Bodies that compression did not make smaller by a twentieth.")                              \
     X(ENCODE_SHED, "brim_encode_shed_total", "", COUNTER, "Not queued, as the queue was full.")    \
@@ -89,19 +103,23 @@
     X(DICTIONARIES_KEPT, "brim_dictionaries_kept_total", "", COUNTER,                              \
       "Responses kept as compression dictionaries.")                                               \
     X(DELTA_MADE, "brim_deltas_made_total", "", COUNTER, "Bodies coded with a dictionary.")        \
-    X(DELTA_US, "brim_delta_microseconds_total", "", COUNTER, "Time that took.")                   \
+    X(DELTA_US, "brim_delta_seconds_total", "", SECONDS, "Time that took.")                        \
     X(DELTA_REFUSED, "brim_deltas_refused_total", "", COUNTER, "Not done: queue full.")            \
     X(DELTA_BYTES, "brim_deltas_bytes", "", GAUGE, "Bytes in RAM of bodies coded so.")             \
     X(DELTA_SERVED, "brim_delta_responses_total", "", COUNTER, "Responses coded so.")              \
     X(DELTA_SAVED, "brim_delta_saved_bytes_total", "", COUNTER,                                    \
       "Body bytes that they were shorter by.")                                                     \
     X(SCRIPT_CALLS, "brim_handler_calls_total", "", COUNTER, "Calls of Lua handlers.")             \
+    X(SCRIPT_CPU_US, "brim_handler_cpu_seconds_total", "", SECONDS,                                \
+      "CPU time that requests spent in handlers.")                                                 \
     X(SCRIPT_ERROR, "brim_handler_failures_total", "reason=\"error\"", COUNTER,                    \
       "Calls that failed or were stopped.")                                                        \
     X(SCRIPT_CPU, "brim_handler_failures_total", "reason=\"cpu\"", COUNTER, "")                    \
     X(SCRIPT_WALL, "brim_handler_failures_total", "reason=\"wall\"", COUNTER, "")                  \
     X(SCRIPT_MEMORY, "brim_handler_failures_total", "reason=\"memory\"", COUNTER, "")              \
     X(LOG_DROPPED, "brim_access_log_dropped_total", "", COUNTER, "Access log lines dropped.")      \
+    X(ERROR_LOG_DROPPED, "brim_error_log_dropped_total", "", COUNTER,                              \
+      "Lines of the error log beyond what a place in the code may say in a second.")               \
     X(POOL_REJECTED, "brim_pool_rejected_total", "", COUNTER, "I/O jobs refused: queue full.")     \
     X(RELOAD_OK, "brim_reloads_total", "result=\"ok\"", COUNTER, "Reloads of the config.")         \
     X(RELOAD_REFUSED, "brim_reloads_total", "result=\"refused\"", COUNTER, "")                     \
@@ -109,7 +127,43 @@
       "Configs that have been in force since the start of the process.")                           \
     X(CONFIG_LOADED, "brim_config_loaded_timestamp_seconds", "", GAUGE,                            \
       "When the config in force was loaded.")                                                      \
+    X(CPU_UTILISATION, "brim_cpu_utilisation_ratio", "", RATIO,                                    \
+      "CPU time used over the last 10 s, of what the node may use: 0 to 1.")                       \
+    X(CPU_US, "process_cpu_seconds_total", "", SECONDS, "CPU time used by the process.")           \
+    X(RESIDENT, "process_resident_memory_bytes", "", GAUGE, "RAM in use by the process.")          \
+    X(OPEN_FDS, "process_open_fds", "", GAUGE, "File descriptors that are open.")                  \
+    X(STARTED, "process_start_time_seconds", "", GAUGE, "When the process started.")               \
     X(RESTARTS, "brim_node_restarts_total", "", COUNTER, "Times the supervisor restarted it.")
+
+/*
+ * H(id, name, labels, scale, help): histograms; rows of one name stand together. scale says what is
+ * observed: TIME microseconds, shown in seconds; SIZE bytes.
+ */
+#define BRIM_HISTOGRAM_TABLE(H)                                                                    \
+    H(TIME_HIT, "brim_request_duration_seconds", "cache=\"hit\"", TIME,                            \
+      "From a request's header to the end of its response.")                                       \
+    H(TIME_MISS, "brim_request_duration_seconds", "cache=\"miss\"", TIME, "")                      \
+    H(TIME_STALE, "brim_request_duration_seconds", "cache=\"stale\"", TIME, "")                    \
+    H(TIME_REVALIDATED, "brim_request_duration_seconds", "cache=\"revalidated\"", TIME, "")        \
+    H(TIME_PASS, "brim_request_duration_seconds", "cache=\"pass\"", TIME, "")                      \
+    H(TIME_ERROR, "brim_request_duration_seconds", "cache=\"error\"", TIME, "")                    \
+    H(TIME_HANDLER, "brim_request_duration_seconds", "cache=\"handler\"", TIME, "")                \
+    H(OBJECT_SIZE, "brim_object_size_bytes", "", SIZE, "Bodies of responses that were stored.")    \
+    H(LOOP_LAG, "brim_loop_lag_seconds", "", TIME,                                                 \
+      "How long a turn of an event loop kept the next from beginning.")
+
+enum brim_histogram {
+#define BRIM_HISTOGRAM_ENUM(id, name, labels, scale, help) BRIM_HISTOGRAM_##id,
+    BRIM_HISTOGRAM_TABLE(BRIM_HISTOGRAM_ENUM)
+#undef BRIM_HISTOGRAM_ENUM
+        BRIM_HISTOGRAM_COUNT
+};
+
+/* How many of what is counted make one of what is shown. */
+#define BRIM_METRIC_UNITS_COUNTER 1
+#define BRIM_METRIC_UNITS_GAUGE   1
+#define BRIM_METRIC_UNITS_SECONDS 1000000
+#define BRIM_METRIC_UNITS_RATIO   1000000
 
 enum brim_metric {
 #define BRIM_METRIC_ENUM(id, name, labels, kind, help) BRIM_METRIC_##id,
@@ -120,6 +174,12 @@ enum brim_metric {
 
 /* Adds n (may be negative for gauges) in this thread's slab. Thread: any. */
 void brim_metric_add(enum brim_metric id, int64_t n);
+
+/* For a gauge that one thread samples: makes it value. Thread: that one, which alone counts it. */
+void brim_metric_set(enum brim_metric id, int64_t value);
+
+/* Counts one observation, in the units of the histogram's scale. Thread: any. */
+void brim_metric_observe(enum brim_histogram id, uint64_t value);
 
 /* Sums all threads. Thread: any. */
 int64_t brim_metric_read(enum brim_metric id);

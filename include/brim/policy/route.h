@@ -27,6 +27,7 @@ enum brim_forwarded { /* values of sites[].forwarded */
 
 struct brim_route {
     const char *site; /* first host name of the site, for logs */
+    unsigned metrics; /* the site's group of base/metric_group */
     const char *path; /* pattern, "" for the site's own */
     struct brim_origin *origin;
     struct brim_handlers *handlers; /* NULL: none */

@@ -158,6 +158,8 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
         .rules = compile_rules(&conf->cache),
         .key = compile_key(&conf->cache),
         .forwarded = (enum brim_forwarded)conf->forwarded,
+        .trace = (enum brim_trace_mode)conf->trace,
+        .server_timing = conf->server_timing,
         .accept_encoding = accept_encodings[conf->origin_coding],
     };
     err = compile_handlers(routes, &conf->handlers, site->own.site, &site->own.handlers);

@@ -68,7 +68,9 @@
     X(reason, 128u)                                                                                \
     X(site, 256u)                                                                                  \
     X(user_agent, 1024u)                                                                           \
-    X(referer, 2048u)
+    X(referer, 2048u)                                                                              \
+    X(trace, 32u)                                                                                  \
+    X(span, 16u)
 
 enum {
 #define STRING_COUNT(member, max) STRING_##member,
@@ -410,6 +412,10 @@ static char *format_json(char *at, const struct head *head, const struct brim_st
     at = head->complete ? ADD(at, ",\"complete\":true") : ADD(at, ",\"complete\":false");
     at = MEMBER(at, "user_agent", strings[STRING_user_agent]);
     at = MEMBER(at, "referer", strings[STRING_referer]);
+    if (strings[STRING_trace].len > 0) {
+        at = MEMBER(at, "trace_id", strings[STRING_trace]);
+        at = MEMBER(at, "span_id", strings[STRING_span]);
+    }
     return ADD(at, "}\n");
 }
 

@@ -117,6 +117,8 @@ static bool start_response(struct brim_delivery *d, uint64_t content_length)
     if (d->unframed)
         req->http1_is_persistent = 0;
     d->first_byte_us = brim_clock_mono_us();
+    if (d->timed_since_us != 0)
+        brim_deliver_add_timing(d);
     d->started = true;
     d->link.responding = true;
     count_status(d->status);

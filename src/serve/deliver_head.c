@@ -283,6 +283,30 @@ void brim_deliver_add_proxy_status(struct brim_delivery *d, const char *type)
     brim_deliver_add_text(d, NULL, "proxy-status", brim_text_str(&text));
 }
 
+/* Milliseconds, to the microsecond. */
+static void put_milliseconds(struct brim_text *text, uint64_t us)
+{
+    char fraction[4] = {'.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10),
+                        (char)('0' + us % 10)};
+
+    brim_text_put_int(text, (int64_t)(us / 1000));
+    brim_text_put(text, brim_str(fraction, sizeof(fraction)));
+}
+
+void brim_deliver_add_timing(struct brim_delivery *d)
+{
+    struct brim_text text = pool_text(d, STATUS_TEXT_BYTES);
+
+    brim_text_put(&text, BRIM_STR("brim;dur="));
+    put_milliseconds(&text, d->first_byte_us - d->timed_since_us);
+    if (d->origin_ms > 0) {
+        brim_text_put(&text, BRIM_STR(", origin;dur="));
+        brim_text_put_int(&text, (int64_t)d->origin_ms);
+    }
+    INVARIANT(!text.is_cut);
+    brim_deliver_add_text(d, NULL, "server-timing", brim_text_str(&text));
+}
+
 void brim_deliver_add_error_header(struct brim_delivery *d, const char *header)
 {
     const char *colon = strchr(header, ':');

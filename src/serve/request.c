@@ -28,7 +28,6 @@
 #include "brim/base/clock.h"
 #include "brim/base/invariant.h"
 #include "brim/base/metric.h"
-#include "brim/base/metric_group.h"
 #include "brim/cache/marker.h"
 #include "brim/http/conditional.h"
 #include "brim/http/uri.h"
@@ -53,105 +52,6 @@ struct brim_port *brim_request_port(struct request *r)
 
 /* ---- the end of every request ---- */
 
-static struct brim_str outcome_text(enum brim_outcome outcome)
-{
-    switch (outcome) {
-    case BRIM_OUTCOME_HIT:
-        return BRIM_STR("hit");
-    case BRIM_OUTCOME_MISS:
-        return BRIM_STR("miss");
-    case BRIM_OUTCOME_STALE:
-        return BRIM_STR("stale");
-    case BRIM_OUTCOME_REVALIDATED:
-        return BRIM_STR("revalidated");
-    case BRIM_OUTCOME_PASS:
-        return BRIM_STR("pass");
-    case BRIM_OUTCOME_HANDLER:
-        return BRIM_STR("handler");
-    case BRIM_OUTCOME_ERROR:
-        break;
-    }
-    return BRIM_STR("error");
-}
-
-static void count_outcome(const struct request *r, uint64_t now_us)
-{
-    static const enum brim_metric metrics[] = {
-        [BRIM_OUTCOME_HIT] = BRIM_METRIC_REQ_HIT,
-        [BRIM_OUTCOME_MISS] = BRIM_METRIC_REQ_MISS,
-        [BRIM_OUTCOME_STALE] = BRIM_METRIC_REQ_STALE,
-        [BRIM_OUTCOME_REVALIDATED] = BRIM_METRIC_REQ_REVALIDATED,
-        [BRIM_OUTCOME_PASS] = BRIM_METRIC_REQ_PASS,
-        [BRIM_OUTCOME_HANDLER] = BRIM_METRIC_REQ_HANDLER,
-        [BRIM_OUTCOME_ERROR] = BRIM_METRIC_REQ_ERROR,
-    };
-
-    static const enum brim_histogram times[] = {
-        [BRIM_OUTCOME_HIT] = BRIM_HISTOGRAM_TIME_HIT,
-        [BRIM_OUTCOME_MISS] = BRIM_HISTOGRAM_TIME_MISS,
-        [BRIM_OUTCOME_STALE] = BRIM_HISTOGRAM_TIME_STALE,
-        [BRIM_OUTCOME_REVALIDATED] = BRIM_HISTOGRAM_TIME_REVALIDATED,
-        [BRIM_OUTCOME_PASS] = BRIM_HISTOGRAM_TIME_PASS,
-        [BRIM_OUTCOME_HANDLER] = BRIM_HISTOGRAM_TIME_HANDLER,
-        [BRIM_OUTCOME_ERROR] = BRIM_HISTOGRAM_TIME_ERROR,
-    };
-    enum brim_outcome outcome = r->delivery.facts.outcome;
-    struct brim_metric_request what = {
-        .site = r->route == NULL ? 0 : r->route->metrics,
-        .cache = (unsigned)metrics[outcome] - (unsigned)BRIM_METRIC_REQ_HIT,
-        .protocol = r->req->version >= 0x200   ? BRIM_METRIC_HTTP2
-                    : r->req->version >= 0x101 ? BRIM_METRIC_HTTP11
-                                               : BRIM_METRIC_HTTP10,
-        .status = r->delivery.status,
-    };
-
-    brim_metric_add(metrics[outcome], 1);
-    brim_metric_observe(times[outcome], now_us - r->started_us);
-    brim_metric_count_request(&what);
-    if (r->delivery.facts.collapsed)
-        BRIM_COUNT(REQ_COLLAPSED);
-    BRIM_ADD(BYTES_SENT, r->delivery.bytes_sent);
-}
-
-static struct brim_str field_value(const struct request *r, struct brim_str name)
-{
-    const struct brim_field *field = brim_fields_find(r->fields, name);
-
-    return field == NULL ? brim_str(NULL, 0) : field->value;
-}
-
-static void write_log(struct request *r, uint64_t now_us)
-{
-    const struct brim_delivery *d = &r->delivery;
-    struct brim_access_record record = {
-        .start_wall_ms = d->now_wall_ms,
-        .duration_us = now_us - r->started_us,
-        .first_byte_us = d->started ? d->first_byte_us - r->started_us : 0,
-        .origin_ms = r->origin_ms,
-        .bytes_sent = d->bytes_sent,
-        .request_bytes = r->req->entity.base == NULL ? 0 : r->req->entity.len,
-        .status = d->status,
-        .origin_status = r->origin_status,
-        .peer = brim_str_of(r->conn->peer_text),
-        .method = brim_request_str(r->req->input.method),
-        .scheme = brim_request_str(r->req->input.scheme->name),
-        .host = r->host,
-        .target = brim_request_str(r->req->input.path),
-        .protocol = r->req->version >= 0x200   ? BRIM_STR("HTTP/2")
-                    : r->req->version >= 0x101 ? BRIM_STR("HTTP/1.1")
-                                               : BRIM_STR("HTTP/1.0"),
-        .cache = outcome_text(d->facts.outcome),
-        .reason = brim_str_of(d->facts.detail),
-        .site = brim_str_of(r->route == NULL ? NULL : r->route->site),
-        .user_agent = field_value(r, BRIM_STR("user-agent")),
-        .referer = field_value(r, BRIM_STR("referer")),
-        .request_id = {r->id[0], r->id[1]},
-        .complete = d->complete,
-    };
-
-    brim_access_log_put(r->env->log, r->env->worker, &record);
-}
-
 static void leave_flight(struct request *r)
 {
     if (r->flight != NULL)
@@ -163,7 +63,6 @@ static void leave_flight(struct request *r)
 static void on_dispose(void *memory)
 {
     struct request *r = memory;
-    uint64_t now_us = brim_clock_mono_us();
 
     OBJ_CHECK(r, BRIM_REQUEST_MAGIC);
     if (!r->delivery.started) {
@@ -171,9 +70,7 @@ static void on_dispose(void *memory)
         r->delivery.facts.detail = "client-left";
         brim_guard_count_cancelled(r->conn);
     }
-    count_outcome(r, now_us);
-    if (r->env->log != NULL)
-        write_log(r, now_us);
+    brim_request_account(r);
     brim_find_fini(&r->find);
     brim_deliver_fini(&r->delivery);
     leave_flight(r);
@@ -315,6 +212,8 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
         .is_h2 = r->req->version >= 0x200,
         .is_ipv6 = r->conn->peer.ss_family == AF_INET6,
         .is_in_parts = r->state == REQUEST_SLICES,
+        .traceparent = brim_request_traceparent(r),
+        .begins_trace = r->trace.is_made,
     };
 
     if (asking != NULL)
@@ -463,7 +362,7 @@ static void fly_own_variant(struct request *r, struct brim_object *other)
 void brim_request_answer(struct request *r, struct brim_flight_view *view)
 {
     r->origin_status = view->origin_status;
-    r->origin_ms = view->origin_ms;
+    r->delivery.origin_ms = view->origin_ms;
     switch (view->state) {
     case BRIM_FLIGHT_READY:
     case BRIM_FLIGHT_ALONE:
@@ -761,6 +660,9 @@ static void begin(struct request *r)
                                   BRIM_PROXY_NO_SITE);
         return;
     }
+    brim_request_begin_trace(r);
+    if (r->route->server_timing)
+        r->delivery.timed_since_us = r->started_us;
     if (is_loop(r)) {
         brim_request_answer_error(r, 508,
                                   "this node has seen the request before: origins form a loop",

@@ -5,8 +5,8 @@
 #include "brim/http/coding.h"
 
 /* Fields that brim adds at most: Via, CDN-Loop, Cookie (joined), X-Forwarded-{For,Proto,Host},
- * Forwarded, Accept-Encoding. */
-#define UPSTREAM_ADDED_MAX 8
+ * Forwarded, Accept-Encoding, traceparent. */
+#define UPSTREAM_ADDED_MAX 9
 
 struct list {
     struct brim_field *items;
@@ -151,6 +151,12 @@ static void add_client(h2o_mem_pool_t *pool, const struct brim_route *route, str
         list_add(list, BRIM_STR("forwarded"), forwarded(pool, client));
 }
 
+static bool is_replaced_trace(const struct brim_upstream_client *client, struct brim_str name)
+{
+    return (client->traceparent.len > 0 && brim_str_is(name, BRIM_STR("traceparent"))) ||
+           (client->begins_trace && brim_str_is(name, BRIM_STR("tracestate")));
+}
+
 struct brim_fields brim_upstream_fields(h2o_mem_pool_t *pool, struct brim_env *env,
                                         const struct brim_route *route, enum brim_flight_kind kind,
                                         struct brim_fields client_fields,
@@ -161,7 +167,8 @@ struct brim_fields brim_upstream_fields(h2o_mem_pool_t *pool, struct brim_env *e
     struct brim_str via = brim_str(env->via_response.base, env->via_response.len);
 
     for (size_t i = 0; i < client_fields.count; i++)
-        if (is_kept(client_fields, client_fields.items[i].name, kind))
+        if (is_kept(client_fields, client_fields.items[i].name, kind) &&
+            !is_replaced_trace(client, client_fields.items[i].name))
             list_add(&list, client_fields.items[i].name,
                      route->rules.compress ? conditions(pool, &client_fields.items[i])
                                            : client_fields.items[i].value);
@@ -181,6 +188,8 @@ struct brim_fields brim_upstream_fields(h2o_mem_pool_t *pool, struct brim_env *e
              joined(pool, client_fields, BRIM_STR("cdn-loop"), ", ", env->loop_member));
     add_cookie(pool, &list, client_fields);
     add_client(pool, route, &list, client_fields, client);
+    if (client->traceparent.len > 0)
+        list_add(&list, BRIM_STR("traceparent"), client->traceparent);
     INVARIANT(list.count <= room);
     return (struct brim_fields){list.items, list.count};
 }

@@ -268,6 +268,10 @@
       "How the origin learns the client: X-Forwarded-For/-Proto/-Host, Forwarded (RFC 7239).")     \
     O(CHOICE, origin_coding, "origin_coding", "gzip", 0, "gzip|br|identity", LIVE,                 \
       "What the origin is asked for: gzip, br or gzip, or no content coding.")                     \
+    O(CHOICE, trace, "trace", "accept", 0, "off|accept|create", LIVE,                              \
+      "W3C traceparent: as it comes; a client's goes on as our span; begun where there is none.")  \
+    O(BOOL, server_timing, "server_timing", "false", 0, 0, LIVE,                                   \
+      "Server-Timing tells how long brim and the origin took.")                                    \
     S(handlers, "handlers", BRIM_CONF_HANDLERS, brim_conf_handlers, "Lua handlers of the site.")   \
     S(cache, "cache", BRIM_CONF_RULES, brim_conf_rules, "Cache rules of the site.")                \
     L(routes, "routes", BRIM_CONF_ROUTE, brim_conf_route, 0, 10000,                                \

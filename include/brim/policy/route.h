@@ -25,6 +25,8 @@ enum brim_forwarded { /* values of sites[].forwarded */
                       BRIM_FORWARDED_NONE,
 };
 
+enum brim_trace_mode { BRIM_TRACE_OFF, BRIM_TRACE_ACCEPT, BRIM_TRACE_CREATE }; /* sites[].trace */
+
 struct brim_route {
     const char *site; /* first host name of the site, for logs */
     unsigned metrics; /* the site's group of base/metric_group */
@@ -34,6 +36,8 @@ struct brim_route {
     struct brim_cache_rules rules;
     struct brim_key_rules key;
     enum brim_forwarded forwarded;
+    enum brim_trace_mode trace;
+    bool server_timing;
     struct brim_str accept_encoding; /* that origins are sent: static text */
 };
 

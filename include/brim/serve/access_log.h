@@ -37,6 +37,8 @@ struct brim_access_record { /* all borrowed for the call; absent strings have le
     struct brim_str site;
     struct brim_str user_agent;
     struct brim_str referer;
+    struct brim_str trace; /* hex digits, W3C Trace Context */
+    struct brim_str span;
     uint64_t request_id[2]; /* printed as 32 hex digits */
     bool complete;          /* the whole response was handed over */
 };

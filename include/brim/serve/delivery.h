@@ -53,7 +53,9 @@ struct brim_delivery {
     struct brim_reader reader;
     h2o_timeout_entry_t yield;
     int64_t now_wall_ms;
-    uint64_t first_byte_us; /* mono; 0: not started */
+    uint64_t first_byte_us;  /* mono; 0: not started */
+    uint64_t timed_since_us; /* mono: what Server-Timing counts from; 0: none is told */
+    uint64_t origin_ms;      /* to the origin's header; 0: not asked */
     uint64_t bytes_sent;
     uint64_t turn; /* loop turn that turn_bytes belongs to */
     size_t turn_bytes;

@@ -5,6 +5,7 @@
 #ifndef BRIM_SERVE_REQUEST_INSIDE_H
 #define BRIM_SERVE_REQUEST_INSIDE_H
 
+#include "brim/http/trace.h"
 #include "brim/policy/script_http.h"
 #include "brim/serve/choice.h"
 #include "brim/serve/deliver.h"
@@ -59,8 +60,8 @@ struct request {
     struct brim_wake *wake;
     const char *fwd; /* why it went forward, for Cache-Status */
     uint64_t started_us;
-    uint64_t origin_ms;
     uint64_t id[2];
+    struct brim_trace trace;
     unsigned origin_status;
     bool has_peeked; /* at what a flight is about to publish */
     bool is_shared;  /* the flight asked for the whole, without the client's conditions */
@@ -97,6 +98,18 @@ bool brim_request_make_key(struct request *r);
 struct brim_fields brim_request_without_key(struct brim_fields fields);
 /* fields with that of the request again, if it has one; memory from its pool. */
 struct brim_fields brim_request_with_key(struct request *r, struct brim_fields fields);
+
+/* ---- request_account.c ---- */
+
+/* Counts and logs a request that is over. */
+void brim_request_account(struct request *r);
+
+/* ---- request_trace.c ---- */
+
+/* Finds the trace of the request, or begins one, as its site says. */
+void brim_request_begin_trace(struct request *r);
+/* What the origin is sent; empty: whatever the client sent. */
+struct brim_str brim_request_traceparent(struct request *r);
 
 /* ---- request_choice.c ---- */
 

@@ -14,9 +14,11 @@
 #include "brim/serve/env.h"
 
 struct brim_upstream_client {
-    struct brim_str peer;   /* address text */
-    struct brim_str scheme; /* "http" or "https" */
-    struct brim_str host;   /* as received */
+    struct brim_str peer;        /* address text */
+    struct brim_str scheme;      /* "http" or "https" */
+    struct brim_str host;        /* as received */
+    struct brim_str traceparent; /* in place of the client's; empty: the client's */
+    bool begins_trace;           /* which knows nothing of a tracestate */
     bool is_h2;
     bool is_ipv6;
     bool is_in_parts; /* parts of the whole are asked for: a part cannot be decoded */

@@ -29,6 +29,7 @@
     "first_byte_timeout, between_bytes_timeout, pool, queue, tls\n"
 #define SITES_ACCEPTED                                                                             \
     "accepted: a sequence of 1 to 10000 mappings with hosts, origin, forwarded, origin_coding, "   \
+    "trace, server_timing, "                                                                       \
     "handlers, cache, "                                                                            \
     "routes\n"
 #define WORKERS       "accepted: whole number from 0 to 256\n"

@@ -142,7 +142,7 @@ static void prepare(struct job *job)
         .target = BRIM_STR("/"),
         .origin = BRIM_STR(""),
         .key = BRIM_STR(""),
-        .id = BRIM_STR("00000000000000000000000000000001"),
+        .id = {0, 1},
         .ip = BRIM_STR("127.0.0.1"),
         .version = BRIM_STR("1.1"),
     };

@@ -37,7 +37,12 @@
 #define HOOKLESS_US_MAX   100u /* a slice without a hook was short, whatever the wall says */
 #define LOAD_CPU_US       (1000u * 1000u)
 #define UNITS_PER_US      1000u
-#define FILE_BYTES_MAX    (1024u * 1024u)
+/* What stays in most VMs is the library, and a cycle walks it; a VM that keeps more than a few MiB
+ * must not let its garbage grow to a multiple of that. */
+#define GC_PAUSE_SMALL_PERCENT 800
+#define GC_PAUSE_LARGE_PERCENT 200
+#define GC_SMALL_BYTES         (4u * 1024u * 1024u)
+#define FILE_BYTES_MAX         (1024u * 1024u)
 
 static const char env_prefix[] = "local _ENV = ...; ";
 
@@ -194,13 +199,13 @@ static void *allocate(void *ctx, void *memory, size_t old_bytes, size_t new_byte
     void *moved;
 
     if (new_bytes == 0) {
-        free(memory);
+        brim_script_arena_free(&vm->arena, memory, had);
         vm->used -= had;
         return NULL;
     }
     if (new_bytes > had && vm->used + (new_bytes - had) > vm->used_max)
         return NULL;
-    moved = realloc(memory, new_bytes);
+    moved = brim_script_arena_resize(&vm->arena, memory, had, new_bytes);
     if (moved == NULL)
         return NULL;
     vm->used = vm->used - had + new_bytes;
@@ -234,6 +239,13 @@ static void slice_begin(struct brim_script_run *run)
     lua_sethook(run->co, on_hook, hook_mask(vm), HOOK_INSTRUCTIONS);
 }
 
+static void set_pause(struct brim_script_vm *vm)
+{
+    vm->is_large = vm->used > GC_SMALL_BYTES;
+    (void)lua_gc(vm->main, LUA_GCINC,
+                 vm->is_large ? GC_PAUSE_LARGE_PERCENT : GC_PAUSE_SMALL_PERCENT, 0, 0);
+}
+
 static void slice_end(struct brim_script_run *run, size_t used_before)
 {
     struct brim_script_vm *vm = run->vm;
@@ -250,6 +262,8 @@ static void slice_end(struct brim_script_run *run, size_t used_before)
     vm->epoch = 0;
     vm->used_max = SIZE_MAX;
     vm->stop = BRIM_SCRIPT_OK;
+    if ((vm->used > GC_SMALL_BYTES) != vm->is_large)
+        set_pause(vm);
 }
 
 /* What one slice does; on the C stack while it runs. */
@@ -424,18 +438,15 @@ static int new_thread(lua_State *L)
 
 struct brim_script_run *brim_script_run_begin(struct brim_script_vm *vm)
 {
-    struct brim_script_run *run = brim_alloc(sizeof(*run));
+    struct brim_script_run *run = vm->spare;
 
     OBJ_CHECK(vm, BRIM_SCRIPT_VM_MAGIC);
-    run->vm = vm;
-    if (vm->spare != LUA_NOREF) {
-        run->ref = vm->spare;
-        vm->spare = LUA_NOREF;
-        lua_rawgeti(vm->main, LUA_REGISTRYINDEX, run->ref);
-        run->co = lua_tothread(vm->main, -1);
-        lua_settop(vm->main, 0);
+    if (run != NULL) {
+        vm->spare = NULL;
         return run;
     }
+    run = brim_alloc(sizeof(*run));
+    run->vm = vm;
     lua_pushcfunction(vm->main, new_thread);
     lua_pushlightuserdata(vm->main, run);
     if (lua_pcall(vm->main, 1, 0, 0) != LUA_OK) {
@@ -453,12 +464,15 @@ void brim_script_run_end(struct brim_script_run *run)
     if (run == NULL)
         return;
     vm = run->vm;
-    if (vm->spare == LUA_NOREF && !run->is_dead) {
+    if (vm->spare == NULL && !run->is_dead) {
         lua_settop(run->co, 0);
-        vm->spare = run->ref;
-    } else {
-        luaL_unref(vm->main, LUA_REGISTRYINDEX, run->ref);
+        run->cpu_us = run->deadline_mono_us = 0;
+        run->grown = 0;
+        run->has_handlers = false;
+        vm->spare = run;
+        return;
     }
+    luaL_unref(vm->main, LUA_REGISTRYINDEX, run->ref);
     free(run);
 }
 
@@ -626,7 +640,6 @@ static struct brim_script_vm *vm_new(const struct brim_script_config *config,
     vm->limits = config->limits;
     vm->file = brim_strdup(config->file);
     vm->root = root_of(config);
-    vm->spare = LUA_NOREF;
     vm->used_max = SIZE_MAX;
     vm->main = lua_newstate(allocate, vm);
     return vm;
@@ -650,6 +663,7 @@ enum brim_err brim_script_vm_open(const struct brim_script_config *config,
     if (vm->main == NULL)
         goto out;
     brim_script_host_set(vm->main, &vm->host);
+    set_pause(vm);
     opening.vm = vm;
     opening.source = source;
     err = BRIM_EINVAL;
@@ -679,6 +693,8 @@ void brim_script_vm_close(struct brim_script_vm *vm)
     INVARIANT(vm->current == NULL);
     if (vm->main != NULL)
         lua_close(vm->main);
+    brim_script_arena_fini(&vm->arena);
+    free(vm->spare);
     free(vm->file);
     free(vm->root);
     vm->magic = 0;

@@ -10,6 +10,8 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stddef.h>
+#include <stdio.h>
 
 #include "brim/policy/script_inside.h"
 #include "brim/policy/script_view.h"
@@ -22,8 +24,15 @@
 
 struct brim_script_lent *brim_script_check_lent(lua_State *L, int arg)
 {
-    struct brim_script_lent *lent = luaL_checkudata(L, arg, METATABLE);
+    struct brim_script_lent *lent = lua_touserdata(L, arg);
+    bool is_lent = false;
 
+    if (lent != NULL && lua_getmetatable(L, arg) != 0) {
+        is_lent = lua_topointer(L, -1) == brim_script_vm_of(L)->lent_meta_at;
+        lua_pop(L, 1);
+    }
+    if (!is_lent)
+        luaL_typeerror(L, arg, METATABLE);
     if (lent->epoch != brim_script_epoch(L) || lent->epoch == 0)
         luaL_error(L, "used after the phase that it was lent for");
     return lent;
@@ -34,7 +43,8 @@ static void push_lent(lua_State *L, enum brim_script_kind kind, void *what)
     struct brim_script_lent *lent = lua_newuserdatauv(L, sizeof(*lent), 3);
 
     *lent = (struct brim_script_lent){kind, brim_script_epoch(L), what};
-    luaL_setmetatable(L, METATABLE);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, brim_script_vm_of(L)->lent_meta);
+    lua_setmetatable(L, -2);
 }
 
 void brim_script_push_request(lua_State *L, struct brim_script_request *request)
@@ -93,37 +103,54 @@ static int push_view(lua_State *L, int slot, enum brim_script_kind kind, void *w
     return 1;
 }
 
-static int get_request(lua_State *L, struct brim_script_request *request, struct brim_str name)
+static void push_id(lua_State *L, const uint64_t id[2])
 {
-    const struct {
+    char text[33];
+    int len = snprintf(text, sizeof(text), "%016llx%016llx", (unsigned long long)id[0],
+                       (unsigned long long)id[1]);
+
+    lua_pushlstring(L, text, (size_t)len);
+}
+
+/* What stands in the request as it is told. */
+static int get_text(lua_State *L, const struct brim_script_request *request, struct brim_str name)
+{
+    static const struct {
         struct brim_str name;
-        struct brim_str value;
+        size_t offset;
     } texts[] = {
-        {BRIM_STR("method"), request->method},
-        {BRIM_STR("path"), path_of(request->target)},
-        {BRIM_STR("host"), host_of(request->host)},
-        {BRIM_STR("authority"), request->host},
-        {BRIM_STR("scheme"), request->scheme},
-        {BRIM_STR("target"), request->target},
-        {BRIM_STR("ip"), request->ip},
-        {BRIM_STR("id"), request->id},
-        {BRIM_STR("version"), request->version},
-        {BRIM_STR("origin"), request->origin},
-        {BRIM_STR("key"), request->key},
+#define TEXT(property, member) {BRIM_STR(property), offsetof(struct brim_script_request, member)}
+        TEXT("method", method), TEXT("authority", host), TEXT("scheme", scheme),
+        TEXT("target", target), TEXT("ip", ip),          TEXT("version", version),
+        TEXT("origin", origin), TEXT("key", key),
+#undef TEXT
     };
 
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (brim_str_is(name, texts[i].name)) {
+            push_str(L, *(const struct brim_str *)((const char *)request + texts[i].offset));
+            return 1;
+        }
+    return luaL_error(L, "a request has no \"%s\"", name.base);
+}
+
+static int get_request(lua_State *L, struct brim_script_request *request, struct brim_str name)
+{
     if (brim_str_is(name, BRIM_STR("headers")))
         return push_view(L, 1, BRIM_SCRIPT_HEADERS, &request->headers);
     if (brim_str_is(name, BRIM_STR("query")))
         return push_view(L, 2, BRIM_SCRIPT_QUERY, request);
     if (brim_str_is(name, BRIM_STR("cookies")))
         return push_view(L, 3, BRIM_SCRIPT_COOKIES, &request->headers);
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-        if (brim_str_is(name, texts[i].name)) {
-            push_str(L, texts[i].value);
-            return 1;
-        }
-    return luaL_error(L, "a request has no \"%s\"", name.base);
+    if (brim_str_is(name, BRIM_STR("path")))
+        push_str(L, path_of(request->target));
+    else if (brim_str_is(name, BRIM_STR("host")))
+        push_str(L, host_of(request->host));
+    else if (brim_str_is(name, BRIM_STR("id")))
+        push_id(L, request->id);
+    else
+        return get_text(L, request, name);
+    return 1;
 }
 
 static int get_response(lua_State *L, struct brim_script_response *response, struct brim_str name)
@@ -282,6 +309,8 @@ static int on_newindex(lua_State *L)
 
 void brim_script_http_open(lua_State *L)
 {
+    struct brim_script_vm *vm = brim_script_vm_of(L);
+
     luaL_newmetatable(L, METATABLE);
     brim_script_view_push_methods(L);
     lua_pushcclosure(L, on_index, 1);
@@ -290,7 +319,8 @@ void brim_script_http_open(lua_State *L)
     lua_setfield(L, -2, "__newindex");
     lua_pushboolean(L, false);
     lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    vm->lent_meta_at = lua_topointer(L, -1);
+    vm->lent_meta = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 /* ---- answers ---- */

@@ -402,7 +402,7 @@ static int site_request(lua_State *L)
     e.request.method = read_text(L, 2, "method", "GET");
     e.request.ip = read_text(L, 2, "ip", "192.0.2.1");
     e.request.version = BRIM_STR("1.1");
-    e.request.id = BRIM_STR("00000000000000000000000000000001");
+    e.request.id[1] = 1;
     read_url(L, 2, &e.request);
     if (lua_getfield(L, 2, "response") != LUA_TTABLE) {
         lua_newtable(L);

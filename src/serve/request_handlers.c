@@ -12,8 +12,6 @@
 #include "brim/serve/proxy_status.h"
 #include "brim/serve/request_inside.h"
 
-#define ID_BYTES 33
-
 static void *pool_alloc(void *pool, size_t bytes)
 {
     return h2o_mem_alloc_pool(pool, bytes);
@@ -40,16 +38,6 @@ static struct brim_script_headers headers_of(struct request *r, struct brim_fiel
     return headers;
 }
 
-static struct brim_str id_text(struct request *r)
-{
-    char *text = h2o_mem_alloc_pool(&r->req->pool, ID_BYTES);
-    int len = snprintf(text, ID_BYTES, "%016llx%016llx", (unsigned long long)r->id[0],
-                       (unsigned long long)r->id[1]);
-
-    INVARIANT(len == ID_BYTES - 1);
-    return brim_str(text, (size_t)len);
-}
-
 /* fields: as received, or as a shared exchange sends them; without brim's own (request_key.c). */
 static struct brim_script_request request_of(struct request *r, struct brim_fields fields,
                                              struct brim_str target)
@@ -62,7 +50,7 @@ static struct brim_script_request request_of(struct request *r, struct brim_fiel
         .target = target,
         .origin = BRIM_STR(""),
         .key = BRIM_STR(""),
-        .id = id_text(r),
+        .id = {r->id[0], r->id[1]},
         .ip = brim_str_of(r->conn->peer_text),
         .version = r->req->version >= 0x200   ? BRIM_STR("2")
                    : r->req->version >= 0x101 ? BRIM_STR("1.1")

@@ -65,7 +65,7 @@ static void prepare(struct exchange *e)
                 .scheme = BRIM_STR("https"),
                 .host = BRIM_STR("www.example.com:8443"),
                 .target = BRIM_STR("/a/b?x=1&y=%41+b&x=2&flag"),
-                .id = BRIM_STR("00"),
+                .id = {0xab, 1},
                 .ip = BRIM_STR("192.0.2.1"),
                 .version = BRIM_STR("2"),
             },
@@ -101,7 +101,8 @@ START_TEST(a_handler_reads_what_the_client_sent)
     static const char *const truths[] = {
         "req.method == 'GET' and req.scheme == 'https' and req.path == '/a/b'",
         "req.host == 'www.example.com' and req.authority == 'www.example.com:8443'",
-        "req.ip == '192.0.2.1' and req.version == '2' and req.id == '00'",
+        "req.ip == '192.0.2.1' and req.version == '2' and req.id == "
+        "'00000000000000ab0000000000000001'",
         "req.headers:get('Accept') == 'text/html' and req.headers.accept == 'text/html'",
         "req.headers.absent == nil and #req.headers:all('absent') == 0",
         "table.concat(req.headers:all('X-List'), ',') == 'one,two'",

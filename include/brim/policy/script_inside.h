@@ -5,6 +5,7 @@
 #ifndef BRIM_POLICY_SCRIPT_INSIDE_H
 #define BRIM_POLICY_SCRIPT_INSIDE_H
 
+#include "brim/policy/script_arena.h"
 #include "brim/policy/script_budget.h"
 #include "brim/policy/script_lib.h"
 
@@ -26,7 +27,11 @@ struct brim_script_vm {
     unsigned phases; /* bit mask: the file has them */
     int chunk;       /* registry references */
     int env_meta;
-    int spare; /* a coroutine to be used again; LUA_NOREF: none */
+    int lent_meta; /* of script_http's userdata; also its address: */
+    const void *lent_meta_at;
+    struct brim_script_arena arena;
+    bool is_large;                 /* its collector's pace, see script.c */
+    struct brim_script_run *spare; /* to be used again, with its coroutine; NULL: none */
     struct brim_script_run *current;
     struct lua_State *running; /* the coroutine that runs: kept by script_sandbox's resume */
     enum brim_script_end stop; /* sticky while a slice runs */

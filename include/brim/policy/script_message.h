@@ -31,7 +31,7 @@ struct brim_script_request {
     struct brim_str target; /* path and query */
     struct brim_str origin; /* chosen by the handler; empty: the route's */
     struct brim_str key;    /* parts that the handler adds to the cache key */
-    struct brim_str id;
+    uint64_t id[2];         /* text only when it is asked for */
     struct brim_str ip;
     struct brim_str version; /* "1.1", "2" */
     bool is_read_only;

@@ -103,8 +103,11 @@ static void check_access_log(const struct brim_conf_root *root, struct brim_conf
     struct stat st;
     const char *wrong = NULL;
 
-    if (path == NULL || strcmp(path, "off") == 0 || strcmp(path, "stdout") == 0)
+    if (path == NULL || strcmp(path, "off") == 0 || strcmp(path, "stdout") == 0 ||
+        strcmp(path, "syslog") == 0)
         return;
+    if (strncmp(path, "unix:/", 6) == 0)
+        return; /* who reads there may come later */
     if (stat(path, &st) == 0) {
         wrong = S_ISDIR(st.st_mode) ? "is a directory" : NULL;
     } else if (slash != NULL && slash[1] == '\0') {
@@ -121,8 +124,9 @@ static void check_access_log(const struct brim_conf_root *root, struct brim_conf
         return;
     brim_conf_text_add_input(&shown, path);
     brim_conf_fault(faults, "access_log.path",
-                    "%s %s; accepted: a file in a directory that exists, stdout, off", shown.bytes,
-                    wrong);
+                    "%s %s; accepted: a file in a directory that exists, stdout, "
+                    "syslog, unix:/path, off",
+                    shown.bytes, wrong);
 }
 
 /* `:80` is short for `[::]:80`. */

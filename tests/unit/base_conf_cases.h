@@ -299,9 +299,10 @@ static const struct bad_case {
      ":1: cache.path: \"/dev/null\" is not a directory; accepted: a directory, or \"\"\n"},
     {"access_log: {path: /nonexistent/dir/access.log}\n" REST,
      ":1: access_log.path: \"/nonexistent/dir/access.log\" is in no directory; accepted: a file in "
-     "a directory that exists, stdout, off\n"},
-    {"access_log: {path: /tmp}\n" REST, ":1: access_log.path: \"/tmp\" is a directory; accepted: a "
-                                        "file in a directory that exists, stdout, off\n"},
+     "a directory that exists, stdout, syslog, unix:/path, off\n"},
+    {"access_log: {path: /tmp}\n" REST,
+     ":1: access_log.path: \"/tmp\" is a directory; accepted: a "
+     "file in a directory that exists, stdout, syslog, unix:/path, off\n"},
     {"access_log: {path: \"\"}\n" REST,
      ":1: access_log.path: \"\" is empty; accepted: text of 1 to 4096 bytes\n"},
     {"node: [1\n" REST, ":2: not valid YAML: did not find expected ',' or ']', while parsing a "

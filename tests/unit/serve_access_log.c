@@ -69,7 +69,7 @@ static void tear_down(void)
 static void open_log(const char *to, int format, size_t workers)
 {
     struct brim_conf_access_log conf = {
-        .path = brim_strdup(to), .format = format, .buffer_bytes = RING_BYTES};
+        .path = brim_strdup(to), .format = format, .buffer_bytes = RING_BYTES, .sample = 1};
 
     ck_assert_int_eq(brim_access_log_open(&conf, workers, &access_log), BRIM_OK);
     ck_assert_ptr_nonnull(access_log);
@@ -261,7 +261,7 @@ END_TEST
 START_TEST(off_is_null_and_every_call_takes_it)
 {
     char off[] = "off";
-    struct brim_conf_access_log conf = {.path = off, .buffer_bytes = RING_BYTES};
+    struct brim_conf_access_log conf = {.path = off, .buffer_bytes = RING_BYTES, .sample = 1};
     struct brim_access_log *none = (struct brim_access_log *)&plain; /* poison */
 
     ck_assert_int_eq(brim_access_log_open(&conf, 1, &none), BRIM_OK);
@@ -276,7 +276,7 @@ END_TEST
 START_TEST(path_that_cannot_be_opened_is_an_error)
 {
     char missing[] = "/nonexistent/dir/log";
-    struct brim_conf_access_log conf = {.path = missing, .buffer_bytes = RING_BYTES};
+    struct brim_conf_access_log conf = {.path = missing, .buffer_bytes = RING_BYTES, .sample = 1};
 
     ck_assert_int_eq(brim_access_log_open(&conf, 1, &access_log), BRIM_EIO);
     ck_assert_ptr_null(access_log);

@@ -52,11 +52,17 @@
       "Least important level of the error log (stderr).")
 
 #define BRIM_CONF_ACCESS_LOG(O, S, L)                                                              \
-    O(STRING, path, "path", "off", 1, 4096, START, "File to append to, `stdout`, or `off`.")       \
+    O(STRING, path, "path", "off", 1, 4096, START,                                                 \
+      "File to append to, `stdout`, `syslog`, `unix:/path` of a datagram socket, or `off`.")       \
     O(CHOICE, format, "format", "json", 0, "json|combined", START,                                 \
       "One JSON object a line, or Apache combined.")                                               \
     O(SIZE, buffer_bytes, "buffer", "4MiB", 65536, BRIM_GIB, START,                                \
-      "Lines that wait for a slow disk; more are dropped and counted.")
+      "Lines that wait for a slow disk; more are dropped and counted.")                            \
+    O(INT, sample, "sample", "1", 1, 1000000, START,                                               \
+      "One request in so many is logged; those answered with 5xx always are.")                     \
+    O(STRINGS, redact, "redact",                                                                   \
+      "access_token id_token refresh_token client_secret api_key password", 0, 256, START,         \
+      "Query parameters whose values are not logged; `x*`: all that begin so.")
 
 #define BRIM_CONF_CERTIFICATE(O, S, L)                                                             \
     O(FILE, certificate, "certificate", NULL, 1, 4096, LIVE,                                       \

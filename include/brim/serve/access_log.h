@@ -13,35 +13,9 @@
 #include <stdint.h>
 
 #include "brim/base/conf.h"
-#include "brim/base/str.h"
+#include "brim/serve/access_line.h"
 
 struct brim_access_log; /* opaque; NULL stands for "off" in every call */
-
-struct brim_access_record { /* all borrowed for the call; absent strings have len 0 */
-    int64_t start_wall_ms;
-    uint64_t duration_us;   /* to the end of the response */
-    uint64_t first_byte_us; /* to its start */
-    uint64_t origin_ms;     /* to the origin's headers; 0: not asked */
-    uint64_t bytes_sent;    /* body */
-    uint64_t request_bytes; /* body */
-    unsigned status;
-    unsigned origin_status;
-    struct brim_str peer;
-    struct brim_str method;
-    struct brim_str scheme;
-    struct brim_str host;
-    struct brim_str target;
-    struct brim_str protocol; /* "HTTP/1.1", "HTTP/2" */
-    struct brim_str cache;    /* hit miss stale revalidated pass error */
-    struct brim_str reason;
-    struct brim_str site;
-    struct brim_str user_agent;
-    struct brim_str referer;
-    struct brim_str trace; /* hex digits, W3C Trace Context */
-    struct brim_str span;
-    uint64_t request_id[2]; /* printed as 32 hex digits */
-    bool complete;          /* the whole response was handed over */
-};
 
 /* Opens the file (append; a FIFO need not have a reader) and starts the writer. *log_out is NULL
  * when conf says off. workers: number of rings, each of conf->buffer_bytes.

@@ -24,6 +24,7 @@ static const struct command {
     {"kv", "brim kv", brim_cli_kv, "read and write the named stores of a running node"},
     {"key", "brim key", brim_cli_key, "print what a request is looked up by"},
     {"stats", "brim stats", brim_cli_stats, "print the counters of a running node"},
+    {"top", "brim top", brim_cli_top, "show what a running node is doing"},
     {"lua", "brim lua", brim_cli_lua, "test and try Lua handlers"},
     {"version", "brim version", brim_cli_version, "print the version"},
 };

@@ -11,9 +11,11 @@
 #include "brim/base/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,6 +27,12 @@ enum { LINE_MAX_BYTES = 1024, LINES_PER_S = 10 };
 static _Atomic int level_max = BRIM_LOG_INFO;
 static _Atomic int out_fd = STDERR_FILENO;
 static _Atomic uint64_t dropped_total;
+
+static struct { /* the latest errors and warnings, for who looks at a running node */
+    pthread_mutex_t lock;
+    char lines[BRIM_LOG_RECENT_MAX][BRIM_LOG_RECENT_BYTES];
+    unsigned total;
+} recent = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static const char *const level_names[] = {
     [BRIM_LOG_ERROR] = "error",
@@ -111,6 +119,34 @@ static void finish(struct line *line)
     /* A log that cannot be written has nowhere to say so. */
 }
 
+/* line: finished, with its newline. */
+static void remember(const struct line *line)
+{
+    size_t len = line->len - 1;
+    char *place;
+
+    if (len >= BRIM_LOG_RECENT_BYTES)
+        len = BRIM_LOG_RECENT_BYTES - 1;
+    pthread_mutex_lock(&recent.lock);
+    place = recent.lines[recent.total++ % BRIM_LOG_RECENT_MAX];
+    memcpy(place, line->bytes, len);
+    place[len] = '\0';
+    pthread_mutex_unlock(&recent.lock);
+}
+
+unsigned brim_log_recent(char lines_out[BRIM_LOG_RECENT_MAX][BRIM_LOG_RECENT_BYTES])
+{
+    unsigned count;
+
+    pthread_mutex_lock(&recent.lock);
+    count = recent.total < BRIM_LOG_RECENT_MAX ? recent.total : BRIM_LOG_RECENT_MAX;
+    for (unsigned i = 0; i < count; i++)
+        memcpy(lines_out[i], recent.lines[(recent.total - 1 - i) % BRIM_LOG_RECENT_MAX],
+               BRIM_LOG_RECENT_BYTES);
+    pthread_mutex_unlock(&recent.lock);
+    return count;
+}
+
 /* Counts a line of this second; true if it may pass. *dropped_out: lines lost in earlier ones. */
 static bool admit(struct brim_log_site *site, uint32_t *dropped_out)
 {
@@ -166,6 +202,8 @@ void brim_log_write(struct brim_log_site *site, enum brim_log_level level, const
     append_v(&line, format, args);
     va_end(args);
     finish(&line);
+    if (level <= BRIM_LOG_WARN)
+        remember(&line);
 
 out:
     errno = saved_errno;

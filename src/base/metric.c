@@ -212,6 +212,27 @@ int64_t brim_metric_read(enum brim_metric id)
     return totals[id];
 }
 
+_Static_assert(BRIM_METRIC_TIMES_CELLS == METRIC_HISTOGRAM_CELLS, "what is handed out");
+
+const uint64_t *brim_metric_time_bounds(unsigned *count_out)
+{
+    const struct metric_scale *scale = brim_metric_scale(METRIC_SCALE_TIME);
+
+    *count_out = scale->count;
+    return scale->bounds;
+}
+
+void brim_metric_request_times(int64_t cells_out[BRIM_METRIC_TIMES_CELLS])
+{
+    int64_t totals[CELLS];
+
+    memset(cells_out, 0, BRIM_METRIC_TIMES_CELLS * sizeof(*cells_out));
+    sum(totals);
+    for (size_t id = BRIM_HISTOGRAM_TIME_HIT; id <= BRIM_HISTOGRAM_TIME_HANDLER; id++)
+        for (size_t i = 0; i < METRIC_HISTOGRAM_CELLS; i++)
+            cells_out[i] += totals[HISTOGRAMS_AT + id * METRIC_HISTOGRAM_CELLS + i];
+}
+
 static void render_row(FILE *out, size_t i, int64_t value)
 {
     static const char *const kinds[] = {

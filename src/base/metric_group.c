@@ -218,6 +218,25 @@ static void render_times(FILE *out, unsigned count, int64_t (*totals)[METRIC_GRO
     }
 }
 
+void brim_metric_each(enum brim_metric_kind kind, brim_metric_group_fn fn, void *ctx)
+{
+    unsigned count;
+    int64_t(*totals)[METRIC_GROUP_CELLS] = sum_all(kind, &count);
+
+    for (unsigned i = 1; i <= count; i++)
+        fn(names[kind].items[i % count], totals[i % count], ctx);
+    free(totals);
+}
+
+int64_t brim_metric_site_requests(const int64_t *cells)
+{
+    int64_t requests = 0;
+
+    for (unsigned i = 0; i < CACHES * PROTOCOLS * CLASSES; i++)
+        requests += cells[i];
+    return requests;
+}
+
 void brim_metric_render_groups(FILE *out)
 {
     unsigned sites, origins;

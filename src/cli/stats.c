@@ -32,7 +32,7 @@ static int print_table(const char *body)
     (void)printf("%-52s %.1f s\n", "uptime",
                  (double)json_integer_value(json_object_get(json, "uptime_ms")) / 1000);
     json_object_foreach(json_object_get(json, "metrics"), name, value)(void)
-        printf("%-52s %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
+        printf("%-52s %.15g\n", name, json_number_value(value));
     json_decref(json);
     return BRIM_EXIT_OK;
 }

@@ -264,6 +264,11 @@ void brim_admin_start(struct brim_admin *a, h2o_req_t *req, struct brim_admin_ta
                           "repeat the call");
 }
 
+struct brim_top *brim_admin_top(struct brim_admin *a)
+{
+    return a->config.top;
+}
+
 struct brim_cache *brim_admin_cache(struct brim_admin *a)
 {
     return a->config.cache;
@@ -322,6 +327,7 @@ static const struct call {
     {"GET", "/readyz", call_ready},
     {"GET", "/metrics", call_metrics},
     {"GET", "/stats", call_stats},
+    {"GET", "/v1/live", brim_admin_call_live},
     {"POST", "/v1/purge", brim_admin_call_purge},
     {"POST", "/v1/reload", brim_admin_call_reload},
     {"POST", "/purge", brim_admin_call_purge},
@@ -586,6 +592,8 @@ static void run_calls(struct brim_admin *a)
         (void)h2o_evloop_run(a->ctx.loop, atomic_load(&a->is_closing) ? TURN_END_MS : TURN_MS);
         sweep(a);
         brim_usage_tick(&a->usage);
+        if (a->config.top != NULL)
+            brim_top_tick(a->config.top);
     }
 }
 

@@ -55,6 +55,7 @@ struct node {
     struct brim_flights *flights;
     struct brim_encoders *encoders;
     struct brim_access_log *log;
+    struct brim_top *top;
     struct brim_routes *routes;
     struct brim_tls **tls;
     SSL_CTX **contexts;
@@ -222,6 +223,7 @@ static enum brim_err open_workers(struct node *n)
 {
     enum brim_err err = BRIM_OK;
 
+    n->top = brim_top_open(n->worker_count);
     n->workers = brim_alloc(n->worker_count * sizeof(*n->workers));
     if (getrandom(&n->token, sizeof(n->token), 0) != sizeof(n->token))
         n->token = brim_clock_mono_us();
@@ -236,6 +238,7 @@ static enum brim_err open_workers(struct node *n)
             .encoders = n->encoders,
             .dictionaries = n->dictionaries,
             .log = n->log,
+            .top = n->top,
             .routes = n->routes,
             .connections = &n->connections,
             .node_token = n->token,
@@ -293,6 +296,7 @@ static enum brim_err open_admin(struct node *n)
         .fd = n->sockets->admin_fd,
         .cache = n->cache,
         .kv = n->stores.kv,
+        .top = n->top,
         .pool = n->pool,
         .is_ready = is_ready,
         .reload = run_reload,
@@ -384,6 +388,7 @@ static void node_close(struct node *n)
     if (left == 0 && n->flights != NULL)
         brim_flights_close(n->flights);
     close_workers(n);
+    brim_top_close(n->top);
     if (n->reload != NULL)
         brim_reload_close(n->reload);
     if (n->log != NULL)

@@ -111,6 +111,8 @@ void brim_request_account(struct request *r)
     uint64_t now_us = brim_clock_mono_us();
 
     count_outcome(r, now_us);
+    if (r->route != NULL)
+        brim_top_count(r->env->top, r->env->worker, r->host, r->target);
     if (r->env->log != NULL)
         write_log(r, now_us);
 }

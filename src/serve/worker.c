@@ -95,6 +95,7 @@ static void init_env(struct brim_worker *w, const struct brim_worker_config *con
     env->streams_max = (unsigned)config->conf->compress.streams;
     env->dictionaries = config->dictionaries;
     env->log = config->log;
+    env->top = config->top;
     env->routes = config->routes;
     brim_routes_ref(env->routes);
     env->slice_bytes = slice_bytes(&config->conf->cache);

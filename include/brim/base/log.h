@@ -33,6 +33,13 @@ void brim_log_write(struct brim_log_site *site, enum brim_log_level level, const
 /* Lines that the rate limit has kept back. Thread: any. */
 uint64_t brim_log_dropped(void);
 
+#define BRIM_LOG_RECENT_MAX   32
+#define BRIM_LOG_RECENT_BYTES 256
+
+/* Copies the latest errors and warnings, the newest first, cut to their room. Returns how many
+ * there are. Thread: any. */
+unsigned brim_log_recent(char lines_out[BRIM_LOG_RECENT_MAX][BRIM_LOG_RECENT_BYTES]);
+
 /* BRIM_LOG(WARN, "disk.full", "path=%s errno=%d", path, e) */
 #define BRIM_LOG(level, event, ...)                                                                \
     do {                                                                                           \

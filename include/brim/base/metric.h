@@ -184,6 +184,15 @@ void brim_metric_observe(enum brim_histogram id, uint64_t value);
 /* Sums all threads. Thread: any. */
 int64_t brim_metric_read(enum brim_metric id);
 
+/* Cells of a histogram of times: one for each bound, one for what is above, then others. */
+#define BRIM_METRIC_TIMES_CELLS 20u
+
+/* The bounds, in microseconds; *count_out of them. */
+const uint64_t *brim_metric_time_bounds(unsigned *count_out);
+
+/* The requests of all outcomes, by their time. Thread: any. */
+void brim_metric_request_times(int64_t cells_out[BRIM_METRIC_TIMES_CELLS]);
+
 /* Writes the Prometheus text exposition (0.0.4) of all rows.
  * Owns: *text_out is the caller's, freed with free(); NUL-terminated, length in *len_out. */
 void brim_metric_render(char **text_out, size_t *len_out);

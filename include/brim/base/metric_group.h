@@ -61,6 +61,17 @@ void brim_metric_count_origin(unsigned origin, enum brim_metric_origin_cell cell
 /* Counts an answer of this status whose header took so long. Thread: any. */
 void brim_metric_count_answer(unsigned origin, unsigned status, uint64_t took_us);
 
+/* ---- reading ---- */
+
+/* cells: of a site, requests by whatever; of an origin, see the enum. name: as a label's value. */
+typedef void (*brim_metric_group_fn)(const char *name, const int64_t *cells, void *ctx);
+
+/* Tells of every group of a kind, "other" last. Thread: any. */
+void brim_metric_each(enum brim_metric_kind kind, brim_metric_group_fn fn, void *ctx);
+
+/* All requests of a site. */
+int64_t brim_metric_site_requests(const int64_t *cells);
+
 /* Their part of brim_metric_render(). */
 void brim_metric_render_groups(FILE *out);
 

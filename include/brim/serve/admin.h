@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "brim/base/pool.h"
+#include "brim/base/top.h"
 #include "brim/cache/cache.h"
 #include "brim/cache/kv.h"
 
@@ -24,6 +25,7 @@ struct brim_admin_config {
     int fd;                      /* listening; borrowed, dup'ed */
     struct brim_cache *cache;    /* borrowed */
     struct brim_kv *kv;          /* borrowed; NULL: no stores */
+    struct brim_top *top;        /* borrowed; NULL: nobody counts URLs */
     struct brim_pool *pool;      /* borrowed */
     bool (*is_ready)(void *ctx); /* on the control thread; must not wait */
     /* on a thread of the pool; see brim_reload_run(). NULL: calls are refused */

@@ -31,6 +31,7 @@ struct brim_admin_task {
 /* Takes task: frees it where it cannot be started, with a 503. */
 void brim_admin_start(struct brim_admin *admin, h2o_req_t *req, struct brim_admin_task *task);
 
+struct brim_top *brim_admin_top(struct brim_admin *admin); /* NULL: nobody counts URLs */
 struct brim_cache *brim_admin_cache(struct brim_admin *admin);
 struct brim_kv *brim_admin_kv(struct brim_admin *admin); /* NULL: no stores */
 
@@ -57,6 +58,7 @@ json_t *brim_admin_body(h2o_req_t *req, struct brim_admin_wrong *wrong);
 
 /* ---- calls ---- */
 
+void brim_admin_call_live(struct brim_admin *admin, h2o_req_t *req);   /* admin_live.c */
 void brim_admin_call_purge(struct brim_admin *admin, h2o_req_t *req);  /* admin_purge.c */
 void brim_admin_call_reload(struct brim_admin *admin, h2o_req_t *req); /* admin_reload.c */
 void brim_admin_call_kv(struct brim_admin *admin, h2o_req_t *req);     /* admin_kv.c */

@@ -10,6 +10,7 @@
 #include <h2o.h>
 #include <stdint.h>
 
+#include "brim/base/top.h"
 #include "brim/policy/route.h"
 #include "brim/serve/access_log.h"
 #include "brim/serve/guard.h"
@@ -27,6 +28,7 @@ struct brim_env {
     unsigned streams;                       /* ... of them now */
     struct brim_dictionaries *dictionaries; /* NULL: none */
     struct brim_access_log *log;            /* NULL: off */
+    struct brim_top *top;
     struct brim_routes *routes; /* this worker's counted snapshot; changes only on its loop */
     struct brim_guard_limits limits;
     uint64_t slice_bytes;         /* 0: ranges of what is not stored bring the whole */

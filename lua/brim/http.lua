@@ -58,6 +58,12 @@ function View:each() end
 ---@field status integer may be set, 200 to 599; one with a body stays one with a body
 ---@field headers brim.View
 
+---An origin's answer before it is judged. `ttl`, `tags` and `body` are write-only.
+---@class brim.OriginResponse : brim.Response
+---@field ttl integer seconds that brim keeps it, whatever else it says (written as CDN-Cache-Control, or what `cache.targets` names); private, no-store and no-cache stay in force until the handler takes them out of Cache-Control
+---@field tags string[] purge tags, added to the origin's own
+---@field body string in place of the origin's, at most 1 MiB, set once; ETag, Last-Modified, Content-Encoding and digests go with the old one. Raises for 204, 206, 304 and HEAD
+
 ---What viewer_request returns to answer at once.
 ---@class brim.Answer
 ---@field status? integer 200 to 599; 200 if absent
@@ -68,4 +74,5 @@ function View:each() end
 ---@class brim.Handlers
 ---@field viewer_request? fun(req: brim.Request): brim.Answer?
 ---@field origin_request? fun(req: brim.Request) on a miss; changes are for the origin only, `key` cannot be set
+---@field origin_response? fun(req: brim.Request, res: brim.OriginResponse) once per exchange with an origin, revalidations (304) too; `req` is what the origin was asked and cannot be changed; ip, scheme, version and id tell nothing, as the answer may be for many
 ---@field viewer_response? fun(req: brim.Request, res: brim.Response)

@@ -245,6 +245,11 @@ static int run_job(struct job *job)
     run = brim_script_run_begin(vm);
     ok = run != NULL && call(vm, run, BRIM_SCRIPT_VIEWER_REQUEST, &request);
     job->request.is_read_only = job->request.headers.is_read_only = true;
+    if (ok && !job->has_answer) {
+        brim_script_response_is_origins(&job->response, true);
+        ok = call(vm, run, BRIM_SCRIPT_ORIGIN_RESPONSE, &response);
+        brim_script_response_is_origins(&job->response, false);
+    }
     ok = ok && call(vm, run, BRIM_SCRIPT_VIEWER_RESPONSE, &response);
     if (ok)
         print(job);

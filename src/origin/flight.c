@@ -319,6 +319,7 @@ static struct brim_flight *flight_new(struct brim_flights *flights,
     f->origin = ask->origin;
     f->slice_bytes = ask->slice_bytes;
     f->rules = ask->rules;
+    f->hook = ask->hook;
     f->keep_unref = ask->keep_unref;
     f->keep = ask->keep;
     ask->keep_ref(ask->keep);

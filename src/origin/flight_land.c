@@ -344,10 +344,9 @@ static bool is_bodiless(struct brim_str method, unsigned status) /* RFC 9112 6.3
     return brim_str_is(method, BRIM_STR("HEAD")) || status == 204 || status == 304;
 }
 
-enum brim_err brim_flight_on_headers(void *ctx, unsigned status, struct brim_fields fields,
-                                     uint64_t length)
+static enum brim_err land(struct brim_flight *f, unsigned status, struct brim_fields fields,
+                          uint64_t length)
 {
-    struct brim_flight *f = ctx;
     struct brim_exchange exchange = {
         .method = brim_letter_method(f->letter),
         .request = brim_letter_fields(f->letter),
@@ -366,7 +365,6 @@ enum brim_err brim_flight_on_headers(void *ctx, unsigned status, struct brim_fie
     struct brim_field *kept;
     enum brim_err err;
 
-    OBJ_CHECK(f, BRIM_FLIGHT_MAGIC);
     if (is_our_304(f, status)) {
         note_answer(f, status, "revalidated");
         return take_not_modified(f, &exchange);
@@ -390,12 +388,10 @@ enum brim_err brim_flight_on_headers(void *ctx, unsigned status, struct brim_fie
     return err;
 }
 
-enum brim_err brim_flight_on_data(void *ctx, const void *bytes, size_t len)
+static enum brim_err take_body(struct brim_flight *f, const void *bytes, size_t len)
 {
-    struct brim_flight *f = ctx;
     enum brim_err err;
 
-    BRIM_ADD(ORIGIN_BYTES, len);
     if (f->fill == NULL)
         return BRIM_OK; /* a 304 has none; what comes all the same is nobody's */
     err = brim_fill_append(f->fill, bytes, len);
@@ -414,4 +410,47 @@ enum brim_err brim_flight_on_data(void *ctx, const void *bytes, size_t len)
     f->fill = NULL;
     brim_flight_unlist(f);
     return BRIM_OK;
+}
+
+/* The answer as the site's own code leaves it, and its body if it brought one. */
+static enum brim_err land_changed(struct brim_flight *f, struct brim_answer_lent *answer,
+                                  uint64_t length)
+{
+    struct brim_fetch_request request;
+    enum brim_err err;
+
+    brim_letter_request(f->letter, BRIM_LETTER_PLAIN, &request);
+    answer->method = request.method;
+    answer->target = request.target;
+    answer->host = request.host;
+    answer->request = request.fields;
+    answer->rules = f->rules;
+    f->hook.change(f->hook.ctx, answer);
+    f->is_replaced = answer->has_body;
+    err = land(f, answer->status, answer->fields, answer->has_body ? answer->body.len : length);
+    if (answer->has_body && err == BRIM_OK && answer->body.len > 0)
+        err = take_body(f, answer->body.base, answer->body.len);
+    f->hook.release(f->hook.ctx, answer);
+    return err == BRIM_EAGAIN && answer->has_body ? BRIM_OK : err; /* nothing is left to wait for */
+}
+
+enum brim_err brim_flight_on_headers(void *ctx, unsigned status, struct brim_fields fields,
+                                     uint64_t length)
+{
+    struct brim_flight *f = ctx;
+    struct brim_answer_lent answer = {.status = status, .fields = fields};
+
+    OBJ_CHECK(f, BRIM_FLIGHT_MAGIC);
+    f->is_replaced = false;
+    if (f->hook.change == NULL)
+        return land(f, status, fields, length);
+    return land_changed(f, &answer, length);
+}
+
+enum brim_err brim_flight_on_data(void *ctx, const void *bytes, size_t len)
+{
+    struct brim_flight *f = ctx;
+
+    BRIM_ADD(ORIGIN_BYTES, len);
+    return f->is_replaced ? BRIM_OK : take_body(f, bytes, len);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "brim/policy/handlers.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "brim/base/invariant.h"
@@ -8,6 +9,7 @@
 
 #define HANDLERS_MAGIC 0x68646c31u
 #define WORKERS_MAX    256 /* of node.workers */
+#define FREE_MAX       64  /* fetchers: so many can be in handlers at once */
 #define ERROR_BYTES    2048
 
 struct brim_handlers {
@@ -21,6 +23,9 @@ struct brim_handlers {
     enum brim_handlers_failure failure;
     unsigned phases;
     struct brim_script_vm *vms[WORKERS_MAX]; /* each touched by its worker only */
+    pthread_mutex_t lock;                    /* of the two below; not held while one is opened */
+    struct brim_script_vm *free[FREE_MAX];
+    size_t free_count;
 };
 
 /* ---- what the VMs get from the node ---- */
@@ -54,7 +59,7 @@ static void host_count(void *ctx, struct brim_str name, int64_t n)
 
 /* ---- life ---- */
 
-static enum brim_err open_vm(struct brim_handlers *h, size_t worker, char *error)
+static enum brim_err open_vm(struct brim_handlers *h, char *error, struct brim_script_vm **vm_out)
 {
     struct brim_script_host host = {
         .ctx = h,
@@ -68,7 +73,7 @@ static enum brim_err open_vm(struct brim_handlers *h, size_t worker, char *error
         .file = h->file, .root = h->root, .limits = h->limits, .env = h->env};
 
     brim_script_host_use_system(&host);
-    return brim_script_vm_open(&config, &host, error, ERROR_BYTES, &h->vms[worker]);
+    return brim_script_vm_open(&config, &host, error, ERROR_BYTES, vm_out);
 }
 
 /* One line, as the log has it. */
@@ -110,7 +115,8 @@ enum brim_err brim_handlers_open(const struct brim_conf_handlers *conf, const ch
         .vm_bytes = conf->vm_memory_bytes,
     };
     take_env(h, conf);
-    if (open_vm(h, 0, error) != BRIM_OK) {
+    pthread_mutex_init(&h->lock, NULL);
+    if (open_vm(h, error, &h->vms[0]) != BRIM_OK) {
         flatten(error);
         BRIM_LOG(ERROR, "script.invalid", "site=%s error=\"%s\"", site, error);
         brim_handlers_close(h);
@@ -119,13 +125,6 @@ enum brim_err brim_handlers_open(const struct brim_conf_handlers *conf, const ch
     for (unsigned phase = 0; phase < BRIM_SCRIPT_PHASES; phase++)
         if (brim_script_vm_has(h->vms[0], (enum brim_script_phase)phase))
             h->phases |= 1u << phase;
-    if (brim_handlers_has(h, BRIM_SCRIPT_ORIGIN_RESPONSE)) {
-        /* not called here, and a handler that is silently left out would be worse */
-        BRIM_LOG(ERROR, "script.invalid", "site=%s error=\"%s: origin_response is not available\"",
-                 site, h->file);
-        brim_handlers_close(h);
-        return BRIM_EINVAL;
-    }
     *handlers_out = h;
     return BRIM_OK;
 }
@@ -137,6 +136,9 @@ void brim_handlers_close(struct brim_handlers *h)
     OBJ_CHECK(h, HANDLERS_MAGIC);
     for (size_t i = 0; i < WORKERS_MAX; i++)
         brim_script_vm_close(h->vms[i]);
+    for (size_t i = 0; i < h->free_count; i++)
+        brim_script_vm_close(h->free[i]);
+    pthread_mutex_destroy(&h->lock);
     for (size_t i = 0; h->env[i] != NULL; i++)
         free((void *)(uintptr_t)h->env[i]);
     free(h->env);
@@ -157,17 +159,48 @@ enum brim_handlers_failure brim_handlers_failure(const struct brim_handlers *h)
     return h->failure;
 }
 
-struct brim_script_vm *brim_handlers_vm(struct brim_handlers *h, size_t worker)
+static struct brim_script_vm *new_vm(struct brim_handlers *h)
 {
+    struct brim_script_vm *vm = NULL;
     char error[ERROR_BYTES];
 
-    OBJ_CHECK(h, HANDLERS_MAGIC);
-    INVARIANT(worker < WORKERS_MAX);
-    if (h->vms[worker] == NULL && open_vm(h, worker, error) != BRIM_OK) {
+    if (open_vm(h, error, &vm) != BRIM_OK) {
         flatten(error);
         BRIM_LOG(ERROR, "script.invalid", "site=%s error=\"%s\"", h->site, error);
     }
+    return vm;
+}
+
+struct brim_script_vm *brim_handlers_vm(struct brim_handlers *h, size_t worker)
+{
+    OBJ_CHECK(h, HANDLERS_MAGIC);
+    INVARIANT(worker < WORKERS_MAX);
+    if (h->vms[worker] == NULL)
+        h->vms[worker] = new_vm(h);
     return h->vms[worker];
+}
+
+struct brim_script_vm *brim_handlers_take_vm(struct brim_handlers *h)
+{
+    struct brim_script_vm *vm = NULL;
+
+    OBJ_CHECK(h, HANDLERS_MAGIC);
+    pthread_mutex_lock(&h->lock);
+    if (h->free_count > 0)
+        vm = h->free[--h->free_count];
+    pthread_mutex_unlock(&h->lock);
+    return vm != NULL ? vm : new_vm(h);
+}
+
+void brim_handlers_put_vm(struct brim_handlers *h, struct brim_script_vm *vm)
+{
+    pthread_mutex_lock(&h->lock);
+    if (h->free_count < FREE_MAX) {
+        h->free[h->free_count++] = vm;
+        vm = NULL;
+    }
+    pthread_mutex_unlock(&h->lock);
+    brim_script_vm_close(vm);
 }
 
 void brim_handlers_report(const struct brim_handlers *h, enum brim_script_phase phase,

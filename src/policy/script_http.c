@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "brim/http/cache_control.h"
 #include "brim/policy/script_inside.h"
 #include "brim/policy/script_view.h"
 
@@ -277,18 +278,108 @@ static bool has_body(unsigned status)
     return status != 204 && status != 205 && status != 304 && status != 206 && status != 416;
 }
 
-static void set_response(lua_State *L, struct brim_script_response *response, struct brim_str name)
+static void set_status(lua_State *L, struct brim_script_response *response)
 {
     lua_Integer status = luaL_checkinteger(L, 3);
 
-    if (!brim_str_is(name, BRIM_STR("status")))
-        luaL_error(L, "\"%s\" of a response cannot be changed", name.base);
     luaL_argcheck(L, status >= 200 && status <= 599, 3, "a status is 200 to 599");
     if ((unsigned)status == response->status)
         return;
     luaL_argcheck(L, has_body((unsigned)status) && has_body(response->status), 3,
                   "a status with a body cannot become one without, nor the reverse");
     response->status = (unsigned)status;
+}
+
+/* What the answer forbids stays forbidden: a ttl for all answers is not meant for private ones. */
+static void set_ttl(lua_State *L, struct brim_script_response *response)
+{
+    const struct brim_fields fields = {response->headers.items, response->headers.count};
+    lua_Integer ttl_s = luaL_checkinteger(L, 3);
+    struct brim_cache_control said, targeted;
+    struct brim_str text = {0};
+
+    luaL_argcheck(L, ttl_s >= 0 && ttl_s <= BRIM_DELTA_SECONDS_MAX, 3,
+                  "a ttl is a number of seconds");
+    brim_cache_control_parse(fields, BRIM_STR("cache-control"), &said);
+    brim_cache_control_parse(fields, response->ttl_field, &targeted);
+    lua_pushfstring(L, "max-age=%I%s%s%s", (LUAI_UACINT)ttl_s,
+                    said.is_private || targeted.is_private ? ", private" : "",
+                    said.no_store || targeted.no_store ? ", no-store" : "",
+                    said.no_cache || targeted.no_cache ? ", no-cache" : "");
+    text.base = lua_tolstring(L, -1, &text.len);
+    brim_script_headers_set(L, &response->headers, response->ttl_field, text);
+}
+
+static void add_tag(lua_State *L, struct brim_script_response *response)
+{
+    struct brim_str tag = {0};
+
+    luaL_argexpected(L, lua_type(L, -1) == LUA_TSTRING, 3, "a list of texts");
+    tag.base = lua_tolstring(L, -1, &tag.len);
+    if (tag.len == 0 || tag.len > KEY_MAX || !is_text(tag, KEY_MAX) ||
+        memchr(tag.base, ',', tag.len) != NULL)
+        luaL_error(L, "a tag is visible ASCII without commas, at most %d bytes", KEY_MAX);
+    brim_script_headers_add(L, &response->headers, response->tags_field, tag);
+}
+
+/* Beside those that the origin named. */
+static void add_tags(lua_State *L, struct brim_script_response *response)
+{
+    lua_Integer count;
+
+    luaL_checktype(L, 3, LUA_TTABLE);
+    if (response->tags_field.len == 0)
+        luaL_error(L, "the site reads no tags (cache.tags)");
+    count = luaL_len(L, 3);
+    luaL_argcheck(L, count <= BRIM_SCRIPT_HEADERS_MAX, 3, "too many tags");
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_geti(L, 3, i);
+        add_tag(L, response);
+        lua_pop(L, 1);
+    }
+}
+
+/* With the fields that told of the other body. */
+static void set_body(lua_State *L, struct brim_script_response *response)
+{
+    static const struct brim_str gone[] = {
+        BRIM_STR("content-encoding"), BRIM_STR("content-length"), BRIM_STR("content-md5"),
+        BRIM_STR("content-digest"),   BRIM_STR("repr-digest"),    BRIM_STR("etag"),
+        BRIM_STR("last-modified"),    BRIM_STR("accept-ranges"),
+    };
+    struct brim_script_headers *headers = &response->headers;
+    size_t kept = 0;
+
+    luaL_argcheck(L, response->takes_body, 3, "this answer has no whole body to replace");
+    luaL_argcheck(L, !response->has_body, 3, "the body was replaced already");
+    response->body =
+        brim_script_keep(&headers->memory, brim_script_check_bytes(L, 3, BRIM_SCRIPT_BODY_MAX));
+    response->has_body = true;
+    for (size_t i = 0; i < headers->count; i++) {
+        bool is_gone = false;
+
+        for (size_t j = 0; j < sizeof(gone) / sizeof(gone[0]); j++)
+            is_gone = is_gone || brim_str_is(headers->items[i].name, gone[j]);
+        if (!is_gone)
+            headers->items[kept++] = headers->items[i];
+    }
+    headers->count = kept;
+    headers->is_changed = true;
+}
+
+static void set_response(lua_State *L, struct brim_script_response *response, struct brim_str name)
+{
+    if (brim_str_is(name, BRIM_STR("status")))
+        set_status(L, response);
+    else if (response->is_origins && brim_str_is(name, BRIM_STR("ttl")))
+        set_ttl(L, response);
+    else if (response->is_origins && brim_str_is(name, BRIM_STR("tags")))
+        add_tags(L, response);
+    else if (response->is_origins && brim_str_is(name, BRIM_STR("body")))
+        set_body(L, response);
+    else
+        luaL_error(L, "\"%s\" of a response cannot be changed%s", name.base,
+                   response->is_origins ? "" : " in this phase");
 }
 
 static int on_newindex(lua_State *L)
@@ -321,6 +412,14 @@ void brim_script_http_open(lua_State *L)
     lua_setfield(L, -2, "__metatable");
     vm->lent_meta_at = lua_topointer(L, -1);
     vm->lent_meta = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void brim_script_response_is_origins(struct brim_script_response *response, bool is_origins)
+{
+    response->is_origins = is_origins;
+    response->takes_body = is_origins && has_body(response->status);
+    response->ttl_field = BRIM_STR("cdn-cache-control");
+    response->tags_field = BRIM_STR("surrogate-key");
 }
 
 /* ---- answers ---- */

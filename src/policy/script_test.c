@@ -354,6 +354,22 @@ static bool run_phase(lua_State *L, struct site *site, struct brim_script_run *r
     return false;
 }
 
+/* In a run of its own, as in a node: it shares nothing with the client's phases. */
+static bool run_origin_response(lua_State *L, struct site *site, struct exchange *e)
+{
+    const struct brim_script_call response = {push_both, take_nothing, e};
+    struct brim_script_run *run = brim_script_run_begin(site->vm);
+    bool ok;
+
+    if (run == NULL)
+        luaL_error(L, "out of memory");
+    brim_script_response_is_origins(&e->response, true);
+    ok = run_phase(L, site, run, BRIM_SCRIPT_ORIGIN_RESPONSE, &response);
+    brim_script_response_is_origins(&e->response, false);
+    brim_script_run_end(run);
+    return ok;
+}
+
 /* Top: result table, then its log table. */
 static bool run_phases(lua_State *L, struct site *site, struct exchange *e)
 {
@@ -367,6 +383,8 @@ static bool run_phases(lua_State *L, struct site *site, struct exchange *e)
     site->L = L;
     ok = run_phase(L, site, run, BRIM_SCRIPT_VIEWER_REQUEST, &request);
     e->request.is_read_only = e->request.headers.is_read_only = true;
+    if (ok && !e->has_answer)
+        ok = run_origin_response(L, site, e);
     if (ok)
         ok = run_phase(L, site, run, BRIM_SCRIPT_VIEWER_RESPONSE, &response);
     site->L = NULL;

@@ -344,6 +344,13 @@ static void remove_header(lua_State *L, struct brim_script_headers *headers, str
     headers->count = kept;
 }
 
+void brim_script_headers_set(lua_State *L, struct brim_script_headers *headers,
+                             struct brim_str name, struct brim_str value)
+{
+    remove_header(L, headers, name);
+    brim_script_headers_add(L, headers, name, value);
+}
+
 /* ---- changing queries and cookies: the text is written anew ---- */
 
 static void add_pair(luaL_Buffer *out, struct brim_str name, struct brim_str value)

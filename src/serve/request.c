@@ -32,6 +32,7 @@
 #include "brim/http/conditional.h"
 #include "brim/http/uri.h"
 #include "brim/http/vary.h"
+#include "brim/policy/answer_handler.h"
 #include "brim/serve/delta_answer.h"
 #include "brim/serve/proxy_status.h"
 #include "brim/serve/request_inside.h"
@@ -235,6 +236,7 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
         .stale = kind == BRIM_FLIGHT_SHARED ? r->stale : NULL,
         .origin = origin_of(r),
         .rules = &r->route->rules,
+        .hook = brim_answer_handler_hook(r->handlers),
         .keep_ref = (void (*)(void *))brim_routes_ref,
         .keep_unref = (void (*)(void *))brim_routes_unref,
         .keep = r->routes,

@@ -112,24 +112,34 @@ REQUEST_CASES = {
 }
 
 RESPONSE_CASES = {
-    "response: CR LF in a value": (STOPPED, "res.headers['X'] = 'a\\r\\nSet-Cookie: b=1'"),
-    "response: a status without a body": (STOPPED, "res.status = 304"),
-    "response: a status of its own": (STOPPED, "res.status = 1"),
-    "response: another length": (STOPPED, "res.headers['Content-Length'] = '1'"),
-    "response: the request is read-only": (STOPPED, "req.path = '/other'"),
-    "response: headers without end": (STOPPED, "while true do res.headers:add('x', 'y') end"),
-    "response: a kept request": (STOPPED, "return kept.path"),  # lent for another phase
+    "CR LF in a value": (STOPPED, "res.headers['X'] = 'a\\r\\nSet-Cookie: b=1'"),
+    "a status without a body": (STOPPED, "res.status = 304"),
+    "a status of its own": (STOPPED, "res.status = 1"),
+    "another length": (STOPPED, "res.headers['Content-Length'] = '1'"),
+    "the request is read-only": (STOPPED, "req.path = '/other'"),
+    "headers without end": (STOPPED, "while true do res.headers:add('x', 'y') end"),
+    "a kept request": (STOPPED, "return kept.path"),  # lent for another phase
+}
+
+ORIGIN_CASES = {
+    "a body of 2 MiB": (STOPPED, "res.body = ('x'):rep(2 << 20)"),
+    "a ttl that is none": (STOPPED, "res.ttl = -1"),
+    "tags without end": (STOPPED, "res.tags = setmetatable({}, {__len = function() return 1 << 40 end})"),
+    "CR LF in a tag": (STOPPED, "res.tags = {'a\\r\\nSet-Cookie: b=1'}"),
 }
 
 
 def make_cases():
     """[(name, phase, body, expected)]"""
     cases = [(f"{phase}: {name}", phase, body, STOPPED) for name, body in LOOPS.items()
-             for phase in ("viewer_request", "origin_request", "viewer_response")]
+             for phase in ("viewer_request", "origin_request", "origin_response", "viewer_response")]
     cases += [(name, "viewer_request", body, expected)
               for name, (expected, body) in REQUEST_CASES.items()]
-    cases += [(name, "viewer_response", body, expected)
-              for name, (expected, body) in RESPONSE_CASES.items()]
+    cases += [(f"{phase}: {name}", phase, body, expected)
+              for name, (expected, body) in RESPONSE_CASES.items()
+              for phase in ("viewer_response", "origin_response")]
+    cases += [(name, "origin_response", body, expected)
+              for name, (expected, body) in ORIGIN_CASES.items()]
     return cases
 
 

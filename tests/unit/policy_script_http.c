@@ -235,6 +235,109 @@ START_TEST(an_answer_is_copied)
 }
 END_TEST
 
+struct stored {
+    struct brim_script_response response;
+};
+
+static int push_stored(lua_State *L, void *ctx)
+{
+    brim_script_push_response(L, &((struct stored *)ctx)->response);
+    return 1;
+}
+
+static void take_nothing(lua_State *L, void *ctx)
+{
+    (void)L;
+    (void)ctx;
+}
+
+/* Runs body with `res`, an answer of an origin; its fields afterwards are one text. */
+static const char *run_stored(const char *body, unsigned status, const char **error_out)
+{
+    static struct brim_field items[8];
+    static char text[1024], error[2048], source[1024];
+    struct stored stored = {
+        .response = {.status = status, .headers = {items, 2, 8, {keep, NULL}, false, false}}};
+    const struct brim_script_call call = {push_stored, take_nothing, &stored};
+    struct brim_script_vm *vm;
+    struct brim_script_run *run;
+    size_t len = 0;
+
+    items[0] = (struct brim_field){BRIM_STR("etag"), BRIM_STR("1")};
+    items[1] = (struct brim_field){BRIM_STR("cache-control"), BRIM_STR("private")};
+    brim_script_response_is_origins(&stored.response, true);
+    (void)snprintf(source, sizeof(source), "return {origin_response = function(res) %s end}", body);
+    vm = rig_vm(source);
+    run = brim_script_run_begin(vm);
+    (void)brim_script_run_call(run, BRIM_SCRIPT_ORIGIN_RESPONSE, &call);
+    (void)snprintf(error, sizeof(error), "%s", brim_script_run_error(run));
+    *error_out = error;
+    text[0] = '\0';
+    for (size_t i = 0; i < stored.response.headers.count; i++) {
+        const struct brim_field *field = &stored.response.headers.items[i];
+
+        len +=
+            (size_t)snprintf(text + len, sizeof(text) - len, "%.*s: %.*s; ", (int)field->name.len,
+                             field->name.base, (int)field->value.len, field->value.base);
+    }
+    (void)snprintf(text + len, sizeof(text) - len, "%.*s", (int)stored.response.body.len,
+                   stored.response.body.base);
+    brim_script_run_end(run);
+    brim_script_vm_close(vm);
+    rig_clean();
+    free_blocks();
+    return text;
+}
+
+/* ttl and tags become the fields that caches read, and a ttl does not make public what the origin
+ * says is private; another body is not the one that the origin's fields tell of. */
+START_TEST(an_origins_answer_gets_ttl_tags_and_body)
+{
+    static const struct {
+        const char *body;
+        unsigned status;
+        const char *left; /* NULL: refused with error */
+        const char *error;
+    } cases[] = {
+        {"res.ttl = 60", 200,
+         "etag: 1; cache-control: private; cdn-cache-control: max-age=60, private; ", ""},
+        {"res.headers['Cache-Control'] = 'public' res.ttl = 60", 200,
+         "etag: 1; cache-control: public; cdn-cache-control: max-age=60; ", ""},
+        {"res.tags = {'a', 'b'}", 404,
+         "etag: 1; cache-control: private; surrogate-key: a; surrogate-key: b; ", ""},
+        {"res.body = 'new'", 200, "cache-control: private; new", ""},
+        {"res.body = 'new' res.headers.etag = '2'", 200, "cache-control: private; etag: 2; new",
+         ""},
+        {"res.ttl = -1", 200, NULL, "seconds"},
+        {"res.ttl = 1.5", 200, NULL, "integer"},
+        {"res.ttl = 1 << 40", 200, NULL, "seconds"},
+        {"res.tags = 'a'", 200, NULL, "table expected"},
+        {"res.tags = {1}", 200, NULL, "texts"},
+        {"res.tags = {'a,b'}", 200, NULL, "commas"},
+        {"res.tags = {'a b'}", 200, NULL, "visible"},
+        {"res.tags = {''}", 200, NULL, "visible"},
+        {"res.tags = setmetatable({}, {__len = function() return 1 << 40 end})", 200, NULL, "many"},
+        {"res.body = ('x'):rep(1048577)", 200, NULL, "longer"},
+        {"res.body = 'new' res.body = 'newer'", 200, NULL, "already"},
+        {"res.body = {}", 200, NULL, "string expected"},
+        {"res.body = 'new'", 304, NULL, "no whole body"},
+        {"res.body = 'new'", 206, NULL, "no whole body"},
+        {"return res.body", 200, NULL, "has no"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *error;
+        const char *left = run_stored(cases[i].body, cases[i].status, &error);
+
+        ck_assert_msg(strstr(error, cases[i].error) != NULL, "%s: %s", cases[i].body, error);
+        if (cases[i].left != NULL) {
+            ck_assert_str_eq(error, "");
+            ck_assert_str_eq(left, cases[i].left);
+        }
+    }
+}
+END_TEST
+
 /* A request that a handler keeps is memory of the past in the next phase. */
 START_TEST(a_message_is_refused_after_its_phase)
 {
@@ -271,6 +374,7 @@ int main(void)
     tcase_add_test(tcase, what_is_not_valid_is_refused);
     tcase_add_test(tcase, an_answer_is_copied);
     tcase_add_test(tcase, a_message_is_refused_after_its_phase);
+    tcase_add_test(tcase, an_origins_answer_gets_ttl_tags_and_body);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -25,6 +25,27 @@ enum brim_flight_kind {
     BRIM_FLIGHT_PASS,   /* this client alone, never stored */
 };
 
+/* An origin's answer, lent to a site's own code before it is judged. */
+struct brim_answer_lent {
+    struct brim_str method; /* what was asked, as it was sent */
+    struct brim_str target;
+    struct brim_str host;
+    struct brim_fields request;
+    const struct brim_cache_rules *rules;
+    unsigned status; /* these two may be replaced, in memory that lives until release */
+    struct brim_fields fields;
+    struct brim_str body; /* likewise: in place of the origin's, if has_body */
+    bool has_body;
+    void *memory; /* the hook's own */
+};
+
+/* Thread: the fetcher's; does not block. Borrowed: lives as long as the config snapshot. */
+struct brim_answer_hook {
+    void (*change)(void *ctx, struct brim_answer_lent *answer); /* NULL: no hook */
+    void (*release)(void *ctx, struct brim_answer_lent *answer);
+    void *ctx;
+};
+
 struct brim_flight_ask { /* everything is copied or counted by the call, except where said */
     enum brim_flight_kind kind;
     struct brim_key primary;
@@ -42,7 +63,8 @@ struct brim_flight_ask { /* everything is copied or counted by the call, except 
     struct brim_object *stale;  /* revalidate this with its validators; NULL: plain fetch */
     struct brim_origin *origin; /* borrowed: lives as long as the config snapshot */
     const struct brim_cache_rules *rules; /* borrowed, likewise */
-    void (*keep_ref)(void *keep);         /* counts the config snapshot that the two belong to */
+    struct brim_answer_hook hook;
+    void (*keep_ref)(void *keep); /* counts the config snapshot that the two belong to */
     void (*keep_unref)(void *keep);
     void *keep;
 };

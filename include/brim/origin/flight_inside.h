@@ -29,6 +29,7 @@ struct brim_flight {
     uint64_t slice_bytes; /* SLICE */
     struct brim_origin *origin;
     const struct brim_cache_rules *rules;
+    struct brim_answer_hook hook;
     void (*keep_unref)(void *keep);
     void *keep;
     unsigned first_server;
@@ -39,6 +40,7 @@ struct brim_flight {
     struct brim_fill *fill; /* fetcher thread only, like the next three */
     uint64_t expected;      /* body bytes, or BRIM_BODY_LENGTH_UNKNOWN */
     uint64_t received;
+    bool is_replaced;              /* the hook brought the body: the origin's is dropped */
     struct brim_fields own_fields; /* while headers are judged: what the leader gets; or empty */
     struct brim_watch watch;
 

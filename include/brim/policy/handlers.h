@@ -35,7 +35,14 @@ enum brim_handlers_failure brim_handlers_failure(const struct brim_handlers *han
 /* The VM of this worker, or NULL: it could not be opened. Thread: the worker's. */
 struct brim_script_vm *brim_handlers_vm(struct brim_handlers *handlers, size_t worker);
 
-/* Logs and counts a call that did not end by itself. Thread: the worker's. */
+/*
+ * A VM for a thread that is no worker, until it is put back; opened if none is free. NULL: it could
+ * not be opened. Thread: any.
+ */
+struct brim_script_vm *brim_handlers_take_vm(struct brim_handlers *handlers);
+void brim_handlers_put_vm(struct brim_handlers *handlers, struct brim_script_vm *vm);
+
+/* Logs and counts a call that did not end by itself. Thread: any. */
 void brim_handlers_report(const struct brim_handlers *handlers, enum brim_script_phase phase,
                           enum brim_script_end end, const char *error);
 

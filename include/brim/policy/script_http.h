@@ -21,6 +21,10 @@ void brim_script_http_open(struct lua_State *L);
 void brim_script_push_request(struct lua_State *L, struct brim_script_request *request);
 void brim_script_push_response(struct lua_State *L, struct brim_script_response *response);
 
+/* For tests and `brim lua`: makes it one that origin_response may set ttl, tags and body of, under
+ * the fields that brim reads by default; or no longer. */
+void brim_script_response_is_origins(struct brim_script_response *response, bool is_origins);
+
 /* The answer in the table at arg ({status, headers, body}), copied; false: there is nil or nothing.
  * Raises where it is not valid. */
 bool brim_script_take_answer(struct lua_State *L, int arg, struct brim_script_response *answer);

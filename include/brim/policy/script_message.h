@@ -43,6 +43,11 @@ struct brim_script_response {
     struct brim_script_headers headers;
     unsigned status;
     struct brim_str body;
+    bool is_origins;           /* origin_response: may be kept, so ttl, tags and body can be set: */
+    bool takes_body;           /* there is one to replace */
+    bool has_body;             /* it was replaced */
+    struct brim_str ttl_field; /* the field that says how long, to brim */
+    struct brim_str tags_field; /* len 0: none is read */
 };
 
 #define BRIM_SCRIPT_HEADERS_MAX      200

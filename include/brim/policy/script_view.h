@@ -42,6 +42,9 @@ int brim_script_view_remove(struct lua_State *L);
 /* Pushes a table of all of them. */
 void brim_script_view_push_methods(struct lua_State *L);
 
+/* Replaces the fields of this name by one, after checking it; raises. */
+void brim_script_headers_set(struct lua_State *L, struct brim_script_headers *headers,
+                             struct brim_str name, struct brim_str value);
 /* Adds a field after checking it; raises. */
 void brim_script_headers_add(struct lua_State *L, struct brim_script_headers *headers,
                              struct brim_str name, struct brim_str value);

@@ -5,9 +5,10 @@
  * comes back as a message that carries a waiter of ours, never an h2o request.
  *
  * A browser on the operator's machine can reach a loopback listener. It cannot do anything there:
- * calls with an Origin field are refused, and so are those whose Host is a name that somebody else
- * may point here (DNS rebinding). Content-Type is not asked for, so that `curl -d` works as it is;
- * without CORS answers and with Origin refused, it would keep nobody out who is not out already.
+ * calls with an Origin field that is not the live page's own are refused, and so are those whose
+ * Host is a name that somebody else may point here (DNS rebinding). Content-Type is not asked for,
+ * so that `curl -d` works as it is; without CORS answers and with Origin refused, it would keep
+ * nobody out who is not out already.
  *
  * Time. h2o's request timeout ends what sends too slowly and what idles; what takes its answer too
  * slowly is ended here. Connections are few (CONNECTIONS_MAX), so a list and a walk a turn do.
@@ -94,7 +95,7 @@ static struct connection *connection_of(h2o_req_t *req)
 
 /* ---- answers ---- */
 
-static void send_text(h2o_req_t *req, int status, const char *type, struct brim_str text)
+void brim_admin_send_text(h2o_req_t *req, int status, const char *type, struct brim_str text)
 {
     static h2o_generator_t generator = {NULL, NULL};
     h2o_iovec_t body = h2o_strdup(&req->pool, text.base, text.len);
@@ -121,9 +122,10 @@ void brim_admin_send_json(h2o_req_t *req, int status, json_t *json)
 
     json_decref(json);
     if (text == NULL)
-        send_text(req, 500, "application/json", BRIM_STR("{\"error\":\"out of memory\"}"));
+        brim_admin_send_text(req, 500, "application/json",
+                             BRIM_STR("{\"error\":\"out of memory\"}"));
     else
-        send_text(req, status, "application/json", brim_str_of(text));
+        brim_admin_send_text(req, status, "application/json", brim_str_of(text));
     free(text);
 }
 
@@ -155,7 +157,7 @@ static void call_metrics(struct brim_admin *a, h2o_req_t *req)
 
     (void)a;
     brim_metric_render(&text, &len);
-    send_text(req, 200, "text/plain; version=0.0.4; charset=utf-8", brim_str(text, len));
+    brim_admin_send_text(req, 200, "text/plain; version=0.0.4; charset=utf-8", brim_str(text, len));
     free(text);
 }
 
@@ -323,6 +325,9 @@ static const struct call {
     const char *path;
     void (*run)(struct brim_admin *a, h2o_req_t *req);
 } calls[] = {
+    {"GET", "/", brim_admin_call_page},
+    {"GET", "/live.js", brim_admin_call_page_script},
+    {"GET", "/chart.js", brim_admin_call_page_chart},
     {"GET", "/healthz", call_health},
     {"GET", "/readyz", call_ready},
     {"GET", "/metrics", call_metrics},
@@ -439,6 +444,23 @@ static struct brim_guard_refusal scan(h2o_req_t *req)
     return brim_guard_scan_h1(brim_str(input->bytes, input->size), &limits);
 }
 
+/* By a page in a browser, and not by the one that this listener has given out: that one's Host has
+ * been found to be the loopback's, port included, when it says the same. */
+static bool is_foreign(const struct brim_admin *a, h2o_req_t *req)
+{
+    ssize_t at = h2o_find_header_by_str(&req->headers, H2O_STRLIT("origin"), -1);
+    struct brim_str origin, scheme = BRIM_STR("http://");
+
+    if (at == -1)
+        return false;
+    origin = str_of(req->headers.entries[at].value);
+    if (a->is_unix || !brim_str_has_prefix(origin, scheme) ||
+        h2o_find_header_by_str(&req->headers, H2O_STRLIT("origin"), at) != -1)
+        return true;
+    return !brim_str_is_nocase(brim_str(origin.base + scheme.len, origin.len - scheme.len),
+                               str_of(req->input.authority));
+}
+
 static int on_req(h2o_handler_t *handler, h2o_req_t *req)
 {
     struct brim_admin *a = H2O_STRUCT_FROM_MEMBER(struct brim_admin, ctx, req->conn->ctx);
@@ -450,8 +472,9 @@ static int on_req(h2o_handler_t *handler, h2o_req_t *req)
         req->http1_is_persistent = 0;
         brim_admin_send_error(req, (int)refusal.status, refusal.reason,
                               "a well-formed HTTP/1.1 request");
-    } else if (h2o_find_header_by_str(&req->headers, H2O_STRLIT("origin"), -1) != -1) {
-        brim_admin_send_error(req, 403, "requests by browsers are refused", "no Origin field");
+    } else if (is_foreign(a, req)) {
+        brim_admin_send_error(req, 403, "requests by pages of others are refused",
+                              "no Origin field");
     } else if (!a->is_unix && !is_loopback(str_of(req->input.authority))) {
         brim_admin_send_error(req, 403, "the Host field is not this listener's",
                               "localhost, 127.x.x.x or [::1]");

@@ -346,7 +346,8 @@ START_TEST(wrong_calls_are_told_what_is_right)
     ask(GET("/purge/all"), &a);
     ck_assert_int_eq(a.status, 404);
     assert_has(&a, "content-type: application/json");
-    assert_has(&a, "{\"error\":\"no such call\",\"accepted\":\"GET /healthz, GET /readyz, "
+    assert_has(&a, "{\"error\":\"no such call\",\"accepted\":\"GET /, GET /live.js, GET /chart.js, "
+                   "GET /healthz, GET /readyz, "
                    "GET /metrics, GET /stats, GET /v1/live, POST /v1/purge, POST /v1/reload, POST "
                    "/purge, POST /v1/kv\"}");
     ask(GET("/purge"), &a);
@@ -581,6 +582,10 @@ START_TEST(browsers_and_foreign_hosts_are_refused)
     static const char *const refused[] = {
         "Host: localhost\r\nOrigin: http://evil.example\r\n",
         "Host: localhost\r\nOrigin: null\r\n",
+        "Host: localhost:9900\r\nOrigin: http://localhost:9901\r\n",
+        "Host: localhost:9900\r\nOrigin: https://localhost:9900\r\n",
+        "Host: evil.example\r\nOrigin: http://evil.example\r\n",
+        "Host: localhost\r\nOrigin: http://localhost\r\nOrigin: http://evil.example\r\n",
         "Host: evil.example\r\n",
         "Host: evil.example:9900\r\n",
         "Host: 127.0.0.1.evil.example\r\n",
@@ -593,8 +598,13 @@ START_TEST(browsers_and_foreign_hosts_are_refused)
         "Host: [::ffff:203.0.113.7]\r\n",
     };
     static const char *const accepted[] = {
-        "Host: localhost\r\n",       "Host: LOCALHOST:9900\r\n", "Host: 127.0.0.1\r\n",
-        "Host: 127.8.9.10:9900\r\n", "Host: [::1]\r\n",          "Host: [0:0:0:0:0:0:0:1]:9900\r\n",
+        "Host: localhost:9900\r\nOrigin: http://localhost:9900\r\n", /* the live page */
+        "Host: localhost\r\n",
+        "Host: LOCALHOST:9900\r\n",
+        "Host: 127.0.0.1\r\n",
+        "Host: 127.8.9.10:9900\r\n",
+        "Host: [::1]\r\n",
+        "Host: [0:0:0:0:0:0:0:1]:9900\r\n",
     };
     char request[512];
     struct answer a;

@@ -43,6 +43,7 @@ struct brim_admin_reload {
 const struct brim_admin_reload *brim_admin_reload(struct brim_admin *admin);
 
 /* Takes json; NULL, which stands for memory that was not there, is a 500. */
+void brim_admin_send_text(h2o_req_t *req, int status, const char *type, struct brim_str text);
 void brim_admin_send_json(h2o_req_t *req, int status, json_t *json);
 void brim_admin_send_error(h2o_req_t *req, int status, const char *error, const char *accepted);
 
@@ -58,6 +59,9 @@ json_t *brim_admin_body(h2o_req_t *req, struct brim_admin_wrong *wrong);
 
 /* ---- calls ---- */
 
+void brim_admin_call_page(struct brim_admin *admin, h2o_req_t *req); /* admin_page.c */
+void brim_admin_call_page_script(struct brim_admin *admin, h2o_req_t *req);
+void brim_admin_call_page_chart(struct brim_admin *admin, h2o_req_t *req);
 void brim_admin_call_live(struct brim_admin *admin, h2o_req_t *req);   /* admin_live.c */
 void brim_admin_call_purge(struct brim_admin *admin, h2o_req_t *req);  /* admin_purge.c */
 void brim_admin_call_reload(struct brim_admin *admin, h2o_req_t *req); /* admin_reload.c */

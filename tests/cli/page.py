@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""page - the live page of the admin listener, in headless Chromium.
+
+Usage: tests/cli/page.py [BRIM [DIRECTORY]]; screenshots are left in DIRECTORY, if it is given. Ends
+with 77 where chromium is missing.
+"""
+
+import http.client
+import http.server
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import brim_node  # noqa: E402
+
+BRIM = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
+SHOTS = sys.argv[2] if len(sys.argv) > 2 else None
+MARKUP = "/&lt;b&gt;"
+
+
+class Origin(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        body = b"x" * 3000
+        self.send_response(503 if self.path == "/down" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store" if self.path == "/pass" else "max-age=600")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments):
+        pass
+
+
+class TestPage(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory(prefix="brim-page-", ignore_cleanup_errors=True)
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+        origin = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
+        self.addCleanup(origin.server_close)
+        self.addCleanup(origin.shutdown)
+        threading.Thread(target=origin.serve_forever, daemon=True).start()
+        self.port, self.admin = brim_node.free_port(), brim_node.free_port()
+        config = brim_node.make_config(self.port, self.admin, origin.server_address[1])
+        self.node = brim_node.Node(self.directory, config, BRIM, supervise=False).start()
+        self.addCleanup(self.node.stop)
+
+    def call(self, port, method, path, body=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        text = response.read().decode()
+        connection.close()
+        return response, text
+
+    def start_traffic(self):
+        stop = threading.Event()
+
+        def ask():
+            while not stop.is_set():
+                for path in ("/a", "/b", "/pass", "/down", MARKUP):
+                    self.call(self.port, "GET", path, Host="www.example.com")
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        self.addCleanup(asking.join)
+        self.addCleanup(stop.set)
+
+    def browse(self, *options):
+        run = subprocess.run(
+            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+             "--hide-scrollbars", f"--user-data-dir={self.directory}/chromium", "--timeout=9000",
+             *options, f"http://127.0.0.1:{self.admin}/"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+        self.assertEqual(run.returncode, 0, run.stderr[-2000:])
+        self.assertNotIn("Uncaught", run.stderr)
+        self.assertNotIn("Content Security Policy", run.stderr)
+        return run.stdout
+
+    def test_it_shows_what_the_node_does(self):
+        self.start_traffic()
+        page = self.browse("--enable-logging=stderr", "--virtual-time-budget=12000", "--dump-dom")
+        self.assertIn("<title>brim</title>", page)
+        self.assertRegex(page, r'role="status"[^>]*>version \d')
+        self.assertRegex(page, r"<dt>requests/s</dt><dd>[\d.]+</dd>")
+        self.assertRegex(page, r"<dt>hit ratio</dt><dd>[\d.]+ %</dd>")
+        self.assertRegex(page, r"<tr><td>origin</td><td>[\d.]+</td>")
+        self.assertRegex(page, r"<tr><td>\*</td><td>[\d.]+</td>")
+        self.assertIn("<td>www.example.com/a</td>", page)
+        # What clients send is text, whatever it looks like.
+        self.assertIn("<td>www.example.com/&amp;lt;b&amp;gt;</td>", page)
+        for canvas in ("traffic", "ratio", "latency"):
+            drawn = re.search(rf'<canvas id="{canvas}"[^>]*width="(\d+)"', page)
+            self.assertGreater(int(drawn.group(1)), 100)
+
+    def test_screenshots_in_light_dark_and_phone_width(self):
+        self.start_traffic()
+        for name, scheme, size in (("light", 1, "1280,1100"), ("dark", 0, "1280,1100"),
+                                   ("phone", 1, "500,2200")):
+            path = Path(SHOTS or self.directory) / f"page-{name}.png"
+            self.browse(f"--screenshot={path}", f"--window-size={size}",
+                        "--virtual-time-budget=12000",
+                        f"--blink-settings=preferredColorScheme={scheme}")
+            self.assertGreater(path.stat().st_size, 20000)
+
+    def test_its_form_may_purge_and_pages_of_others_may_not(self):
+        own = f"http://127.0.0.1:{self.admin}"
+        self.call(self.port, "GET", "/a", Host="www.example.com")
+        body = '{"urls": ["http://www.example.com/a"]}'
+        answer, text = self.call(self.admin, "POST", "/v1/purge", body, Origin=own)
+        self.assertEqual(answer.status, 200, text)
+        answer, _ = self.call(self.port, "GET", "/a", Host="www.example.com")
+        self.assertIn("uri-miss", answer.getheader("Cache-Status"))
+        for other in ("http://evil.example", "null", f"http://127.0.0.1:{self.port}",
+                      f"https://127.0.0.1:{self.admin}"):
+            answer, _ = self.call(self.admin, "POST", "/v1/purge", body, Origin=other)
+            self.assertEqual(answer.status, 403, other)
+
+    def test_it_stands_in_nobodys_frame(self):
+        for path, kind in (("/", "text/html"), ("/live.js", "text/javascript"),
+                           ("/chart.js", "text/javascript")):
+            answer, text = self.call(self.admin, "GET", path)
+            self.assertEqual(answer.status, 200)
+            self.assertTrue(answer.getheader("Content-Type").startswith(kind))
+            self.assertIn("frame-ancestors 'none'", answer.getheader("Content-Security-Policy"))
+            self.assertGreater(len(text), 1000)
+
+
+if __name__ == "__main__":
+    if shutil.which("chromium") is None:
+        print("skipped: Debian's chromium is not installed")
+        sys.exit(77)
+    unittest.main(argv=[sys.argv[0], "-v"])

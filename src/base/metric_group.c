@@ -17,11 +17,13 @@
 #include "brim/base/invariant.h"
 #include "brim/base/metric_inside.h"
 
-enum { CACHES = 7, PROTOCOLS = 3, CLASSES = 5 };
+enum { CACHES = 7, PROTOCOLS = 3, CLASSES = 5, PHASES = 4 };
 
 _Static_assert(CACHES *PROTOCOLS *CLASSES <= METRIC_GROUP_CELLS, "a site's cells");
 _Static_assert(BRIM_METRIC_ORIGIN_TIMES + METRIC_HISTOGRAM_CELLS <= METRIC_GROUP_CELLS,
                "an origin's cells");
+
+_Static_assert(PHASES *BRIM_METRIC_HANDLER_CELLS <= METRIC_GROUP_CELLS, "a handler file's cells");
 
 struct names {
     _Atomic unsigned count;
@@ -33,6 +35,7 @@ static char other[] = "other";
 static struct names names[METRIC_GROUP_KINDS] = {
     [BRIM_METRIC_SITE] = {.count = 1, .items = {other}},
     [BRIM_METRIC_ORIGIN] = {.count = 1, .items = {other}},
+    [BRIM_METRIC_HANDLERS] = {.count = 1, .items = {other}},
 };
 
 static char *escape(const char *name)
@@ -101,6 +104,14 @@ void brim_metric_count_answer(unsigned origin, unsigned status, uint64_t took_us
                           BRIM_METRIC_ORIGIN_TIMES + brim_metric_bucket(scale, took_us), 1);
     brim_metric_group_add(BRIM_METRIC_ORIGIN, origin,
                           BRIM_METRIC_ORIGIN_TIMES + METRIC_BOUNDS_MAX + 1, (int64_t)took_us);
+}
+
+void brim_metric_count_handler(unsigned handlers, unsigned phase,
+                               enum brim_metric_handler_cell cell, int64_t n)
+{
+    INVARIANT(phase < PHASES);
+    brim_metric_group_add(BRIM_METRIC_HANDLERS, handlers, phase * BRIM_METRIC_HANDLER_CELLS + cell,
+                          n);
 }
 
 /* ---- showing ---- */
@@ -218,6 +229,61 @@ static void render_times(FILE *out, unsigned count, int64_t (*totals)[METRIC_GRO
     }
 }
 
+/* What is shown of handlers, likewise. */
+static const struct handler_line {
+    enum brim_metric_handler_cell cell;
+    const char *name;
+    const char *labels; /* after the phase */
+    const char *help;
+} handler_lines[] = {
+    {BRIM_METRIC_HANDLER_CALLS, "brim_site_handler_calls_total", "",
+     "Calls of Lua handlers by site (at most 127, then \"other\") and phase."},
+    {BRIM_METRIC_HANDLER_CPU_US, "brim_site_handler_cpu_seconds_total", "",
+     "CPU time spent in them."},
+    {BRIM_METRIC_HANDLER_ERROR, "brim_site_handler_failures_total", ",reason=\"error\"",
+     "Those of them that failed or were stopped."},
+    {BRIM_METRIC_HANDLER_CPU, "brim_site_handler_failures_total", ",reason=\"cpu\"", NULL},
+    {BRIM_METRIC_HANDLER_WALL, "brim_site_handler_failures_total", ",reason=\"wall\"", NULL},
+    {BRIM_METRIC_HANDLER_MEMORY, "brim_site_handler_failures_total", ",reason=\"memory\"", NULL},
+};
+
+/* A phase that was called has all its lines, so that rates begin at 0. */
+static void render_handler_line(FILE *out, const struct handler_line *line, const char *site,
+                                const int64_t *cells)
+{
+    static const char *const phases[PHASES] = {"viewer_request", "origin_request",
+                                               "origin_response", "viewer_response"};
+
+    for (unsigned phase = 0; phase < PHASES; phase++) {
+        const int64_t *its = cells + (size_t)phase * BRIM_METRIC_HANDLER_CELLS;
+
+        if (its[BRIM_METRIC_HANDLER_CALLS] == 0)
+            continue;
+        (void)fprintf(out, "%s{site=\"%s\",phase=\"%s\"%s} ", line->name, site, phases[phase],
+                      line->labels);
+        if (line->cell == BRIM_METRIC_HANDLER_CPU_US)
+            (void)fprintf(out, "%.6f\n", (double)its[line->cell] / 1e6);
+        else
+            (void)fprintf(out, "%" PRId64 "\n", its[line->cell]);
+    }
+}
+
+static void render_handlers(FILE *out)
+{
+    unsigned count;
+    int64_t(*totals)[METRIC_GROUP_CELLS] = sum_all(BRIM_METRIC_HANDLERS, &count);
+
+    for (size_t i = 0; i < sizeof(handler_lines) / sizeof(handler_lines[0]); i++) {
+        const struct handler_line *line = &handler_lines[i];
+
+        if (line->help != NULL)
+            brim_metric_render_head(out, line->name, "counter", line->help);
+        for (unsigned group = 0; group < count; group++)
+            render_handler_line(out, line, names[BRIM_METRIC_HANDLERS].items[group], totals[group]);
+    }
+    free(totals);
+}
+
 void brim_metric_each(enum brim_metric_kind kind, brim_metric_group_fn fn, void *ctx)
 {
     unsigned count;
@@ -252,6 +318,7 @@ void brim_metric_render_groups(FILE *out)
         render_line(out, &lines[i], origins, by_origin);
     render_idle(out, origins, by_origin);
     render_times(out, origins, by_origin);
+    render_handlers(out);
     free(by_site);
     free(by_origin);
 }

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "brim/base/invariant.h"
-#include "brim/base/metric.h"
 #include "brim/policy/script_http.h"
 
 /* What a handler writes lives in blocks until the answer has been taken. */
@@ -111,7 +110,7 @@ static enum brim_script_end run_handler(struct brim_handlers *handlers, struct b
     if (run == NULL)
         return BRIM_SCRIPT_MEMORY;
     end = brim_script_run_call(run, BRIM_SCRIPT_ORIGIN_RESPONSE, &call);
-    BRIM_COUNT(SCRIPT_CALLS);
+    brim_handlers_count(handlers, BRIM_SCRIPT_ORIGIN_RESPONSE, brim_script_run_cpu_us(run));
     if (end != BRIM_SCRIPT_OK)
         brim_handlers_report(handlers, BRIM_SCRIPT_ORIGIN_RESPONSE, end,
                              brim_script_run_error(run));

@@ -6,6 +6,7 @@
 
 #include "brim/base/invariant.h"
 #include "brim/base/metric.h"
+#include "brim/base/metric_group.h"
 
 #define HANDLERS_MAGIC 0x68646c31u
 #define WORKERS_MAX    256 /* of node.workers */
@@ -22,6 +23,7 @@ struct brim_handlers {
     struct brim_script_limits limits;
     enum brim_handlers_failure failure;
     unsigned phases;
+    unsigned metrics;                        /* a group */
     struct brim_script_vm *vms[WORKERS_MAX]; /* each touched by its worker only */
     pthread_mutex_t lock;                    /* of the two below; not held while one is opened */
     struct brim_script_vm *free[FREE_MAX];
@@ -115,6 +117,7 @@ enum brim_err brim_handlers_open(const struct brim_conf_handlers *conf, const ch
         .vm_bytes = conf->vm_memory_bytes,
     };
     take_env(h, conf);
+    h->metrics = brim_metric_group(BRIM_METRIC_HANDLERS, site);
     pthread_mutex_init(&h->lock, NULL);
     if (open_vm(h, error, &h->vms[0]) != BRIM_OK) {
         flatten(error);
@@ -203,6 +206,15 @@ void brim_handlers_put_vm(struct brim_handlers *h, struct brim_script_vm *vm)
     brim_script_vm_close(vm);
 }
 
+void brim_handlers_count(const struct brim_handlers *h, enum brim_script_phase phase,
+                         uint64_t cpu_us)
+{
+    BRIM_COUNT(SCRIPT_CALLS);
+    BRIM_ADD(SCRIPT_CPU_US, cpu_us);
+    brim_metric_count_handler(h->metrics, phase, BRIM_METRIC_HANDLER_CALLS, 1);
+    brim_metric_count_handler(h->metrics, phase, BRIM_METRIC_HANDLER_CPU_US, (int64_t)cpu_us);
+}
+
 void brim_handlers_report(const struct brim_handlers *h, enum brim_script_phase phase,
                           enum brim_script_end end, const char *error)
 {
@@ -212,10 +224,17 @@ void brim_handlers_report(const struct brim_handlers *h, enum brim_script_phase 
         [BRIM_SCRIPT_WALL] = BRIM_METRIC_SCRIPT_WALL,
         [BRIM_SCRIPT_MEMORY] = BRIM_METRIC_SCRIPT_MEMORY,
     };
+    static const enum brim_metric_handler_cell cells[] = {
+        [BRIM_SCRIPT_ERROR] = BRIM_METRIC_HANDLER_ERROR,
+        [BRIM_SCRIPT_CPU] = BRIM_METRIC_HANDLER_CPU,
+        [BRIM_SCRIPT_WALL] = BRIM_METRIC_HANDLER_WALL,
+        [BRIM_SCRIPT_MEMORY] = BRIM_METRIC_HANDLER_MEMORY,
+    };
     char line[ERROR_BYTES];
 
     INVARIANT(end != BRIM_SCRIPT_OK && end < BRIM_SCRIPT_ENDS);
     brim_metric_add(metrics[end], 1);
+    brim_metric_count_handler(h->metrics, phase, cells[end], 1);
     (void)snprintf(line, sizeof(line), "%s", error);
     flatten(line);
     BRIM_LOG(WARN, "script.failed", "site=%s handler=%s reason=%s error=\"%s\"", h->site,

@@ -72,8 +72,7 @@ static enum brim_script_end call(struct request *r, enum brim_script_phase phase
     uint64_t before_us = brim_script_run_cpu_us(r->script);
     enum brim_script_end end = brim_script_run_call(r->script, phase, what);
 
-    BRIM_COUNT(SCRIPT_CALLS);
-    BRIM_ADD(SCRIPT_CPU_US, brim_script_run_cpu_us(r->script) - before_us);
+    brim_handlers_count(r->handlers, phase, brim_script_run_cpu_us(r->script) - before_us);
     if (end != BRIM_SCRIPT_OK)
         give_up(r, phase, end);
     return end;

@@ -98,6 +98,24 @@ START_TEST(idle_connections_are_never_negative)
 }
 END_TEST
 
+/* Phase by phase: one that was never called has no line, one that was has all. */
+START_TEST(handlers_are_shown_by_site_phase_and_reason)
+{
+    unsigned handlers = brim_metric_group(BRIM_METRIC_HANDLERS, "www");
+
+    brim_metric_count_handler(handlers, 2, BRIM_METRIC_HANDLER_CALLS, 5);
+    brim_metric_count_handler(handlers, 2, BRIM_METRIC_HANDLER_CPU_US, 1500);
+    brim_metric_count_handler(handlers, 2, BRIM_METRIC_HANDLER_WALL, 3);
+    assert_shown("brim_site_handler_calls_total{site=\"www\",phase=\"origin_response\"} 5");
+    assert_shown("brim_site_handler_cpu_seconds_total{site=\"www\",phase=\"origin_response\"} "
+                 "0.001500");
+    assert_shown("brim_site_handler_failures_total{site=\"www\",phase=\"origin_response\","
+                 "reason=\"wall\"} 3");
+    assert_shown("brim_site_handler_failures_total{site=\"www\",phase=\"origin_response\","
+                 "reason=\"cpu\"} 0");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base/metric_group");
@@ -107,6 +125,7 @@ int main(void)
     tcase_add_test(tcase, names_beyond_the_bound_count_as_other);
     tcase_add_test(tcase, threads_add_up);
     tcase_add_test(tcase, idle_connections_are_never_negative);
+    tcase_add_test(tcase, handlers_are_shown_by_site_phase_and_reason);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum brim_metric_kind { BRIM_METRIC_SITE, BRIM_METRIC_ORIGIN };
+enum brim_metric_kind { BRIM_METRIC_SITE, BRIM_METRIC_ORIGIN, BRIM_METRIC_HANDLERS };
 
 /* The number of the group of this name, which is made if need be; 0: there are too many.
  * Thread: any; may take a lock. */
@@ -60,6 +60,23 @@ enum brim_metric_origin_cell {
 void brim_metric_count_origin(unsigned origin, enum brim_metric_origin_cell cell, int64_t n);
 /* Counts an answer of this status whose header took so long. Thread: any. */
 void brim_metric_count_answer(unsigned origin, unsigned status, uint64_t took_us);
+
+/* ---- handlers: of a site, by phase ---- */
+
+enum brim_metric_handler_cell {
+    BRIM_METRIC_HANDLER_CALLS,
+    BRIM_METRIC_HANDLER_CPU_US,
+    BRIM_METRIC_HANDLER_ERROR, /* calls that failed, by reason */
+    BRIM_METRIC_HANDLER_CPU,
+    BRIM_METRIC_HANDLER_WALL,
+    BRIM_METRIC_HANDLER_MEMORY,
+    BRIM_METRIC_HANDLER_CELLS
+};
+
+/* phase: position in viewer_request, origin_request, origin_response, viewer_response.
+ * Thread: any. */
+void brim_metric_count_handler(unsigned handlers, unsigned phase,
+                               enum brim_metric_handler_cell cell, int64_t n);
 
 /* ---- reading ---- */
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define METRIC_GROUP_KINDS 2u   /* see metric_group.h */
+#define METRIC_GROUP_KINDS 3u   /* see metric_group.h */
 #define METRIC_GROUPS_MAX  128u /* of each kind, "other" included */
 #define METRIC_GROUP_CELLS 128u
 

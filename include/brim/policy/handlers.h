@@ -42,6 +42,10 @@ struct brim_script_vm *brim_handlers_vm(struct brim_handlers *handlers, size_t w
 struct brim_script_vm *brim_handlers_take_vm(struct brim_handlers *handlers);
 void brim_handlers_put_vm(struct brim_handlers *handlers, struct brim_script_vm *vm);
 
+/* Counts a call and the CPU time that it took. Thread: any. */
+void brim_handlers_count(const struct brim_handlers *handlers, enum brim_script_phase phase,
+                         uint64_t cpu_us);
+
 /* Logs and counts a call that did not end by itself. Thread: any. */
 void brim_handlers_report(const struct brim_handlers *handlers, enum brim_script_phase phase,
                           enum brim_script_end end, const char *error);

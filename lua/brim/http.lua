@@ -48,6 +48,9 @@ function View:each() end
 ---@field authority string host and port as received
 ---@field target string path and query
 ---@field ip string the client's address
+---@field port integer the client's; 0: not known (a unix socket)
+---@field tls_version string "TLSv1.2", "TLSv1.3"; "" without TLS
+---@field tls_cipher string "TLS_AES_256_GCM_SHA384"; "" without TLS
 ---@field id string 32 hexadecimal digits, as in the access log
 ---@field version string "1.0", "1.1" or "2"
 ---@field headers brim.View
@@ -74,5 +77,5 @@ function View:each() end
 ---@class brim.Handlers
 ---@field viewer_request? fun(req: brim.Request): brim.Answer?
 ---@field origin_request? fun(req: brim.Request) on a miss; changes are for the origin only, `key` cannot be set
----@field origin_response? fun(req: brim.Request, res: brim.OriginResponse) once per exchange with an origin, revalidations (304) too; `req` is what the origin was asked and cannot be changed; ip, scheme, version and id tell nothing, as the answer may be for many
+---@field origin_response? fun(req: brim.Request, res: brim.OriginResponse) once per exchange with an origin, revalidations (304) too; `req` is what the origin was asked and cannot be changed; ip, port, tls_*, scheme, version and id tell nothing, as the answer may be for many
 ---@field viewer_response? fun(req: brim.Request, res: brim.Response)

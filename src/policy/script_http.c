@@ -121,9 +121,10 @@ static int get_text(lua_State *L, const struct brim_script_request *request, str
         size_t offset;
     } texts[] = {
 #define TEXT(property, member) {BRIM_STR(property), offsetof(struct brim_script_request, member)}
-        TEXT("method", method), TEXT("authority", host), TEXT("scheme", scheme),
-        TEXT("target", target), TEXT("ip", ip),          TEXT("version", version),
-        TEXT("origin", origin), TEXT("key", key),
+        TEXT("method", method),         TEXT("authority", host), TEXT("scheme", scheme),
+        TEXT("target", target),         TEXT("ip", ip),          TEXT("version", version),
+        TEXT("origin", origin),         TEXT("key", key),        TEXT("tls_version", tls_version),
+        TEXT("tls_cipher", tls_cipher),
 #undef TEXT
     };
 
@@ -149,6 +150,8 @@ static int get_request(lua_State *L, struct brim_script_request *request, struct
         push_str(L, host_of(request->host));
     else if (brim_str_is(name, BRIM_STR("id")))
         push_id(L, request->id);
+    else if (brim_str_is(name, BRIM_STR("port")))
+        lua_pushinteger(L, request->port);
     else
         return get_text(L, request, name);
     return 1;

@@ -39,10 +39,25 @@ static struct brim_script_headers headers_of(struct request *r, struct brim_fiel
 }
 
 /* fields: as received, or as a shared exchange sends them; without brim's own (request_key.c). */
+static struct brim_str text_or_none(const char *text)
+{
+    return text == NULL ? BRIM_STR("") : brim_str_of(text);
+}
+
+static void add_tls(struct request *r, struct brim_script_request *request)
+{
+    h2o_socket_t *sock = r->conn->sock;
+
+    if (!r->conn->is_tls || sock == NULL)
+        return;
+    request->tls_version = text_or_none(h2o_socket_get_ssl_protocol_version(sock));
+    request->tls_cipher = text_or_none(h2o_socket_get_ssl_cipher(sock));
+}
+
 static struct brim_script_request request_of(struct request *r, struct brim_fields fields,
                                              struct brim_str target)
 {
-    return (struct brim_script_request){
+    struct brim_script_request request = {
         .headers = headers_of(r, brim_request_without_key(fields)),
         .method = r->method,
         .scheme = brim_request_str(r->req->input.scheme->name),
@@ -55,7 +70,13 @@ static struct brim_script_request request_of(struct request *r, struct brim_fiel
         .version = r->req->version >= 0x200   ? BRIM_STR("2")
                    : r->req->version >= 0x101 ? BRIM_STR("1.1")
                                               : BRIM_STR("1.0"),
+        .port = r->conn->peer_port,
+        .tls_version = BRIM_STR(""),
+        .tls_cipher = BRIM_STR(""),
     };
+
+    add_tls(r, &request);
+    return request;
 }
 
 /* The handlers are not called again for this request: a failed run has no state to go on with. */

@@ -33,7 +33,10 @@ struct brim_script_request {
     struct brim_str key;    /* parts that the handler adds to the cache key */
     uint64_t id[2];         /* text only when it is asked for */
     struct brim_str ip;
-    struct brim_str version; /* "1.1", "2" */
+    struct brim_str version;     /* "1.1", "2" */
+    uint16_t port;               /* the client's; 0: not known */
+    struct brim_str tls_version; /* "TLSv1.3"; len 0: no TLS */
+    struct brim_str tls_cipher;
     bool is_read_only;
     bool key_is_made; /* the cache has been asked: `key` comes too late */
     bool is_changed;

@@ -216,6 +216,20 @@ static bool is_authority(const char *text)
                                brim_conf_value_port(text + host_len + 1, len - host_len - 1) != 0);
 }
 
+enum { HASH_ON_URL, HASH_ON_CLIENT }; /* the values of hash_on that need no name */
+
+static void check_hash(const struct brim_conf_origin *origin, size_t i,
+                       struct brim_conf_faults *faults)
+{
+    char path[PATH_BYTES];
+
+    if (origin->hash_on == HASH_ON_URL || origin->hash_on == HASH_ON_CLIENT ||
+        origin->hash_name[0] != '\0')
+        return;
+    (void)snprintf(path, sizeof(path), "origins[%zu].hash_on", i);
+    brim_conf_fault(faults, path, "which header or cookie is not said; say it in hash_name");
+}
+
 static void check_origin(const struct brim_conf_origin *origin, size_t i,
                          struct brim_conf_faults *faults)
 {
@@ -224,6 +238,7 @@ static void check_origin(const struct brim_conf_origin *origin, size_t i,
 
     (void)snprintf(path, sizeof(path), "origins[%zu].name", i);
     check_name(faults, path, origin->name);
+    check_hash(origin, i, faults);
     if (origin->host != NULL && origin->host[0] != '\0' && !is_authority(origin->host)) {
         (void)snprintf(path, sizeof(path), "origins[%zu].host", i);
         brim_conf_text_add_input(&shown, origin->host);

@@ -1,15 +1,411 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Who may be picked, the first of these that is not empty:
+ *
+ *   servers that are in and no backups · backups that are in · all
+ *
+ * less those that this exchange has asked. Among them, by method:
+ *
+ *   round robin        in turn; with weights, by points that spread evenly (multiples of the golden
+ *                      ratio), so that shares hold over any stretch and no order is kept
+ *   least connections  the fewest exchanges under way for its weight
+ *   ewma               of two drawn, the one whose latency times exchanges under way is smaller.
+ * The latency rises at once and falls slowly (peak EWMA), so that a server that hangs is seen
+ * before its answers are hash               the highest of -weight / ln(hash of key and server)
+ * (rendezvous): a server that comes or goes moves its own keys and no others. One that has a
+ * quarter more under way than its share is passed over for the next
+ *
+ * Out goes who fails eject_failures times in a row, or in eject_percent of at least 20 exchanges of
+ * the last seconds; for eject_ms, twice as long each time, and never more servers at once than
+ * eject_max allows. Who is back gets a share that grows over slow_start_ms.
+ *
+ * Exchanges are tried again on another server only as long as that is retry_percent of them, and a
+ * few: when all servers fail, retries would double the load that they fail under.
+ *
+ * One lock a pool: it is taken twice an exchange, for some hundred nanoseconds.
+ */
 #include "brim/origin/balance.h"
 
-#include "brim/base/invariant.h"
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 
-unsigned brim_balance_turn(struct brim_origin *origin)
+#include "brim/base/hash.h"
+#include "brim/base/invariant.h"
+#include "brim/base/log.h"
+#include "brim/base/metric.h"
+
+#define BALANCE_MAGIC 0x62616c31u
+#define WINDOW_MS     10000u /* counts are halved after each */
+#define WINDOW_COUNT  20     /* exchanges that a share of failures is judged by */
+#define EJECTIONS_MAX 5u     /* that make an ejection longer */
+#define RETRIES_FREE  10     /* in a window */
+#define DECAY_MS      10000.0
+#define UNKNOWN_MS    1000.0 /* latency of who has not answered yet and is being asked */
+#define SLOW_SHARE    0.1
+#define LOAD_FACTOR   1.25
+#define GOLDEN_STEP   0x9e3779b97f4a7c15u
+#define UNIT(x)       (((double)((x) >> 11) + 0.5) * 0x1p-53) /* of 64 random bits, in (0, 1) */
+
+struct counts { /* of about the last WINDOW_MS */
+    double all;
+    double some;
+    uint64_t since_ms;
+};
+
+struct server {
+    struct brim_balance_server conf;
+    uint64_t hash;
+    unsigned busy;
+    double latency_ms; /* 0: not known */
+    uint64_t latency_at_ms;
+    unsigned streak; /* of failures */
+    struct counts failures;
+    unsigned ejections;
+    uint64_t out_until_ms; /* 0: in */
+    uint64_t back_since_ms;
+};
+
+struct brim_balance {
+    uint32_t magic;
+    struct brim_balance_config config;
+    pthread_mutex_t lock; /* of what follows */
+    uint64_t turn;
+    unsigned out;
+    unsigned busy;
+    struct counts retries;
+    struct server servers[];
+};
+
+struct brim_balance *brim_balance_open(const struct brim_balance_config *config)
 {
-    return atomic_fetch_add_explicit(&origin->turn, 1, memory_order_relaxed);
+    struct brim_balance *b = brim_alloc(sizeof(*b) + config->server_count * sizeof(struct server));
+
+    INVARIANT(config->server_count > 0 && config->server_count <= BRIM_BALANCE_SERVERS_MAX);
+    b->magic = BALANCE_MAGIC;
+    b->config = *config;
+    b->config.servers = NULL; /* copied */
+    pthread_mutex_init(&b->lock, NULL);
+    for (unsigned i = 0; i < config->server_count; i++) {
+        b->servers[i].conf = config->servers[i];
+        b->servers[i].hash = brim_hash64(config->servers[i].url, strlen(config->servers[i].url));
+    }
+    return b;
 }
 
-const char *brim_balance_server(const struct brim_origin *origin, unsigned first, unsigned tried)
+void brim_balance_close(struct brim_balance *b)
 {
-    INVARIANT(origin->server_count > 0);
-    return origin->servers[(first + tried) % origin->server_count];
+    if (b == NULL)
+        return;
+    OBJ_CHECK(b, BALANCE_MAGIC);
+    BRIM_ADD(SERVERS_OUT, -(int64_t)b->out);
+    pthread_mutex_destroy(&b->lock);
+    b->magic = 0;
+    free(b);
+}
+
+unsigned brim_balance_count(const struct brim_balance *b)
+{
+    return b->config.server_count;
+}
+
+const char *brim_balance_url(const struct brim_balance *b, unsigned server)
+{
+    INVARIANT(server < b->config.server_count);
+    return b->servers[server].conf.url;
+}
+
+/* ---- counting ---- */
+
+static void age(struct counts *counts, uint64_t now_ms)
+{
+    if (counts->since_ms == 0 || now_ms - counts->since_ms > 10 * WINDOW_MS)
+        *counts = (struct counts){.since_ms = now_ms};
+    for (; now_ms - counts->since_ms >= WINDOW_MS; counts->since_ms += WINDOW_MS) {
+        counts->all /= 2;
+        counts->some /= 2;
+    }
+}
+
+static void note_latency(struct server *s, uint64_t latency_ms, uint64_t now_ms)
+{
+    double seen = (double)latency_ms + 0.1; /* 0 would be "not known" */
+    double kept = exp(-(double)(now_ms - s->latency_at_ms) / DECAY_MS);
+
+    s->latency_ms = seen > s->latency_ms ? seen : s->latency_ms * kept + seen * (1 - kept);
+    s->latency_at_ms = now_ms;
+}
+
+/* ---- in and out ---- */
+
+static void eject(struct brim_balance *b, struct server *s, uint64_t now_ms)
+{
+    uint64_t length_ms = b->config.eject_ms
+                         << (s->ejections < EJECTIONS_MAX ? s->ejections : EJECTIONS_MAX);
+
+    s->ejections++;
+    s->out_until_ms = now_ms + length_ms;
+    b->out++;
+    BRIM_COUNT(SERVERS_EJECTED);
+    BRIM_ADD(SERVERS_OUT, 1);
+    BRIM_LOG(WARN, "origin.ejected", "origin=%s server=%s failures=%u for_ms=%llu", b->config.name,
+             s->conf.url, s->streak, (unsigned long long)length_ms);
+}
+
+static void take_back(struct brim_balance *b, struct server *s, uint64_t now_ms)
+{
+    s->out_until_ms = 0;
+    s->back_since_ms = now_ms;
+    s->streak = 0;
+    s->failures = (struct counts){0};
+    b->out--;
+    BRIM_ADD(SERVERS_OUT, -1);
+    BRIM_LOG(INFO, "origin.returned", "origin=%s server=%s", b->config.name, s->conf.url);
+}
+
+static bool is_out(struct brim_balance *b, struct server *s, uint64_t now_ms)
+{
+    if (s->out_until_ms != 0 && s->out_until_ms <= now_ms)
+        take_back(b, s, now_ms);
+    return s->out_until_ms != 0;
+}
+
+static bool should_go(const struct brim_balance *b, const struct server *s)
+{
+    const struct brim_balance_config *c = &b->config;
+
+    if (s->out_until_ms != 0 || (b->out + 1) * 100 > c->eject_max * c->server_count)
+        return false;
+    if (c->eject_failures > 0 && s->streak >= c->eject_failures)
+        return true;
+    return c->eject_percent > 0 && s->failures.all >= WINDOW_COUNT &&
+           s->failures.some * 100 >= s->failures.all * c->eject_percent;
+}
+
+static double share_of(const struct brim_balance *b, const struct server *s, uint64_t now_ms)
+{
+    double grown = 1;
+
+    if (s->back_since_ms != 0 && now_ms - s->back_since_ms < b->config.slow_start_ms)
+        grown = (double)(now_ms - s->back_since_ms) / (double)b->config.slow_start_ms;
+    return s->conf.weight * (grown < SLOW_SHARE ? SLOW_SHARE : grown);
+}
+
+/* ---- picking ---- */
+
+struct choice {
+    struct brim_balance *b;
+    uint64_t hash;
+    uint64_t now_ms;
+    unsigned items[BRIM_BALANCE_SERVERS_MAX];
+    double shares[BRIM_BALANCE_SERVERS_MAX];
+    unsigned count;
+    double sum; /* of shares */
+};
+
+static bool is_tried(const struct brim_balance_tried *tried, unsigned i)
+{
+    return (tried->bits[i / 64] >> i % 64 & 1) != 0;
+}
+
+enum kind { IN, IN_BACKUP, ANY };
+
+static void collect(struct choice *c, const struct brim_balance_tried *tried, enum kind kind)
+{
+    struct brim_balance *b = c->b;
+
+    for (unsigned i = 0; i < b->config.server_count; i++) {
+        struct server *s = &b->servers[i];
+        bool out = is_out(b, s, c->now_ms);
+
+        if (is_tried(tried, i) ||
+            (kind != ANY && (out || s->conf.is_backup != (kind == IN_BACKUP))))
+            continue;
+        c->items[c->count] = i;
+        c->shares[c->count] = share_of(b, s, c->now_ms);
+        c->sum += c->shares[c->count++];
+    }
+}
+
+static bool are_even(const struct choice *c)
+{
+    for (unsigned i = 1; i < c->count; i++)
+        if (c->shares[i] != c->shares[0]) /* products of the same numbers */
+            return false;
+    return true;
+}
+
+static unsigned round_robin(const struct choice *c)
+{
+    double point = UNIT(c->b->turn * GOLDEN_STEP) * c->sum;
+    unsigned i = 0;
+
+    if (are_even(c))
+        return (unsigned)(c->b->turn % c->count);
+    while (i + 1 < c->count && (point -= c->shares[i]) >= 0)
+        i++;
+    return i;
+}
+
+static double load_of(const struct choice *c, unsigned i)
+{
+    return c->b->servers[c->items[i]].busy / c->shares[i];
+}
+
+static unsigned least_connections(const struct choice *c)
+{
+    unsigned first = (unsigned)(c->b->turn % c->count), best = first;
+
+    for (unsigned n = 1; n < c->count; n++) {
+        unsigned i = (first + n) % c->count;
+
+        if (load_of(c, i) < load_of(c, best))
+            best = i;
+    }
+    return best;
+}
+
+static double cost_of(const struct choice *c, unsigned i)
+{
+    const struct server *s = &c->b->servers[c->items[i]];
+
+    if (s->latency_ms == 0)
+        return s->busy * UNKNOWN_MS / c->shares[i];
+    return s->latency_ms * (s->busy + 1) / c->shares[i];
+}
+
+static unsigned ewma(const struct choice *c)
+{
+    uint64_t drawn = brim_hash64(&c->b->turn, sizeof(c->b->turn));
+    unsigned one = (unsigned)(drawn % c->count), other;
+
+    if (c->count == 1)
+        return 0;
+    other = (one + 1 + (unsigned)((drawn >> 32) % (c->count - 1))) % c->count;
+    return cost_of(c, other) < cost_of(c, one) ? other : one;
+}
+
+static bool is_overloaded(const struct choice *c, unsigned i)
+{
+    const struct server *s = &c->b->servers[c->items[i]];
+
+    return s->busy >= ceil(LOAD_FACTOR * (c->b->busy + 1) * c->shares[i] / c->sum);
+}
+
+static unsigned by_hash(const struct choice *c)
+{
+    unsigned best = 0, best_free = c->count;
+    double score, most = -1, most_free = -1;
+
+    for (unsigned i = 0; i < c->count; i++) {
+        const struct server *s = &c->b->servers[c->items[i]];
+        uint64_t both[2] = {c->hash, s->hash};
+
+        score = -(double)s->conf.weight / log(UNIT(brim_hash64(both, sizeof(both))));
+        if (score > most) {
+            most = score;
+            best = i;
+        }
+        if (score > most_free && !is_overloaded(c, i)) {
+            most_free = score;
+            best_free = i;
+        }
+    }
+    return best_free < c->count ? best_free : best;
+}
+
+static unsigned choose(const struct choice *c)
+{
+    switch (c->b->config.method) {
+    case BRIM_BALANCE_LEAST_CONNECTIONS:
+        return least_connections(c);
+    case BRIM_BALANCE_EWMA:
+        return ewma(c);
+    case BRIM_BALANCE_HASH:
+        return by_hash(c);
+    case BRIM_BALANCE_ROUND_ROBIN:
+        break;
+    }
+    return round_robin(c);
+}
+
+/* Whether one more exchange may be tried again. */
+static bool take_retry(struct brim_balance *b, bool is_retry, uint64_t now_ms)
+{
+    age(&b->retries, now_ms);
+    if (!is_retry) {
+        b->retries.all++;
+        return true;
+    }
+    if (b->retries.some >= RETRIES_FREE + b->retries.all * b->config.retry_percent / 100)
+        return false;
+    b->retries.some++;
+    return true;
+}
+
+static enum brim_err pick_locked(struct choice *c, struct brim_balance_tried *tried,
+                                 unsigned *server_out)
+{
+    struct brim_balance *b = c->b;
+    unsigned picked;
+
+    for (int kind = IN; kind <= ANY && c->count == 0; kind++)
+        collect(c, tried, (enum kind)kind);
+    if (c->count == 0)
+        return BRIM_ENOENT;
+    if (!take_retry(b, tried->count > 0, c->now_ms))
+        return BRIM_ELIMIT;
+    picked = c->items[choose(c)];
+    b->turn++;
+    b->busy++;
+    b->servers[picked].busy++;
+    tried->bits[picked / 64] |= UINT64_C(1) << picked % 64;
+    tried->count++;
+    *server_out = picked;
+    return BRIM_OK;
+}
+
+enum brim_err brim_balance_pick(struct brim_balance *b, uint64_t hash, uint64_t now_mono_ms,
+                                struct brim_balance_tried *tried, unsigned *server_out)
+{
+    struct choice c = {.b = b, .hash = hash, .now_ms = now_mono_ms};
+    enum brim_err err;
+
+    OBJ_CHECK(b, BALANCE_MAGIC);
+    *server_out = 0;
+    pthread_mutex_lock(&b->lock);
+    err = pick_locked(&c, tried, server_out);
+    pthread_mutex_unlock(&b->lock);
+    if (err == BRIM_ELIMIT)
+        BRIM_COUNT(RETRIES_REFUSED);
+    return err;
+}
+
+void brim_balance_end(struct brim_balance *b, unsigned server, enum brim_balance_verdict verdict,
+                      uint64_t latency_ms, uint64_t now_mono_ms)
+{
+    struct server *s = &b->servers[server];
+
+    OBJ_CHECK(b, BALANCE_MAGIC);
+    INVARIANT(server < b->config.server_count);
+    pthread_mutex_lock(&b->lock);
+    INVARIANT(s->busy > 0 && b->busy > 0);
+    s->busy--;
+    b->busy--;
+    age(&s->failures, now_mono_ms);
+    if (verdict != BRIM_BALANCE_UNKNOWN)
+        s->failures.all++;
+    if (verdict == BRIM_BALANCE_GOOD) {
+        s->streak = 0;
+        note_latency(s, latency_ms, now_mono_ms);
+        if (s->out_until_ms == 0 && now_mono_ms - s->back_since_ms > 10 * b->config.eject_ms)
+            s->ejections = 0;
+    } else if (verdict == BRIM_BALANCE_BAD) {
+        s->streak++;
+        s->failures.some++;
+        if (should_go(b, s))
+            eject(b, s, now_mono_ms);
+    }
+    pthread_mutex_unlock(&b->lock);
 }

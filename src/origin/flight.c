@@ -178,13 +178,41 @@ struct brim_body_hooks brim_flight_hooks(struct brim_flight *f)
 
 /* ---- the end of an exchange: fetcher thread ---- */
 
+static bool was_cancelled(struct brim_flight *f)
+{
+    bool cancelled;
+
+    pthread_mutex_lock(&f->lock);
+    cancelled = f->wants_cancel;
+    pthread_mutex_unlock(&f->lock);
+    return cancelled;
+}
+
+/* What the end of an exchange says of its server. */
+static void judge_server(struct brim_flight *f, enum brim_err result)
+{
+    enum brim_balance_verdict verdict = BRIM_BALANCE_BAD;
+    uint64_t latency_ms;
+    unsigned status;
+
+    pthread_mutex_lock(&f->lock);
+    status = f->origin_status;
+    latency_ms = f->origin_ms;
+    pthread_mutex_unlock(&f->lock);
+    if (result == BRIM_OK || result == BRIM_EAGAIN)
+        verdict =
+            status == 502 || status == 503 || status == 504 ? BRIM_BALANCE_BAD : BRIM_BALANCE_GOOD;
+    else if (result == BRIM_ECLOSED || result == BRIM_ENOMEM || result == BRIM_ELIMIT ||
+             was_cancelled(f))
+        verdict = BRIM_BALANCE_UNKNOWN;
+    brim_balance_end(f->origin->balance, f->server, verdict, latency_ms, brim_clock_mono_ms());
+}
+
 /* Whether another server may be asked the same: nothing was sent to this one, or it went away
  * without a word and asking twice does no harm. */
 static bool may_ask_another(const struct brim_flight *f, enum brim_err result,
                             enum brim_fetch_cause cause)
 {
-    if (f->tried >= f->origin->server_count)
-        return false;
     if (result == BRIM_ECONNECT || result == BRIM_EDNS || result == BRIM_ETLS)
         return true;
     return result == BRIM_EPROTO && cause == BRIM_FETCH_CAUSE_DROPPED &&
@@ -195,20 +223,10 @@ static bool try_again(struct brim_flight *f, enum brim_err result, enum brim_fet
 {
     if (result == BRIM_EAGAIN && !f->unconditional) { /* take_not_modified: see answer.h */
         f->unconditional = true;
-        f->tried = 0;
+        f->tried = (struct brim_balance_tried){.count = 0};
         return launch(f) == BRIM_OK;
     }
     return may_ask_another(f, result, cause) && launch(f) == BRIM_OK;
-}
-
-static bool was_cancelled(struct brim_flight *f)
-{
-    bool cancelled;
-
-    pthread_mutex_lock(&f->lock);
-    cancelled = f->wants_cancel;
-    pthread_mutex_unlock(&f->lock);
-    return cancelled;
 }
 
 /* A 200 without a byte is more often an origin's accident than what it meant: asked again. */
@@ -227,6 +245,7 @@ static void on_done(void *ctx, enum brim_err result, enum brim_fetch_cause cause
     bool asked;
 
     OBJ_CHECK(f, BRIM_FLIGHT_MAGIC);
+    judge_server(f, result);
     pthread_mutex_lock(&f->lock);
     asked = f->stage == ASKED;
     f->cause = cause;
@@ -280,15 +299,17 @@ static enum brim_err launch(struct brim_flight *f)
                                                           brim_flight_on_data, on_done};
     struct brim_fetch_request request;
     struct brim_fetch *fetch = NULL;
-    enum brim_err err;
+    enum brim_err err =
+        brim_balance_pick(f->origin->balance, f->hash, brim_clock_mono_ms(), &f->tried, &f->server);
 
+    if (err != BRIM_OK)
+        return err;
     brim_letter_request(f->letter, f->unconditional ? BRIM_LETTER_PLAIN : BRIM_LETTER_CONDITIONAL,
                         &request);
     request.origin = &f->origin->fetch;
-    request.server = brim_str_of(brim_balance_server(f->origin, f->first_server, f->tried));
+    request.server = brim_str_of(brim_balance_url(f->origin->balance, f->server));
     if (f->origin->host != NULL)
         request.host = brim_str_of(f->origin->host);
-    f->tried++;
     f->request_wall_ms = brim_clock_wall_ms();
     f->request_mono_ms = brim_clock_mono_ms();
     /* The flight may be over, and gone, before start returns: hold it. */
@@ -297,6 +318,9 @@ static enum brim_err launch(struct brim_flight *f)
     err = brim_fetch_start(f->flights->fetchers, &request, &callbacks, f, &fetch);
     if (err == BRIM_OK)
         adopt_fetch(f, fetch);
+    else
+        brim_balance_end(f->origin->balance, f->server, BRIM_BALANCE_UNKNOWN, 0,
+                         brim_clock_mono_ms());
     flight_unref(f);
     return err;
 }
@@ -317,6 +341,7 @@ static struct brim_flight *flight_new(struct brim_flights *flights,
     f->letter = letter;
     f->seq = brim_cache_seq(flights->cache);
     f->origin = ask->origin;
+    f->hash = ask->hash;
     f->slice_bytes = ask->slice_bytes;
     f->rules = ask->rules;
     f->hook = ask->hook;
@@ -396,7 +421,6 @@ static void take_off(struct brim_flight *f)
 {
     enum brim_err err;
 
-    f->first_server = brim_balance_turn(f->origin);
     err = launch(f);
     if (err == BRIM_OK)
         return;

@@ -11,6 +11,8 @@
 struct counted {
     _Atomic unsigned refs; /* snapshots that have it */
     struct brim_origin origin;
+    struct brim_balance_config config; /* of origin.balance */
+    struct brim_balance_server *servers;
 };
 
 struct brim_origins {
@@ -24,19 +26,46 @@ static const char *none_if_empty(const char *text)
     return text[0] == '\0' ? NULL : brim_strdup(text);
 }
 
+static struct brim_balance_config balance_config(const struct brim_conf_origin *conf,
+                                                 const struct counted *counted)
+{
+    return (struct brim_balance_config){
+        .name = counted->origin.name,
+        .servers = counted->servers,
+        .server_count = (unsigned)conf->servers.count,
+        .method = (enum brim_balance_method)conf->balance,
+        .eject_failures = (unsigned)conf->eject_failures,
+        .eject_percent = (unsigned)conf->eject_percent,
+        .eject_ms = (uint64_t)conf->eject_time_ms,
+        .eject_max = (unsigned)conf->eject_max,
+        .slow_start_ms = (uint64_t)conf->slow_start_ms,
+        .retry_percent = (unsigned)conf->retry_percent,
+    };
+}
+
+static void compile_balance(const struct brim_conf_origin *conf, struct counted *counted)
+{
+    counted->servers = brim_alloc(conf->servers.count * sizeof(*counted->servers));
+    for (size_t i = 0; i < conf->servers.count; i++)
+        counted->servers[i] = (struct brim_balance_server){
+            .url = brim_strdup(conf->servers.items[i].url),
+            .weight = (unsigned)conf->servers.items[i].weight,
+            .is_backup = conf->servers.items[i].backup,
+        };
+    counted->config = balance_config(conf, counted);
+    counted->origin.balance = brim_balance_open(&counted->config);
+}
+
 static struct counted *compile(const struct brim_conf_origin *conf, unsigned id)
 {
     struct counted *counted = brim_alloc(sizeof(*counted));
-    const char **servers = brim_alloc(conf->servers.count * sizeof(*servers));
 
-    for (size_t i = 0; i < conf->servers.count; i++)
-        servers[i] = brim_strdup(conf->servers.items[i].url);
     atomic_init(&counted->refs, 1);
     counted->origin = (struct brim_origin){
         .name = brim_strdup(conf->name),
-        .servers = servers,
-        .server_count = (unsigned)conf->servers.count,
         .host = none_if_empty(conf->host),
+        .hash_on = (enum brim_hash_on)conf->hash_on,
+        .hash_name = brim_str_of(brim_strdup(conf->hash_name)),
         .fetch =
             {
                 .id = id,
@@ -51,6 +80,7 @@ static struct counted *compile(const struct brim_conf_origin *conf, unsigned id)
                 .tls_server_name = none_if_empty(conf->tls.server_name),
             },
     };
+    compile_balance(conf, counted);
     return counted;
 }
 
@@ -59,21 +89,36 @@ static bool is_same_text(const char *a, const char *b)
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-static bool have_same_servers(const struct brim_origin *a, const struct brim_origin *b)
+static bool have_same_servers(const struct counted *a, const struct counted *b)
 {
-    if (a->server_count != b->server_count)
+    if (a->config.server_count != b->config.server_count)
         return false;
-    for (unsigned i = 0; i < a->server_count; i++)
-        if (strcmp(a->servers[i], b->servers[i]) != 0)
+    for (unsigned i = 0; i < a->config.server_count; i++)
+        if (strcmp(a->servers[i].url, b->servers[i].url) != 0 ||
+            a->servers[i].weight != b->servers[i].weight ||
+            a->servers[i].is_backup != b->servers[i].is_backup)
             return false;
     return true;
 }
 
-static bool is_same(const struct brim_origin *a, const struct brim_origin *b)
+static bool is_balanced_alike(const struct counted *a, const struct counted *b)
 {
+    const struct brim_balance_config *x = &a->config, *y = &b->config;
+
+    return have_same_servers(a, b) && x->method == y->method &&
+           x->eject_failures == y->eject_failures && x->eject_percent == y->eject_percent &&
+           x->eject_ms == y->eject_ms && x->eject_max == y->eject_max &&
+           x->slow_start_ms == y->slow_start_ms && x->retry_percent == y->retry_percent &&
+           a->origin.hash_on == b->origin.hash_on &&
+           brim_str_is(a->origin.hash_name, b->origin.hash_name);
+}
+
+static bool is_same(const struct counted *one, const struct counted *other)
+{
+    const struct brim_origin *a = &one->origin, *b = &other->origin;
     const struct brim_fetch_origin *x = &a->fetch, *y = &b->fetch;
 
-    return have_same_servers(a, b) && is_same_text(a->host, b->host) &&
+    return is_balanced_alike(one, other) && is_same_text(a->host, b->host) &&
            x->connections_max == y->connections_max && x->queue_max == y->queue_max &&
            x->connect_timeout_ms == y->connect_timeout_ms &&
            x->first_byte_timeout_ms == y->first_byte_timeout_ms &&
@@ -94,9 +139,11 @@ static void unref(struct counted *counted)
 
     if (atomic_fetch_sub_explicit(&counted->refs, 1, memory_order_acq_rel) != 1)
         return;
-    for (unsigned i = 0; i < origin->server_count; i++)
-        free_const(origin->servers[i]);
-    free_const(origin->servers);
+    brim_balance_close(origin->balance);
+    for (unsigned i = 0; i < counted->config.server_count; i++)
+        free_const(counted->servers[i].url);
+    free(counted->servers);
+    free_const(origin->hash_name.base);
     free_const(origin->name);
     free_const(origin->host);
     free_const(origin->fetch.tls_ca_file);
@@ -126,7 +173,7 @@ struct brim_origins *brim_origins_compile(const struct brim_conf_root *conf,
         struct counted *made =
             compile(from, old == NULL ? origins->next_id++ : old->origin.fetch.id);
 
-        if (old != NULL && is_same(&old->origin, &made->origin)) {
+        if (old != NULL && is_same(old, made)) {
             atomic_fetch_add_explicit(&old->refs, 1, memory_order_relaxed);
             unref(made);
             made = old;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "brim/serve/upstream.h"
 
+#include "brim/base/hash.h"
 #include "brim/base/invariant.h"
+#include "brim/http/cache_key.h"
 #include "brim/http/coding.h"
 
 /* Fields that brim adds at most: Via, CDN-Loop, Cookie (joined), X-Forwarded-{For,Proto,Host},
@@ -192,4 +194,38 @@ struct brim_fields brim_upstream_fields(h2o_mem_pool_t *pool, struct brim_env *e
         list_add(&list, BRIM_STR("traceparent"), client->traceparent);
     INVARIANT(list.count <= room);
     return (struct brim_fields){list.items, list.count};
+}
+
+static uint64_t hash_of(struct brim_str text)
+{
+    return brim_hash64(text.base, text.len);
+}
+
+static uint64_t cookie_hash(h2o_mem_pool_t *pool, struct brim_str name, struct brim_fields fields)
+{
+    struct brim_key_rules rules = {.cookies = {&name, 1}};
+    struct brim_str all = joined(pool, fields, BRIM_STR("cookie"), "; ", brim_str(NULL, 0));
+    char *buffer = h2o_mem_alloc_pool(pool, all.len + 1);
+
+    return brim_hash64(buffer, brim_cache_key_cookies(&rules, fields, buffer));
+}
+
+uint64_t brim_upstream_hash(h2o_mem_pool_t *pool, const struct brim_origin *origin,
+                            struct brim_digest key, struct brim_fields fields,
+                            const struct brim_upstream_client *client)
+{
+    const struct brim_field *field;
+
+    switch (origin->hash_on) {
+    case BRIM_HASH_ON_URL:
+        return key.lo;
+    case BRIM_HASH_ON_CLIENT:
+        return hash_of(client->peer);
+    case BRIM_HASH_ON_HEADER:
+        field = brim_fields_find(fields, origin->hash_name);
+        return field == NULL ? 0 : hash_of(field->value);
+    case BRIM_HASH_ON_COOKIE:
+        return cookie_hash(pool, origin->hash_name, fields);
+    }
+    return 0;
 }

@@ -131,7 +131,7 @@ START_TEST(routes_inherit_what_they_do_not_set)
     ck_assert_int_eq(css->rules.default_ttl_ms, 3600000);
     ck_assert_int_eq(css->rules.grace_ms, 5000);
     ck_assert(raw->rules.bypass && !css->rules.bypass);
-    ck_assert_uint_eq(css->origin->server_count, 2);
+    ck_assert_uint_eq(brim_balance_count(css->origin->balance), 2);
     ck_assert_ptr_null(css->origin->host);
 }
 END_TEST

@@ -163,7 +163,9 @@
       "Response that makes no progress because the client does not read.")
 
 #define BRIM_CONF_SERVER(O, S, L)                                                                  \
-    O(URL, url, "url", NULL, 1, 1024, LIVE, "http://host[:port] or https://host[:port], no path.")
+    O(URL, url, "url", NULL, 1, 1024, LIVE, "http://host[:port] or https://host[:port], no path.") \
+    O(INT, weight, "weight", "1", 1, 1000, LIVE, "Its share, beside those of the others.")         \
+    O(BOOL, backup, "backup", "false", 0, 0, LIVE, "Asked only when no other is in.")
 
 #define BRIM_CONF_ORIGIN_TLS(O, S, L)                                                              \
     O(BOOL, verify, "verify", "true", 0, 0, LIVE, "Check the certificate of https servers.")       \
@@ -175,6 +177,24 @@
     O(STRING, name, "name", NULL, 1, 64, LIVE,                                                     \
       "Name that sites and routes refer to: letters, digits, '-', '.', '_'.")                      \
     L(servers, "servers", BRIM_CONF_SERVER, brim_conf_server, 1, 256, "Servers of this pool.")     \
+    O(CHOICE, balance, "balance", "round_robin", 0, "round_robin|least_connections|ewma|hash",     \
+      LIVE,                                                                                        \
+      "Which server is asked: in turn; the least busy; the quickest of two; always the same.")     \
+    O(CHOICE, hash_on, "hash_on", "url", 0, "url|client|header|cookie", LIVE,                      \
+      "What decides for balance: hash.")                                                           \
+    O(STRING, hash_name, "hash_name", "", 0, 256, LIVE, "Of that header or cookie.")               \
+    O(INT, eject_failures, "eject_failures", "5", 0, 1000000, LIVE,                                \
+      "A server that fails so often in a row is left out for a while; 0: never.")                  \
+    O(INT, eject_percent, "eject_percent", "50", 0, 100, LIVE,                                     \
+      "Likewise one that fails in so many of 100 exchanges of the last seconds; 0: never.")        \
+    O(DURATION, eject_time_ms, "eject_time", "10s", 1, BRIM_DAY_MS, LIVE,                          \
+      "For how long; twice as long each time, up to 32 times.")                                    \
+    O(INT, eject_max, "eject_max", "50", 0, 100, LIVE,                                             \
+      "Percent of the servers that may be left out at once.")                                      \
+    O(DURATION, slow_start_ms, "slow_start", "10s", 0, BRIM_DAY_MS, LIVE,                          \
+      "Who is back gets its share little by little; 0: at once.")                                  \
+    O(INT, retry_percent, "retry_percent", "20", 0, 100, LIVE,                                     \
+      "Of the exchanges, how many (and a few) may be tried again on another server.")              \
     O(STRING, host, "host", "", 0, 261, LIVE, "Host field for the origin; empty: the client's.")   \
     O(DURATION, connect_timeout_ms, "connect_timeout", "3s", 1, 600000, LIVE,                      \
       "Connecting, TLS included.")                                                                 \

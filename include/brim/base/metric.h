@@ -59,6 +59,11 @@
     X(SLICES_FETCHED, "brim_slices_fetched_total", "", COUNTER,                                    \
       "Parts of resources asked of origins, or awaited from others who asked.")                    \
     X(ORIGIN_REQUESTS, "brim_origin_requests_total", "", COUNTER, "Requests sent to origins.")     \
+    X(SERVERS_EJECTED, "brim_origin_ejections_total", "", COUNTER,                                 \
+      "Times a server was left out because it failed.")                                            \
+    X(SERVERS_OUT, "brim_origin_servers_ejected", "", GAUGE, "Servers that are left out now.")     \
+    X(RETRIES_REFUSED, "brim_origin_retries_refused_total", "", COUNTER,                           \
+      "Exchanges not tried again on another server, as too many were.")                            \
     X(ORIGIN_ERRORS, "brim_origin_errors_total", "", COUNTER, "Exchanges that failed.")            \
     X(ORIGIN_BYTES, "brim_origin_response_bytes_total", "", COUNTER, "Body bytes from origins.")   \
     X(ORIGIN_CONNECTS, "brim_origin_connects_total", "", COUNTER, "New connections to origins.")   \

@@ -7,16 +7,25 @@
 
 #include "brim/cache/object.h"
 #include "brim/http/freshness.h"
+#include "brim/origin/balance.h"
 #include "brim/origin/fetch.h"
+
+/* What balance: hash goes by. Values of origins[].hash_on. */
+enum brim_hash_on {
+    BRIM_HASH_ON_URL,
+    BRIM_HASH_ON_CLIENT,
+    BRIM_HASH_ON_HEADER,
+    BRIM_HASH_ON_COOKIE,
+};
 
 /* A pool of servers, as flights need it. Lives as long as the config snapshot. */
 struct brim_origin {
     struct brim_fetch_origin fetch;
     const char *name;
-    const char *const *servers; /* "http://host:port" without path */
-    unsigned server_count;
-    const char *host;      /* NULL: the client's Host is passed */
-    _Atomic unsigned turn; /* round robin */
+    struct brim_balance *balance; /* which of its servers is asked */
+    const char *host;             /* NULL: the client's Host is passed */
+    enum brim_hash_on hash_on;
+    struct brim_str hash_name; /* of the field or cookie */
 };
 
 enum brim_flight_kind {
@@ -61,6 +70,7 @@ struct brim_flight_ask { /* everything is copied or counted by the call, except 
     bool has_body;
     bool looked_again;          /* the cache was searched after brim_flight_join said EAGAIN */
     struct brim_object *stale;  /* revalidate this with its validators; NULL: plain fetch */
+    uint64_t hash;              /* what balance: hash goes by */
     struct brim_origin *origin; /* borrowed: lives as long as the config snapshot */
     const struct brim_cache_rules *rules; /* borrowed, likewise */
     struct brim_answer_hook hook;

@@ -1,16 +1,82 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * balance - which server of a pool is asked: round robin, and the next one where that is down.
+ * balance - which server of a pool is asked: by a method, by weight, and by what is known of each
+ * server from the exchanges with it. A server that fails again and again is left out for a while,
+ * and comes back gently.
+ *
+ * Main rule: somebody is always asked. Backups are for when no other server is in; when all are
+ * out, all are in again, since nothing is gained by asking none. Refuses to know HTTP, clocks and
+ * chance: times come with the calls.
  */
 #ifndef BRIM_ORIGIN_BALANCE_H
 #define BRIM_ORIGIN_BALANCE_H
 
-#include "brim/origin/ask.h"
+#include <stdbool.h>
+#include <stdint.h>
 
-/* The position at which an exchange begins; moves on by one each time. Thread: any. */
-unsigned brim_balance_turn(struct brim_origin *origin);
+#include "brim/base/err.h"
 
-/* The server for the exchange that began at `first` and has asked `tried` servers in vain. */
-const char *brim_balance_server(const struct brim_origin *origin, unsigned first, unsigned tried);
+#define BRIM_BALANCE_SERVERS_MAX 256u
+
+struct brim_balance; /* opaque: the servers of one origin, with what is known of them */
+
+enum brim_balance_method { /* values of origins[].balance */
+                           BRIM_BALANCE_ROUND_ROBIN,
+                           BRIM_BALANCE_LEAST_CONNECTIONS,
+                           BRIM_BALANCE_EWMA,
+                           BRIM_BALANCE_HASH,
+};
+
+struct brim_balance_server {
+    const char *url; /* "http://host:port" without path; borrowed for ever */
+    unsigned weight; /* 1 to 1000 */
+    bool is_backup;
+};
+
+struct brim_balance_config {
+    const char *name; /* of the origin, for logs; borrowed for ever */
+    const struct brim_balance_server *servers;
+    unsigned server_count;
+    enum brim_balance_method method;
+    unsigned eject_failures; /* in a row; 0: no matter */
+    unsigned eject_percent;  /* of the exchanges of some seconds; 0: no matter */
+    uint64_t eject_ms;       /* the first time; doubles, up to 32 times that */
+    unsigned eject_max;      /* percent of the servers that may be out */
+    uint64_t slow_start_ms;  /* from a tenth of its share to all of it; 0: at once */
+    unsigned retry_percent;  /* of the exchanges; and a few */
+};
+
+/* Owns: *the result is the caller's. Thread: init or control. */
+struct brim_balance *brim_balance_open(const struct brim_balance_config *config);
+void brim_balance_close(struct brim_balance *balance); /* accepts NULL; no exchange is under way */
+
+/* The servers that an exchange has asked. Zeroed: none. */
+struct brim_balance_tried {
+    uint64_t bits[BRIM_BALANCE_SERVERS_MAX / 64];
+    unsigned count;
+};
+
+/*
+ * Picks the server to ask, or to ask next, and notes it in tried; every pick is followed by one
+ * brim_balance_end(). hash: what HASH goes by, the same for what should go to one server.
+ * Errors: BRIM_ENOENT all have been tried; BRIM_ELIMIT too many exchanges are being tried again.
+ * Thread: any.
+ */
+BRIM_MUST_USE enum brim_err brim_balance_pick(struct brim_balance *balance, uint64_t hash,
+                                              uint64_t now_mono_ms,
+                                              struct brim_balance_tried *tried,
+                                              unsigned *server_out);
+unsigned brim_balance_count(const struct brim_balance *balance);
+const char *brim_balance_url(const struct brim_balance *balance, unsigned server);
+
+enum brim_balance_verdict {
+    BRIM_BALANCE_GOOD,
+    BRIM_BALANCE_BAD,     /* no answer, or one that says that the server cannot */
+    BRIM_BALANCE_UNKNOWN, /* cancelled, or not the server's doing */
+};
+
+/* An exchange has ended. latency_ms: to the first byte of the answer; counts where GOOD. */
+void brim_balance_end(struct brim_balance *balance, unsigned server,
+                      enum brim_balance_verdict verdict, uint64_t latency_ms, uint64_t now_mono_ms);
 
 #endif

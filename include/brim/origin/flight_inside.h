@@ -32,9 +32,10 @@ struct brim_flight {
     struct brim_answer_hook hook;
     void (*keep_unref)(void *keep);
     void *keep;
-    unsigned first_server;
-    unsigned tried;     /* servers asked so far */
-    bool unconditional; /* a 304 did not fit: asked again without conditions */
+    uint64_t hash;
+    struct brim_balance_tried tried; /* servers asked so far */
+    unsigned server;                 /* that is being asked */
+    bool unconditional;              /* a 304 did not fit: asked again without conditions */
     int64_t request_wall_ms;
     uint64_t request_mono_ms;
     struct brim_fill *fill; /* fetcher thread only, like the next three */

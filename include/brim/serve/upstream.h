@@ -33,4 +33,9 @@ struct brim_fields brim_upstream_fields(h2o_mem_pool_t *pool, struct brim_env *e
                                         struct brim_fields client_fields,
                                         const struct brim_upstream_client *client);
 
+/* What balance: hash of an origin goes by, for this request; key: its primary cache key. */
+uint64_t brim_upstream_hash(h2o_mem_pool_t *pool, const struct brim_origin *origin,
+                            struct brim_digest key, struct brim_fields fields,
+                            const struct brim_upstream_client *client);
+
 #endif

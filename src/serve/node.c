@@ -695,10 +695,25 @@ static enum brim_err check_tls(const struct brim_conf *conf)
     return err;
 }
 
+/* A socket that nobody listens on would have its clients wait for ever. */
+static bool is_all_claimed(const struct brim_conf *conf, const struct brim_inherited *inherited)
+{
+    const char *left = brim_inherited_left(inherited);
+
+    if (left != NULL)
+        fprintf(
+            stderr,
+            "%s:%d: listeners: the service manager hands over a socket \"%s\" that is none of "
+            "these; accepted: listening sockets with an address or a socket name of a listener\n",
+            brim_conf_path(conf), brim_conf_line(conf, "listeners"), left);
+    return left == NULL;
+}
+
 int brim_node_run(const char *conf_path, enum brim_node_mode mode)
 {
     struct brim_conf *conf = NULL;
     struct brim_sockets sockets = {.admin_fd = -1};
+    struct brim_inherited *inherited = brim_inherited_open();
     struct parent parent = {.ready_fd = -1};
     sigset_t signals;
     int status = EXIT_CONFIG;
@@ -706,10 +721,12 @@ int brim_node_run(const char *conf_path, enum brim_node_mode mode)
     block_signals(&signals);
     raise_fd_limit();
     if (brim_conf_load(conf_path, stderr, &conf) != BRIM_OK)
-        return status;
+        goto out;
     brim_log_setup((enum brim_log_level)brim_conf_root(conf)->log.level, STDERR_FILENO);
     if (check_tls(conf) != BRIM_OK ||
-        brim_sockets_bind(conf, worker_count(brim_conf_root(conf)), stderr, &sockets) != BRIM_OK)
+        brim_sockets_bind(conf, worker_count(brim_conf_root(conf)), inherited, stderr, &sockets) !=
+            BRIM_OK ||
+        !is_all_claimed(conf, inherited))
         goto out;
     parent.conf = conf;
     parent.start = (struct start){.conf = conf,
@@ -720,9 +737,10 @@ int brim_node_run(const char *conf_path, enum brim_node_mode mode)
         status = supervise(&parent, &signals);
     else
         status = node_main(&parent.start);
-    brim_sockets_close(&sockets);
     conf = parent.conf;
 out:
+    brim_sockets_close(&sockets);
+    brim_inherited_close(inherited);
     brim_conf_free(conf);
     return status;
 }

@@ -134,6 +134,16 @@ static bool is_without_ipv6(int error)
     return error == EAFNOSUPPORT || error == EADDRNOTAVAIL || error == EPROTONOSUPPORT;
 }
 
+/* From any address of both families to any of IPv4. */
+static void to_any_v4(struct endpoint *endpoint)
+{
+    in_port_t port = endpoint->address.v6.sin6_port;
+
+    *endpoint = (struct endpoint){.len = sizeof(endpoint->address.v4)};
+    endpoint->address.v4.sin_family = AF_INET;
+    endpoint->address.v4.sin_port = port;
+}
+
 /* Finds out whether the address is free, which SO_REUSEPORT would hide, and which port it is. */
 static bool probe(struct endpoint *endpoint)
 {
@@ -141,11 +151,7 @@ static bool probe(struct endpoint *endpoint)
     bool is_good;
 
     if (fd == -1 && endpoint->is_dual && is_without_ipv6(errno)) {
-        in_port_t port = endpoint->address.v6.sin6_port;
-
-        *endpoint = (struct endpoint){.len = sizeof(endpoint->address.v4)};
-        endpoint->address.v4.sin_family = AF_INET;
-        endpoint->address.v4.sin_port = port;
+        to_any_v4(endpoint);
         fd = bind_one(endpoint, ALONE);
     }
     if (fd == -1)
@@ -248,23 +254,63 @@ static void fault(const struct brim_conf *conf, FILE *faults, const char *key, c
     fprintf(faults, "%s:%d: %s: %s\n", brim_conf_path(conf), brim_conf_line(conf, key), key, text);
 }
 
-static enum brim_err bind_for(const struct brim_conf *conf, FILE *faults, const char *key,
-                              const char *address, size_t count, int *fds_out)
-{
-    char text[512];
-    const char *why;
-    enum brim_err err = brim_sockets_bind_address(address, count, fds_out, &why);
+/* One that is to be listened on, and where the config says so. */
+struct wanted {
+    const char *key;
+    const char *address;
+    const char *name; /* of the socket that a service manager hands over; "": goes by the address */
+};
 
-    if (err == BRIM_OK)
-        return BRIM_OK;
-    if (snprintf(text, sizeof(text), "cannot listen on \"%s\": %s", address, why) > 0)
-        fault(conf, faults, key, text);
-    return err;
+/* One socket serves all workers, as many as there are workers one each; 0: there is none. */
+static size_t claim(struct brim_inherited *inherited, const struct wanted *wanted, size_t count,
+                    int *fds_out)
+{
+    struct brim_inherited_wanted by = {.name = wanted->name};
+    struct endpoint endpoint;
+    size_t found = 0;
+
+    if (inherited == NULL || !parse_endpoint(wanted->address, &endpoint))
+        return 0;
+    by.address = &endpoint.address.any;
+    by.address_len = endpoint.len;
+    found = brim_inherited_claim(inherited, &by, fds_out, count);
+    if (found == 0 && endpoint.is_dual) {
+        to_any_v4(&endpoint);
+        by.address_len = endpoint.len;
+        found = brim_inherited_claim(inherited, &by, fds_out, count);
+    }
+    for (size_t i = found; found == 1 && i < count; i++)
+        fds_out[i] = fds_out[0];
+    return found;
 }
 
-enum brim_err brim_sockets_bind(const struct brim_conf *conf, size_t workers, FILE *faults,
+static enum brim_err bind_for(const struct brim_conf *conf, FILE *faults,
+                              struct brim_inherited *inherited, const struct wanted *wanted,
+                              size_t count, int *fds_out)
+{
+    size_t found = claim(inherited, wanted, count, fds_out);
+    char text[512], part[96];
+    const char *why = part;
+
+    if (found == count || found == 1)
+        return BRIM_OK;
+    if (found > 0) {
+        (void)snprintf(part, sizeof(part), "%zu sockets were handed over; accepted: 1, or %zu",
+                       found, count);
+        close_all(fds_out, found);
+    } else if (brim_sockets_bind_address(wanted->address, count, fds_out, &why) == BRIM_OK) {
+        return BRIM_OK;
+    }
+    if (snprintf(text, sizeof(text), "cannot listen on \"%s\": %s", wanted->address, why) > 0)
+        fault(conf, faults, wanted->key, text);
+    return BRIM_EINVAL;
+}
+
+enum brim_err brim_sockets_bind(const struct brim_conf *conf, size_t workers,
+                                struct brim_inherited *inherited, FILE *faults,
                                 struct brim_sockets *sockets_out)
 {
+    struct wanted admin = {.key = "admin.address", .name = ""};
     const struct brim_conf_root *root = brim_conf_root(conf);
     size_t listeners = root->listeners.count;
     enum brim_err result = BRIM_OK;
@@ -277,15 +323,18 @@ enum brim_err brim_sockets_bind(const struct brim_conf *conf, size_t workers, FI
     for (size_t i = 0; i < listeners * workers; i++)
         sockets_out->fds[i] = -1;
     for (size_t i = 0; i < listeners; i++) { /* to the end: every fault is told at once */
+        struct wanted wanted = {.key = key,
+                                .address = root->listeners.items[i].address,
+                                .name = root->listeners.items[i].socket};
         int len = snprintf(key, sizeof(key), "listeners[%zu].address", i);
 
         INVARIANT(len > 0 && (size_t)len < sizeof(key));
-        if (bind_for(conf, faults, key, root->listeners.items[i].address, workers,
-                     sockets_out->fds + i * workers) != BRIM_OK)
+        if (bind_for(conf, faults, inherited, &wanted, workers, sockets_out->fds + i * workers) !=
+            BRIM_OK)
             result = BRIM_EINVAL;
     }
-    if (bind_for(conf, faults, "admin.address", root->admin.address, 1, &sockets_out->admin_fd) !=
-        BRIM_OK)
+    admin.address = root->admin.address;
+    if (bind_for(conf, faults, inherited, &admin, 1, &sockets_out->admin_fd) != BRIM_OK)
         result = BRIM_EINVAL;
     if (result != BRIM_OK)
         brim_sockets_close(sockets_out);

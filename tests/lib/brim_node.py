@@ -6,6 +6,7 @@ the kernel's ephemeral range, and are reserved machine-wide while this process l
 """
 
 import atexit
+import fcntl
 import http.client
 import json
 import os
@@ -13,6 +14,7 @@ import random
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -152,6 +154,24 @@ def is_running(pid):
         return False
 
 
+HAND_OVER = """
+import os, sys
+numbers, names, command = sys.argv[1].split(","), sys.argv[2], sys.argv[3:]
+for position, number in enumerate(numbers):  # they are above what they are moved to
+    os.dup2(int(number), 3 + position)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(numbers)), LISTEN_FDNAMES=names)
+os.execv(command[0], command)
+"""
+
+
+def hand_over(sockets, names):
+    """What Node.start() wants in order to be started as systemd would, with these sockets."""
+    numbers = [fcntl.fcntl(one.fileno(), fcntl.F_DUPFD, 100) for one in sockets]
+    listed = ",".join(str(number) for number in numbers)
+    return {"prefix": [sys.executable, "-c", HAND_OVER, listed, ":".join(names)],
+            "pass_fds": numbers}
+
+
 class Node:
     """A brim process with its config in a directory of the caller's."""
 
@@ -169,10 +189,10 @@ class Node:
         options = [] if self.supervise else ["--no-supervise"]
         return [self.binary, "serve", "--config", str(self.config_path), *options]
 
-    def start(self, prefix=(), wait=True):
+    def start(self, prefix=(), wait=True, **popen):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([*prefix, *self.command()], stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL)
+                                            stdin=subprocess.DEVNULL, **popen)
         if wait:
             self.wait_ready()
         return self

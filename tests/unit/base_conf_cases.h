@@ -23,7 +23,7 @@
     "origins, sites\n"
 #define NODE_KEYS                                                                                  \
     "accepted: a mapping with workers, fetchers, io_threads, io_queue, dict, id, drain_timeout\n"
-#define LISTENERS_ACCEPTED "accepted: a sequence of 1 to 64 mappings with address, tls\n"
+#define LISTENERS_ACCEPTED "accepted: a sequence of 1 to 64 mappings with address, socket, tls\n"
 #define ORIGINS_ACCEPTED                                                                           \
     "accepted: a sequence of 1 to 10000 mappings with name, servers, host, connect_timeout, "      \
     "first_byte_timeout, between_bytes_timeout, pool, queue, tls\n"
@@ -77,7 +77,7 @@ static const struct bad_case {
     {"listeners: []\n" ORIGINS SITES, ":1: listeners: has 0 members; " LISTENERS_ACCEPTED},
     {"listeners:\n" ORIGINS SITES, ":1: listeners: has no value; " LISTENERS_ACCEPTED},
     {"listeners: [\":80\"]\n" ORIGINS SITES,
-     ":1: listeners[0]: is a single value; accepted: a mapping with address, tls\n"},
+     ":1: listeners[0]: is a single value; accepted: a mapping with address, socket, tls\n"},
     {ORIGINS SITES, ":1: listeners: is missing and has no default; " LISTENERS_ACCEPTED},
     {"node: {workers: many}\n" REST, ":1: node.workers: \"many\" is not a whole number; " WORKERS},
     {"node: {workers: -1}\n" REST, ":1: node.workers: \"-1\" is out of range; " WORKERS},

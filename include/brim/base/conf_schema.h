@@ -78,6 +78,8 @@
 #define BRIM_CONF_LISTENER(O, S, L)                                                                \
     O(ADDRESS, address, "address", NULL, 1, 256, START,                                            \
       "Where clients connect. `:8080` is every IPv6 and IPv4 address.")                            \
+    O(STRING, socket, "socket", "", 0, 255, START,                                                 \
+      "Name of the socket that systemd hands over; empty: the one with this address, if any.")     \
     S(tls, "tls", BRIM_CONF_TLS, brim_conf_tls, "TLS for this listener.")
 
 #define BRIM_CONF_ADMIN(O, S, L)                                                                   \

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "brim/base/conf.h"
+#include "brim/serve/inherited.h"
 
 /* fds[listener * workers + worker]; unix sockets repeat the same fd. */
 struct brim_sockets {
@@ -21,10 +22,12 @@ struct brim_sockets {
     int admin_fd;
 };
 
-/* Binds everything, admin included. Faults as `FILE:LINE: listeners[0].address: ...`.
+/* Listens on everything, admin included: on what was inherited (NULL: nothing), else on sockets of
+ * its own. Faults as `FILE:LINE: listeners[0].address: ...`.
  * Errors: BRIM_EINVAL (faults written). Thread: init, in the parent. */
 BRIM_MUST_USE enum brim_err brim_sockets_bind(const struct brim_conf *conf, size_t workers,
-                                              FILE *faults, struct brim_sockets *sockets_out);
+                                              struct brim_inherited *inherited, FILE *faults,
+                                              struct brim_sockets *sockets_out);
 void brim_sockets_close(struct brim_sockets *sockets);
 
 /*

@@ -32,3 +32,13 @@ char *brim_strdup(const char *text)
     INVARIANT(copy != NULL);
     return copy;
 }
+
+char *brim_strdup_lower(const char *text)
+{
+    char *copy = brim_strdup(text);
+
+    for (char *c = copy; *c != '\0'; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+    return copy;
+}

@@ -9,11 +9,12 @@
  *   round robin        in turn; with weights, by points that spread evenly (multiples of the golden
  *                      ratio), so that shares hold over any stretch and no order is kept
  *   least connections  the fewest exchanges under way for its weight
- *   ewma               of two drawn, the one whose latency times exchanges under way is smaller.
- * The latency rises at once and falls slowly (peak EWMA), so that a server that hangs is seen
- * before its answers are hash               the highest of -weight / ln(hash of key and server)
- * (rendezvous): a server that comes or goes moves its own keys and no others. One that has a
- * quarter more under way than its share is passed over for the next
+ *   ewma               of two drawn, the one whose latency times exchanges under way is smaller;
+ *                      it rises at once and falls slowly (peak EWMA), so that a server that hangs
+ *                      is seen before its answers are
+ *   hash               the highest of -weight / ln(hash of key and server) (rendezvous): a server
+ *                      that comes or goes moves its own keys and no others; one that has a quarter
+ *                      more under way than its share is passed over for the next
  *
  * Out goes who fails eject_failures times in a row, or in eject_percent of at least 20 exchanges of
  * the last seconds; for eject_ms, twice as long each time, and never more servers at once than

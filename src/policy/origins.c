@@ -56,6 +56,13 @@ static void compile_balance(const struct brim_conf_origin *conf, struct counted 
     counted->origin.balance = brim_balance_open(&counted->config);
 }
 
+/* Of a field as fields are kept, in lower case; of a cookie, where case matters, as it is. */
+static struct brim_str hash_name(const struct brim_conf_origin *conf)
+{
+    return brim_str_of(conf->hash_on == BRIM_HASH_ON_HEADER ? brim_strdup_lower(conf->hash_name)
+                                                            : brim_strdup(conf->hash_name));
+}
+
 static struct counted *compile(const struct brim_conf_origin *conf, unsigned id)
 {
     struct counted *counted = brim_alloc(sizeof(*counted));
@@ -65,7 +72,7 @@ static struct counted *compile(const struct brim_conf_origin *conf, unsigned id)
         .name = brim_strdup(conf->name),
         .host = none_if_empty(conf->host),
         .hash_on = (enum brim_hash_on)conf->hash_on,
-        .hash_name = brim_str_of(brim_strdup(conf->hash_name)),
+        .hash_name = hash_name(conf),
         .fetch =
             {
                 .id = id,

@@ -45,22 +45,12 @@ struct brim_routes {
 
 /* ---- compiling ---- */
 
-static char *lower_copy(const char *text)
-{
-    char *copy = brim_strdup(text);
-
-    for (char *c = copy; *c != '\0'; c++)
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c - 'A' + 'a');
-    return copy;
-}
-
 static struct brim_targets compile_targets(const struct brim_conf_strings *conf)
 {
     struct brim_str *names = brim_alloc((conf->count + 1) * sizeof(*names));
 
     for (size_t i = 0; i < conf->count; i++)
-        names[i] = brim_str_of(lower_copy(conf->items[i]));
+        names[i] = brim_str_of(brim_strdup_lower(conf->items[i]));
     return (struct brim_targets){names, conf->count};
 }
 
@@ -151,7 +141,7 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
     enum brim_err err;
 
     site->own = (struct brim_route){
-        .site = lower_copy(conf->hosts.items[0]),
+        .site = brim_strdup_lower(conf->hosts.items[0]),
         .metrics = brim_metric_group(BRIM_METRIC_SITE, conf->hosts.items[0]),
         .path = "",
         .origin = brim_origins_get(routes->origins, conf->origin),
@@ -220,7 +210,7 @@ static void compile_hosts(struct brim_routes *routes, const struct brim_conf_roo
         for (size_t j = 0; j < conf->sites.items[i].hosts.count; j++) {
             struct host *host = &routes->hosts[routes->host_count++];
 
-            host->name = brim_str_of(lower_copy(conf->sites.items[i].hosts.items[j]));
+            host->name = brim_str_of(brim_strdup_lower(conf->sites.items[i].hosts.items[j]));
             host->site = &routes->sites[i];
             if (host->name.len > 1 && host->name.base[0] == '*')
                 routes->has_wildcards = true;

@@ -25,7 +25,9 @@
     "accepted: a mapping with workers, fetchers, io_threads, io_queue, dict, id, drain_timeout\n"
 #define LISTENERS_ACCEPTED "accepted: a sequence of 1 to 64 mappings with address, socket, tls\n"
 #define ORIGINS_ACCEPTED                                                                           \
-    "accepted: a sequence of 1 to 10000 mappings with name, servers, host, connect_timeout, "      \
+    "accepted: a sequence of 1 to 10000 mappings with name, servers, balance, hash_on, "           \
+    "hash_name, eject_failures, eject_percent, eject_time, eject_max, slow_start, "                \
+    "retry_percent, host, connect_timeout, "                                                       \
     "first_byte_timeout, between_bytes_timeout, pool, queue, tls\n"
 #define SITES_ACCEPTED                                                                             \
     "accepted: a sequence of 1 to 10000 mappings with hosts, origin, forwarded, origin_coding, "   \
@@ -199,7 +201,8 @@ static const struct bad_case {
     {LISTENERS "origins: [{name: app, servers: [{url: \"http://h:1:2\"}]}]\n" SITES,
      ":2: origins[0].servers[0].url: \"http://h:1:2\" has no port from 1 to 65535; " URL_FORMS},
     {LISTENERS "origins: [{name: app, servers: []}]\n" SITES,
-     ":2: origins[0].servers: has 0 members; accepted: a sequence of 1 to 256 mappings with url\n"},
+     ":2: origins[0].servers: has 0 members; accepted: a sequence of 1 to 256 mappings with url, "
+     "weight, backup\n"},
     {LISTENERS "origins: [{servers: [{url: \"http://h\"}]}]\n" SITES,
      ":2: origins[0].name: is missing and has no default; accepted: text of 1 to 64 bytes\n"},
     {LISTENERS "origins:\n  - {name: app, servers: [{url: \"http://a\"}]}\n  - {name: app, "

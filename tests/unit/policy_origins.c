@@ -89,6 +89,21 @@ START_TEST(what_has_changed_is_new_and_keeps_its_number)
 }
 END_TEST
 
+START_TEST(a_header_to_hash_on_is_found_however_it_is_written)
+{
+    struct brim_origins *origins =
+        compile(HEAD "  - {name: one, balance: hash, hash_on: header, hash_name: X-User, "
+                     "servers: [{url: \"http://127.0.0.1:1\"}]}\n"
+                     "  - {name: two, balance: hash, hash_on: cookie, hash_name: X-User, "
+                     "servers: [{url: \"http://127.0.0.1:1\"}]}\n",
+                NULL);
+
+    ck_assert_str_eq(brim_origins_get(origins, "one")->hash_name.base, "x-user");
+    ck_assert_str_eq(brim_origins_get(origins, "two")->hash_name.base, "X-User");
+    brim_origins_free(origins);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("policy/origins");
@@ -97,6 +112,7 @@ int main(void)
     tcase_add_test(reload, what_has_not_changed_lives_on_in_the_next_config);
     tcase_add_loop_test(reload, what_has_changed_is_new_and_keeps_its_number, 0,
                         (int)(sizeof(changes) / sizeof(changes[0])));
+    tcase_add_test(reload, a_header_to_hash_on_is_found_however_it_is_written);
     suite_add_tcase(suite, reload);
     return unit_run(suite);
 }

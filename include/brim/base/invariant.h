@@ -33,4 +33,7 @@ void *brim_alloc(size_t bytes) __attribute__((returns_nonnull, malloc));
 /* Like strdup, aborts on exhaustion; NULL gives NULL. */
 char *brim_strdup(const char *text);
 
+/* The same with A to Z as a to z, as names of fields and hosts are kept. text is not NULL. */
+char *brim_strdup_lower(const char *text);
+
 #endif

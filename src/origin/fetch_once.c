@@ -74,7 +74,7 @@ enum brim_err brim_fetch_once(const char *method, const char *url, const char *j
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, json_body);
         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     }
-    err = brim_fetch_once_reason(curl_easy_perform(easy));
+    err = brim_fetch_once_reason((int)curl_easy_perform(easy));
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     if (err == BRIM_OK) {
         answer_out->status = (unsigned)status;

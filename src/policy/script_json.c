@@ -368,11 +368,10 @@ static void put_value(struct writer *w, int depth) /* NOLINT(misc-no-recursion) 
         (is_array(L, index) ? put_array : put_object)(w, index, depth + 1);
         break;
     case LUA_TLIGHTUSERDATA:
-        if (lua_touserdata(L, index) == NULL) {
-            put(w, "null", 4);
-            break;
-        }
-        /* fall through */
+        if (lua_touserdata(L, index) != NULL)
+            luaL_error(L, "userdata has no JSON");
+        put(w, "null", 4);
+        break;
     default:
         luaL_error(L, "a %s has no JSON", luaL_typename(L, index));
     }

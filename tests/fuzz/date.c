@@ -3,11 +3,9 @@
  * HTTP-date: eight bytes of now, then text. What is read is in range and survives a round trip.
  */
 #include "brim/http/date.h"
-#include "brim/base/invariant.h"
+#include "fuzz.h"
 
 #define NOW_MAX_S 253402300799 /* 9999-12-31 23:59:59 */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

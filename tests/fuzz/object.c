@@ -4,11 +4,8 @@
  */
 #include "brim/cache/object.h"
 
+#include "fuzz.h"
 #include <stdlib.h>
-
-#include "brim/base/invariant.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -3,9 +3,7 @@
  * Range and Content-Range: eight bytes of length, then the value.
  */
 #include "brim/http/range.h"
-#include "brim/base/invariant.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

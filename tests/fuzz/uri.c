@@ -3,11 +3,9 @@
  * A URL; what is accepted has a key text, and that text is a URL with the same key text.
  */
 #include "brim/http/uri.h"
-#include "brim/base/invariant.h"
+#include "fuzz.h"
 
 #define KEY_BYTES 4096
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -4,13 +4,9 @@
  * Accept-Language, Accept-Encoding and an unknown field.
  */
 #include "brim/http/vary.h"
-#include "brim/base/invariant.h"
-
-#include <stdint.h>
+#include "fuzz.h"
 
 #define BUFFER_BYTES 4096
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A normal form stays as it is when it is normalised again. */
 static void check_value(struct brim_fields request, struct brim_str name)
@@ -28,11 +24,8 @@ static void check_value(struct brim_fields request, struct brim_str name)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct brim_str input = brim_str((const char *)data, size);
-    const char *end = size == 0 ? NULL : memchr(data, '\n', size);
-    size_t len = end == NULL ? size : (size_t)(end - input.base);
-    struct brim_str rest = brim_str(input.base + len, size - len);
-    struct brim_field vary = {BRIM_STR("vary"), brim_str_trim(brim_str(input.base, len))};
+    struct brim_str rest = brim_str((const char *)data, size);
+    struct brim_field vary = {BRIM_STR("vary"), brim_str_trim(fuzz_line(&rest))};
     struct brim_field items[] = {{BRIM_STR("accept-language"), brim_str_trim(rest)},
                                  {BRIM_STR("accept-encoding"), brim_str_trim(rest)},
                                  {BRIM_STR("foo"), brim_str_trim(rest)}};

@@ -757,7 +757,7 @@ START_TEST(extreme_times_do_not_overflow)
     }
     for (size_t i = 0; i < n * n; i++) {
         struct fields storage;
-        const char *lines[FIELDS_MAX] = {"age: 99999999999", DATE, LM, "expires: " HOUR_AFTER};
+        const char *lines[FIELDS_MAX] = {"age: 99999999999", DATE, LM, ("expires: " HOUR_AFTER)};
         struct brim_exchange exchange =
             exchange_of(200, (struct brim_fields){NULL, 0}, fields_of(lines, &storage));
         struct brim_freshness freshness;

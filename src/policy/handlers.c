@@ -115,6 +115,8 @@ enum brim_err brim_handlers_open(const struct brim_conf_handlers *conf, const ch
         .wall_ms = (uint64_t)conf->wall_ms,
         .memory_bytes = conf->memory_bytes,
         .vm_bytes = conf->vm_memory_bytes,
+        .fetch_bytes = conf->fetch_bytes,
+        .fetches = (unsigned)conf->fetches,
     };
     take_env(h, conf);
     h->metrics = brim_metric_group(BRIM_METRIC_HANDLERS, site);
@@ -232,7 +234,7 @@ void brim_handlers_report(const struct brim_handlers *h, enum brim_script_phase 
     };
     char line[ERROR_BYTES];
 
-    INVARIANT(end != BRIM_SCRIPT_OK && end < BRIM_SCRIPT_ENDS);
+    INVARIANT(end != BRIM_SCRIPT_OK && end < BRIM_SCRIPT_WAIT);
     brim_metric_add(metrics[end], 1);
     brim_metric_count_handler(h->metrics, phase, cells[end], 1);
     (void)snprintf(line, sizeof(line), "%s", error);

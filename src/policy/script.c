@@ -9,6 +9,9 @@
  *                     handlers[phase](push...) -> take
  *   run_end:   puts the coroutine back, or closes it
  *
+ * A handler that waits (script_fetch.c) yields out of the run's coroutine, through those that it
+ * made itself (script_sandbox.c): the slice ends, and the next one, run_resume, goes on in there.
+ *
  * CPU. The hook comes every HOOK_INSTRUCTIONS. Wall time passed in a slice is never less than CPU
  * time, so the cheap clock is looked at first and the thread's clock (a system call) only when the
  * slice could be over. Work inside C functions comes in by charge(), memory given out by the
@@ -63,7 +66,7 @@ const char *brim_script_end_name(enum brim_script_end end)
 {
     static const char *const names[] = {
         [BRIM_SCRIPT_OK] = "ok",     [BRIM_SCRIPT_ERROR] = "error",   [BRIM_SCRIPT_CPU] = "cpu",
-        [BRIM_SCRIPT_WALL] = "wall", [BRIM_SCRIPT_MEMORY] = "memory",
+        [BRIM_SCRIPT_WALL] = "wall", [BRIM_SCRIPT_MEMORY] = "memory", [BRIM_SCRIPT_WAIT] = "wait",
     };
 
     INVARIANT(end < BRIM_SCRIPT_ENDS);
@@ -229,7 +232,9 @@ static void slice_begin(struct brim_script_run *run)
     vm->current = run;
     vm->running = run->co;
     vm->stop = BRIM_SCRIPT_OK;
-    vm->epoch = ++vm->epochs;
+    vm->may_wait = true;
+    vm->is_waiting = false;
+    vm->epoch = run->epoch;
     vm->slice_mono_us = brim_clock_mono_us();
     vm->slice_cpu_us = 0;
     vm->work = vm->grown = 0;
@@ -266,13 +271,6 @@ static void slice_end(struct brim_script_run *run, size_t used_before)
         set_pause(vm);
 }
 
-/* What one slice does; on the C stack while it runs. */
-struct slice {
-    struct brim_script_run *run;
-    const struct brim_script_call *call; /* NULL: only load */
-    enum brim_script_phase phase;
-};
-
 /* Pushes what the chunk returns in a fresh environment. */
 static void run_chunk(lua_State *L, struct brim_script_vm *vm)
 {
@@ -288,34 +286,37 @@ static void run_chunk(lua_State *L, struct brim_script_vm *vm)
 
 static int body_done(lua_State *L, int status, lua_KContext ctx)
 {
-    struct slice *slice = (struct slice *)ctx; // NOLINT(performance-no-int-to-ptr)
+    struct brim_script_run *run =
+        (struct brim_script_run *)ctx; // NOLINT(performance-no-int-to-ptr)
 
     (void)status;
-    slice->call->take(L, slice->call->ctx);
+    if (brim_script_vm_of(L)->current != run)
+        luaL_error(L, "a handler was resumed by another request");
+    run->call->take(L, run->call->ctx);
     lua_settop(L, 1);
     return 1;
 }
 
-/* (handlers or nil, slice) -> handlers. */
+/* (handlers or nil, run) -> handlers. */
 static int body(lua_State *L)
 {
-    struct slice *slice = lua_touserdata(L, 2);
-    struct brim_script_vm *vm = slice->run->vm;
+    struct brim_script_run *run = lua_touserdata(L, 2);
+    struct brim_script_vm *vm = run->vm;
     int args;
 
     if (lua_isnil(L, 1)) {
         run_chunk(L, vm);
         lua_replace(L, 1);
     }
-    if (slice->call == NULL) {
+    if (run->call == NULL) {
         lua_settop(L, 1);
         return 1;
     }
-    lua_pushstring(L, phase_names[slice->phase]);
+    lua_pushstring(L, phase_names[run->phase]);
     lua_rawget(L, 1);
-    args = slice->call->push(L, slice->call->ctx);
-    lua_callk(L, args, LUA_MULTRET, (lua_KContext)slice, body_done);
-    return body_done(L, LUA_OK, (lua_KContext)slice);
+    args = run->call->push(L, run->call->ctx);
+    lua_callk(L, args, LUA_MULTRET, (lua_KContext)run, body_done);
+    return body_done(L, LUA_OK, (lua_KContext)run);
 }
 
 static const char *stop_text(enum brim_script_end end)
@@ -365,7 +366,7 @@ static int enter_done(lua_State *L, int status, lua_KContext ctx)
     return 1;
 }
 
-/* The function of every slice: (handlers or nil, slice) -> handlers. */
+/* The function of every first slice: (handlers or nil, run) -> handlers. */
 static int enter(lua_State *L)
 {
     int status;
@@ -386,41 +387,72 @@ static enum brim_script_end end_of(struct brim_script_vm *vm, int status)
         return vm->stop;
     if (status == LUA_OK)
         return BRIM_SCRIPT_OK;
+    if (status == LUA_YIELD && vm->is_waiting)
+        return BRIM_SCRIPT_WAIT;
     /* A yield with nobody to resume it is an error like any other. */
     return status == LUA_ERRMEM ? BRIM_SCRIPT_MEMORY : BRIM_SCRIPT_ERROR;
 }
 
-static enum brim_script_end run_slice(struct brim_script_run *run, struct slice *slice)
+/* Ends the coroutine where it stands. */
+static void close_run(struct brim_script_run *run)
+{
+    struct brim_script_vm *vm = run->vm;
+
+    run->is_dead = true;
+    vm->stop = BRIM_SCRIPT_CPU; /* whatever <close> still runs, it ends at once */
+    vm->may_wait = false;
+    lua_sethook(run->co, on_hook, hook_mask(vm), 1);
+    (void)lua_resetthread(run->co);
+}
+
+/* Sees how the slice ended. */
+static enum brim_script_end judge(struct brim_script_run *run, int status)
+{
+    struct brim_script_vm *vm = run->vm;
+    enum brim_script_end end = end_of(vm, status);
+
+    vm->used_max = SIZE_MAX; /* what follows is ours */
+    if (end == BRIM_SCRIPT_OK) {
+        run->has_handlers = true;
+        lua_settop(run->co, 1);
+    } else if (end == BRIM_SCRIPT_WAIT) {
+        run->is_waiting = true;
+    } else {
+        if (status == LUA_YIELD)
+            (void)snprintf(run->error, sizeof(run->error), "a handler may not yield");
+        else if (run->error[0] == '\0')
+            (void)snprintf(run->error, sizeof(run->error), "%s", stop_text(end));
+        close_run(run);
+    }
+    return end;
+}
+
+static enum brim_script_end run_slice(struct brim_script_run *run)
 {
     struct brim_script_vm *vm = run->vm;
     size_t used_before = vm->used;
     enum brim_script_end end;
     lua_State *co = run->co;
-    int status, results;
+    int args = 0, results;
 
     run->error[0] = '\0';
+    if (!run->is_waiting)
+        run->epoch = ++vm->epochs;
     slice_begin(run);
-    lua_pushcfunction(co, enter);
-    if (run->has_handlers)
-        lua_pushvalue(co, 1);
-    else
-        lua_pushnil(co);
-    lua_pushlightuserdata(co, slice);
-    status = lua_resume(co, vm->main, 2, &results);
-    end = end_of(vm, status);
-    vm->used_max = SIZE_MAX; /* what follows is ours */
-    if (end == BRIM_SCRIPT_OK) {
-        run->has_handlers = true;
-        lua_settop(co, 1);
+    if (run->is_waiting) {
+        if (vm->slice_mono_us >= run->deadline_mono_us)
+            vm->stop = BRIM_SCRIPT_WALL; /* raised where it waits */
     } else {
-        run->is_dead = true;
-        if (status == LUA_YIELD)
-            (void)snprintf(run->error, sizeof(run->error), "a handler may not yield");
-        else if (run->error[0] == '\0')
-            (void)snprintf(run->error, sizeof(run->error), "%s", stop_text(end));
-        vm->stop = BRIM_SCRIPT_CPU; /* whatever <close> still runs, it ends at once */
-        (void)lua_resetthread(co);
+        args = 2;
+        lua_pushcfunction(co, enter);
+        if (run->has_handlers)
+            lua_pushvalue(co, 1);
+        else
+            lua_pushnil(co);
+        lua_pushlightuserdata(co, run);
     }
+    run->is_waiting = false;
+    end = judge(run, lua_resume(co, vm->main, args, &results));
     slice_end(run, used_before);
     return end;
 }
@@ -464,11 +496,20 @@ void brim_script_run_end(struct brim_script_run *run)
     if (run == NULL)
         return;
     vm = run->vm;
-    if (vm->spare == NULL && !run->is_dead) {
+    brim_script_end_tasks(run);
+    if (run->is_waiting) {
+        size_t used_before = vm->used;
+
+        slice_begin(run);
+        close_run(run);
+        slice_end(run, used_before);
+    }
+    if (vm->spare == NULL && !run->is_dead && lua_status(run->co) == LUA_OK) {
         lua_settop(run->co, 0);
         run->cpu_us = run->deadline_mono_us = 0;
         run->grown = 0;
         run->has_handlers = false;
+        run->tasks = NULL;
         vm->spare = run;
         return;
     }
@@ -479,11 +520,36 @@ void brim_script_run_end(struct brim_script_run *run)
 enum brim_script_end brim_script_run_call(struct brim_script_run *run, enum brim_script_phase phase,
                                           const struct brim_script_call *call)
 {
-    struct slice slice = {.run = run, .call = call, .phase = phase};
-
     INVARIANT(!run->is_dead);
+    INVARIANT(!run->is_waiting);
     INVARIANT(brim_script_vm_has(run->vm, phase));
-    return run_slice(run, &slice);
+    run->kept = *call;
+    run->call = &run->kept;
+    run->phase = phase;
+    return run_slice(run);
+}
+
+void brim_script_run_serve(struct brim_script_run *run, const struct brim_script_tasks *tasks,
+                           void *ctx)
+{
+    run->tasks = tasks;
+    run->tasks_ctx = ctx;
+}
+
+enum brim_script_end brim_script_run_resume(struct brim_script_run *run)
+{
+    INVARIANT(run->is_waiting);
+    return run_slice(run);
+}
+
+uint64_t brim_script_run_due_us(const struct brim_script_run *run)
+{
+    uint64_t due = run->deadline_mono_us;
+
+    for (unsigned i = 0; i < run->slot_count; i++)
+        if (run->slots[i].task != NULL && run->slots[i].deadline_mono_us < due)
+            due = run->slots[i].deadline_mono_us;
+    return due;
 }
 
 const char *brim_script_run_error(const struct brim_script_run *run)
@@ -576,13 +642,12 @@ static bool try_chunk(struct brim_script_vm *vm, char *error, size_t error_bytes
 {
     struct brim_script_limits limits = vm->limits;
     struct brim_script_run *run = brim_script_run_begin(vm);
-    struct slice slice = {.run = run};
     bool ok = false;
 
     if (run == NULL)
         return false;
     vm->limits.cpu_us = LOAD_CPU_US;
-    if (run_slice(run, &slice) != BRIM_SCRIPT_OK) {
+    if (run_slice(run) != BRIM_SCRIPT_OK) {
         (void)snprintf(error, error_bytes, "%s", run->error);
     } else {
         lua_pushcfunction(vm->main, note_phases);

@@ -34,9 +34,16 @@ struct brim_script_lent *brim_script_check_lent(lua_State *L, int arg)
     }
     if (!is_lent)
         luaL_typeerror(L, arg, METATABLE);
-    if (lent->epoch != brim_script_epoch(L) || lent->epoch == 0)
+    if (lent->epoch != BRIM_SCRIPT_EPOCH_OWN &&
+        (lent->epoch != brim_script_epoch(L) || lent->epoch == 0))
         luaL_error(L, "used after the phase that it was lent for");
     return lent;
+}
+
+static void set_lent_meta(lua_State *L)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, brim_script_vm_of(L)->lent_meta);
+    lua_setmetatable(L, -2);
 }
 
 static void push_lent(lua_State *L, enum brim_script_kind kind, void *what)
@@ -44,8 +51,43 @@ static void push_lent(lua_State *L, enum brim_script_kind kind, void *what)
     struct brim_script_lent *lent = lua_newuserdatauv(L, sizeof(*lent), 3);
 
     *lent = (struct brim_script_lent){kind, brim_script_epoch(L), what};
-    lua_rawgeti(L, LUA_REGISTRYINDEX, brim_script_vm_of(L)->lent_meta);
-    lua_setmetatable(L, -2);
+    set_lent_meta(L);
+}
+
+static struct brim_str put(char **at, struct brim_str text)
+{
+    char *copy = *at;
+
+    if (text.len > 0)
+        memcpy(copy, text.base, text.len);
+    *at += text.len;
+    return brim_str(copy, text.len);
+}
+
+void brim_script_push_headers(lua_State *L, struct brim_fields fields)
+{
+    struct {
+        struct brim_script_lent lent; /* first */
+        struct brim_script_headers headers;
+        struct brim_field items[];
+    } * own;
+    size_t bytes = sizeof(*own) + fields.count * sizeof(own->items[0]);
+    char *at;
+
+    for (size_t i = 0; i < fields.count; i++)
+        bytes += fields.items[i].name.len + fields.items[i].value.len;
+    brim_script_charge(L, bytes);
+    own = lua_newuserdatauv(L, bytes, 3);
+    at = (char *)(own->items + fields.count);
+    for (size_t i = 0; i < fields.count; i++) {
+        own->items[i].name = put(&at, fields.items[i].name);
+        own->items[i].value = put(&at, fields.items[i].value);
+    }
+    own->headers = (struct brim_script_headers){
+        .items = own->items, .count = fields.count, .room = fields.count, .is_read_only = true};
+    own->lent =
+        (struct brim_script_lent){BRIM_SCRIPT_HEADERS, BRIM_SCRIPT_EPOCH_OWN, &own->headers};
+    set_lent_meta(L);
 }
 
 void brim_script_push_request(lua_State *L, struct brim_script_request *request)
@@ -432,15 +474,26 @@ static void take_header(lua_State *L, struct brim_script_headers *headers, struc
     struct brim_str value = {0};
 
     luaL_argexpected(L, lua_type(L, -1) == LUA_TSTRING || lua_type(L, -1) == LUA_TNUMBER, 1,
-                     "text in the answer's headers");
+                     "text in the headers");
     value.base = lua_tolstring(L, -1, &value.len);
     brim_script_headers_add(L, headers, name, value);
 }
 
-static void take_headers(lua_State *L, struct brim_script_headers *headers)
+void brim_script_take_headers(lua_State *L, struct brim_script_headers *headers)
 {
     int table = lua_gettop(L);
 
+    luaL_checkstack(L, 8, NULL);
+    if (luaL_testudata(L, table, METATABLE) != NULL) {
+        const struct brim_script_lent *lent = brim_script_check_lent(L, table);
+
+        if (lent->kind != BRIM_SCRIPT_HEADERS)
+            luaL_error(L, "headers are expected, not another part of a message");
+        brim_script_headers_copy(L, headers, lent->what);
+        return;
+    }
+    if (lua_type(L, table) != LUA_TTABLE)
+        luaL_error(L, "headers are a table, not %s", luaL_typename(L, table));
     lua_pushnil(L);
     while (lua_next(L, table) != 0) {
         struct brim_str name = check_name(L, -2);
@@ -449,7 +502,7 @@ static void take_headers(lua_State *L, struct brim_script_headers *headers)
             lua_Integer count = luaL_len(L, -1);
 
             if (count > BRIM_SCRIPT_HEADERS_MAX)
-                luaL_error(L, "the answer has too many headers");
+                luaL_error(L, "too many headers");
             for (lua_Integer i = 1; i <= count; i++) {
                 lua_geti(L, -1, i);
                 take_header(L, headers, name);
@@ -476,10 +529,8 @@ bool brim_script_take_answer(lua_State *L, int arg, struct brim_script_response 
         luaL_error(L, "the answer's status is 200 to 599, not %I", status);
     answer->status = (unsigned)status;
     lua_pop(L, 1);
-    if (lua_getfield(L, arg, "headers") == LUA_TTABLE)
-        take_headers(L, &answer->headers);
-    else if (!lua_isnil(L, -1))
-        luaL_error(L, "the answer's headers are a table, not %s", luaL_typename(L, -1));
+    if (lua_getfield(L, arg, "headers") != LUA_TNIL)
+        brim_script_take_headers(L, &answer->headers);
     lua_pop(L, 1);
     if (lua_getfield(L, arg, "body") != LUA_TNIL) {
         struct brim_str body = {0};

@@ -181,23 +181,31 @@ static int safe_create(lua_State *L)
     return 1;
 }
 
-/* Resumes co with the args on top of L; returns how many results it pushed, or -1 and the error. */
+#define RESUME_FAILED (-1)
+#define RESUME_WAITS  (-2)
+
+/* Resumes co with the args on top of L; returns how many results it pushed; FAILED and the error;
+ * or WAITS: what it waits for, the run waits for, and then this is called again without args. */
 static int resume(lua_State *L, lua_State *co, int args)
 {
     struct brim_script_vm *vm = brim_script_vm_of(L);
+    bool may_wait = vm->may_wait;
     int status, results;
 
-    brim_script_charge(L, COROUTINE_UNITS);
     if (lua_status(co) == LUA_OK && lua_gettop(co) == 0) {
         lua_pushliteral(L, "cannot resume dead coroutine");
-        return -1;
+        return RESUME_FAILED;
     }
     if (!lua_checkstack(co, args))
         luaL_error(L, "too many arguments to resume");
     lua_xmove(L, co, args);
     vm->running = co;
+    vm->may_wait = may_wait && lua_isyieldable(L);
     status = lua_resume(co, L, args, &results);
     vm->running = L;
+    vm->may_wait = may_wait;
+    if (status == LUA_YIELD && vm->is_waiting)
+        return RESUME_WAITS;
     if (status == LUA_OK || status == LUA_YIELD) {
         brim_script_check_stop(L);
         if (!lua_checkstack(L, results + 1))
@@ -207,7 +215,7 @@ static int resume(lua_State *L, lua_State *co, int args)
     }
     check_caught(L, status);
     lua_xmove(co, L, 1);
-    return -1;
+    return RESUME_FAILED;
 }
 
 static lua_State *check_coroutine(lua_State *L)
@@ -218,24 +226,54 @@ static lua_State *check_coroutine(lua_State *L)
     return co;
 }
 
-static int safe_resume(lua_State *L)
-{
-    lua_State *co = check_coroutine(L);
-    int results = resume(L, co, lua_gettop(L) - 1);
+static int resume_again(lua_State *L, int status, lua_KContext ctx);
 
+static int end_resume(lua_State *L, int results)
+{
+    if (results == RESUME_WAITS)
+        return lua_yieldk(L, 0, 0, resume_again);
     lua_pushboolean(L, results >= 0);
     lua_insert(L, results < 0 ? -2 : -(results + 1));
     return results < 0 ? 2 : results + 1;
 }
 
-static int wrapped(lua_State *L)
+static int resume_again(lua_State *L, int status, lua_KContext ctx)
 {
-    lua_State *co = lua_tothread(L, lua_upvalueindex(1));
-    int results = resume(L, co, lua_gettop(L));
+    (void)status;
+    (void)ctx;
+    return end_resume(L, resume(L, lua_tothread(L, 1), 0));
+}
 
+static int safe_resume(lua_State *L)
+{
+    lua_State *co = check_coroutine(L);
+
+    brim_script_charge(L, COROUTINE_UNITS);
+    return end_resume(L, resume(L, co, lua_gettop(L) - 1));
+}
+
+static int wrapped_again(lua_State *L, int status, lua_KContext ctx);
+
+static int end_wrapped(lua_State *L, int results)
+{
+    if (results == RESUME_WAITS)
+        return lua_yieldk(L, 0, 0, wrapped_again);
     if (results < 0)
         return lua_error(L);
     return results;
+}
+
+static int wrapped_again(lua_State *L, int status, lua_KContext ctx)
+{
+    (void)status;
+    (void)ctx;
+    return end_wrapped(L, resume(L, lua_tothread(L, lua_upvalueindex(1)), 0));
+}
+
+static int wrapped(lua_State *L)
+{
+    brim_script_charge(L, COROUTINE_UNITS);
+    return end_wrapped(L, resume(L, lua_tothread(L, lua_upvalueindex(1)), lua_gettop(L)));
 }
 
 static int safe_wrap(lua_State *L)
@@ -554,6 +592,8 @@ static void push_brim(lua_State *L, const char *const *env)
     lua_newtable(L);
     lua_pushcfunction(L, brim_log);
     lua_setfield(L, -2, "log");
+    brim_script_push_fetch(L);
+    lua_setfield(L, -2, "fetch");
     push_env_constants(L, env);
     lua_setfield(L, -2, "env");
     lua_pushliteral(L, BRIM_VERSION);

@@ -332,6 +332,14 @@ void brim_script_headers_add(lua_State *L, struct brim_script_headers *headers,
     headers->is_changed = true;
 }
 
+void brim_script_headers_copy(lua_State *L, struct brim_script_headers *headers,
+                              const struct brim_script_headers *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        if (!is_ours(from->items[i].name))
+            brim_script_headers_add(L, headers, from->items[i].name, from->items[i].value);
+}
+
 static void remove_header(lua_State *L, struct brim_script_headers *headers, struct brim_str name)
 {
     size_t kept = 0;

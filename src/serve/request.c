@@ -4,6 +4,7 @@
  *
  *   START -> guard -> site and route -> method
  *      |         \-> refused            \-> PASS flight (unsafe, bypass, no-store)
+ *      |  (where a handler waits for a fetch of its own: HANDLER, then on from there)
  *      v
  *   FIND  -> fresh object ------------------------------> DELIVER
  *      |  -> stale but allowed (and refresh behind) ----> DELIVER
@@ -30,7 +31,6 @@
 #include "brim/base/metric.h"
 #include "brim/cache/marker.h"
 #include "brim/http/conditional.h"
-#include "brim/http/uri.h"
 #include "brim/http/vary.h"
 #include "brim/policy/answer_handler.h"
 #include "brim/serve/delta_answer.h"
@@ -158,26 +158,6 @@ static bool answer_stale(struct request *r)
 
 /* ---- flight ---- */
 
-static const char *failure_text(enum brim_err why)
-{
-    switch (why) {
-    case BRIM_ETIMEOUT:
-        return "the origin did not answer in time";
-    case BRIM_ECONNECT:
-        return "the origin refused or dropped the connection";
-    case BRIM_EDNS:
-        return "the origin's name could not be resolved";
-    case BRIM_ETLS:
-        return "TLS with the origin failed";
-    case BRIM_EPROTO:
-        return "the origin's answer is not valid HTTP";
-    case BRIM_ELIMIT:
-        return "too many requests wait for the origin";
-    default:
-        return "the origin could not be asked";
-    }
-}
-
 static void answer_failure(struct request *r, enum brim_err why, enum brim_fetch_cause cause)
 {
     unsigned status = why == BRIM_ETIMEOUT ? 504 : why == BRIM_ELIMIT ? 503 : 502;
@@ -188,7 +168,7 @@ static void answer_failure(struct request *r, enum brim_err why, enum brim_fetch
     if (r->stale != NULL && r->stale->fresh.must_revalidate && status == 502)
         status = 504;
     if (!answer_stale(r))
-        brim_request_answer_error(r, status, failure_text(why), brim_err_name(why),
+        brim_request_answer_error(r, status, brim_upstream_failure(why), brim_err_name(why),
                                   brim_proxy_status_failure(why, cause));
 }
 
@@ -218,8 +198,9 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
     };
 
     if (asking != NULL)
-        fields = brim_request_with_key(
-            r, (struct brim_fields){asking->headers.items, asking->headers.count});
+        fields = brim_lookup_with_key(
+            &r->req->pool, r->fields,
+            (struct brim_fields){asking->headers.items, asking->headers.count});
     *ask = (struct brim_flight_ask){
         .kind = kind,
         .primary = r->find.primary,
@@ -245,6 +226,16 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
     };
 }
 
+static void fly_shared(struct request *r)
+{
+    brim_request_fly(r, BRIM_FLIGHT_SHARED);
+}
+
+static void fly_alone(struct request *r)
+{
+    brim_request_fly(r, BRIM_FLIGHT_PASS);
+}
+
 void brim_request_fly(struct request *r, enum brim_flight_kind kind)
 {
     struct brim_flight_ask ask;
@@ -252,10 +243,8 @@ void brim_request_fly(struct request *r, enum brim_flight_kind kind)
 
     INVARIANT(r->flight == NULL);
     r->is_shared = kind == BRIM_FLIGHT_SHARED;
-    if (!brim_request_ask_handler(r)) {
-        brim_request_answer_handler_failed(r);
+    if (!brim_request_ask_handler(r, r->is_shared ? fly_shared : fly_alone))
         return;
-    }
     r->state = REQUEST_FLIGHT;
     brim_request_fill_ask(r, kind, &ask);
     r->asked = ask.fields;
@@ -276,7 +265,7 @@ static void refresh_behind(struct request *r, struct brim_object *stale)
     struct brim_flight_ask ask;
 
     r->is_shared = true;
-    if (!brim_request_ask_handler(r))
+    if (!brim_request_ask_handler(r, NULL))
         return; /* the client gets what is there */
     brim_request_fill_ask(r, BRIM_FLIGHT_SHARED, &ask);
     ask.stale = stale;
@@ -296,11 +285,6 @@ static void renew_ahead(struct request *r, struct brim_object *object)
     refresh_behind(r, object);
 }
 
-static bool is_origin_error(unsigned status)
-{
-    return status == 500 || status == 502 || status == 503 || status == 504; /* RFC 5861 4 */
-}
-
 static void answer_flown(struct request *r, const struct brim_flight_view *view)
 {
     bool alone = view->state == BRIM_FLIGHT_ALONE;
@@ -315,7 +299,7 @@ static void answer_flown(struct request *r, const struct brim_flight_view *view)
         .as_received = !r->is_shared,
     };
 
-    if (is_origin_error(view->origin_status) && answer_stale(r)) {
+    if (brim_upstream_is_error(view->origin_status) && answer_stale(r)) {
         brim_object_unref(view->object);
         return;
     }
@@ -377,7 +361,7 @@ void brim_request_answer(struct request *r, struct brim_flight_view *view)
         return;
     case BRIM_FLIGHT_REFUSED:
         leave_flight(r);
-        if (is_origin_error(view->origin_status) && answer_stale(r))
+        if (brim_upstream_is_error(view->origin_status) && answer_stale(r))
             return;
         brim_request_fly(r, BRIM_FLIGHT_PASS);
         return;
@@ -557,26 +541,9 @@ static void refuse(struct request *r, const struct brim_guard_refusal *refusal)
     brim_deliver_error(&r->delivery, &error, &facts);
 }
 
-/* Host without port, lower-case, without the root's dot; path without query. */
 bool brim_request_match_route(struct request *r)
 {
-    struct brim_str host;
-    const char *query = memchr(r->target.base, '?', r->target.len);
-    struct brim_str path = r->target;
-    uint16_t port;
-    char *lower;
-
-    if (!brim_uri_parse_authority(r->authority, &host, &port))
-        return false;
-    lower = h2o_mem_alloc_pool(&r->req->pool, host.len + 1);
-    memcpy(lower, host.base, host.len);
-    h2o_strtolower(lower, host.len);
-    if (host.len > 1 && lower[host.len - 1] == '.')
-        host.len--;
-    r->host = brim_str(lower, host.len);
-    if (query != NULL)
-        path.len = (size_t)(query - path.base);
-    r->route = brim_routes_match(r->routes, r->host, path);
+    r->route = brim_lookup_route(&r->req->pool, r->routes, r->authority, r->target, &r->host);
     return r->route != NULL;
 }
 
@@ -628,10 +595,29 @@ static void decide_persistence(struct request *r)
         req->http1_is_persistent = keep && !close && !req->conn->ctx->shutdown_requested;
 }
 
-/* Key, lookup, flight: everything after the handler. */
-static void look(struct request *r)
+static bool make_key(struct request *r)
 {
-    if (!brim_request_make_key(r)) {
+    struct brim_lookup lookup = {
+        .pool = &r->req->pool,
+        .scheme = brim_request_str(r->req->input.scheme->name),
+        .host = r->authority,
+        .target = r->target,
+        .part = r->key_part,
+        .fields = r->fields,
+    };
+    bool is_made = brim_lookup_make(&lookup, &r->route->key, &r->find);
+
+    r->fields = lookup.fields;
+    r->key_target = lookup.key_target;
+    r->find.now_wall_ms = r->delivery.now_wall_ms;
+    if (r->route->key.in_status)
+        r->delivery.key = r->find.primary.text;
+    return is_made;
+}
+
+void brim_request_look(struct request *r)
+{
+    if (!make_key(r)) {
         brim_request_answer_error(r, 414, "the URL is too long", "refused", BRIM_PROXY_REQUEST);
         return;
     }
@@ -679,7 +665,7 @@ static void begin(struct request *r)
         return;
     }
     if (brim_request_handle(r))
-        look(r);
+        brim_request_look(r);
 }
 
 int brim_request_start(h2o_handler_t *handler, h2o_req_t *req)

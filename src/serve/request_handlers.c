@@ -4,7 +4,11 @@
  * viewer_request after the route is known and before the key is made, origin_request when the cache
  * has not got what is asked for and before a flight is joined or started, viewer_response when a
  * header block is about to go out, whoever made it. A request without handlers pays a comparison.
+ *
+ * The first two may wait for tasks of their own (request_tasks.c): the request is then
+ * REQUEST_HANDLER until a task has news, or until the tick finds that waiting is over.
  */
+#include "brim/base/clock.h"
 #include "brim/base/invariant.h"
 #include "brim/base/metric.h"
 #include "brim/policy/script_http.h"
@@ -38,7 +42,6 @@ static struct brim_script_headers headers_of(struct request *r, struct brim_fiel
     return headers;
 }
 
-/* fields: as received, or as a shared exchange sends them; without brim's own (request_key.c). */
 static struct brim_str text_or_none(const char *text)
 {
     return text == NULL ? BRIM_STR("") : brim_str_of(text);
@@ -54,11 +57,12 @@ static void add_tls(struct request *r, struct brim_script_request *request)
     request->tls_cipher = text_or_none(h2o_socket_get_ssl_cipher(sock));
 }
 
+/* fields: as received, or as a shared exchange sends them; without brim's own (lookup.c). */
 static struct brim_script_request request_of(struct request *r, struct brim_fields fields,
                                              struct brim_str target)
 {
     struct brim_script_request request = {
-        .headers = headers_of(r, brim_request_without_key(fields)),
+        .headers = headers_of(r, brim_lookup_without_key(fields)),
         .method = r->method,
         .scheme = brim_request_str(r->req->input.scheme->name),
         .host = r->authority,
@@ -87,16 +91,56 @@ static void give_up(struct request *r, enum brim_script_phase phase, enum brim_s
     brim_request_end_handlers(r);
 }
 
-static enum brim_script_end call(struct request *r, enum brim_script_phase phase,
-                                 const struct brim_script_call *what)
+static void on_tick(h2o_timeout_entry_t *entry)
 {
-    uint64_t before_us = brim_script_run_cpu_us(r->script);
-    enum brim_script_end end = brim_script_run_call(r->script, phase, what);
+    struct request *r = H2O_STRUCT_FROM_MEMBER(struct request, tick, entry);
 
-    brim_handlers_count(r->handlers, phase, brim_script_run_cpu_us(r->script) - before_us);
+    OBJ_CHECK(r, BRIM_REQUEST_MAGIC);
+    if (brim_clock_mono_us() >= brim_script_run_due_us(r->script))
+        brim_request_resume_handler(r);
+    else
+        h2o_timeout_link(r->env->ctx.loop, &r->env->tick, &r->tick);
+}
+
+static void wait(struct request *r)
+{
+    if (r->state != REQUEST_HANDLER)
+        BRIM_ADD(SCRIPT_WAITING, 1);
+    r->state = REQUEST_HANDLER;
+    r->tick.cb = on_tick;
+    if (!h2o_timeout_is_linked(&r->tick))
+        h2o_timeout_link(r->env->ctx.loop, &r->env->tick, &r->tick);
+}
+
+static void end_wait(struct request *r)
+{
+    if (r->state != REQUEST_HANDLER)
+        return;
+    BRIM_ADD(SCRIPT_WAITING, -1);
+    r->state = REQUEST_START;
+    h2o_timeout_unlink(&r->tick);
+}
+
+/* What follows from the end of a slice, whoever began the call; a call is counted at its end. */
+static enum brim_script_end settle(struct request *r, enum brim_script_phase phase,
+                                   enum brim_script_end end)
+{
+    if (end == BRIM_SCRIPT_WAIT) {
+        wait(r);
+        return end;
+    }
+    end_wait(r);
+    brim_handlers_count(r->handlers, phase, brim_script_run_cpu_us(r->script) - r->script_us);
     if (end != BRIM_SCRIPT_OK)
         give_up(r, phase, end);
     return end;
+}
+
+static enum brim_script_end call(struct request *r, enum brim_script_phase phase,
+                                 const struct brim_script_call *what)
+{
+    r->script_us = brim_script_run_cpu_us(r->script);
+    return settle(r, phase, brim_script_run_call(r->script, phase, what));
 }
 
 /* ---- viewer_request ---- */
@@ -123,22 +167,6 @@ static void take_viewer_request(struct lua_State *L, void *ctx)
     v->has_answer = brim_script_take_answer(L, BRIM_SCRIPT_RESULT, &v->answer);
 }
 
-/* The origin that the handler chose is part of the key: what two origins say of one URL is not the
- * same. */
-static void take_key(struct request *r, const struct brim_script_request *request)
-{
-    size_t len = request->key.len + request->origin.len + 1;
-    char *text;
-
-    if (len == 1)
-        return;
-    text = h2o_mem_alloc_pool(&r->req->pool, len);
-    memcpy(text, request->origin.base, request->origin.len);
-    text[request->origin.len] = ' ';
-    memcpy(text + request->origin.len + 1, request->key.base, request->key.len);
-    r->key_part = brim_str(text, len);
-}
-
 /* Takes over what the handler changed; false: it chose what is not there. */
 static bool take_changes(struct request *r, const struct brim_script_request *request)
 {
@@ -159,11 +187,11 @@ static bool take_changes(struct request *r, const struct brim_script_request *re
         if (r->origin == NULL)
             return false;
     }
-    take_key(r, request);
+    r->key_part = brim_lookup_part(&r->req->pool, request->origin, request->key);
     return true;
 }
 
-void brim_request_answer_handler_failed(struct request *r)
+static void answer_failed(struct request *r)
 {
     r->delivery.on_head = NULL;
     brim_request_answer_error(r, 500, "a handler failed", "handler", BRIM_PROXY_INTERNAL);
@@ -173,31 +201,43 @@ static bool fail(struct request *r)
 {
     if (brim_handlers_failure(r->handlers) == BRIM_HANDLERS_BYPASS)
         return true;
-    brim_request_answer_handler_failed(r);
+    answer_failed(r);
     return false;
 }
 
-static bool run_viewer_request(struct request *r)
+/* Whether the request goes on. */
+static bool end_viewer_request(struct request *r, enum brim_script_end end)
 {
-    struct viewer_request v = {.r = r, .request = request_of(r, r->fields, r->target)};
-    const struct brim_script_call what = {push_viewer_request, take_viewer_request, &v};
+    struct viewer_request *v = r->viewer;
     struct brim_fields fields;
 
-    v.answer.headers.memory = memory_of(r);
-    if (call(r, BRIM_SCRIPT_VIEWER_REQUEST, &what) != BRIM_SCRIPT_OK)
+    if (end != BRIM_SCRIPT_OK)
         return fail(r);
-    if (v.has_answer) {
+    if (v->has_answer) {
         r->state = REQUEST_DELIVER;
-        fields = (struct brim_fields){v.answer.headers.items, v.answer.headers.count};
-        brim_deliver_answer(&r->delivery, v.answer.status, fields, v.answer.body);
+        fields = (struct brim_fields){v->answer.headers.items, v->answer.headers.count};
+        brim_deliver_answer(&r->delivery, v->answer.status, fields, v->answer.body);
         return false;
     }
-    if (!take_changes(r, &v.request)) {
+    if (!take_changes(r, &v->request)) {
         brim_handlers_report(r->handlers, BRIM_SCRIPT_VIEWER_REQUEST, BRIM_SCRIPT_ERROR,
                              "req.origin: no origin has this name");
         return fail(r);
     }
     return true;
+}
+
+static bool run_viewer_request(struct request *r)
+{
+    struct viewer_request *v = h2o_mem_alloc_pool(&r->req->pool, sizeof(*v));
+    const struct brim_script_call what = {push_viewer_request, take_viewer_request, v};
+    enum brim_script_end end;
+
+    *v = (struct viewer_request){.r = r, .request = request_of(r, r->fields, r->target)};
+    v->answer.headers.memory = memory_of(r);
+    r->viewer = v;
+    end = call(r, BRIM_SCRIPT_VIEWER_REQUEST, &what);
+    return end != BRIM_SCRIPT_WAIT && end_viewer_request(r, end);
 }
 
 /* ---- origin_request ---- */
@@ -221,10 +261,28 @@ static struct brim_origin *origin_of(struct request *r, const struct brim_script
     return asking->origin.len == 0 ? own : brim_routes_origin(r->routes, asking->origin);
 }
 
-bool brim_request_ask_handler(struct request *r)
+/* Whether the request goes on. */
+static bool end_origin_request(struct request *r, enum brim_script_end end)
 {
-    struct brim_script_request *asking;
+    if (end == BRIM_SCRIPT_OK) {
+        r->asked_origin = origin_of(r, r->drafted);
+        if (r->asked_origin != NULL) {
+            r->asking = r->drafted;
+            return true;
+        }
+        brim_handlers_report(r->handlers, BRIM_SCRIPT_ORIGIN_REQUEST, BRIM_SCRIPT_ERROR,
+                             "req.origin: no origin has this name");
+    }
+    if (r->asked_again != NULL)
+        return fail(r);
+    return brim_handlers_failure(r->handlers) == BRIM_HANDLERS_BYPASS;
+}
+
+bool brim_request_ask_handler(struct request *r, void (*again)(struct request *r))
+{
     struct brim_script_call what = {push_origin_request, take_nothing, NULL};
+    struct brim_script_request *asking;
+    enum brim_script_end end;
 
     if (r->script == NULL || r->asking != NULL ||
         !brim_handlers_has(r->handlers, BRIM_SCRIPT_ORIGIN_REQUEST))
@@ -234,16 +292,35 @@ bool brim_request_ask_handler(struct request *r)
                            : request_of(r, r->fields, r->target);
     asking->key_is_made = true;
     what.ctx = asking;
-    if (call(r, BRIM_SCRIPT_ORIGIN_REQUEST, &what) != BRIM_SCRIPT_OK)
-        return brim_handlers_failure(r->handlers) == BRIM_HANDLERS_BYPASS;
-    r->asked_origin = origin_of(r, asking);
-    if (r->asked_origin == NULL) {
-        brim_handlers_report(r->handlers, BRIM_SCRIPT_ORIGIN_REQUEST, BRIM_SCRIPT_ERROR,
-                             "req.origin: no origin has this name");
-        return brim_handlers_failure(r->handlers) == BRIM_HANDLERS_BYPASS;
-    }
-    r->asking = asking;
-    return true;
+    r->drafted = asking;
+    r->asked_again = again;
+    r->is_behind = again == NULL;
+    end = call(r, BRIM_SCRIPT_ORIGIN_REQUEST, &what);
+    r->is_behind = false;
+    if (end == BRIM_SCRIPT_WAIT && again != NULL)
+        return false;
+    if (end == BRIM_SCRIPT_WAIT) /* for what an earlier phase began */
+        brim_request_end_handlers(r);
+    return end_origin_request(r, end);
+}
+
+void brim_request_resume_handler(struct request *r)
+{
+    bool is_asking = r->drafted != NULL;
+    enum brim_script_phase phase =
+        is_asking ? BRIM_SCRIPT_ORIGIN_REQUEST : BRIM_SCRIPT_VIEWER_REQUEST;
+    enum brim_script_end end;
+
+    OBJ_CHECK(r, BRIM_REQUEST_MAGIC);
+    if (r->state != REQUEST_HANDLER)
+        return;
+    end = settle(r, phase, brim_script_run_resume(r->script));
+    if (end == BRIM_SCRIPT_WAIT)
+        return;
+    if (is_asking && end_origin_request(r, end))
+        r->asked_again(r);
+    else if (!is_asking && end_viewer_request(r, end))
+        brim_request_look(r);
 }
 
 /* ---- viewer_response ---- */
@@ -308,6 +385,7 @@ bool brim_request_handle(struct request *r)
         r->script = brim_script_run_begin(vm);
     if (r->script == NULL)
         return fail(r);
+    brim_request_serve_tasks(r);
     if (brim_handlers_has(r->handlers, BRIM_SCRIPT_VIEWER_RESPONSE))
         r->delivery.on_head = on_head;
     if (!brim_handlers_has(r->handlers, BRIM_SCRIPT_VIEWER_REQUEST))
@@ -317,6 +395,7 @@ bool brim_request_handle(struct request *r)
 
 void brim_request_end_handlers(struct request *r)
 {
+    end_wait(r);
     brim_script_run_end(r->script);
     r->script = NULL;
 }

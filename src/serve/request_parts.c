@@ -90,10 +90,8 @@ void brim_request_fetch(struct request *r)
         return;
     }
     r->is_shared = true;
-    if (!brim_request_ask_handler(r)) {
-        brim_request_answer_handler_failed(r);
+    if (!brim_request_ask_handler(r, brim_request_fetch))
         return;
-    }
     r->state = REQUEST_SLICES;
     brim_request_fill_ask(r, BRIM_FLIGHT_SHARED, &r->letter);
     r->asked = r->letter.fields;

@@ -229,3 +229,23 @@ uint64_t brim_upstream_hash(h2o_mem_pool_t *pool, const struct brim_origin *orig
     }
     return 0;
 }
+
+const char *brim_upstream_failure(enum brim_err why)
+{
+    switch (why) {
+    case BRIM_ETIMEOUT:
+        return "the origin did not answer in time";
+    case BRIM_ECONNECT:
+        return "the origin refused or dropped the connection";
+    case BRIM_EDNS:
+        return "the origin's name could not be resolved";
+    case BRIM_ETLS:
+        return "TLS with the origin failed";
+    case BRIM_EPROTO:
+        return "the origin's answer is not valid HTTP";
+    case BRIM_ELIMIT:
+        return "too many requests wait for the origin";
+    default:
+        return "the origin could not be asked";
+    }
+}

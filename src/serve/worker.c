@@ -16,6 +16,7 @@
 
 #define WORKER_MAGIC     0x776f726bu
 #define TURN_WAIT_MS     1000
+#define TICK_MS          10
 #define DRAIN_WAIT_MS    20
 #define KILL_PATIENCE_MS 1000 /* for sockets that were shut down to be noticed */
 
@@ -143,6 +144,7 @@ static enum brim_err start(struct brim_worker *w)
     h2o_context_init(&w->env.ctx, loop, &w->conf);
     init_env(w, config);
     h2o_timeout_init(loop, &w->env.yield, 1);
+    h2o_timeout_init(loop, &w->env.tick, TICK_MS);
     h2o_multithread_register_receiver(w->env.ctx.queue, &w->env.wakes, brim_wake_receive);
     w->has_receiver = true;
     return open_listeners(w, config);
@@ -226,6 +228,7 @@ static void stop(struct brim_worker *w)
     (void)h2o_evloop_run(loop, 0);
     h2o_multithread_unregister_receiver(w->env.ctx.queue, &w->env.wakes);
     h2o_timeout_dispose(loop, &w->env.yield);
+    h2o_timeout_dispose(loop, &w->env.tick);
     /* set by request_shutdown; h2o_context_dispose asserts that it is not linked */
     h2o_timeout_unlink(&w->env.ctx.http2._graceful_shutdown_timeout);
     h2o_context_dispose(&w->env.ctx);

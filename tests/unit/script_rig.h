@@ -48,8 +48,12 @@ static const struct brim_script_host rig_host = {
     .log = rig_write_log,
 };
 
-static const struct brim_script_limits rig_limits = {
-    .cpu_us = 40000, .wall_ms = 5000, .memory_bytes = 4u << 20, .vm_bytes = 32u << 20};
+static const struct brim_script_limits rig_limits = {.cpu_us = 40000,
+                                                     .wall_ms = 5000,
+                                                     .memory_bytes = 4u << 20,
+                                                     .vm_bytes = 32u << 20,
+                                                     .fetch_bytes = 1000,
+                                                     .fetches = 8};
 
 /* Writes text to PATH. */
 static inline void rig_write(const char *path, const char *text)

@@ -277,6 +277,9 @@
       "Memory that one request may take.")                                                         \
     O(SIZE, vm_memory_bytes, "vm_memory", "64MiB", BRIM_MIB, 16 * BRIM_GIB, LIVE,                  \
       "Memory of all requests that a worker runs in this file.")                                   \
+    O(INT, fetches, "fetches", "16", 0, 1000, LIVE, "brim.fetch calls of one request.")            \
+    O(SIZE, fetch_bytes, "fetch_body", "1MiB", 0, 64 * BRIM_MIB, LIVE,                             \
+      "Body that one of them brings; Lua's copy counts as memory.")                                \
     O(CHOICE, on_error, "on_error", "fail", 0, "fail|bypass", LIVE,                                \
       "A handler that fails or is stopped: answer 500, or go on without it.")                      \
     L(env, "env", BRIM_CONF_ENV, brim_conf_env, 0, 1000, "Constants for the handlers: brim.env.")

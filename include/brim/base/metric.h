@@ -122,6 +122,12 @@
     X(SCRIPT_CPU, "brim_handler_failures_total", "reason=\"cpu\"", COUNTER, "")                    \
     X(SCRIPT_WALL, "brim_handler_failures_total", "reason=\"wall\"", COUNTER, "")                  \
     X(SCRIPT_MEMORY, "brim_handler_failures_total", "reason=\"memory\"", COUNTER, "")              \
+    X(SCRIPT_WAITING, "brim_handlers_waiting", "", GAUGE, "Handlers that wait for a fetch.")       \
+    X(FETCH_HIT, "brim_handler_fetches_total", "result=\"hit\"", COUNTER,                          \
+      "Fetches of handlers, by where the answer came from.")                                       \
+    X(FETCH_ORIGIN, "brim_handler_fetches_total", "result=\"origin\"", COUNTER, "")                \
+    X(FETCH_FAILED, "brim_handler_fetches_total", "result=\"failed\"", COUNTER, "")                \
+    X(FETCH_LEFT, "brim_handler_fetches_total", "result=\"left\"", COUNTER, "")                    \
     X(LOG_DROPPED, "brim_access_log_dropped_total", "", COUNTER, "Access log lines dropped.")      \
     X(ERROR_LOG_DROPPED, "brim_error_log_dropped_total", "", COUNTER,                              \
       "Lines of the error log beyond what a place in the code may say in a second.")               \

@@ -10,6 +10,9 @@
  * Whatever a script does, a call comes back: CPU time is measured at an instruction hook and
  * inside the library functions that can run long, memory is refused by the allocator, and a stop
  * is sticky: pcall, coroutines, metamethods and <close> cannot swallow it.
+ *
+ * A run may wait for tasks (script_task): then it lies outside the VM, which other runs use
+ * meanwhile. Only its deadline goes on.
  * Refuses to know HTTP (script_http) and what a request is to the server.
  */
 #ifndef BRIM_POLICY_SCRIPT_H
@@ -18,19 +21,12 @@
 #include <stdbool.h>
 
 #include "brim/policy/script_budget.h"
+#include "brim/policy/script_call.h"
 #include "brim/policy/script_lib.h"
+#include "brim/policy/script_task.h"
 
 struct brim_script_vm;  /* opaque */
 struct brim_script_run; /* opaque */
-
-enum brim_script_phase {
-    BRIM_SCRIPT_VIEWER_REQUEST,
-    BRIM_SCRIPT_ORIGIN_REQUEST,
-    BRIM_SCRIPT_ORIGIN_RESPONSE,
-    BRIM_SCRIPT_VIEWER_RESPONSE,
-    BRIM_SCRIPT_PHASES
-};
-const char *brim_script_phase_name(enum brim_script_phase phase);
 
 struct brim_script_config {
     const char *file;
@@ -54,23 +50,24 @@ bool brim_script_vm_has(const struct brim_script_vm *vm, enum brim_script_phase 
 /* Bytes that the VM holds now. */
 size_t brim_script_vm_bytes(const struct brim_script_vm *vm);
 
-/* Begins and ends one request. NULL: out of memory. */
+/* Begins and ends one request, which may be waiting: then its tasks end too. NULL: out of memory.
+ */
 struct brim_script_run *brim_script_run_begin(struct brim_script_vm *vm);
 void brim_script_run_end(struct brim_script_run *run);
 
-/*
- * One call of a handler. push puts its arguments on the stack and says how many, take looks at what
- * it returned (results stand from BRIM_SCRIPT_RESULT to lua_gettop); both run inside the budget and
- * may raise.
- */
-#define BRIM_SCRIPT_RESULT 3
-struct brim_script_call {
-    int (*push)(struct lua_State *L, void *ctx);
-    void (*take)(struct lua_State *L, void *ctx);
-    void *ctx;
-};
+/* Calls a handler. */
 enum brim_script_end brim_script_run_call(struct brim_script_run *run, enum brim_script_phase phase,
                                           const struct brim_script_call *call);
+
+/* Hands over what does this run's tasks; borrowed. Without: a handler that wants one fails. */
+void brim_script_run_serve(struct brim_script_run *run, const struct brim_script_tasks *tasks,
+                           void *ctx);
+
+/* After BRIM_SCRIPT_WAIT: goes on, once a task has news or brim_script_run_due_us() has come; too
+ * early does no harm. The call's push and take stay in use, so its ctx must last. */
+enum brim_script_end brim_script_run_resume(struct brim_script_run *run);
+/* After BRIM_SCRIPT_WAIT: the monotonic clock's time at which waiting is over, news or not. */
+uint64_t brim_script_run_due_us(const struct brim_script_run *run);
 
 /* After a call that did not end with OK: its message with traceback. Borrowed from the run. */
 const char *brim_script_run_error(const struct brim_script_run *run);

@@ -25,6 +25,13 @@ void brim_script_push_response(struct lua_State *L, struct brim_script_response 
  * the fields that brim reads by default; or no longer. */
 void brim_script_response_is_origins(struct brim_script_response *response, bool is_origins);
 
+/* Pushes headers that are a copy of fields, in Lua's memory, read-only and not bound to a phase. */
+void brim_script_push_headers(struct lua_State *L, struct brim_fields fields);
+
+/* Adds the headers at the top of the stack: a table of names and texts or lists of texts, or
+ * headers of a message, of which those that the server sets are left out. Raises. */
+void brim_script_take_headers(struct lua_State *L, struct brim_script_headers *headers);
+
 /* The answer in the table at arg ({status, headers, body}), copied; false: there is nil or nothing.
  * Raises where it is not valid. */
 bool brim_script_take_answer(struct lua_State *L, int arg, struct brim_script_response *answer);

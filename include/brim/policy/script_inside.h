@@ -7,7 +7,9 @@
 
 #include "brim/policy/script_arena.h"
 #include "brim/policy/script_budget.h"
+#include "brim/policy/script_call.h"
 #include "brim/policy/script_lib.h"
+#include "brim/policy/script_task.h"
 
 struct brim_script_run;
 
@@ -35,6 +37,9 @@ struct brim_script_vm {
     struct brim_script_run *current;
     struct lua_State *running; /* the coroutine that runs: kept by script_sandbox's resume */
     enum brim_script_end stop; /* sticky while a slice runs */
+    bool may_wait;             /* no C function that cannot be left stands between run and here */
+    bool is_waiting;           /* the yield under way leads out of the run */
+    uint64_t tasks_begun;
     uint64_t epoch;
     uint64_t epochs;
     uint64_t slice_mono_us;
@@ -44,14 +49,30 @@ struct brim_script_vm {
     size_t line_count;
 };
 
+/* A task as its run knows it. */
+struct brim_script_slot {
+    uint64_t id; /* in its VM: a coroutine of another run finds nothing under it; 0: none */
+    void *task;
+    uint64_t deadline_mono_us;
+};
+
 struct brim_script_run {
     struct brim_script_vm *vm;
+    const struct brim_script_call *call; /* under way, then it is `kept`; NULL: only load */
+    struct brim_script_call kept;
+    enum brim_script_phase phase;
+    const struct brim_script_tasks *tasks; /* NULL: none */
+    void *tasks_ctx;
+    struct brim_script_slot *slots; /* room for all that it may begin, once it begins one */
+    unsigned slot_count;
+    uint64_t epoch; /* of the call under way */
     struct lua_State *co;
     int ref; /* of co */
     uint64_t cpu_us;
     uint64_t deadline_mono_us;
     size_t grown; /* bytes, over all slices */
     bool has_handlers;
+    bool is_waiting;
     bool is_dead; /* a call failed */
     char error[2048];
 };
@@ -65,6 +86,13 @@ struct brim_script_vm *brim_script_vm_of(struct lua_State *L);
 void brim_script_stop(struct lua_State *L, enum brim_script_end why) __attribute__((noreturn));
 /* Raises again if the run was stopped: after everything that catches errors. */
 void brim_script_check_stop(struct lua_State *L);
+
+/* ---- script_fetch.c ---- */
+
+/* Pushes brim.fetch. */
+void brim_script_push_fetch(struct lua_State *L);
+/* Ends what the run began and has not ended. */
+void brim_script_end_tasks(struct brim_script_run *run);
 
 /* ---- script_sandbox.c ---- */
 

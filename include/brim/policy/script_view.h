@@ -24,6 +24,8 @@ struct brim_script_lent {
     void *what;
 };
 
+#define BRIM_SCRIPT_EPOCH_OWN UINT64_MAX /* what is lent lies in the userdata itself */
+
 /* ---- script_http.c ---- */
 
 /* What is lent at arg, if its phase still runs; raises otherwise. */
@@ -45,6 +47,11 @@ void brim_script_view_push_methods(struct lua_State *L);
 /* Replaces the fields of this name by one, after checking it; raises. */
 void brim_script_headers_set(struct lua_State *L, struct brim_script_headers *headers,
                              struct brim_str name, struct brim_str value);
+
+/* Adds what a handler may set of these; raises. */
+void brim_script_headers_copy(struct lua_State *L, struct brim_script_headers *headers,
+                              const struct brim_script_headers *from);
+
 /* Adds a field after checking it; raises. */
 void brim_script_headers_add(struct lua_State *L, struct brim_script_headers *headers,
                              struct brim_str name, struct brim_str value);

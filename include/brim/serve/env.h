@@ -37,6 +37,7 @@ struct brim_env {
     struct brim_str loop_member;  /* this node in CDN-Loop (RFC 8586): "ID;node=HEX" */
     h2o_multithread_receiver_t wakes;
     h2o_timeout_t yield; /* 1 ms: continues senders that used up their turn */
+    h2o_timeout_t tick;  /* 10 ms: handlers that wait look at their deadline */
     uint64_t turn;       /* counts loop turns */
     uint64_t id_high;    /* request ids: random high half, counted low half */
     uint64_t id_low;

@@ -9,12 +9,14 @@
 #include "brim/policy/script_http.h"
 #include "brim/serve/choice.h"
 #include "brim/serve/deliver.h"
+#include "brim/serve/lookup.h"
 #include "brim/serve/slices.h"
 
 #define BRIM_REQUEST_MAGIC 0x72657131u
 
 enum request_state {
     REQUEST_START,
+    REQUEST_HANDLER, /* one waits: request_handlers.c alone goes on with it */
     REQUEST_FIND,
     REQUEST_SLICES,
     REQUEST_FLIGHT,
@@ -35,14 +37,19 @@ struct request {
     struct brim_str target;
     struct brim_str authority;
     struct brim_fields fields;
-    struct brim_origin *origin;         /* chosen by a handler; NULL: the route's */
-    struct brim_str key_part;           /* by a handler, of the cache key */
-    struct brim_handlers *handlers;     /* of the route that the client asked for; NULL: none */
-    struct brim_script_run *script;     /* their run; NULL: none, or it failed */
-    struct brim_script_request *asking; /* as origin_request would have it; NULL: as it is */
-    struct brim_origin *asked_origin;   /* likewise */
-    struct brim_str key_target;         /* with the parameters that count */
-    struct brim_str host;               /* lower-case, without port */
+    struct brim_origin *origin;             /* chosen by a handler; NULL: the route's */
+    struct brim_str key_part;               /* by a handler, of the cache key */
+    struct brim_handlers *handlers;         /* of the route that the client asked for; NULL: none */
+    struct brim_script_run *script;         /* their run; NULL: none, or it failed */
+    uint64_t script_us;                     /* CPU time of theirs before the call under way */
+    struct viewer_request *viewer;          /* what viewer_request is called with */
+    struct brim_script_request *asking;     /* as origin_request would have it; NULL: as it is */
+    struct brim_script_request *drafted;    /* likewise, while it runs */
+    void (*asked_again)(struct request *r); /* what comes after it */
+    h2o_timeout_entry_t tick;               /* while a handler waits */
+    struct brim_origin *asked_origin;       /* likewise */
+    struct brim_str key_target;             /* with the parameters that count */
+    struct brim_str host;                   /* lower-case, without port */
     struct brim_request_control control;
     struct brim_find find;
     struct brim_object *stale; /* counted: what to revalidate or to fall back on */
@@ -64,6 +71,7 @@ struct request {
     struct brim_trace trace;
     unsigned origin_status;
     bool has_peeked; /* at what a flight is about to publish */
+    bool is_behind;  /* origin_request runs for a refresh that nobody waits for */
     bool is_shared;  /* the flight asked for the whole, without the client's conditions */
 };
 
@@ -86,18 +94,10 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
                            struct brim_flight_ask *ask);
 /* Joins or starts the flight. */
 void brim_request_fly(struct request *r, enum brim_flight_kind kind);
+/* Key, lookup, flight: everything after viewer_request. */
+void brim_request_look(struct request *r);
 /* Answers with what a flight brought; takes the view's object. */
 void brim_request_answer(struct request *r, struct brim_flight_view *view);
-
-/* ---- request_key.c ---- */
-
-/* What the request is looked up by, and what of it a shared exchange sends: primary key, target and
- * fields. False: the URL is too long. */
-bool brim_request_make_key(struct request *r);
-/* The fields without the one that is only for the key. */
-struct brim_fields brim_request_without_key(struct brim_fields fields);
-/* fields with that of the request again, if it has one; memory from its pool. */
-struct brim_fields brim_request_with_key(struct request *r, struct brim_fields fields);
 
 /* ---- request_account.c ---- */
 
@@ -132,13 +132,20 @@ bool brim_request_match_route(struct request *r);
 
 /* ---- request_handlers.c ---- */
 
-/* Runs viewer_request, if there is one, and does what it says; false: it has answered. */
+/* Runs viewer_request, if there is one, and does what it says; false: it has answered, or it waits
+ * and brim_request_look() comes later. */
 bool brim_request_handle(struct request *r);
-/* Runs origin_request, if there is one and it has not run; false: the request fails. */
-bool brim_request_ask_handler(struct request *r);
-/* 500 for a request whose handler failed. */
-void brim_request_answer_handler_failed(struct request *r);
+/* Runs origin_request, if there is one and it has not run; false: it failed, which is answered, or
+ * it waits and again() comes later. again NULL: for a refresh behind, where there is neither. */
+bool brim_request_ask_handler(struct request *r, void (*again)(struct request *r));
 void brim_request_end_handlers(struct request *r);
+
+/* ---- request_tasks.c ---- */
+
+/* Lets the handlers of a request begin tasks. */
+void brim_request_serve_tasks(struct request *r);
+/* A task has come to its end, or waiting is over. */
+void brim_request_resume_handler(struct request *r);
 
 /* ---- request_parts.c ---- */
 

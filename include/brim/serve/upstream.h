@@ -38,4 +38,13 @@ uint64_t brim_upstream_hash(h2o_mem_pool_t *pool, const struct brim_origin *orig
                             struct brim_digest key, struct brim_fields fields,
                             const struct brim_upstream_client *client);
 
+/* What a flight's failure means, as a sentence. Static. */
+const char *brim_upstream_failure(enum brim_err why);
+
+/* Whether an origin's status is one that a stale response may stand in for. Spec: RFC 5861 4. */
+static inline bool brim_upstream_is_error(unsigned status)
+{
+    return status == 500 || status == 502 || status == 503 || status == 504;
+}
+
 #endif

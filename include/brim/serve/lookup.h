@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lookup - from what is asked for to what the cache is asked: site and route, key, and the fields
+ * that tell variants apart.
+ *
+ * Knows neither h2o's request nor who asks: a client's request and a handler's fetch share it, so
+ * that both meet in one object.
+ */
+#ifndef BRIM_SERVE_LOOKUP_H
+#define BRIM_SERVE_LOOKUP_H
+
+#include <h2o.h>
+
+#include "brim/cache/cache.h"
+#include "brim/policy/route.h"
+
+struct brim_lookup {
+    h2o_mem_pool_t *pool;       /* memory of all that is made here */
+    struct brim_str scheme;     /* "http" or "https" */
+    struct brim_str host;       /* with port, as received */
+    struct brim_str target;     /* path and query */
+    struct brim_str part;       /* that a handler adds to the key */
+    struct brim_fields fields;  /* in: as received; out: with the field that is only for the key */
+    struct brim_str key_target; /* out: with the parameters that count */
+};
+
+/* The route of host (with port) and target; NULL: no site has it. host_out: lower-case, without
+ * port and the root's dot; memory from pool. */
+const struct brim_route *brim_lookup_route(h2o_mem_pool_t *pool, const struct brim_routes *routes,
+                                           struct brim_str host, struct brim_str target,
+                                           struct brim_str *host_out);
+
+/* Makes primary key and fields of find. False: the URL, or what counts, is too long. */
+bool brim_lookup_make(struct brim_lookup *lookup, const struct brim_key_rules *rules,
+                      struct brim_find *find);
+
+/* What is added to the key where a handler chose an origin or names a part of it: what two origins
+ * say of one URL is not the same. Both may be empty. */
+struct brim_str brim_lookup_part(h2o_mem_pool_t *pool, struct brim_str origin,
+                                 struct brim_str part);
+
+/* fields with that of `of` which is only for the key, if it has one. */
+struct brim_fields brim_lookup_with_key(h2o_mem_pool_t *pool, struct brim_fields of,
+                                        struct brim_fields fields);
+/* The fields without it. */
+struct brim_fields brim_lookup_without_key(struct brim_fields fields);
+
+#endif

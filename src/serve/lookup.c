@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The key of a request: scheme, host, path and what counts of the query; and, where the route's
+ * rules say so, a field BRIM_VARY_KEY that holds what else tells answers apart. That field goes
+ * where Vary is judged and never out to the origin.
+ *
+ * The fields for lookup and for shared exchanges are the client's with Cookie cut down to the
+ * cookies that count, Accept-Language replaced by the language class, and X-Device added: so an
+ * answer that varies by any of them varies by what is in the key.
+ */
+#include "brim/serve/lookup.h"
+
+#include "brim/base/invariant.h"
+#include "brim/base/log.h"
+#include "brim/http/uri.h"
+#include "brim/http/vary.h"
+
+#define SCHEME_ROOM    16u /* "https://" and a port */
+#define SELECTOR_BYTES 8192u
+#define ADDED_MAX      4u
+
+static size_t cookie_bytes(struct brim_fields fields)
+{
+    size_t bytes = 1;
+
+    for (size_t i = 0; i < fields.count; i++)
+        if (brim_str_is(fields.items[i].name, BRIM_STR("cookie")))
+            bytes += fields.items[i].value.len + 2;
+    return bytes;
+}
+
+static bool is_replaced(const struct brim_key_rules *rules, struct brim_str name)
+{
+    return (rules->cookies.count > 0 && brim_str_is(name, BRIM_STR("cookie"))) ||
+           (rules->languages.count > 0 && brim_str_is(name, BRIM_STR("accept-language"))) ||
+           (rules->device && brim_str_is(name, BRIM_STR("x-device")));
+}
+
+/* What is replaced, in its new form. */
+static size_t add_replaced(const struct brim_lookup *lookup, const struct brim_key_rules *rules,
+                           struct brim_field *out)
+{
+    size_t count = 0;
+
+    if (rules->cookies.count > 0) {
+        char *text = h2o_mem_alloc_pool(lookup->pool, cookie_bytes(lookup->fields));
+        size_t len = brim_cache_key_cookies(rules, lookup->fields, text);
+
+        if (len > 0)
+            out[count++] = (struct brim_field){BRIM_STR("cookie"), brim_str(text, len)};
+    }
+    if (rules->languages.count > 0)
+        out[count++] = (struct brim_field){BRIM_STR("accept-language"),
+                                           brim_cache_key_language(rules, lookup->fields)};
+    if (rules->device)
+        out[count++] =
+            (struct brim_field){BRIM_STR("x-device"), brim_cache_key_device(lookup->fields)};
+    return count;
+}
+
+struct brim_fields brim_lookup_without_key(struct brim_fields fields)
+{
+    if (fields.count == 0 || !brim_str_is(fields.items[0].name, BRIM_STR(BRIM_VARY_KEY)))
+        return fields;
+    return (struct brim_fields){fields.items + 1, fields.count - 1};
+}
+
+static struct brim_fields key_first(h2o_mem_pool_t *pool, struct brim_str selector,
+                                    struct brim_fields fields)
+{
+    struct brim_field *out = h2o_mem_alloc_pool(pool, (fields.count + 1) * sizeof(*out));
+
+    out[0] = (struct brim_field){BRIM_STR(BRIM_VARY_KEY), selector};
+    for (size_t i = 0; i < fields.count; i++)
+        out[i + 1] = fields.items[i];
+    return (struct brim_fields){out, fields.count + 1};
+}
+
+struct brim_fields brim_lookup_with_key(h2o_mem_pool_t *pool, struct brim_fields of,
+                                        struct brim_fields fields)
+{
+    const struct brim_field *key = brim_fields_find(of, BRIM_STR(BRIM_VARY_KEY));
+
+    return key == NULL ? fields : key_first(pool, key->value, fields);
+}
+
+/* False: what counts does not fit. */
+static bool make_fields(struct brim_lookup *lookup, const struct brim_key_rules *rules,
+                        struct brim_find *find)
+{
+    struct brim_field *out;
+    size_t len, count = 0;
+    char *text;
+
+    find->request = lookup->fields;
+    if (!brim_cache_key_has_selector(rules) && lookup->part.len == 0)
+        return true;
+    text = h2o_mem_alloc_pool(lookup->pool, SELECTOR_BYTES);
+    len = brim_cache_key_selector(rules, lookup->fields, lookup->part, text, SELECTOR_BYTES);
+    if (len == SIZE_MAX)
+        return false;
+    /* Also among the client's own: what is stored of a pass (RFC 9110 9.3.3) varies by it too. */
+    lookup->fields = key_first(lookup->pool, brim_str(text, len), lookup->fields);
+    out = h2o_mem_alloc_pool(lookup->pool, (lookup->fields.count + ADDED_MAX) * sizeof(*out));
+    for (size_t i = 0; i < lookup->fields.count; i++)
+        if (!is_replaced(rules, lookup->fields.items[i].name))
+            out[count++] = lookup->fields.items[i];
+    count += add_replaced(lookup, rules, out + count);
+    INVARIANT(count <= lookup->fields.count + ADDED_MAX);
+    find->request = (struct brim_fields){out, count};
+    BRIM_LOG(DEBUG, "request.key", "key=%.*s selector=%.*s", (int)find->primary.text.len,
+             find->primary.text.base, (int)len, text);
+    return true;
+}
+
+bool brim_lookup_make(struct brim_lookup *lookup, const struct brim_key_rules *rules,
+                      struct brim_find *find)
+{
+    size_t room = lookup->host.len + lookup->target.len + SCHEME_ROOM, len;
+    char *text = h2o_mem_alloc_pool(lookup->pool, room);
+
+    lookup->key_target = lookup->target;
+    if (brim_cache_key_has_query(rules)) {
+        char *path = h2o_mem_alloc_pool(lookup->pool, lookup->target.len + 1);
+
+        lookup->key_target = brim_str(path, brim_cache_key_target(rules, lookup->target, path));
+    }
+    len = brim_uri_key_text(lookup->scheme, lookup->host, lookup->key_target, text, room);
+    find->primary = brim_key_of(brim_str(text, len));
+    find->key = find->primary;
+    return len > 0 && make_fields(lookup, rules, find);
+}
+
+struct brim_str brim_lookup_part(h2o_mem_pool_t *pool, struct brim_str origin, struct brim_str part)
+{
+    size_t len = part.len + origin.len + 1;
+    char *text;
+
+    if (len == 1)
+        return brim_str(NULL, 0);
+    text = h2o_mem_alloc_pool(pool, len);
+    if (origin.len > 0)
+        memcpy(text, origin.base, origin.len);
+    text[origin.len] = ' ';
+    if (part.len > 0)
+        memcpy(text + origin.len + 1, part.base, part.len);
+    return brim_str(text, len);
+}
+
+const struct brim_route *brim_lookup_route(h2o_mem_pool_t *pool, const struct brim_routes *routes,
+                                           struct brim_str host, struct brim_str target,
+                                           struct brim_str *host_out)
+{
+    const char *query = memchr(target.base, '?', target.len);
+    struct brim_str name;
+    uint16_t port;
+    char *lower;
+
+    if (!brim_uri_parse_authority(host, &name, &port))
+        return NULL;
+    lower = h2o_mem_alloc_pool(pool, name.len + 1);
+    memcpy(lower, name.base, name.len);
+    h2o_strtolower(lower, name.len);
+    if (name.len > 1 && lower[name.len - 1] == '.')
+        name.len--;
+    *host_out = brim_str(lower, name.len);
+    if (query != NULL)
+        target.len = (size_t)(query - target.base);
+    return brim_routes_match(routes, *host_out, target);
+}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * brim.fetch: begins a task and yields out of the run until it has an end. Whoever runs the run
- * resumes it for any news; what is not concerned yields again.
+ * resumes it for any news; what is not concerned yields again. brim.all begins several and waits
+ * for one after the other.
  */
 #include <lauxlib.h>
 #include <lua.h>
@@ -37,15 +38,18 @@ static struct brim_script_run *check_waitable(lua_State *L, const char *what)
                    "%s: cannot wait inside a function that a library function calls back "
                    "(string.gsub, table.sort, require, tostring ...)",
                    what);
-    if (run->slot_count >= vm->limits.fetches)
-        luaL_error(L, "%s: more than %d in one request", what, (int)vm->limits.fetches);
     return run;
 }
 
-static struct brim_script_slot *next_slot(struct brim_script_run *run)
+/* Raises where the request has begun as many as it may. */
+static struct brim_script_slot *next_slot(lua_State *L, struct brim_script_run *run)
 {
+    unsigned max = run->vm->limits.fetches;
+
+    if (run->slot_count >= max)
+        luaL_error(L, "brim.fetch: more than %d in one request", (int)max);
     if (run->slots == NULL)
-        run->slots = brim_alloc(run->vm->limits.fetches * sizeof(*run->slots));
+        run->slots = brim_alloc(max * sizeof(*run->slots));
     return &run->slots[run->slot_count];
 }
 
@@ -78,6 +82,7 @@ void brim_script_end_tasks(struct brim_script_run *run)
 
 static int fail(lua_State *L, const char *why)
 {
+    luaL_checkstack(L, 2, NULL);
     lua_pushnil(L);
     lua_pushstring(L, why);
     return 2;
@@ -98,31 +103,69 @@ static int push_response(lua_State *L, const struct brim_script_news *news)
     return 1;
 }
 
-/* id: of the slot. Also the continuation. */
-static int go_on(lua_State *L, int status, lua_KContext id)
+/* Pushes what the task of this id has brought, response or nil and why, and ends it; 0: it has no
+ * end yet. */
+static int push_end(lua_State *L, uint64_t id)
 {
-    struct brim_script_vm *vm = brim_script_vm_of(L);
-    struct brim_script_run *run = vm->current;
-    struct brim_script_slot *slot;
+    struct brim_script_run *run = brim_script_vm_of(L)->current;
+    struct brim_script_slot *slot = run == NULL ? NULL : find_slot(run, id);
     struct brim_script_news news;
     int results;
 
-    (void)status;
-    brim_script_check_stop(L);
-    slot = run == NULL ? NULL : find_slot(run, (uint64_t)id);
     if (slot == NULL)
         return luaL_error(L, "brim.fetch: resumed by another request");
     run->tasks->look(slot->task, &news);
-    if (news.state == BRIM_SCRIPT_TASK_WAIT && brim_clock_mono_us() < slot->deadline_mono_us) {
-        vm->is_waiting = true;
-        return lua_yieldk(L, 0, id, go_on);
-    }
+    if (news.state == BRIM_SCRIPT_TASK_WAIT && brim_clock_mono_us() < slot->deadline_mono_us)
+        return 0;
     if (news.state == BRIM_SCRIPT_TASK_DONE)
         results = push_response(L, &news);
     else
         results = fail(L, news.state == BRIM_SCRIPT_TASK_WAIT ? "timeout" : news.why);
     end_slot(run, slot);
     return results;
+}
+
+static int wait_for(lua_State *L, lua_KContext ctx, lua_KFunction again)
+{
+    brim_script_vm_of(L)->is_waiting = true;
+    return lua_yieldk(L, 0, ctx, again);
+}
+
+/* id: of the slot. Also the continuation. */
+static int go_on(lua_State *L, int status, lua_KContext id)
+{
+    int results;
+
+    (void)status;
+    brim_script_check_stop(L);
+    results = push_end(L, (uint64_t)id);
+    return results != 0 ? results : wait_for(L, id, go_on);
+}
+
+/* (ids, results): each id's response, or {error = why}, at its index. Also the continuation. */
+static int go_on_all(lua_State *L, int status, lua_KContext ctx)
+{
+    lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
+
+    (void)status;
+    brim_script_check_stop(L);
+    for (lua_Integer i = (lua_Integer)lua_rawlen(L, 2) + 1; i <= count; i++) {
+        lua_settop(L, 2);
+        if (lua_rawgeti(L, 1, i) == LUA_TNUMBER) {
+            int results = push_end(L, (uint64_t)lua_tointeger(L, 3));
+
+            if (results == 0)
+                return wait_for(L, ctx, go_on_all);
+        }
+        if (lua_type(L, -1) == LUA_TSTRING) { /* why it failed */
+            lua_createtable(L, 0, 1);
+            lua_insert(L, -2);
+            lua_setfield(L, -2, "error");
+        }
+        lua_rawseti(L, 2, i);
+    }
+    lua_settop(L, 2);
+    return 1;
 }
 
 /* ---- arguments ---- */
@@ -209,31 +252,13 @@ static void read_options(lua_State *L, struct options *o)
     o->fetch.fields = (struct brim_fields){o->headers.items, o->headers.count};
 }
 
-static int begin(lua_State *L, struct brim_script_run *run, const struct options *o)
+/* (url, options or nil): begins. The id of the task; 0: *why_out says what is refused. */
+static uint64_t begin(lua_State *L, struct brim_script_run *run, const char **why_out)
 {
-    struct brim_script_slot *slot = next_slot(run);
-    uint64_t timeout_us = (uint64_t)o->timeout_ms * 1000;
-    const char *why = NULL;
-    void *task = run->tasks->fetch(run->tasks_ctx, &o->fetch, &why);
-
-    if (task == NULL)
-        return fail(L, why);
-    *slot = (struct brim_script_slot){
-        .id = ++run->vm->tasks_begun,
-        .task = task,
-        .deadline_mono_us = timeout_us == 0 ? UINT64_MAX : brim_clock_mono_us() + timeout_us,
-    };
-    run->slot_count++;
-    lua_settop(L, 0);
-    return go_on(L, LUA_OK, (lua_KContext)slot->id);
-}
-
-/* (url [, options]) */
-static int fetch(lua_State *L)
-{
-    struct brim_script_run *run = check_waitable(L, "brim.fetch");
     struct keeper keeper = {L, 3};
     struct options o = {.headers.memory = {keep, &keeper}};
+    struct brim_script_slot *slot = next_slot(L, run);
+    void *task;
 
     luaL_checktype(L, 1, LUA_TSTRING);
     lua_settop(L, 2);
@@ -242,7 +267,70 @@ static int fetch(lua_State *L)
     o.fetch.body_max = run->vm->limits.fetch_bytes;
     read_options(L, &o);
     brim_script_charge(L, BEGIN_UNITS);
-    return begin(L, run, &o);
+    task = run->tasks->fetch(run->tasks_ctx, &o.fetch, why_out);
+    if (task == NULL)
+        return 0;
+    *slot = (struct brim_script_slot){
+        .id = ++run->vm->tasks_begun,
+        .task = task,
+        .deadline_mono_us =
+            o.timeout_ms == 0 ? UINT64_MAX : brim_clock_mono_us() + (uint64_t)o.timeout_ms * 1000,
+    };
+    run->slot_count++;
+    return slot->id;
+}
+
+/* (url [, options]) -> response, or nil and why */
+static int fetch(lua_State *L)
+{
+    struct brim_script_run *run = check_waitable(L, "brim.fetch");
+    const char *why = NULL;
+    uint64_t id = begin(L, run, &why);
+
+    if (id == 0)
+        return fail(L, why);
+    lua_settop(L, 0);
+    return go_on(L, LUA_OK, (lua_KContext)id);
+}
+
+/* (url [, options]) -> id, or why not */
+static int begin_one(lua_State *L)
+{
+    const char *why = NULL;
+    uint64_t id = begin(L, brim_script_vm_of(L)->current, &why);
+
+    if (id == 0)
+        lua_pushstring(L, why);
+    else
+        lua_pushinteger(L, (lua_Integer)id);
+    return 1;
+}
+
+/* (list of urls and {url, options}) -> list of responses and {error = why} */
+static int fetch_all(lua_State *L)
+{
+    lua_Integer count;
+
+    (void)check_waitable(L, "brim.all");
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    count = (lua_Integer)lua_rawlen(L, 1);
+    lua_newtable(L);
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_pushcfunction(L, begin_one);
+        if (lua_rawgeti(L, 1, i) == LUA_TTABLE) {
+            lua_rawgeti(L, 4, 1);
+            lua_rawgeti(L, 4, 2);
+            lua_remove(L, 4);
+        } else {
+            lua_pushnil(L);
+        }
+        lua_call(L, 2, 1);
+        lua_rawseti(L, 2, i);
+    }
+    lua_newtable(L);
+    lua_remove(L, 1);
+    return go_on_all(L, LUA_OK, 0);
 }
 
 void brim_script_push_fetch(lua_State *L)
@@ -250,4 +338,9 @@ void brim_script_push_fetch(lua_State *L)
     lua_pushcfunction(L, fetch);
     lua_pushvalue(L, -1);
     lua_setfield(L, LUA_REGISTRYINDEX, BRIM_SCRIPT_FETCH);
+}
+
+void brim_script_push_all(lua_State *L)
+{
+    lua_pushcfunction(L, fetch_all);
 }

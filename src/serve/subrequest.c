@@ -18,6 +18,7 @@
 #include "brim/base/invariant.h"
 #include "brim/base/metric.h"
 #include "brim/http/conditional.h"
+#include "brim/policy/answer_handler.h"
 #include "brim/serve/choice.h"
 #include "brim/serve/lookup.h"
 #include "brim/serve/transcode.h"
@@ -271,7 +272,10 @@ static struct brim_flight_ask letter_of(struct brim_subrequest *s, enum brim_fli
         .has_body = ask->has_body,
         .looked_again = s->looked_again,
         .stale = is_shared ? s->stale : NULL,
+        .hash = brim_upstream_hash(&s->pool, s->origin, s->find.primary.digest, s->lookup.fields,
+                                   &client),
         .origin = s->origin,
+        .hook = brim_answer_handler_hook(s->route->handlers),
         .rules = &s->route->rules,
         .keep_ref = (void (*)(void *))brim_routes_ref,
         .keep_unref = (void (*)(void *))brim_routes_unref,
@@ -446,7 +450,8 @@ static const char *prepare(struct brim_subrequest *s)
     return NULL;
 }
 
-/* A part or a condition is for whoever holds the whole to judge: here that is the origin. */
+/* A part or a condition is for whoever holds the whole to judge: here that is the origin. And where
+ * an origin_request may change what is asked, what comes without it is not what clients share. */
 static bool is_for_cache(const struct brim_subrequest *s)
 {
     static const struct brim_str partial[] = {
@@ -457,6 +462,8 @@ static bool is_for_cache(const struct brim_subrequest *s)
     for (size_t i = 0; i < sizeof(partial) / sizeof(partial[0]); i++)
         if (brim_fields_find(s->ask.fields, partial[i]) != NULL)
             return false;
+    if (brim_handlers_has(s->route->handlers, BRIM_SCRIPT_ORIGIN_REQUEST))
+        return false;
     return s->ask.may_cache && !s->ask.has_body && !s->route->rules.bypass &&
            brim_str_is(s->ask.method, BRIM_STR("GET"));
 }

@@ -89,8 +89,9 @@ void brim_script_check_stop(struct lua_State *L);
 
 /* ---- script_fetch.c ---- */
 
-/* Pushes brim.fetch. */
+/* Push brim.fetch and brim.all. */
 void brim_script_push_fetch(struct lua_State *L);
+void brim_script_push_all(struct lua_State *L);
 /* Ends what the run began and has not ended. */
 void brim_script_end_tasks(struct brim_script_run *run);
 

@@ -4,7 +4,9 @@
  * is asked, through the cache or past it, and the whole answer collected.
  *
  * It goes the way that a client's request goes (lookup, shared flight, pass), under the same rules
- * of what may be stored and shared, but no handler sees it. Nothing of the client goes along but
+ * of what may be stored and shared. Of the handlers only origin_response sees it, so that what is
+ * stored is the same whoever asked first; where the route has an origin_request, which would have
+ * changed the question, it goes past the cache. Nothing of the client goes along but
  * CDN-Loop, so that a loop is found, and its address as the route tells it. Only hosts that sites
  * serve and origins of the config can be asked, so that whoever names the URL gets nowhere else.
  * Refuses to know who wants the answer, and how long he is willing to wait.

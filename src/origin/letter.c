@@ -134,7 +134,7 @@ void brim_letter_request(const struct brim_letter *letter, enum brim_letter_form
                          struct brim_fetch_request *request_out)
 {
     size_t conditions = form == BRIM_LETTER_CONDITIONAL ? letter->condition_count : 0;
-    /* What is only for the key stands first (serve/request_key.c). */
+    /* What is only for the key stands first (serve/lookup.c). */
     size_t own =
         letter->field_count > 0 && brim_str_is(letter->fields[0].name, BRIM_STR(BRIM_VARY_KEY)) ? 1
                                                                                                 : 0;

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a test file finds besides Lua:
+ * What a test file finds besides Lua (`brim lua --help` lists it all):
  *
- *   local site = handlers("site.lua", {env = {NAME = "x"}, now = 1700000000})   path: beside the
- * test test("what it promises", function() ... end) local r = site:request{url =, method =, headers
- * =, ip =, response = {status =, headers =}} r.answered, r.status, r.headers, r.body   what the
- * client gets r.request.{method, target, headers, origin, key}   what would be looked up r.error,
- * r.reason, r.log                  of a handler that failed; lines it logged equal(actual, expected
- * [, what])
+ *   local site = handlers("site.lua", {env =, now =, kv =, fetch =})    path: beside the test
+ *   local r = site:request{url =, method =, headers =, ip =, hit =, response =}
+ *   test("what it promises", function() ... end)
+ *   equal(actual, expected [, what])
  *
- * `response` stands for what the cache or the origin would have said; 200 without fields if absent.
+ * A request passes the phases as in a node that has not got the answer: viewer_request,
+ * origin_request, origin_response, viewer_response; with hit = true as in one that has. `response`
+ * stands for what the origin or the cache says; 200 without fields if absent. The stores are real
+ * ones, a site's own; brim.fetch is answered by the test's function, at once.
  */
 #include "brim/policy/script_test.h"
 
@@ -21,7 +22,9 @@
 
 #include "brim/base/clock.h"
 #include "brim/policy/script.h"
+#include "brim/policy/script_cover.h"
 #include "brim/policy/script_http.h"
+#include "brim/policy/script_mock.h"
 
 #define SITE_METATABLE "brim.test.site"
 #define LINES_MAX      20000
@@ -32,10 +35,12 @@
 struct site {
     struct brim_script_vm *vm;
     struct brim_script_host host;
+    struct brim_script_mock mock;
     int64_t now_wall_ms;
     unsigned char *lines;
     char path[1024];
-    lua_State *L; /* whose top table takes log lines, while a request runs */
+    lua_State *L;  /* while a request runs: the site at 1, on top a table that takes log lines */
+    char why[256]; /* brim.fetch failed */
 };
 
 struct suite {
@@ -49,8 +54,7 @@ struct suite {
 
 static uint64_t test_mono(void *ctx)
 {
-    (void)ctx;
-    return brim_clock_mono_us();
+    return (uint64_t)((struct site *)ctx)->now_wall_ms * 1000;
 }
 
 static int64_t test_wall(void *ctx)
@@ -76,6 +80,23 @@ static void test_log(void *ctx, enum brim_log_level level, struct brim_str text)
         return;
     lua_pushlstring(L, text.base, text.len);
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+
+/* Sums up in the site's second value. */
+static void test_count(void *ctx, struct brim_str name, int64_t n)
+{
+    lua_State *L = ((struct site *)ctx)->L;
+
+    if (L == NULL || !lua_checkstack(L, 4))
+        return;
+    lua_getiuservalue(L, 1, 2);
+    lua_pushlstring(L, name.base, name.len);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, -3);
+    lua_pushinteger(L, (lua_Integer)n + lua_tointeger(L, -1));
+    lua_remove(L, -2);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
 }
 
 /* ---- handlers(path, options) ---- */
@@ -109,7 +130,9 @@ static void open_site(lua_State *L, struct site *site, const char *const *env)
         .limits = {.cpu_us = 1000000,
                    .wall_ms = 10000,
                    .memory_bytes = 4u << 20,
-                   .vm_bytes = 64u << 20},
+                   .vm_bytes = 64u << 20,
+                   .fetch_bytes = 1u << 20,
+                   .fetches = 16},
         .env = env,
     };
     char error[2048];
@@ -118,10 +141,43 @@ static void open_site(lua_State *L, struct site *site, const char *const *env)
                                            .now_mono_us = test_mono,
                                            .now_wall_ms = test_wall,
                                            .random = test_random,
-                                           .log = test_log};
+                                           .log = test_log,
+                                           .count = test_count,
+                                           .kv = site->mock.kv,
+                                           .dict = site->mock.dict};
     if (brim_script_vm_open(&config, &site->host, error, sizeof(error), &site->vm) != BRIM_OK)
         luaL_error(L, "%s", error);
     brim_script_vm_cover(site->vm, site->lines, LINES_MAX);
+}
+
+static void fill_store(lua_State *L, struct site *site, const char *store)
+{
+    struct brim_kv_name name = {.store = brim_str_of(store)};
+    struct brim_str value;
+
+    lua_pushnil(L);
+    while (lua_next(L, -2) != 0) {
+        if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
+            luaL_error(L, "kv: keys and values are text");
+        name.key.base = lua_tolstring(L, -2, &name.key.len);
+        value.base = lua_tolstring(L, -1, &value.len);
+        if (!brim_kv_store_is_valid(name.store) || !brim_kv_key_is_valid(name.key) ||
+            brim_kv_set(site->mock.kv, &name, value, 0) != BRIM_OK)
+            luaL_error(L, "kv: %s cannot be set in store %s", name.key.base, store);
+        lua_pop(L, 1);
+    }
+}
+
+/* From the table at the top: {store = {key = value}}. */
+static void fill_stores(lua_State *L, struct site *site)
+{
+    lua_pushnil(L);
+    while (lua_next(L, -2) != 0) {
+        if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TTABLE)
+            luaL_error(L, "kv: a table of keys and values for each store is expected");
+        fill_store(L, site, lua_tostring(L, -2));
+        lua_pop(L, 1);
+    }
 }
 
 static int test_handlers(lua_State *L)
@@ -137,7 +193,7 @@ static int test_handlers(lua_State *L)
         lua_replace(L, 2);
     }
     luaL_checktype(L, 2, LUA_TTABLE);
-    site = lua_newuserdatauv(L, sizeof(*site), 0);
+    site = lua_newuserdatauv(L, sizeof(*site), 2); /* values: what answers brim.fetch, counters */
     *site = (struct site){.now_wall_ms = brim_clock_wall_ms()};
     luaL_setmetatable(L, SITE_METATABLE);
     site->lines = calloc(LINES_MAX, 1);
@@ -147,6 +203,16 @@ static int test_handlers(lua_State *L)
         return luaL_error(L, "handlers: the path is too long");
     if (lua_getfield(L, 2, "now") != LUA_TNIL)
         site->now_wall_ms = (int64_t)(luaL_checknumber(L, -1) * 1000);
+    if (lua_getfield(L, 2, "fetch") != LUA_TNIL)
+        luaL_checktype(L, -1, LUA_TFUNCTION);
+    lua_setiuservalue(L, 3, 1);
+    lua_newtable(L);
+    lua_setiuservalue(L, 3, 2);
+    if (brim_script_mock_open(&site->mock) != BRIM_OK)
+        return luaL_error(L,
+                          "handlers: no stores can be made in the directory for temporary files");
+    if (lua_getfield(L, 2, "kv") == LUA_TTABLE)
+        fill_stores(L, site);
     if (lua_getfield(L, 2, "env") == LUA_TTABLE)
         read_env(L, env);
     open_site(L, site, env);
@@ -163,6 +229,7 @@ static int close_site(lua_State *L)
     struct site *site = luaL_checkudata(L, 1, SITE_METATABLE);
 
     brim_script_vm_close(site->vm);
+    brim_script_mock_close(&site->mock);
     free(site->lines);
     site->vm = NULL;
     site->lines = NULL;
@@ -271,10 +338,116 @@ static void read_url(lua_State *L, int index, struct brim_script_request *reques
     request->target = path == end ? BRIM_STR("/") : brim_str(path, (size_t)(end - path));
 }
 
+/* ---- brim.fetch ---- */
+
+struct mock_fetch { /* also the task */
+    struct site *site;
+    const struct brim_script_fetch *asked;
+    struct brim_script_news news;
+};
+
+/* From what the test's function returned, at the top: {status =, headers =, body =}, or nil, why.
+ */
+static void take_fetched(lua_State *L, struct mock_fetch *m)
+{
+    struct brim_script_headers headers;
+    int at = lua_gettop(L) - 1;
+
+    if (lua_isnil(L, at)) {
+        (void)snprintf(m->site->why, sizeof(m->site->why), "%s",
+                       luaL_optstring(L, -1, "the exchange failed"));
+        return;
+    }
+    luaL_checktype(L, at, LUA_TTABLE);
+    lua_settop(L, at);
+    headers = read_headers(L, at);
+    (void)lua_getfield(L, at, "status");
+    m->news = (struct brim_script_news){
+        .state = BRIM_SCRIPT_TASK_DONE,
+        .status = (unsigned)luaL_optinteger(L, -1, 200),
+        .fields = {headers.items, headers.count},
+        .body = read_text(L, at, "body", ""),
+    };
+}
+
+static void set_str(lua_State *L, const char *key, struct brim_str text)
+{
+    lua_pushlstring(L, text.base == NULL ? "" : text.base, text.len);
+    lua_setfield(L, -2, key);
+}
+
+/* (function, mock_fetch): calls it with (url, options). */
+static int call_fetch(lua_State *L)
+{
+    struct mock_fetch *m = lua_touserdata(L, 2);
+    const struct brim_script_fetch *asked = m->asked;
+
+    lua_pushvalue(L, 1);
+    lua_pushlstring(L, asked->url.base, asked->url.len);
+    lua_newtable(L);
+    set_str(L, "method", asked->method);
+    set_str(L, "origin", asked->origin);
+    set_str(L, "body", asked->body);
+    lua_pushboolean(L, asked->may_cache);
+    lua_setfield(L, -2, "cache");
+    lua_newtable(L);
+    for (size_t i = 0; i < asked->fields.count; i++) {
+        const struct brim_field *field = &asked->fields.items[i];
+
+        lua_pushlstring(L, field->name.base, field->name.len);
+        lua_pushlstring(L, field->value.base, field->value.len);
+        lua_rawset(L, -3);
+    }
+    lua_setfield(L, -2, "headers");
+    lua_call(L, 2, 2);
+    take_fetched(L, m);
+    return 0;
+}
+
+/* Runs inside a slice of the VM, so nothing of the test's Lua may be raised through it. */
+static void *mock_begin(void *ctx, const struct brim_script_fetch *fetch, const char **why_out)
+{
+    struct site *site = ctx;
+    lua_State *L = site->L;
+    struct mock_fetch m = {.site = site, .asked = fetch}, *task;
+    int top = lua_gettop(L);
+
+    *why_out = site->why;
+    if (!lua_checkstack(L, 20) || lua_getiuservalue(L, 1, 1) != LUA_TFUNCTION) {
+        lua_settop(L, top);
+        *why_out = "the test has no answer: handlers(FILE, {fetch = function(url, options) end})";
+        return NULL;
+    }
+    lua_pushcfunction(L, call_fetch);
+    lua_insert(L, -2);
+    lua_pushlightuserdata(L, &m);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+        (void)snprintf(site->why, sizeof(site->why), "the test's fetch function: %s",
+                       luaL_tolstring(L, -1, NULL));
+    lua_settop(L, top);
+    if (m.news.state != BRIM_SCRIPT_TASK_DONE)
+        return NULL;
+    task = malloc(sizeof(*task));
+    if (task != NULL)
+        *task = m;
+    return task;
+}
+
+static void mock_look(void *task, struct brim_script_news *news_out)
+{
+    *news_out = ((struct mock_fetch *)task)->news;
+}
+
+static const struct brim_script_tasks mock_tasks = {mock_begin, mock_look, free};
+
+/* ---- site:request{...}, the phases ---- */
+
 struct exchange {
     struct brim_script_request request;
+    struct brim_script_request asked; /* of the origin */
     struct brim_script_response response;
     bool has_answer;
+    bool is_hit;
 };
 
 static int push_request(lua_State *L, void *ctx)
@@ -302,16 +475,16 @@ static int push_both(lua_State *L, void *ctx)
     return 2;
 }
 
+static int push_asked(lua_State *L, void *ctx)
+{
+    brim_script_push_request(L, &((struct exchange *)ctx)->asked);
+    return 1;
+}
+
 static void take_nothing(lua_State *L, void *ctx)
 {
     (void)L;
     (void)ctx;
-}
-
-static void set_str(lua_State *L, const char *key, struct brim_str text)
-{
-    lua_pushlstring(L, text.base == NULL ? "" : text.base, text.len);
-    lua_setfield(L, -2, key);
 }
 
 /* Values of one name are joined by ", ". */
@@ -370,6 +543,22 @@ static bool run_origin_response(lua_State *L, struct site *site, struct exchange
     return ok;
 }
 
+/* What a node does that has not got the answer. */
+static bool ask_origin(lua_State *L, struct site *site, struct brim_script_run *run,
+                       struct exchange *e)
+{
+    const struct brim_script_call asked = {push_asked, take_nothing, e};
+    struct brim_field *items = keep(L, FIELDS_MAX * sizeof(*items));
+
+    e->asked = e->request;
+    memcpy(items, e->request.headers.items, e->request.headers.count * sizeof(*items));
+    e->asked.headers.items = items;
+    e->asked.headers.room = FIELDS_MAX;
+    e->asked.key_is_made = true;
+    return run_phase(L, site, run, BRIM_SCRIPT_ORIGIN_REQUEST, &asked) &&
+           run_origin_response(L, site, e);
+}
+
 /* Top: result table, then its log table. */
 static bool run_phases(lua_State *L, struct site *site, struct exchange *e)
 {
@@ -381,15 +570,27 @@ static bool run_phases(lua_State *L, struct site *site, struct exchange *e)
     if (run == NULL)
         luaL_error(L, "out of memory");
     site->L = L;
+    brim_script_run_serve(run, &mock_tasks, site);
     ok = run_phase(L, site, run, BRIM_SCRIPT_VIEWER_REQUEST, &request);
+    if (ok && !e->has_answer && !e->is_hit)
+        ok = ask_origin(L, site, run, e);
     e->request.is_read_only = e->request.headers.is_read_only = true;
-    if (ok && !e->has_answer)
-        ok = run_origin_response(L, site, e);
     if (ok)
         ok = run_phase(L, site, run, BRIM_SCRIPT_VIEWER_RESPONSE, &response);
     site->L = NULL;
     brim_script_run_end(run);
     return ok;
+}
+
+static void set_request(lua_State *L, const char *key, const struct brim_script_request *request)
+{
+    lua_newtable(L);
+    set_str(L, "method", request->method);
+    set_str(L, "target", request->target);
+    set_str(L, "origin", request->origin);
+    set_str(L, "key", request->key);
+    set_headers(L, &request->headers);
+    lua_setfield(L, -2, key);
 }
 
 static void set_result(lua_State *L, const struct exchange *e)
@@ -400,13 +601,9 @@ static void set_result(lua_State *L, const struct exchange *e)
     lua_setfield(L, -2, "status");
     set_headers(L, &e->response.headers);
     set_str(L, "body", e->response.body);
-    lua_newtable(L);
-    set_str(L, "method", e->request.method);
-    set_str(L, "target", e->request.target);
-    set_str(L, "origin", e->request.origin);
-    set_str(L, "key", e->request.key);
-    set_headers(L, &e->request.headers);
-    lua_setfield(L, -2, "request");
+    set_request(L, "request", &e->request);
+    if (e->asked.method.len > 0)
+        set_request(L, "asked", &e->asked);
 }
 
 static int site_request(lua_State *L)
@@ -422,6 +619,9 @@ static int site_request(lua_State *L)
     e.request.version = BRIM_STR("1.1");
     e.request.id[1] = 1;
     read_url(L, 2, &e.request);
+    lua_getfield(L, 2, "hit");
+    e.is_hit = lua_toboolean(L, -1);
+    lua_settop(L, 2);
     if (lua_getfield(L, 2, "response") != LUA_TTABLE) {
         lua_newtable(L);
         lua_replace(L, 3);
@@ -439,6 +639,42 @@ static int site_request(lua_State *L)
         e.response.status = 500;
     lua_settop(L, 3);
     set_result(L, &e);
+    return 1;
+}
+
+/* ---- site:advance(seconds), site:kv(store, key), site:metric(name) ---- */
+
+static int site_metric(lua_State *L)
+{
+    luaL_checkudata(L, 1, SITE_METATABLE);
+    lua_getiuservalue(L, 1, 2);
+    lua_pushstring(L, luaL_checkstring(L, 2));
+    if (lua_rawget(L, -2) == LUA_TNIL)
+        lua_pushinteger(L, 0);
+    return 1;
+}
+
+static int site_advance(lua_State *L)
+{
+    struct site *site = luaL_checkudata(L, 1, SITE_METATABLE);
+
+    site->now_wall_ms += (int64_t)(luaL_checknumber(L, 2) * 1000);
+    return 0;
+}
+
+static int site_kv(lua_State *L)
+{
+    struct site *site = luaL_checkudata(L, 1, SITE_METATABLE);
+    struct brim_kv_name name = {brim_str_of(luaL_checkstring(L, 2)),
+                                brim_str_of(luaL_checkstring(L, 3))};
+    struct brim_kv_room room = {keep(L, BRIM_KV_VALUE_MAX), BRIM_KV_VALUE_MAX};
+    size_t len;
+
+    luaL_argcheck(L, brim_kv_store_is_valid(name.store), 2, "not a store's name");
+    luaL_argcheck(L, brim_kv_key_is_valid(name.key), 3, "not a key");
+    if (brim_kv_get(site->mock.kv, &name, site->now_wall_ms, room, &len) != BRIM_OK)
+        return 0;
+    lua_pushlstring(L, room.base, len);
     return 1;
 }
 
@@ -491,62 +727,13 @@ static int test_equal(lua_State *L)
 
 /* ---- coverage ---- */
 
-/* A line that only begins a function: what makes it runs at the function's end. */
-static bool begins_function(const char *line)
-{
-    size_t len = strlen(line);
-
-    while (len > 0 && isspace((unsigned char)line[len - 1]))
-        len--;
-    return len > 0 && line[len - 1] == ')' && strstr(line, "function") != NULL;
-}
-
-/* Lines with something to run: neither blank, comment, nor only what opens or closes blocks. */
-static bool is_code(const char *line)
-{
-    static const char *const closing[] = {"end", "else", "}", ")", "return {", "until", "end,"};
-
-    line += strspn(line, " \t");
-    if (*line == '\n' || *line == '\r' || *line == '\0' || strncmp(line, "--", 2) == 0 ||
-        begins_function(line))
-        return false;
-    for (size_t i = 0; i < sizeof(closing) / sizeof(closing[0]); i++) {
-        size_t len = strlen(closing[i]);
-
-        if (strncmp(line, closing[i], len) == 0 && !isalnum((unsigned char)line[len]))
-            return false;
-    }
-    return true;
-}
-
-static void write_coverage(const struct site *site, FILE *out)
-{
-    FILE *file = fopen(site->path, "re");
-    char line[4096];
-    unsigned number = 0, code = 0, run = 0;
-
-    if (file == NULL)
-        return;
-    while (fgets(line, sizeof(line), file) != NULL && number + 1 < LINES_MAX) {
-        number++;
-        if (site->lines[number] != 0 || is_code(line))
-            code++;
-        run += site->lines[number];
-    }
-    (void)fprintf(out, "# coverage %s: %u of %u lines (%u %%)\n", site->path, run, code,
-                  code == 0 ? 100 : run * 100 / code);
-    rewind(file);
-    for (unsigned at = 1; at <= number && fgets(line, sizeof(line), file) != NULL; at++)
-        if (site->lines[at] == 0 && is_code(line))
-            (void)fprintf(out, "#   not run: %u: %.*s\n", at, (int)strcspn(line, "\r\n"), line);
-    (void)fclose(file);
-}
-
 static void write_all_coverage(lua_State *L, FILE *out)
 {
     lua_getfield(L, LUA_REGISTRYINDEX, "brim.test.sites");
     for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TUSERDATA; i++) {
-        write_coverage(lua_touserdata(L, -1), out);
+        const struct site *site = lua_touserdata(L, -1);
+
+        brim_script_cover_write(site->path, site->lines, LINES_MAX, out);
         lua_pop(L, 1);
     }
 }
@@ -555,13 +742,17 @@ static void write_all_coverage(lua_State *L, FILE *out)
 
 static int prepare(lua_State *L)
 {
+    static const luaL_Reg methods[] = {{"request", site_request},
+                                       {"advance", site_advance},
+                                       {"kv", site_kv},
+                                       {"metric", site_metric},
+                                       {NULL, NULL}};
+
     luaL_openlibs(L);
     luaL_newmetatable(L, SITE_METATABLE);
     lua_pushcfunction(L, close_site);
     lua_setfield(L, -2, "__gc");
-    lua_newtable(L);
-    lua_pushcfunction(L, site_request);
-    lua_setfield(L, -2, "request");
+    luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");
     lua_newtable(L);
     lua_setfield(L, LUA_REGISTRYINDEX, "brim.test.sites");

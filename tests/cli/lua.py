@@ -34,6 +34,57 @@ end)
 """
 
 
+# What stands for a node: stores, brim.fetch, and the phases of a miss and of a hit.
+NODE = """return {
+  viewer_request = function(req)
+    if req.path == "/fetch" then
+      local r, why = brim.fetch("/x", {headers = {["X-A"] = "1"}})
+      return {status = r and r.status or 502, body = r and r.headers["x-b"] or why}
+    elseif req.path == "/two" then
+      return {body = brim.all{"/x", "/none"}[2].error}
+    end
+    brim.dict.incr("seen", req.path, 1, 10)
+  end,
+  origin_request = function(req)
+    req.headers["X-Seen"] = tostring(brim.dict.get("seen", req.path))
+    req.headers["X-Kv"] = brim.kv.get("s", "k") or "none"
+  end,
+  origin_response = function(req, res) res.headers["X-Origin"] = "1" end,
+}
+"""
+NODE_TEST = """local function fetch(url, options)
+  if url == "/none" then return nil, "no such thing" end
+  if url == "/x" and not options.headers["x-a"] then error("no x-a") end
+  return {status = 201, headers = {["X-B"] = "b"}}
+end
+local site = handlers("node.lua", {now = 100, kv = {s = {k = "v"}}, fetch = fetch})
+test("a miss passes all phases", function()
+  local r = site:request{url = "http://a/p"}
+  equal(r.error, nil)
+  equal(r.asked.headers["x-seen"], "1") equal(r.asked.headers["x-kv"], "v")
+  equal(r.request.headers["x-seen"], nil) equal(r.headers["x-origin"], "1")
+end)
+test("a hit does not", function()
+  local r = site:request{url = "http://a/p", hit = true}
+  equal(r.asked, nil) equal(r.headers["x-origin"], nil)
+end)
+test("time passes when the test says so", function()
+  site:advance(11)
+  equal(site:request{url = "http://a/p"}.asked.headers["x-seen"], "1")
+end)
+test("fetch", function()
+  local r = site:request{url = "http://a/fetch"}
+  equal(r.status, 201) equal(r.body, "b")
+  equal(site:request{url = "http://a/two"}.body, "no such thing")
+end)
+local bare = handlers("node.lua")
+test("stores are a site's own; without fetch it says so", function()
+  equal(bare:request{url = "http://a/p"}.asked.headers["x-kv"], "none")
+  equal(bare:request{url = "http://a/fetch"}.body:match("the test has no answer"), "the test has no answer")
+end)
+"""
+
+
 def run(*args):
     done = subprocess.run([BRIM, "lua", *args], capture_output=True, text=True, timeout=60,
                           check=False)
@@ -63,7 +114,7 @@ def check_config(folder):
 def main():
     status, out, _ = run("test", str(EXAMPLES))
     expect(status == 0 and "not ok" not in out, "the examples fail", out)
-    expect(out.count("\nok ") >= 24 and out.rstrip().endswith("1..24"), "tests are missing", out)
+    expect(out.count("\nok ") >= 33 and out.rstrip().endswith("1..33"), "tests are missing", out)
 
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "site.lua").write_text(HANDLER)
@@ -80,6 +131,10 @@ def main():
         expect(status == 1 and "site.lua:1:" in out, "a handler that does not load", out)
         Path(folder, "site_test.lua").unlink()
         expect(run("test", folder)[0] == 1, "nothing to test is no success")
+        Path(folder, "node.lua").write_text(NODE)
+        Path(folder, "node_test.lua").write_text(NODE_TEST)
+        status, out, _ = run("test", folder)
+        expect(status == 0 and "1..5" in out, "the mocks", out)
         check_config(folder)
         handler = Path(folder, "run.lua")
         handler.write_text(HANDLER)

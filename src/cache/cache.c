@@ -108,6 +108,7 @@ enum brim_err brim_cache_open(const struct brim_cache_config *config, struct bri
         cache->config.object_bytes_max > config->disk_bytes / DISK_SHARE)
         cache->config.object_bytes_max = config->disk_bytes / DISK_SHARE;
     pthread_mutex_init(&cache->purge_turn, NULL);
+    pthread_mutex_init(&cache->behind_lock, NULL);
     pthread_cond_init(&cache->behind_done, NULL);
     err = brim_purge_open(config->purge_epochs_max, &cache->purge);
     if (err == BRIM_OK)
@@ -128,16 +129,17 @@ void brim_cache_close(struct brim_cache *cache)
     if (cache == NULL)
         return;
     OBJ_CHECK(cache, CACHE_MAGIC);
-    pthread_mutex_lock(&cache->purge_turn);
+    pthread_mutex_lock(&cache->behind_lock);
     while (cache->behind > 0)
-        pthread_cond_wait(&cache->behind_done, &cache->purge_turn);
-    pthread_mutex_unlock(&cache->purge_turn);
+        pthread_cond_wait(&cache->behind_done, &cache->behind_lock);
+    pthread_mutex_unlock(&cache->behind_lock);
     if (cache->disk != NULL)
         brim_disk_close(cache->disk);
     brim_hot_close(cache->hot);
     brim_sketch_free(cache->asked);
     brim_purge_close(cache->purge);
     pthread_cond_destroy(&cache->behind_done);
+    pthread_mutex_destroy(&cache->behind_lock);
     pthread_mutex_destroy(&cache->purge_turn);
     cache->magic = 0;
     free(cache);

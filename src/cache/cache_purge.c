@@ -96,52 +96,67 @@ bool brim_cache_has(struct brim_cache *cache, const struct brim_key *primary)
 }
 
 struct behind {
-    struct brim_job job;
+    struct brim_job job; /* first */
     struct brim_cache *cache;
-    uint64_t scope;
+    enum brim_purge_kind kind;
+    size_t count;
+    uint64_t scopes[];
 };
 
 static void behind_ended(struct brim_cache *cache)
 {
-    pthread_mutex_lock(&cache->purge_turn);
+    pthread_mutex_lock(&cache->behind_lock);
     if (--cache->behind == 0)
         pthread_cond_broadcast(&cache->behind_done);
-    pthread_mutex_unlock(&cache->purge_turn);
+    pthread_mutex_unlock(&cache->behind_lock);
 }
 
-/* Purges once more, now for good: what was stored in between costs one more fill. */
 static void run_behind(struct brim_job *job)
 {
     struct behind *behind = (struct behind *)job;
     struct brim_cache *cache = behind->cache;
 
-    if (brim_cache_purge(cache, &behind->scope, 1, BRIM_PURGE_HARD) != BRIM_OK)
-        BRIM_LOG(WARN, "cache.invalidation_not_durable", "scope=%016llx",
-                 (unsigned long long)behind->scope);
+    if (brim_cache_purge(cache, behind->scopes, behind->count, behind->kind) != BRIM_OK)
+        BRIM_LOG(WARN, "cache.purge_not_durable", "scopes=%zu", behind->count);
     free(behind);
     behind_ended(cache);
+}
+
+/* Makes durable what is in force. */
+static enum brim_err submit(struct brim_cache *cache, const uint64_t *scopes, size_t count,
+                            enum brim_purge_kind kind)
+{
+    struct behind *behind = brim_alloc(sizeof(*behind) + count * sizeof(*scopes));
+
+    *behind = (struct behind){.job.run = run_behind, .cache = cache, .kind = kind, .count = count};
+    memcpy(behind->scopes, scopes, count * sizeof(*scopes));
+    pthread_mutex_lock(&cache->behind_lock);
+    cache->behind++;
+    pthread_mutex_unlock(&cache->behind_lock);
+    if (brim_pool_submit(cache->config.pool, BRIM_JOB_WRITE, &behind->job) == BRIM_OK)
+        return BRIM_OK;
+    free(behind);
+    behind_ended(cache);
+    return BRIM_ELIMIT;
+}
+
+enum brim_err brim_cache_purge_soon(struct brim_cache *cache, const uint64_t *scopes, size_t count,
+                                    enum brim_purge_kind kind)
+{
+    struct brim_purge_epoch epoch;
+
+    OBJ_CHECK(cache, CACHE_MAGIC);
+    for (size_t i = 0; i < count; i++)
+        brim_purge_put(cache->purge, scopes[i], kind, &epoch);
+    BRIM_ADD(PURGES, count);
+    return cache->disk == NULL ? BRIM_OK : submit(cache, scopes, count, kind);
 }
 
 void brim_cache_invalidate(struct brim_cache *cache, const struct brim_key *primary)
 {
     uint64_t scope = brim_purge_scope_url(primary->text);
-    struct brim_purge_epoch epoch;
-    struct behind *behind;
 
-    OBJ_CHECK(cache, CACHE_MAGIC);
-    brim_purge_put(cache->purge, scope, BRIM_PURGE_HARD, &epoch);
-    BRIM_COUNT(PURGES);
-    if (cache->disk == NULL)
-        return;
-    behind = brim_alloc(sizeof(*behind));
-    *behind = (struct behind){.job.run = run_behind, .cache = cache, .scope = scope};
-    pthread_mutex_lock(&cache->purge_turn);
-    cache->behind++;
-    pthread_mutex_unlock(&cache->purge_turn);
-    if (brim_pool_submit(cache->config.pool, BRIM_JOB_WRITE, &behind->job) == BRIM_OK)
-        return;
-    /* The record itself goes instead: the object cannot come back after a restart. */
-    brim_disk_drop(cache->disk, primary->digest);
-    free(behind);
-    behind_ended(cache);
+    /* Else the record itself goes: the object cannot come back after a restart. */
+    if (brim_cache_purge_soon(cache, &scope, 1, BRIM_PURGE_HARD) != BRIM_OK)
+        brim_disk_drop(cache->disk, primary->digest);
 }

@@ -34,7 +34,8 @@ static const char help[] =
     "cache;\n"
     "`asked` is what the origin was asked. Each site has stores of its own (brim.kv, brim.dict,\n"
     "brim.ratelimit), and a clock that stands:\n"
-    "  site:advance(SECONDS), site:kv(STORE, KEY), site:metric(NAME)\n"
+    "  site:advance(SECONDS), site:kv(STORE, KEY), site:metric(NAME),\n"
+    "  site:purges() (a list of texts: \"tags product-42\", \"soft urls http://...\", \"all\")\n"
     "FILE stands beside the test file.\n"
     "\n"
     "exit status: 0 all passed, 1 some failed or there is none, 2 usage\n";

@@ -7,6 +7,7 @@
 #include "brim/base/invariant.h"
 #include "brim/base/metric.h"
 #include "brim/base/metric_group.h"
+#include "brim/cache/cache.h"
 
 #define HANDLERS_MAGIC 0x68646c31u
 #define WORKERS_MAX    256 /* of node.workers */
@@ -59,6 +60,25 @@ static void host_count(void *ctx, struct brim_str name, int64_t n)
     brim_metric_add_named(name, n);
 }
 
+static bool host_purge(void *ctx, const struct brim_script_purge *purge)
+{
+    const struct brim_handlers *h = ctx;
+    uint64_t *scopes = brim_alloc((BRIM_PURGE_NAME_SCOPES * purge->count + 1) * sizeof(*scopes));
+    size_t count = 0;
+    enum brim_err err;
+
+    for (size_t i = 0; i < purge->count; i++)
+        count += brim_purge_name_scopes(purge->names[i].noun, purge->names[i].text, scopes + count);
+    if (purge->is_all)
+        scopes[count++] = brim_purge_scope_all();
+    err = brim_cache_purge_soon(h->stores.cache, scopes, count,
+                                purge->is_soft ? BRIM_PURGE_SOFT : BRIM_PURGE_HARD);
+    BRIM_LOG(INFO, "script.purge", "site=%s kind=%s named=%zu all=%s", h->site,
+             purge->is_soft ? "soft" : "hard", purge->count, purge->is_all ? "yes" : "no");
+    free(scopes);
+    return err == BRIM_OK;
+}
+
 /* ---- life ---- */
 
 static enum brim_err open_vm(struct brim_handlers *h, char *error, struct brim_script_vm **vm_out)
@@ -67,6 +87,7 @@ static enum brim_err open_vm(struct brim_handlers *h, char *error, struct brim_s
         .ctx = h,
         .log = host_log,
         .count = host_count,
+        .purge = h->stores.cache == NULL ? NULL : host_purge,
         .kv = h->stores.kv,
         .dict = h->stores.dict,
         .geo = h->stores.geo,

@@ -14,7 +14,6 @@
  */
 #include "brim/policy/script_test.h"
 
-#include <ctype.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -25,11 +24,11 @@
 #include "brim/policy/script_cover.h"
 #include "brim/policy/script_http.h"
 #include "brim/policy/script_mock.h"
+#include "brim/policy/script_test_read.h"
 
 #define SITE_METATABLE "brim.test.site"
 #define LINES_MAX      20000
 #define ENV_MAX        64
-#define FIELDS_MAX     200
 #define URL_MAX        8192
 
 struct site {
@@ -99,6 +98,29 @@ static void test_count(void *ctx, struct brim_str name, int64_t n)
     lua_pop(L, 1);
 }
 
+/* Notes "urls http://..." and the like in the site's third value. */
+static bool test_purge(void *ctx, const struct brim_script_purge *purge)
+{
+    lua_State *L = ((struct site *)ctx)->L;
+    const char *soft = purge->is_soft ? "soft " : "";
+
+    if (L == NULL || !lua_checkstack(L, 8))
+        return true;
+    lua_getiuservalue(L, 1, 3);
+    for (size_t i = 0; i < purge->count; i++) {
+        lua_pushfstring(L, "%s%s ", soft, brim_purge_noun_words(purge->names[i].noun).list);
+        lua_pushlstring(L, purge->names[i].text.base, purge->names[i].text.len);
+        lua_concat(L, 2);
+        lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    }
+    if (purge->is_all) {
+        lua_pushfstring(L, "%sall", soft);
+        lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    }
+    lua_pop(L, 1);
+    return true;
+}
+
 /* ---- handlers(path, options) ---- */
 
 static struct suite *suite_of(lua_State *L)
@@ -143,6 +165,7 @@ static void open_site(lua_State *L, struct site *site, const char *const *env)
                                            .random = test_random,
                                            .log = test_log,
                                            .count = test_count,
+                                           .purge = test_purge,
                                            .kv = site->mock.kv,
                                            .dict = site->mock.dict};
     if (brim_script_vm_open(&config, &site->host, error, sizeof(error), &site->vm) != BRIM_OK)
@@ -193,7 +216,7 @@ static int test_handlers(lua_State *L)
         lua_replace(L, 2);
     }
     luaL_checktype(L, 2, LUA_TTABLE);
-    site = lua_newuserdatauv(L, sizeof(*site), 2); /* values: what answers brim.fetch, counters */
+    site = lua_newuserdatauv(L, sizeof(*site), 3); /* what answers brim.fetch, counters, purges */
     *site = (struct site){.now_wall_ms = brim_clock_wall_ms()};
     luaL_setmetatable(L, SITE_METATABLE);
     site->lines = calloc(LINES_MAX, 1);
@@ -208,6 +231,8 @@ static int test_handlers(lua_State *L)
     lua_setiuservalue(L, 3, 1);
     lua_newtable(L);
     lua_setiuservalue(L, 3, 2);
+    lua_newtable(L);
+    lua_setiuservalue(L, 3, 3);
     if (brim_script_mock_open(&site->mock) != BRIM_OK)
         return luaL_error(L,
                           "handlers: no stores can be made in the directory for temporary files");
@@ -238,92 +263,10 @@ static int close_site(lua_State *L)
 
 /* ---- site:request{...} ---- */
 
-/* Everything lives in userdata that the Lua stack holds, so that an error loses nothing. */
-static void *keep(void *pool, size_t bytes)
-{
-    lua_State *L = pool;
-    void *memory;
-
-    luaL_checkstack(L, 4, NULL);
-    memory = lua_newuserdatauv(L, bytes + 1, 0);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, memory);
-    return memory;
-}
-
-static struct brim_str keep_text(lua_State *L, const char *base, size_t len)
-{
-    char *copy = keep(L, len);
-
-    if (len > 0)
-        memcpy(copy, base, len);
-    return brim_str(copy, len);
-}
-
-static void add_test_field(lua_State *L, struct brim_script_headers *headers)
-{
-    size_t name_len, value_len;
-    const char *name = luaL_checklstring(L, -2, &name_len);
-    const char *value = luaL_checklstring(L, -1, &value_len);
-    struct brim_field *field = &headers->items[headers->count];
-
-    if (headers->count == FIELDS_MAX)
-        luaL_error(L, "more than %d headers", FIELDS_MAX);
-    field->name = keep_text(L, name, name_len);
-    for (size_t i = 0; i < name_len; i++)
-        ((char *)(uintptr_t)field->name.base)[i] = (char)tolower((unsigned char)name[i]);
-    field->value = keep_text(L, value, value_len);
-    headers->count++;
-}
-
-/* From the field `headers` of the table at index: text, or a list of texts. */
-static struct brim_script_headers read_headers(lua_State *L, int index)
-{
-    struct brim_script_headers headers = {
-        .items = keep(L, FIELDS_MAX * sizeof(struct brim_field)),
-        .room = FIELDS_MAX,
-        .memory = {keep, L},
-    };
-
-    if (lua_getfield(L, index, "headers") != LUA_TTABLE) {
-        lua_pop(L, 1);
-        return headers;
-    }
-    lua_pushnil(L);
-    while (lua_next(L, -2) != 0) {
-        if (lua_type(L, -1) == LUA_TTABLE) {
-            for (lua_Integer i = 1; i <= luaL_len(L, -1); i++) {
-                lua_pushvalue(L, -2);
-                lua_geti(L, -2, i);
-                add_test_field(L, &headers);
-                lua_pop(L, 2);
-            }
-        } else {
-            lua_pushvalue(L, -2);
-            lua_insert(L, -2);
-            add_test_field(L, &headers);
-            lua_remove(L, -2);
-        }
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-    return headers;
-}
-
-static struct brim_str read_text(lua_State *L, int index, const char *key, const char *otherwise)
-{
-    struct brim_str text = {0};
-
-    (void)lua_getfield(L, index, key);
-    text.base = luaL_optlstring(L, -1, otherwise, &text.len);
-    text = keep_text(L, text.base, text.len);
-    lua_pop(L, 1);
-    return text;
-}
-
 /* scheme://authority/target */
 static void read_url(lua_State *L, int index, struct brim_script_request *request)
 {
-    struct brim_str url = read_text(L, index, "url", "http://localhost/");
+    struct brim_str url = brim_script_test_text(L, index, "url", "http://localhost/");
     const char *host = memmem(url.base, url.len, "://", 3);
     const char *end = url.base + url.len, *path;
 
@@ -360,13 +303,13 @@ static void take_fetched(lua_State *L, struct mock_fetch *m)
     }
     luaL_checktype(L, at, LUA_TTABLE);
     lua_settop(L, at);
-    headers = read_headers(L, at);
+    headers = brim_script_test_headers(L, at);
     (void)lua_getfield(L, at, "status");
     m->news = (struct brim_script_news){
         .state = BRIM_SCRIPT_TASK_DONE,
         .status = (unsigned)luaL_optinteger(L, -1, 200),
         .fields = {headers.items, headers.count},
-        .body = read_text(L, at, "body", ""),
+        .body = brim_script_test_text(L, at, "body", ""),
     };
 }
 
@@ -548,12 +491,12 @@ static bool ask_origin(lua_State *L, struct site *site, struct brim_script_run *
                        struct exchange *e)
 {
     const struct brim_script_call asked = {push_asked, take_nothing, e};
-    struct brim_field *items = keep(L, FIELDS_MAX * sizeof(*items));
+    struct brim_field *items = brim_script_test_keep(L, BRIM_SCRIPT_TEST_FIELDS * sizeof(*items));
 
     e->asked = e->request;
     memcpy(items, e->request.headers.items, e->request.headers.count * sizeof(*items));
     e->asked.headers.items = items;
-    e->asked.headers.room = FIELDS_MAX;
+    e->asked.headers.room = BRIM_SCRIPT_TEST_FIELDS;
     e->asked.key_is_made = true;
     return run_phase(L, site, run, BRIM_SCRIPT_ORIGIN_REQUEST, &asked) &&
            run_origin_response(L, site, e);
@@ -613,9 +556,9 @@ static int site_request(lua_State *L)
 
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_settop(L, 2);
-    e.request.headers = read_headers(L, 2);
-    e.request.method = read_text(L, 2, "method", "GET");
-    e.request.ip = read_text(L, 2, "ip", "192.0.2.1");
+    e.request.headers = brim_script_test_headers(L, 2);
+    e.request.method = brim_script_test_text(L, 2, "method", "GET");
+    e.request.ip = brim_script_test_text(L, 2, "ip", "192.0.2.1");
     e.request.version = BRIM_STR("1.1");
     e.request.id[1] = 1;
     read_url(L, 2, &e.request);
@@ -626,10 +569,10 @@ static int site_request(lua_State *L)
         lua_newtable(L);
         lua_replace(L, 3);
     }
-    e.response.headers = read_headers(L, 3);
+    e.response.headers = brim_script_test_headers(L, 3);
     lua_getfield(L, 3, "status");
     e.response.status = (unsigned)luaL_optinteger(L, -1, 200);
-    e.response.body = read_text(L, 3, "body", "");
+    e.response.body = brim_script_test_text(L, 3, "body", "");
     lua_settop(L, 2);
     lua_newtable(L);
     lua_newtable(L);
@@ -642,7 +585,7 @@ static int site_request(lua_State *L)
     return 1;
 }
 
-/* ---- site:advance(seconds), site:kv(store, key), site:metric(name) ---- */
+/* ---- site:advance(seconds), site:kv(store, key), site:metric(name), site:purges() ---- */
 
 static int site_metric(lua_State *L)
 {
@@ -651,6 +594,13 @@ static int site_metric(lua_State *L)
     lua_pushstring(L, luaL_checkstring(L, 2));
     if (lua_rawget(L, -2) == LUA_TNIL)
         lua_pushinteger(L, 0);
+    return 1;
+}
+
+static int site_purges(lua_State *L)
+{
+    luaL_checkudata(L, 1, SITE_METATABLE);
+    lua_getiuservalue(L, 1, 3);
     return 1;
 }
 
@@ -667,7 +617,7 @@ static int site_kv(lua_State *L)
     struct site *site = luaL_checkudata(L, 1, SITE_METATABLE);
     struct brim_kv_name name = {brim_str_of(luaL_checkstring(L, 2)),
                                 brim_str_of(luaL_checkstring(L, 3))};
-    struct brim_kv_room room = {keep(L, BRIM_KV_VALUE_MAX), BRIM_KV_VALUE_MAX};
+    struct brim_kv_room room = {brim_script_test_keep(L, BRIM_KV_VALUE_MAX), BRIM_KV_VALUE_MAX};
     size_t len;
 
     luaL_argcheck(L, brim_kv_store_is_valid(name.store), 2, "not a store's name");
@@ -742,11 +692,9 @@ static void write_all_coverage(lua_State *L, FILE *out)
 
 static int prepare(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"request", site_request},
-                                       {"advance", site_advance},
-                                       {"kv", site_kv},
-                                       {"metric", site_metric},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"request", site_request}, {"advance", site_advance},
+                                       {"kv", site_kv},           {"metric", site_metric},
+                                       {"purges", site_purges},   {NULL, NULL}};
 
     luaL_openlibs(L);
     luaL_newmetatable(L, SITE_METATABLE);

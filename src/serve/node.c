@@ -153,6 +153,7 @@ static enum brim_err open_stores(struct node *n)
     struct brim_kv_config config = {.path = path, .size_bytes = n->root->kv.size_bytes};
     char below[PATH_MAX];
 
+    n->stores.cache = n->cache;
     n->stores.dict = brim_dict_open(n->root->node.dict_bytes);
     if (path[0] == '\0' && cache[0] == '\0')
         return BRIM_OK;

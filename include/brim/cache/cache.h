@@ -139,6 +139,12 @@ void brim_cache_put_pass(struct brim_cache *cache, const struct brim_key *primar
 BRIM_MUST_USE enum brim_err brim_cache_purge(struct brim_cache *cache, const uint64_t *scopes,
                                              size_t count, enum brim_purge_kind kind);
 
+/* The same without waiting for the disk: in force when it returns, durable soon after. Errors:
+ * BRIM_ELIMIT in force, but so much waits for the disk that a restart would forget it. Thread: any,
+ * also a loop. */
+BRIM_MUST_USE enum brim_err brim_cache_purge_soon(struct brim_cache *cache, const uint64_t *scopes,
+                                                  size_t count, enum brim_purge_kind kind);
+
 /* Whether something is stored under primary, in any tier. Thread: any, also a loop. */
 bool brim_cache_has(struct brim_cache *cache, const struct brim_key *primary);
 

@@ -30,10 +30,11 @@ struct brim_cache {
     pthread_mutex_t purge_turn;       /* purgers only: epochs reach the disk in their order */
     uint64_t reserved_seq;            /* under purge_turn */
     struct brim_purge_epoch kept_all; /* likewise: that of everything, as it is on disk */
-    pthread_cond_t behind_done;       /* with purge_turn */
+    pthread_mutex_t behind_lock;      /* held for a moment: a loop takes it too */
+    pthread_cond_t behind_done;       /* with behind_lock */
     void (*published)(struct brim_object *object, void *ctx); /* NULL: nobody listens */
     void *published_ctx;
-    unsigned behind; /* under purge_turn: purges that the pool makes durable */
+    unsigned behind; /* under behind_lock: purges that the pool makes durable */
 };
 
 /* Keeps the durable reservation ahead of the sequence. Under purge_turn, or at start. Errors: those

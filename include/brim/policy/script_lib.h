@@ -25,17 +25,31 @@
 #include "brim/base/err.h"
 #include "brim/base/log.h"
 #include "brim/base/str.h"
+#include "brim/cache/purge_name.h"
 
 struct lua_State;
+struct brim_cache;
 struct brim_kv;
 struct brim_dict;
 struct brim_geo;
 
 /* What the node gives all of its VMs; each may be NULL: not configured. */
 struct brim_script_stores {
+    struct brim_cache *cache;
     struct brim_kv *kv;     /* named stores */
     struct brim_dict *dict; /* shared counters; rate limits live in it too */
     struct brim_geo *geo;
+};
+
+/* What a handler wants purged; every name is valid. */
+struct brim_script_purge {
+    const struct brim_script_purge_name {
+        enum brim_purge_noun noun;
+        struct brim_str text;
+    } * names;
+    size_t count;
+    bool is_all; /* names do not matter */
+    bool is_soft;
 };
 
 /*
@@ -50,7 +64,9 @@ struct brim_script_host {
     enum brim_err (*random)(void *ctx, void *bytes_out, size_t bytes);
     void (*log)(void *ctx, enum brim_log_level level, struct brim_str text);
     void (*count)(void *ctx, struct brim_str name, int64_t n); /* brim.metric */
-    struct brim_kv *kv;                                        /* named stores of the node */
+    /* brim.cache.purge; false: in force, but a restart may forget it. NULL: nothing is cached. */
+    bool (*purge)(void *ctx, const struct brim_script_purge *purge);
+    struct brim_kv *kv;     /* named stores of the node */
     struct brim_dict *dict; /* shared counters; rate limits live in it too */
     struct brim_geo *geo;
     void (*charge)(struct lua_State *L, size_t units); /* set by the VM; NULL: no budget */
@@ -80,6 +96,7 @@ struct brim_str brim_script_check_bytes(struct lua_State *L, int arg, size_t byt
 /* X(name): brim.NAME is what brim_script_open_NAME(L) pushes (it returns 1). Alphabetical. */
 #define BRIM_SCRIPT_LIB_TABLE(X)                                                                   \
     X(base64)                                                                                      \
+    X(cache)                                                                                       \
     X(dict)                                                                                        \
     X(hex)                                                                                         \
     X(hmac)                                                                                        \

@@ -56,13 +56,13 @@ static size_t without_all(struct brim_purge_epoch *epochs, size_t count)
     return kept;
 }
 
-enum brim_err brim_cache_purge(struct brim_cache *cache, const uint64_t *scopes, size_t count,
-                               enum brim_purge_kind kind)
+/* Puts these in force and makes them durable. */
+static enum brim_err put(struct brim_cache *cache, const uint64_t *scopes, size_t count,
+                         enum brim_purge_kind kind)
 {
     struct brim_purge_epoch *epochs = calloc(count + 1, sizeof(*epochs));
     enum brim_err err = BRIM_OK;
 
-    OBJ_CHECK(cache, CACHE_MAGIC);
     INVARIANT(epochs != NULL);
     pthread_mutex_lock(&cache->purge_turn);
     for (size_t i = 0; i < count; i++)
@@ -76,8 +76,15 @@ enum brim_err brim_cache_purge(struct brim_cache *cache, const uint64_t *scopes,
     }
     pthread_mutex_unlock(&cache->purge_turn);
     free(epochs);
-    BRIM_ADD(PURGES, count);
     return err == BRIM_OK ? BRIM_OK : BRIM_EIO;
+}
+
+enum brim_err brim_cache_purge(struct brim_cache *cache, const uint64_t *scopes, size_t count,
+                               enum brim_purge_kind kind)
+{
+    OBJ_CHECK(cache, CACHE_MAGIC);
+    BRIM_ADD(PURGES, count);
+    return put(cache, scopes, count, kind);
 }
 
 /* ---- invalidation ---- */
@@ -116,7 +123,7 @@ static void run_behind(struct brim_job *job)
     struct behind *behind = (struct behind *)job;
     struct brim_cache *cache = behind->cache;
 
-    if (brim_cache_purge(cache, behind->scopes, behind->count, behind->kind) != BRIM_OK)
+    if (put(cache, behind->scopes, behind->count, behind->kind) != BRIM_OK)
         BRIM_LOG(WARN, "cache.purge_not_durable", "scopes=%zu", behind->count);
     free(behind);
     behind_ended(cache);

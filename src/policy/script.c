@@ -31,6 +31,7 @@
 
 #include "brim/base/clock.h"
 #include "brim/base/invariant.h"
+#include "brim/policy/script_file.h"
 #include "brim/policy/script_http.h"
 #include "brim/policy/script_inside.h"
 
@@ -45,7 +46,6 @@
 #define GC_PAUSE_SMALL_PERCENT 800
 #define GC_PAUSE_LARGE_PERCENT 200
 #define GC_SMALL_BYTES         (4u * 1024u * 1024u)
-#define FILE_BYTES_MAX         (1024u * 1024u)
 
 static const char env_prefix[] = "local _ENV = ...; ";
 
@@ -312,6 +312,11 @@ static int body(lua_State *L)
         lua_settop(L, 1);
         return 1;
     }
+    if (run->is_after) {
+        brim_script_call_after(L, run);
+        lua_settop(L, 1);
+        return 1;
+    }
     lua_pushstring(L, phase_names[run->phase]);
     lua_rawget(L, 1);
     args = run->call->push(L, run->call->ctx);
@@ -497,6 +502,7 @@ void brim_script_run_end(struct brim_script_run *run)
         return;
     vm = run->vm;
     brim_script_end_tasks(run);
+    brim_script_drop_after(run);
     if (run->is_waiting) {
         size_t used_before = vm->used;
 
@@ -527,6 +533,20 @@ enum brim_script_end brim_script_run_call(struct brim_script_run *run, enum brim
     run->call = &run->kept;
     run->phase = phase;
     return run_slice(run);
+}
+
+enum brim_script_end brim_script_run_after(struct brim_script_run *run)
+{
+    enum brim_script_end end;
+
+    if (run->after == 0 || run->is_dead || run->is_waiting)
+        return BRIM_SCRIPT_OK;
+    run->tasks = NULL; /* nobody is there to wait */
+    run->deadline_mono_us = 0;
+    run->is_after = true;
+    end = run_slice(run);
+    run->is_after = false;
+    return end;
 }
 
 void brim_script_run_serve(struct brim_script_run *run, const struct brim_script_tasks *tasks,
@@ -662,38 +682,6 @@ static bool try_chunk(struct brim_script_vm *vm, char *error, size_t error_bytes
     return ok;
 }
 
-static enum brim_err read_file(const char *path, char **text_out, size_t *bytes_out)
-{
-    FILE *file = fopen(path, "re");
-    char *text;
-
-    if (file == NULL)
-        return BRIM_EIO;
-    text = brim_alloc(FILE_BYTES_MAX);
-    *bytes_out = fread(text, 1, FILE_BYTES_MAX, file);
-    if (ferror(file) != 0 || *bytes_out == FILE_BYTES_MAX) {
-        (void)fclose(file);
-        free(text);
-        return BRIM_EIO;
-    }
-    (void)fclose(file);
-    *text_out = text;
-    return BRIM_OK;
-}
-
-static char *root_of(const struct brim_script_config *config)
-{
-    const char *slash = strrchr(config->file, '/');
-    char *root;
-
-    if (config->root != NULL && config->root[0] != '\0')
-        return brim_strdup(config->root);
-    root = brim_strdup(slash == NULL ? "." : config->file);
-    if (slash != NULL)
-        root[slash == config->file ? 1 : slash - config->file] = '\0';
-    return root;
-}
-
 static struct brim_script_vm *vm_new(const struct brim_script_config *config,
                                      const struct brim_script_host *host)
 {
@@ -704,7 +692,7 @@ static struct brim_script_vm *vm_new(const struct brim_script_config *config,
     vm->host.charge = charge;
     vm->limits = config->limits;
     vm->file = brim_strdup(config->file);
-    vm->root = root_of(config);
+    vm->root = brim_script_file_root(config->file, config->root);
     vm->used_max = SIZE_MAX;
     vm->main = lua_newstate(allocate, vm);
     return vm;
@@ -721,7 +709,7 @@ enum brim_err brim_script_vm_open(const struct brim_script_config *config,
 
     *vm_out = NULL;
     (void)snprintf(error, error_bytes, "%s: cannot be read, or is larger than 1 MiB", config->file);
-    if (read_file(config->file, &source, &opening.source_bytes) != BRIM_OK)
+    if (brim_script_file_read(config->file, &source, &opening.source_bytes) != BRIM_OK)
         return BRIM_EIO;
     (void)snprintf(error, error_bytes, "out of memory");
     vm = vm_new(config, host);

@@ -596,6 +596,8 @@ static void push_brim(lua_State *L, const char *const *env)
     lua_setfield(L, -2, "fetch");
     brim_script_push_all(L);
     lua_setfield(L, -2, "all");
+    brim_script_push_after(L);
+    lua_setfield(L, -2, "after");
     push_env_constants(L, env);
     lua_setfield(L, -2, "env");
     lua_pushliteral(L, BRIM_VERSION);

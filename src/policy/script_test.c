@@ -452,15 +452,9 @@ static void set_headers(lua_State *L, const struct brim_script_headers *headers)
     lua_setfield(L, -2, "headers");
 }
 
-/* One phase, if the file has it; false: it failed, and the result on top says how. */
-static bool run_phase(lua_State *L, struct site *site, struct brim_script_run *run,
-                      enum brim_script_phase phase, const struct brim_script_call *call)
+/* Whether a call ended well; if not, the result on top says how. */
+static bool note_end(lua_State *L, struct brim_script_run *run, enum brim_script_end end)
 {
-    enum brim_script_end end;
-
-    if (!brim_script_vm_has(site->vm, phase))
-        return true;
-    end = brim_script_run_call(run, phase, call);
     if (end == BRIM_SCRIPT_OK)
         return true;
     lua_pushstring(L, brim_script_run_error(run));
@@ -468,6 +462,15 @@ static bool run_phase(lua_State *L, struct site *site, struct brim_script_run *r
     lua_pushstring(L, brim_script_end_name(end));
     lua_setfield(L, -3, "reason");
     return false;
+}
+
+/* One phase, if the file has it; false: it failed, see note_end(). */
+static bool run_phase(lua_State *L, struct site *site, struct brim_script_run *run,
+                      enum brim_script_phase phase, const struct brim_script_call *call)
+{
+    if (!brim_script_vm_has(site->vm, phase))
+        return true;
+    return note_end(L, run, brim_script_run_call(run, phase, call));
 }
 
 /* In a run of its own, as in a node: it shares nothing with the client's phases. */
@@ -520,6 +523,8 @@ static bool run_phases(lua_State *L, struct site *site, struct exchange *e)
     e->request.is_read_only = e->request.headers.is_read_only = true;
     if (ok)
         ok = run_phase(L, site, run, BRIM_SCRIPT_VIEWER_RESPONSE, &response);
+    if (ok)
+        ok = note_end(L, run, brim_script_run_after(run));
     site->L = NULL;
     brim_script_run_end(run);
     return ok;

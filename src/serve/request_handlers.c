@@ -393,9 +393,21 @@ bool brim_request_handle(struct request *r)
     return run_viewer_request(r);
 }
 
+/* What handlers left to be done when the response is out of the way. */
+static void run_after(struct request *r)
+{
+    enum brim_script_end end = brim_script_run_after(r->script);
+
+    if (end != BRIM_SCRIPT_OK)
+        brim_handlers_report(r->handlers, BRIM_SCRIPT_VIEWER_RESPONSE, end,
+                             brim_script_run_error(r->script));
+}
+
 void brim_request_end_handlers(struct request *r)
 {
     end_wait(r);
+    if (r->script != NULL)
+        run_after(r);
     brim_script_run_end(r->script);
     r->script = NULL;
 }

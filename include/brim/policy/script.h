@@ -69,6 +69,10 @@ enum brim_script_end brim_script_run_resume(struct brim_script_run *run);
 /* After BRIM_SCRIPT_WAIT: the monotonic clock's time at which waiting is over, news or not. */
 uint64_t brim_script_run_due_us(const struct brim_script_run *run);
 
+/* Runs what handlers gave to brim.after, if they ended well: with what is left of the CPU budget, a
+ * deadline of its own, and no tasks. For the end, when the response is out of the way. */
+enum brim_script_end brim_script_run_after(struct brim_script_run *run);
+
 /* After a call that did not end with OK: its message with traceback. Borrowed from the run. */
 const char *brim_script_run_error(const struct brim_script_run *run);
 uint64_t brim_script_run_cpu_us(const struct brim_script_run *run);

@@ -71,9 +71,11 @@ struct brim_script_run {
     uint64_t cpu_us;
     uint64_t deadline_mono_us;
     size_t grown; /* bytes, over all slices */
+    int after;    /* registry reference: list of functions; 0: none */
     bool has_handlers;
     bool is_waiting;
-    bool is_dead; /* a call failed */
+    bool is_after; /* those run now */
+    bool is_dead;  /* a call failed */
     char error[2048];
 };
 
@@ -94,6 +96,14 @@ void brim_script_push_fetch(struct lua_State *L);
 void brim_script_push_all(struct lua_State *L);
 /* Ends what the run began and has not ended. */
 void brim_script_end_tasks(struct brim_script_run *run);
+
+/* ---- script_after.c ---- */
+
+/* Pushes brim.after. */
+void brim_script_push_after(struct lua_State *L);
+/* Calls what the run was given, in a slice of its own; raises. */
+void brim_script_call_after(struct lua_State *L, struct brim_script_run *run);
+void brim_script_drop_after(struct brim_script_run *run);
 
 /* ---- script_sandbox.c ---- */
 

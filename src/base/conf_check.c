@@ -432,6 +432,40 @@ static void check_dictionary(struct brim_conf_faults *faults, const char *where,
                     shown.bytes);
 }
 
+static bool has_open_listener(const struct brim_conf_root *root)
+{
+    for (size_t i = 0; i < root->listeners.count; i++) {
+        const char *address = root->listeners.items[i].address;
+
+        if (address != NULL && !is_local_address(address))
+            return true;
+    }
+    return false;
+}
+
+/* What a handler says when it fails is for its author only. */
+static void check_debug(const struct brim_conf_root *root, struct brim_conf_faults *faults)
+{
+    char path[PATH_BYTES];
+
+    if (!has_open_listener(root))
+        return;
+    for (size_t i = 0; i < root->sites.count; i++) {
+        const struct brim_conf_site *site = &root->sites.items[i];
+        bool shows = site->handlers.debug;
+
+        (void)snprintf(path, sizeof(path), "sites[%zu].handlers.debug", i);
+        for (size_t j = 0; j < site->routes.count && !shows; j++) {
+            shows = site->routes.items[j].handlers.debug;
+            (void)snprintf(path, sizeof(path), "sites[%zu].routes[%zu].handlers.debug", i, j);
+        }
+        if (shows)
+            brim_conf_fault(faults, path,
+                            "would show errors to other hosts; accepted: true only where every "
+                            "listener is 127.0.0.1:PORT, [::1]:PORT or unix:/PATH");
+    }
+}
+
 static void check_routes(const struct brim_conf_site *site, size_t i, const struct names *origins,
                          struct brim_conf_faults *faults)
 {
@@ -499,6 +533,7 @@ static void check_sites(const struct brim_conf_root *root, const struct names *o
         check_routes(site, i, origins, faults);
     }
     check_hosts(root, faults);
+    check_debug(root, faults);
 }
 
 void brim_conf_check(const struct brim_conf_root *root, struct brim_conf_faults *faults)

@@ -23,6 +23,7 @@ struct brim_handlers {
     struct brim_script_stores stores;
     struct brim_script_limits limits;
     enum brim_handlers_failure failure;
+    bool shows_errors;
     unsigned phases;
     unsigned metrics;                        /* a group */
     struct brim_script_vm *vms[WORKERS_MAX]; /* each touched by its worker only */
@@ -131,6 +132,7 @@ enum brim_err brim_handlers_open(const struct brim_conf_handlers *conf, const ch
     h->file = brim_strdup(conf->file);
     h->root = brim_strdup(conf->root);
     h->failure = (enum brim_handlers_failure)conf->on_error;
+    h->shows_errors = conf->debug;
     h->limits = (struct brim_script_limits){
         .cpu_us = (uint64_t)conf->cpu_ms * 1000,
         .wall_ms = (uint64_t)conf->wall_ms,
@@ -183,6 +185,11 @@ bool brim_handlers_has(const struct brim_handlers *h, enum brim_script_phase pha
 enum brim_handlers_failure brim_handlers_failure(const struct brim_handlers *h)
 {
     return h->failure;
+}
+
+bool brim_handlers_shows_errors(const struct brim_handlers *h)
+{
+    return h->shows_errors;
 }
 
 static struct brim_script_vm *new_vm(struct brim_handlers *h)

@@ -8,11 +8,14 @@
 #include "brim/policy/route.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "brim/base/invariant.h"
+#include "brim/base/log.h"
 #include "brim/base/metric_group.h"
 #include "brim/policy/origins.h"
+#include "brim/policy/script_test.h"
 
 #define ROUTES_MAGIC 0x726f7531u
 
@@ -112,6 +115,29 @@ static int by_length_down(const void *a, const void *b)
     return left < right ? 1 : left > right ? -1 : 0;
 }
 
+/* The handlers' own test, with what it says in the log where it fails. */
+static enum brim_err test_handlers(const char *test, const char *site)
+{
+    unsigned number = 0, failed = 0;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    const char *line;
+    enum brim_err err;
+
+    if (out == NULL)
+        return BRIM_ENOMEM;
+    err = brim_script_test_file(test, out, &number, &failed);
+    if (fclose(out) != 0)
+        err = BRIM_ENOMEM;
+    line = text == NULL ? NULL : strstr(text, "not ok ");
+    if (err != BRIM_OK || failed > 0)
+        BRIM_LOG(ERROR, "script.test_failed", "site=%s file=%s failed=%u of=%u first=\"%.*s\"",
+                 site, test, failed, number, line == NULL ? 0 : (int)strcspn(line, "\n"), line);
+    free(text);
+    return err == BRIM_OK && failed > 0 ? BRIM_EINVAL : err;
+}
+
 /* NULL in *handlers_out where none are configured. */
 static enum brim_err compile_handlers(struct brim_routes *routes,
                                       const struct brim_conf_handlers *conf, const char *site,
@@ -121,6 +147,8 @@ static enum brim_err compile_handlers(struct brim_routes *routes,
 
     if (conf->file[0] == '\0')
         return BRIM_OK;
+    if (conf->test[0] != '\0' && test_handlers(conf->test, site) != BRIM_OK)
+        return BRIM_EINVAL;
     err = brim_handlers_open(conf, site, routes->stores, handlers_out);
     if (err == BRIM_OK)
         routes->handlers[routes->handlers_count++] = *handlers_out;

@@ -86,7 +86,11 @@ static struct brim_script_request request_of(struct request *r, struct brim_fiel
 /* The handlers are not called again for this request: a failed run has no state to go on with. */
 static void give_up(struct request *r, enum brim_script_phase phase, enum brim_script_end end)
 {
-    brim_handlers_report(r->handlers, phase, end, brim_script_run_error(r->script));
+    const char *error = brim_script_run_error(r->script);
+
+    brim_handlers_report(r->handlers, phase, end, error);
+    if (brim_handlers_shows_errors(r->handlers))
+        r->handler_error = h2o_strdup(&r->req->pool, error, SIZE_MAX).base;
     r->delivery.on_head = NULL;
     brim_request_end_handlers(r);
 }
@@ -194,7 +198,9 @@ static bool take_changes(struct request *r, const struct brim_script_request *re
 static void answer_failed(struct request *r)
 {
     r->delivery.on_head = NULL;
-    brim_request_answer_error(r, 500, "a handler failed", "handler", BRIM_PROXY_INTERNAL);
+    brim_request_answer_error(r, 500,
+                              r->handler_error != NULL ? r->handler_error : "a handler failed",
+                              "handler", BRIM_PROXY_INTERNAL);
 }
 
 static bool fail(struct request *r)

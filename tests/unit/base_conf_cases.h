@@ -200,6 +200,11 @@ static const struct bad_case {
      ":2: origins[0].servers[0].url: \"HTTP://h\" has neither http:// nor https://; " URL_FORMS},
     {LISTENERS "origins: [{name: app, servers: [{url: \"http://h:1:2\"}]}]\n" SITES,
      ":2: origins[0].servers[0].url: \"http://h:1:2\" has no port from 1 to 65535; " URL_FORMS},
+    {"listeners: [{address: '127.0.0.1:80'}, {address: ':81'}]\n"
+     "origins: [{name: a, servers: [{url: 'http://h'}]}]\n"
+     "sites: [{hosts: [a], origin: a, routes: [{path: /x, handlers: {debug: true}}]}]\n",
+     ":3: sites[0].routes[0].handlers.debug: would show errors to other hosts; accepted: true only "
+     "where every listener is 127.0.0.1:PORT, [::1]:PORT or unix:/PATH\n"},
     {LISTENERS "origins: [{name: app, servers: []}]\n" SITES,
      ":2: origins[0].servers: has 0 members; accepted: a sequence of 1 to 256 mappings with url, "
      "weight, backup\n"},

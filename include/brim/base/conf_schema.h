@@ -282,6 +282,11 @@
       "Body that one of them brings; Lua's copy counts as memory.")                                \
     O(CHOICE, on_error, "on_error", "fail", 0, "fail|bypass", LIVE,                                \
       "A handler that fails or is stopped: answer 500, or go on without it.")                      \
+    O(BOOL, debug, "debug", "false", 0, 0, LIVE,                                                   \
+      "Show the client why a handler failed; only if every listener is on this machine alone.")    \
+    O(FILE, test, "test", "", 0, 4096, LIVE,                                                       \
+      "Test file (brim lua test) that must pass before the handlers come into force; empty: "      \
+      "none.")                                                                                     \
     L(env, "env", BRIM_CONF_ENV, brim_conf_env, 0, 1000, "Constants for the handlers: brim.env.")
 
 #define BRIM_CONF_ROUTE(O, S, L)                                                                   \

@@ -31,6 +31,8 @@ void brim_handlers_close(struct brim_handlers *handlers);
 
 bool brim_handlers_has(const struct brim_handlers *handlers, enum brim_script_phase phase);
 enum brim_handlers_failure brim_handlers_failure(const struct brim_handlers *handlers);
+/* Whether the client is told why a handler failed (handlers.debug). */
+bool brim_handlers_shows_errors(const struct brim_handlers *handlers);
 
 /* The VM of this worker, or NULL: it could not be opened. Thread: the worker's. */
 struct brim_script_vm *brim_handlers_vm(struct brim_handlers *handlers, size_t worker);

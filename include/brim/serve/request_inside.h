@@ -41,6 +41,7 @@ struct request {
     struct brim_str key_part;               /* by a handler, of the cache key */
     struct brim_handlers *handlers;         /* of the route that the client asked for; NULL: none */
     struct brim_script_run *script;         /* their run; NULL: none, or it failed */
+    const char *handler_error;              /* to show to the client; NULL: nothing */
     uint64_t script_us;                     /* CPU time of theirs before the call under way */
     struct viewer_request *viewer;          /* what viewer_request is called with */
     struct brim_script_request *asking;     /* as origin_request would have it; NULL: as it is */

@@ -37,6 +37,7 @@ char *brim_strdup_lower(const char *text)
 {
     char *copy = brim_strdup(text);
 
+    INVARIANT(copy != NULL);
     for (char *c = copy; *c != '\0'; c++)
         if (*c >= 'A' && *c <= 'Z')
             *c = (char)(*c - 'A' + 'a');

@@ -101,7 +101,9 @@ static enum brim_err prepare(struct brim_reload *reload, struct prepared *next, 
     err = brim_routes_compile(brim_conf_root(next->conf), reload->config.routes,
                               reload->config.stores, &next->routes);
     if (err == BRIM_EINVAL)
-        fprintf(faults, "%s:%d: sites: a handler file does not load, or its test fails; the log says which and why\n",
+        fprintf(faults,
+                "%s:%d: sites: a handler file does not load, or its test fails; the log says which "
+                "and why\n",
                 brim_conf_path(next->conf), brim_conf_line(next->conf, "sites"));
     return err;
 }

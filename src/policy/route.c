@@ -131,9 +131,11 @@ static enum brim_err test_handlers(const char *test, const char *site)
     if (fclose(out) != 0)
         err = BRIM_ENOMEM;
     line = text == NULL ? NULL : strstr(text, "not ok ");
+    if (line == NULL)
+        line = "";
     if (err != BRIM_OK || failed > 0)
         BRIM_LOG(ERROR, "script.test_failed", "site=%s file=%s failed=%u of=%u first=\"%.*s\"",
-                 site, test, failed, number, line == NULL ? 0 : (int)strcspn(line, "\n"), line);
+                 site, test, failed, number, (int)strcspn(line, "\n"), line);
     free(text);
     return err == BRIM_OK && failed > 0 ? BRIM_EINVAL : err;
 }

@@ -21,6 +21,7 @@ static const char help[] =
     "\n"
     "A test file is plain Lua with three more functions:\n"
     "  handlers(FILE [, {env = {NAME = VALUE}, now = SECONDS, kv = {STORE = {KEY = VALUE}},\n"
+    "                    geo = {ADDRESS = {country = NAME}},\n"
     "                    fetch = function(url, options) return {status =, headers =, body =} "
     "end}])\n"
     "  test(NAME, FUNCTION)\n"

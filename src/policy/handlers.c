@@ -8,6 +8,7 @@
 #include "brim/base/metric.h"
 #include "brim/base/metric_group.h"
 #include "brim/cache/cache.h"
+#include "brim/policy/geo.h"
 
 #define HANDLERS_MAGIC 0x68646c31u
 #define WORKERS_MAX    256 /* of node.workers */
@@ -80,6 +81,11 @@ static bool host_purge(void *ctx, const struct brim_script_purge *purge)
     return err == BRIM_OK;
 }
 
+static enum brim_err host_geo(void *ctx, struct brim_str ip, struct brim_geo_place *place_out)
+{
+    return brim_geo_find(((const struct brim_handlers *)ctx)->stores.geo, ip, place_out);
+}
+
 /* ---- life ---- */
 
 static enum brim_err open_vm(struct brim_handlers *h, char *error, struct brim_script_vm **vm_out)
@@ -91,7 +97,7 @@ static enum brim_err open_vm(struct brim_handlers *h, char *error, struct brim_s
         .purge = h->stores.cache == NULL ? NULL : host_purge,
         .kv = h->stores.kv,
         .dict = h->stores.dict,
-        .geo = h->stores.geo,
+        .geo = h->stores.geo == NULL ? NULL : host_geo,
     };
     struct brim_script_config config = {
         .file = h->file, .root = h->root, .limits = h->limits, .env = h->env};

@@ -121,6 +121,26 @@ static bool test_purge(void *ctx, const struct brim_script_purge *purge)
     return true;
 }
 
+/* From the site's fourth value: {[ip] = {country = ...}}. */
+static enum brim_err test_geo(void *ctx, struct brim_str ip, struct brim_geo_place *place_out)
+{
+    lua_State *L = ((struct site *)ctx)->L;
+    enum brim_err err = BRIM_ENOENT;
+    int top;
+
+    if (L == NULL || !lua_checkstack(L, 6))
+        return BRIM_ENOENT;
+    top = lua_gettop(L);
+    lua_getiuservalue(L, 1, 4);
+    lua_pushlstring(L, ip.base, ip.len);
+    if (lua_rawget(L, -2) == LUA_TTABLE) {
+        brim_script_test_place(L, place_out);
+        err = BRIM_OK;
+    }
+    lua_settop(L, top);
+    return err;
+}
+
 /* ---- handlers(path, options) ---- */
 
 static struct suite *suite_of(lua_State *L)
@@ -166,6 +186,7 @@ static void open_site(lua_State *L, struct site *site, const char *const *env)
                                            .log = test_log,
                                            .count = test_count,
                                            .purge = test_purge,
+                                           .geo = test_geo,
                                            .kv = site->mock.kv,
                                            .dict = site->mock.dict};
     if (brim_script_vm_open(&config, &site->host, error, sizeof(error), &site->vm) != BRIM_OK)
@@ -216,7 +237,7 @@ static int test_handlers(lua_State *L)
         lua_replace(L, 2);
     }
     luaL_checktype(L, 2, LUA_TTABLE);
-    site = lua_newuserdatauv(L, sizeof(*site), 3); /* what answers brim.fetch, counters, purges */
+    site = lua_newuserdatauv(L, sizeof(*site), 4); /* brim.fetch, counters, purges, places */
     *site = (struct site){.now_wall_ms = brim_clock_wall_ms()};
     luaL_setmetatable(L, SITE_METATABLE);
     site->lines = calloc(LINES_MAX, 1);
@@ -233,6 +254,11 @@ static int test_handlers(lua_State *L)
     lua_setiuservalue(L, 3, 2);
     lua_newtable(L);
     lua_setiuservalue(L, 3, 3);
+    if (lua_getfield(L, 2, "geo") != LUA_TTABLE) {
+        lua_pop(L, 1);
+        lua_newtable(L);
+    }
+    lua_setiuservalue(L, 3, 4);
     if (brim_script_mock_open(&site->mock) != BRIM_OK)
         return luaL_error(L,
                           "handlers: no stores can be made in the directory for temporary files");

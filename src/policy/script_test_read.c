@@ -5,6 +5,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 void *brim_script_test_keep(void *pool, size_t bytes)
@@ -87,4 +88,40 @@ struct brim_str brim_script_test_text(lua_State *L, int index, const char *key,
     text = keep_text(L, text.base, text.len);
     lua_pop(L, 1);
     return text;
+}
+
+static void take_place_text(lua_State *L, const char *key, char *out, size_t room)
+{
+    lua_pushstring(L, key);
+    if (lua_rawget(L, -2) == LUA_TSTRING)
+        (void)snprintf(out, room, "%s", lua_tostring(L, -1));
+    lua_pop(L, 1);
+}
+
+static double take_number(lua_State *L, const char *key, bool *is_there)
+{
+    double number;
+
+    lua_pushstring(L, key);
+    *is_there = lua_rawget(L, -2) == LUA_TNUMBER;
+    number = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return number;
+}
+
+void brim_script_test_place(lua_State *L, struct brim_geo_place *p)
+{
+    bool has_latitude, has_asn;
+
+    *p = (struct brim_geo_place){.asn = 0};
+    take_place_text(L, "continent", p->continent, sizeof(p->continent));
+    take_place_text(L, "country", p->country, sizeof(p->country));
+    take_place_text(L, "region", p->region, sizeof(p->region));
+    take_place_text(L, "city", p->city, sizeof(p->city));
+    take_place_text(L, "time_zone", p->time_zone, sizeof(p->time_zone));
+    take_place_text(L, "organisation", p->organisation, sizeof(p->organisation));
+    p->asn = (uint32_t)take_number(L, "asn", &has_asn);
+    p->latitude = take_number(L, "latitude", &has_latitude);
+    p->longitude = take_number(L, "longitude", &p->has_position);
+    p->has_position = p->has_position && has_latitude;
 }

@@ -29,6 +29,7 @@
 #include "brim/base/metric.h"
 #include "brim/cache/dictionaries.h"
 #include "brim/policy/dict.h"
+#include "brim/policy/geo.h"
 #include "brim/serve/admin.h"
 #include "brim/serve/encoders.h"
 #include "brim/serve/reload.h"
@@ -155,6 +156,8 @@ static enum brim_err open_stores(struct node *n)
 
     n->stores.cache = n->cache;
     n->stores.dict = brim_dict_open(n->root->node.dict_bytes);
+    if (n->root->node.geo[0] != '\0' && brim_geo_open(n->root->node.geo, &n->stores.geo) != BRIM_OK)
+        return BRIM_EINVAL;
     if (path[0] == '\0' && cache[0] == '\0')
         return BRIM_OK;
     if (path[0] == '\0') {
@@ -398,6 +401,7 @@ static void node_close(struct node *n)
         brim_routes_unref(n->routes);
     brim_kv_close(n->stores.kv); /* handlers are gone with their routes */
     brim_dict_close(n->stores.dict);
+    brim_geo_close(n->stores.geo);
     close_tls(n);
 }
 

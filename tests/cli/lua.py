@@ -114,7 +114,7 @@ def check_config(folder):
 def main():
     status, out, _ = run("test", str(EXAMPLES))
     expect(status == 0 and "not ok" not in out, "the examples fail", out)
-    expect(out.count("\nok ") >= 33 and out.rstrip().endswith("1..33"), "tests are missing", out)
+    expect(out.count("\nok ") >= 35 and out.rstrip().endswith("1..35"), "tests are missing", out)
 
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "site.lua").write_text(HANDLER)

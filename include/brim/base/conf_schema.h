@@ -42,6 +42,8 @@
       "Jobs that may wait for them, per class.")                                                   \
     O(SIZE, dict_bytes, "dict", "16MiB", BRIM_MIB, 64 * BRIM_GIB, START,                           \
       "RAM for what handlers share (brim.dict, brim.ratelimit); the oldest goes first.")           \
+    O(FILE, geo, "geo", "", 0, 4096, START,                                                        \
+      "MaxMind DB (.mmdb) that brim.geo looks addresses up in; empty: none.")                      \
     O(STRING, id, "id", "brim", 1, 64, START,                                                      \
       "Name of this node in Via and Cache-Status: letters, digits, '-', '.', '_'.")                \
     O(DURATION, drain_timeout_ms, "drain_timeout", "10s", 0, 3600000, LIVE,                        \

@@ -32,6 +32,7 @@ struct brim_cache;
 struct brim_kv;
 struct brim_dict;
 struct brim_geo;
+struct brim_geo_place;
 
 /* What the node gives all of its VMs; each may be NULL: not configured. */
 struct brim_script_stores {
@@ -68,7 +69,8 @@ struct brim_script_host {
     bool (*purge)(void *ctx, const struct brim_script_purge *purge);
     struct brim_kv *kv;     /* named stores of the node */
     struct brim_dict *dict; /* shared counters; rate limits live in it too */
-    struct brim_geo *geo;
+    /* brim.geo: BRIM_ENOENT the file says nothing of the address. NULL: no file. */
+    enum brim_err (*geo)(void *ctx, struct brim_str ip, struct brim_geo_place *place_out);
     void (*charge)(struct lua_State *L, size_t units); /* set by the VM; NULL: no budget */
 };
 
@@ -98,6 +100,7 @@ struct brim_str brim_script_check_bytes(struct lua_State *L, int arg, size_t byt
     X(base64)                                                                                      \
     X(cache)                                                                                       \
     X(dict)                                                                                        \
+    X(geo)                                                                                         \
     X(hex)                                                                                         \
     X(hmac)                                                                                        \
     X(json)                                                                                        \

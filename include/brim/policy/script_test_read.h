@@ -8,6 +8,7 @@
 #ifndef BRIM_POLICY_SCRIPT_TEST_READ_H
 #define BRIM_POLICY_SCRIPT_TEST_READ_H
 
+#include "brim/policy/geo.h"
 #include "brim/policy/script_message.h"
 
 #define BRIM_SCRIPT_TEST_FIELDS 200 /* most headers of a message */
@@ -24,5 +25,9 @@ struct brim_script_headers brim_script_test_headers(struct lua_State *L, int ind
 /* The text member key of the table at index; otherwise if there is none. */
 struct brim_str brim_script_test_text(struct lua_State *L, int index, const char *key,
                                       const char *otherwise);
+
+/* The place in the table at the top, as brim.geo gives it; what has another type is absent. Does
+ * not raise. */
+void brim_script_test_place(struct lua_State *L, struct brim_geo_place *place_out);
 
 #endif

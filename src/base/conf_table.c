@@ -65,6 +65,7 @@
 #define TABLE_OF_brim_conf_rules       brim_conf_table_rules
 #define TABLE_OF_brim_conf_env         env_table
 #define TABLE_OF_brim_conf_handlers    handlers_table
+#define TABLE_OF_brim_conf_access      access_table
 #define TABLE_OF_brim_conf_route       route_table
 #define TABLE_OF_brim_conf_site        site_table
 
@@ -189,6 +190,12 @@ CHECK_TABLE(brim_conf_env, env_fields);
 static const struct brim_conf_field handlers_fields[] = {BRIM_CONF_HANDLERS(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table handlers_table = TABLE(brim_conf_handlers, handlers_fields);
 CHECK_TABLE(brim_conf_handlers, handlers_fields);
+#undef THIS
+
+#define THIS brim_conf_access
+static const struct brim_conf_field access_fields[] = {BRIM_CONF_ACCESS(ROW_O, ROW_S, ROW_L)};
+static const struct brim_conf_table access_table = TABLE(brim_conf_access, access_fields);
+CHECK_TABLE(brim_conf_access, access_fields);
 #undef THIS
 
 #define THIS brim_conf_route

@@ -180,6 +180,7 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
         .forwarded = (enum brim_forwarded)conf->forwarded,
         .trace = (enum brim_trace_mode)conf->trace,
         .server_timing = conf->server_timing,
+        .site_access = brim_access_compile(&conf->access),
         .accept_encoding = accept_encodings[conf->origin_coding],
     };
     err = compile_handlers(routes, &conf->handlers, site->own.site, &site->own.handlers);
@@ -192,6 +193,7 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
         route.path = brim_strdup(from->path);
         route.rules = compile_rules(&from->cache);
         route.key = compile_key(&from->cache);
+        route.access = brim_access_compile(&from->access);
         if (from->origin[0] != '\0')
             route.origin = brim_origins_get(routes->origins, from->origin);
         if (err == BRIM_OK)
@@ -324,6 +326,7 @@ static void free_routes(struct brim_route *routes, size_t count)
         free_const(routes[i].path);
         free_rules(&routes[i].rules);
         free_key(&routes[i].key);
+        brim_access_free(routes[i].access);
     }
     free(routes);
 }
@@ -334,6 +337,7 @@ static void free_site(struct site *site)
     free_routes(site->prefixes, site->prefix_count);
     free_rules(&site->own.rules);
     free_key(&site->own.key);
+    brim_access_free(site->own.site_access);
     free_const(site->own.site);
 }
 

@@ -32,7 +32,7 @@
     "first_byte_timeout, between_bytes_timeout, pool, queue, tls\n"
 #define SITES_ACCEPTED                                                                             \
     "accepted: a sequence of 1 to 10000 mappings with hosts, origin, forwarded, origin_coding, "   \
-    "trace, server_timing, "                                                                       \
+    "trace, server_timing, access, "                                                               \
     "handlers, cache, "                                                                            \
     "routes\n"
 #define WORKERS       "accepted: whole number from 0 to 256\n"
@@ -206,6 +206,14 @@ static const struct bad_case {
      "sites: [{hosts: [a], origin: a, routes: [{path: /x, handlers: {debug: true}}]}]\n",
      ":3: sites[0].routes[0].handlers.debug: would show errors to other hosts; accepted: true only "
      "where every listener is 127.0.0.1:PORT, [::1]:PORT or unix:/PATH\n"},
+    {"listeners: [{address: ':81'}]\n"
+     "origins: [{name: a, servers: [{url: 'http://h'}]}]\n"
+     "sites: [{hosts: [a], origin: a, access: {allow: [10.0.0.0/8, 10.0.0.1/8]},\n"
+     "routes: [{path: /x, access: {deny: [here]}}]}]\n",
+     ":3: sites[0].access.allow[1]: \"10.0.0.1/8\" has bits set behind its length; accepted: as in "
+     "192.0.2.1, 10.0.0.0/8, 2001:db8::/32\n"
+     ":4: sites[0].routes[0].access.deny[0]: \"here\" is no address; accepted: as in 192.0.2.1, "
+     "10.0.0.0/8, 2001:db8::/32\n"},
     {LISTENERS "origins: [{name: app, servers: []}]\n" SITES,
      ":2: origins[0].servers: has 0 members; accepted: a sequence of 1 to 256 mappings with url, "
      "weight, backup\n"},
@@ -300,7 +308,8 @@ static const struct bad_case {
      "sites: [{hosts: \"*\", origin: app, routes: [{path: /a/}, {path: /b/}, {path: /a/}]}]\n",
      ":3: sites[0].routes[2].path: \"/a/\" is also sites[0].routes[0].path; accepted: each once\n"},
     {LISTENERS ORIGINS "sites: [{hosts: \"*\", origin: app, routes: [/img/]}]\n",
-     ":3: sites[0].routes[0]: is a single value; accepted: a mapping with path, origin, handlers, "
+     ":3: sites[0].routes[0]: is a single value; accepted: a mapping with path, origin, access, "
+     "handlers, "
      "cache\n"},
     {"cache: {memory: 1MiB, memory_object: 2MiB}\n" REST,
      ":1: cache.memory_object: 2MiB is more than cache.memory; accepted: up to 1MiB\n"},

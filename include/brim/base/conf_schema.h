@@ -291,10 +291,18 @@
       "none.")                                                                                     \
     L(env, "env", BRIM_CONF_ENV, brim_conf_env, 0, 1000, "Constants for the handlers: brim.env.")
 
+#define BRIM_CONF_ACCESS(O, S, L)                                                                  \
+    O(STRINGS, allow, "allow", "", 0, 100000, LIVE,                                                \
+      "Addresses and blocks (10.0.0.0/8) that may ask; if there are any, nobody else may.")        \
+    O(STRINGS, deny, "deny", "", 0, 100000, LIVE,                                                  \
+      "Those that may not. The longest block that an address is in decides.")
+
 #define BRIM_CONF_ROUTE(O, S, L)                                                                   \
     O(STRING, path, "path", NULL, 1, 1024, LIVE,                                                   \
       "Prefix (`/img/`) or glob (`*.css`, `/a/*/b`: * any run without /, ** any run, ? one).")     \
     O(STRING, origin, "origin", "", 0, 64, LIVE, "Origin; empty: the site's.")                     \
+    S(access, "access", BRIM_CONF_ACCESS, brim_conf_access,                                        \
+      "Who may ask, beside what the site says.")                                                   \
     S(handlers, "handlers", BRIM_CONF_HANDLERS, brim_conf_handlers, "Lua handlers of the route.")  \
     S(cache, "cache", BRIM_CONF_RULES, brim_conf_rules, "Cache rules; what is not set: the site's.")
 
@@ -310,6 +318,7 @@
       "W3C traceparent: as it comes; a client's goes on as our span; begun where there is none.")  \
     O(BOOL, server_timing, "server_timing", "false", 0, 0, LIVE,                                   \
       "Server-Timing tells how long brim and the origin took.")                                    \
+    S(access, "access", BRIM_CONF_ACCESS, brim_conf_access, "Who may ask.")                        \
     S(handlers, "handlers", BRIM_CONF_HANDLERS, brim_conf_handlers, "Lua handlers of the site.")   \
     S(cache, "cache", BRIM_CONF_RULES, brim_conf_rules, "Cache rules of the site.")                \
     L(routes, "routes", BRIM_CONF_ROUTE, brim_conf_route, 0, 10000,                                \

@@ -12,6 +12,8 @@ local jwt = {}
 ---@field alg "HS256"|"HS384"|"HS512"|"RS256"|"RS384"|"RS512"|"ES256"|"ES384"|"ES512" the only one that is accepted, whatever the token says; PS* where libjwt has them (1.10 has not)
 ---@field key? string a secret (HS*) or a public key as PEM; at most 16 KiB
 ---@field jwks? table|string instead of key: a JWK set, as a table or JSON; the token's `kid` chooses; at most 64 keys, RSA of at least 2048 bits
+---@field jwks_url? string instead of both: where the set is, for brim.fetch (so a site or an origin of the node); kept in the cache for as long as the answer says
+---@field jwks_origin? string the origin that is asked for it, by its name in the config
 ---@field iss? string what `iss` must be
 ---@field aud? string what `aud` must be or have among it
 ---@field leeway? integer seconds that clocks may differ: 0 to 3600, default 30

@@ -31,7 +31,7 @@
 #define JSON_DECODE     lua_upvalueindex(1)
 #define BASE64_DECODE   lua_upvalueindex(2)
 
-enum slot { TOKEN = 1, OPTS, HEADER, CLAIMS, KEY, SLOTS = KEY };
+enum slot { TOKEN = 1, OPTS, JWKS, HEADER, CLAIMS, KEY, SLOTS = KEY };
 
 static int fail(lua_State *L, const char *reason)
 {
@@ -221,11 +221,11 @@ static bool find_key(lua_State *L, const char *alg)
     bool is_found = false;
     int keys;
 
-    lua_getfield(L, OPTS, "jwks");
+    lua_pushvalue(L, JWKS);
     if (lua_type(L, -1) == LUA_TSTRING && !decode_top(L, JSON_DECODE))
         luaL_error(L, "jwks is not JSON");
     if (!lua_istable(L, -1))
-        luaL_error(L, "neither key nor jwks is given");
+        luaL_error(L, "neither key nor jwks nor jwks_url is given");
     lua_getfield(L, -1, "keys");
     if (!lua_istable(L, -1))
         luaL_error(L, "jwks has no keys");
@@ -363,12 +363,12 @@ static bool signature_is_valid(lua_State *L)
     return rc == 0;
 }
 
-static int verify(lua_State *L)
+/* Keys, if they come as a set, stand in JWKS. */
+static int verify_token(lua_State *L)
 {
     struct brim_str token = brim_script_check_bytes(L, TOKEN, TOKEN_BYTES_MAX);
     const char *alg, *dot, *second, *reason;
 
-    luaL_checktype(L, OPTS, LUA_TTABLE);
     lua_settop(L, SLOTS);
     alg = check_alg(L);
     dot = memchr(token.base, '.', token.len);
@@ -396,6 +396,61 @@ static int verify(lua_State *L)
         return fail(L, "another audience");
     lua_settop(L, CLAIMS);
     return 1;
+}
+
+/* (token, opts, response or nil, why). Also the continuation. */
+static int take_keys(lua_State *L, int status, lua_KContext ctx)
+{
+    (void)status;
+    (void)ctx;
+    lua_settop(L, 4);
+    if (lua_isnil(L, 3)) {
+        lua_pushliteral(L, "the keys cannot be fetched: ");
+        lua_insert(L, 4);
+        lua_concat(L, 2);
+        lua_pushnil(L);
+        lua_insert(L, -2);
+        return 2;
+    }
+    lua_getfield(L, 3, "status");
+    if (lua_tointeger(L, -1) != 200)
+        return fail(L, "the keys cannot be fetched: another status than 200");
+    lua_getfield(L, 3, "body");
+    lua_replace(L, JWKS);
+    return verify_token(L);
+}
+
+/* Through the cache, so for as long as their answer says. */
+static int fetch_keys(lua_State *L)
+{
+    lua_settop(L, OPTS);
+    if (lua_getfield(L, LUA_REGISTRYINDEX, BRIM_SCRIPT_FETCH) != LUA_TFUNCTION)
+        luaL_error(L, "jwks_url: nothing can be fetched here");
+    lua_getfield(L, OPTS, "jwks_url");
+    lua_createtable(L, 0, 1);
+    if (lua_getfield(L, OPTS, "jwks_origin") != LUA_TNIL)
+        lua_setfield(L, -2, "origin");
+    else
+        lua_pop(L, 1);
+    lua_callk(L, 2, 2, 0, take_keys);
+    return take_keys(L, LUA_OK, 0);
+}
+
+/* (token, opts) */
+static int verify(lua_State *L)
+{
+    bool has_key;
+
+    (void)brim_script_check_bytes(L, TOKEN, TOKEN_BYTES_MAX);
+    luaL_checktype(L, OPTS, LUA_TTABLE);
+    lua_settop(L, OPTS);
+    (void)check_alg(L);
+    has_key = lua_getfield(L, OPTS, "key") != LUA_TNIL;
+    lua_settop(L, OPTS);
+    lua_getfield(L, OPTS, "jwks");
+    if (!has_key && lua_isnil(L, JWKS) && lua_getfield(L, OPTS, "jwks_url") != LUA_TNIL)
+        return fetch_keys(L);
+    return verify_token(L);
 }
 
 int brim_script_open_jwt(lua_State *L)

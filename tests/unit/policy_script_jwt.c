@@ -10,6 +10,34 @@ static void set(lua_State *L, const char *name, const char *text)
     lua_setglobal(L, name);
 }
 
+/* In place of brim.fetch; in a coroutine it yields first, as that does. */
+static int answer_fetch(lua_State *L, int status, lua_KContext ctx)
+{
+    const char *url = lua_tostring(L, 1);
+
+    (void)status;
+    (void)ctx;
+    lua_getfield(L, 2, "origin");
+    if (strcmp(url, "/down") == 0 || (strcmp(url, "/named") == 0 && lua_isnil(L, -1))) {
+        lua_pushnil(L);
+        lua_pushliteral(L, "timeout");
+        return 2;
+    }
+    lua_newtable(L);
+    lua_pushinteger(L, strcmp(url, "/404") == 0 ? 404 : 200);
+    lua_setfield(L, -2, "status");
+    lua_pushstring(L, strcmp(url, "/bad") == 0 ? "{" : token_jwks);
+    lua_setfield(L, -2, "body");
+    return 1;
+}
+
+static int mock_fetch(lua_State *L)
+{
+    if (lua_isyieldable(L))
+        return lua_yieldk(L, 0, 0, answer_fetch);
+    return answer_fetch(L, LUA_OK, 0);
+}
+
 static void give_tokens(lua_State *L)
 {
     set(L, "hs", token_hs);
@@ -25,6 +53,8 @@ static void give_tokens(lua_State *L)
     set(L, "es_pem", token_es_pem);
     set(L, "jwks", token_jwks);
     set(L, "secret", "0123456789abcdef0123456789abcdef");
+    lua_pushcfunction(L, mock_fetch);
+    lua_setfield(L, LUA_REGISTRYINDEX, BRIM_SCRIPT_FETCH);
 }
 
 static void setup(void)
@@ -108,6 +138,24 @@ START_TEST(claims_are_checked)
 }
 END_TEST
 
+START_TEST(keys_are_fetched_where_a_url_is_named)
+{
+    lua_rig_run("local v = brim.jwt.verify "
+                "eq(v(rs, {alg = 'RS256', jwks_url = '/jwks'}).sub, 'u1') "
+                "eq(v(rs, {alg = 'RS256', jwks_url = '/named', jwks_origin = 'idp'}).sub, 'u1') "
+                "bad('fetched: timeout', v(rs, {alg = 'RS256', jwks_url = '/down'})) "
+                "bad('fetched: timeout', v(rs, {alg = 'RS256', jwks_url = '/named'})) "
+                "bad('another status', v(rs, {alg = 'RS256', jwks_url = '/404'})) "
+                "raises('not JSON', v, rs, {alg = 'RS256', jwks_url = '/bad'}) "
+                "raises('alg is missing', v, rs, {jwks_url = '/jwks'}) "
+                "bad('algorithm', v(rs, {alg = 'ES256', jwks_url = '/jwks'})) "
+                "eq(v(hs, {alg = 'HS256', key = secret, jwks_url = '/down'}).sub, 'u1')");
+    lua_rig_run("local next = coroutine.wrap(function() "
+                "return brim.jwt.verify(es, {alg = 'ES256', jwks_url = '/jwks'}) end) "
+                "eq(next(), nil) eq(next().sub, 'u1')");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("policy.script_jwt");
@@ -118,6 +166,7 @@ int main(void)
     tcase_add_test(tcase, another_algorithm_is_refused);
     tcase_add_test(tcase, forged_tokens_are_refused);
     tcase_add_test(tcase, claims_are_checked);
+    tcase_add_test(tcase, keys_are_fetched_where_a_url_is_named);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

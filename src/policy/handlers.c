@@ -9,6 +9,7 @@
 #include "brim/base/metric_group.h"
 #include "brim/cache/cache.h"
 #include "brim/policy/geo.h"
+#include "brim/policy/script_file.h"
 
 #define HANDLERS_MAGIC 0x68646c31u
 #define WORKERS_MAX    256 /* of node.workers */
@@ -21,6 +22,7 @@ struct brim_handlers {
     char *file;
     char *root;
     const char **env; /* pairs, then NULL */
+    struct brim_script_files *files;
     struct brim_script_stores stores;
     struct brim_script_limits limits;
     enum brim_handlers_failure failure;
@@ -100,7 +102,7 @@ static enum brim_err open_vm(struct brim_handlers *h, char *error, struct brim_s
         .geo = h->stores.geo == NULL ? NULL : host_geo,
     };
     struct brim_script_config config = {
-        .file = h->file, .root = h->root, .limits = h->limits, .env = h->env};
+        .file = h->file, .root = h->root, .limits = h->limits, .files = h->files, .env = h->env};
 
     brim_script_host_use_system(&host);
     return brim_script_vm_open(&config, &host, error, ERROR_BYTES, vm_out);
@@ -147,6 +149,7 @@ enum brim_err brim_handlers_open(const struct brim_conf_handlers *conf, const ch
         .fetch_bytes = conf->fetch_bytes,
         .fetches = (unsigned)conf->fetches,
     };
+    h->files = brim_script_files_new();
     take_env(h, conf);
     h->metrics = brim_metric_group(BRIM_METRIC_HANDLERS, site);
     pthread_mutex_init(&h->lock, NULL);
@@ -172,6 +175,7 @@ void brim_handlers_close(struct brim_handlers *h)
         brim_script_vm_close(h->vms[i]);
     for (size_t i = 0; i < h->free_count; i++)
         brim_script_vm_close(h->free[i]);
+    brim_script_files_free(h->files);
     pthread_mutex_destroy(&h->lock);
     for (size_t i = 0; h->env[i] != NULL; i++)
         free((void *)(uintptr_t)h->env[i]);

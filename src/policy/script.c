@@ -693,6 +693,8 @@ static struct brim_script_vm *vm_new(const struct brim_script_config *config,
     vm->limits = config->limits;
     vm->file = brim_strdup(config->file);
     vm->root = brim_script_file_root(config->file, config->root);
+    vm->own_files = config->files == NULL ? brim_script_files_new() : NULL;
+    vm->files = config->files == NULL ? vm->own_files : config->files;
     vm->used_max = SIZE_MAX;
     vm->main = lua_newstate(allocate, vm);
     return vm;
@@ -703,22 +705,25 @@ enum brim_err brim_script_vm_open(const struct brim_script_config *config,
                                   size_t error_bytes, struct brim_script_vm **vm_out)
 {
     struct opening opening = {.config = config};
-    struct brim_script_vm *vm = NULL;
-    char *source = NULL;
+    struct brim_script_vm *vm;
     enum brim_err err = BRIM_ENOMEM;
+    struct brim_str source;
 
     *vm_out = NULL;
     (void)snprintf(error, error_bytes, "%s: cannot be read, or is larger than 1 MiB", config->file);
-    if (brim_script_file_read(config->file, &source, &opening.source_bytes) != BRIM_OK)
-        return BRIM_EIO;
-    (void)snprintf(error, error_bytes, "out of memory");
     vm = vm_new(config, host);
+    if (brim_script_files_read(vm->files, config->file, config->file, &source) != BRIM_OK) {
+        brim_script_vm_close(vm);
+        return BRIM_EIO;
+    }
+    (void)snprintf(error, error_bytes, "out of memory");
     if (vm->main == NULL)
         goto out;
     brim_script_host_set(vm->main, &vm->host);
     set_pause(vm);
     opening.vm = vm;
-    opening.source = source;
+    opening.source = source.base;
+    opening.source_bytes = source.len;
     err = BRIM_EINVAL;
     lua_pushcfunction(vm->main, open_inside);
     lua_pushlightuserdata(vm->main, &opening);
@@ -730,7 +735,6 @@ enum brim_err brim_script_vm_open(const struct brim_script_config *config,
         err = BRIM_OK;
 
 out:
-    free(source);
     if (err == BRIM_OK)
         *vm_out = vm;
     else
@@ -748,6 +752,7 @@ void brim_script_vm_close(struct brim_script_vm *vm)
         lua_close(vm->main);
     brim_script_arena_fini(&vm->arena);
     free(vm->spare);
+    brim_script_files_free(vm->own_files);
     free(vm->file);
     free(vm->root);
     vm->magic = 0;

@@ -20,10 +20,10 @@
 #include <stdlib.h>
 
 #include "brim/base/invariant.h"
+#include "brim/policy/script_file.h"
 #include "brim/policy/script_inside.h"
 
 #define LOAD_BYTES_MAX   (64u * 1024u)
-#define MODULE_BYTES_MAX (1024u * 1024u)
 #define MODULE_NAME_MAX  128
 #define LOG_BYTES_MAX    800u
 #define COROUTINE_UNITS  4000u /* making or resuming one: what the hook of its own does not see */
@@ -385,10 +385,11 @@ static int safe_load(lua_State *L)
 
 /* "a.b_c" -> ROOT/a/b_c.lua, resolved, and still below ROOT. Dots separate, so ".." cannot be
  * written; what a symbolic link leads to is compared after resolving. */
-static FILE *open_module(lua_State *L, const char *name)
+static struct brim_str module_text(lua_State *L, const char *name)
 {
     struct brim_script_vm *vm = brim_script_vm_of(L);
     char path[PATH_MAX], real[PATH_MAX], root[PATH_MAX];
+    struct brim_str text;
     size_t at, root_len;
     int len;
 
@@ -404,40 +405,23 @@ static FILE *open_module(lua_State *L, const char *name)
     for (const char *c = name; *c != '\0'; c++)
         path[at++] = *c == '.' ? '/' : *c;
     memcpy(path + at, ".lua", sizeof(".lua"));
+    if (brim_script_files_find(vm->files, path, &text))
+        return text;
     if (realpath(vm->root, root) == NULL || realpath(path, real) == NULL)
         luaL_error(L, "require: module \"%s\" not found below %s", name, vm->root);
     root_len = strlen(root);
     if (strncmp(real, root, root_len) != 0 || (real[root_len] != '/' && root_len > 1))
         luaL_error(L, "require: module \"%s\" leads out of %s", name, vm->root);
-    return fopen(real, "re");
-}
-
-/* Pushes the module's text. */
-static void push_module_text(lua_State *L, const char *name)
-{
-    luaL_Buffer buffer;
-    FILE *file;
-    size_t got;
-    char *room;
-
-    luaL_buffinit(L, &buffer);
-    room = luaL_prepbuffsize(&buffer, MODULE_BYTES_MAX); /* before the file: nothing raises then */
-    file = open_module(L, name);
-    if (file == NULL)
-        luaL_error(L, "require: module \"%s\" cannot be read", name);
-    got = fread(room, 1, MODULE_BYTES_MAX, file);
-    (void)fclose(file);
-    if (got == MODULE_BYTES_MAX)
-        luaL_error(L, "require: module \"%s\" is larger than 1 MiB", name);
-    luaL_pushresultsize(&buffer, got);
+    if (brim_script_files_read(vm->files, path, real, &text) != BRIM_OK)
+        luaL_error(L, "require: module \"%s\" cannot be read, or is larger than 1 MiB", name);
+    return text;
 }
 
 /* A module is loaded once per VM; its table is frozen, as all requests share it. */
 static int safe_require(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
-    const char *text;
-    size_t bytes;
+    struct brim_str text;
 
     lua_settop(L, 1);
     lua_getfield(L, LUA_REGISTRYINDEX, "brim.modules");
@@ -445,10 +429,10 @@ static int safe_require(lua_State *L)
     if (lua_rawget(L, 2) != LUA_TNIL)
         return 1;
     lua_pop(L, 1);
-    push_module_text(L, name);
-    text = lua_tolstring(L, 3, &bytes);
-    brim_script_charge(L, bytes * PARSE_UNITS);
-    if (luaL_loadbufferx(L, text, bytes, lua_pushfstring(L, "@%s.lua", name), "t") != LUA_OK)
+    text = module_text(L, name);
+    brim_script_charge(L, text.len * PARSE_UNITS);
+    if (luaL_loadbufferx(L, text.base, text.len, lua_pushfstring(L, "@%s.lua", name), "t") !=
+        LUA_OK)
         return lua_error(L);
     push_env(L);
     if (lua_setupvalue(L, -2, 1) == NULL)

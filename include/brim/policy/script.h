@@ -25,14 +25,17 @@
 #include "brim/policy/script_lib.h"
 #include "brim/policy/script_task.h"
 
-struct brim_script_vm;  /* opaque */
-struct brim_script_run; /* opaque */
+struct brim_script_files; /* script_file.h */
+struct brim_script_vm;    /* opaque */
+struct brim_script_run;   /* opaque */
 
 struct brim_script_config {
     const char *file;
     const char *root; /* `require` finds modules below; NULL: the file's directory */
     struct brim_script_limits limits;
-    const char *const *env; /* brim.env: name, value, name, value, NULL; NULL: none */
+    struct brim_script_files *files; /* borrowed for the VM's life, shared with others that must run
+                                      * the same text; NULL: files are read anew */
+    const char *const *env;          /* brim.env: name, value, name, value, NULL; NULL: none */
 };
 
 /*

@@ -22,12 +22,14 @@ struct brim_script_vm {
     struct brim_script_limits limits;
     char *file;
     char *root;
-    size_t used;     /* bytes Lua holds */
-    size_t used_max; /* above it the allocator refuses */
-    size_t grown;    /* bytes given out since the clock was looked at */
-    size_t work;     /* units charged since then */
-    unsigned phases; /* bit mask: the file has them */
-    int chunk;       /* registry references */
+    struct brim_script_files *files;     /* read from */
+    struct brim_script_files *own_files; /* NULL: they are another's */
+    size_t used;                         /* bytes Lua holds */
+    size_t used_max;                     /* above it the allocator refuses */
+    size_t grown;                        /* bytes given out since the clock was looked at */
+    size_t work;                         /* units charged since then */
+    unsigned phases;                     /* bit mask: the file has them */
+    int chunk;                           /* registry references */
     int env_meta;
     int lent_meta; /* of script_http's userdata; also its address: */
     const void *lent_meta_at;

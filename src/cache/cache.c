@@ -252,12 +252,11 @@ void brim_cache_put_pass(struct brim_cache *cache, const struct brim_key *primar
 
 /* ---- find: one level ---- */
 
-/* Drops what a purge has taken away; otherwise says whether it is to be taken as stale. */
-static bool survives(struct brim_cache *cache, struct brim_find *find, struct brim_object *object)
+bool brim_cache_keeps(struct brim_cache *cache, struct brim_object *object, bool *soft_purged_out)
 {
     enum brim_purge_state state = brim_purge_check(cache->purge, object);
 
-    find->soft_purged = state == BRIM_PURGE_STALE;
+    *soft_purged_out = state == BRIM_PURGE_STALE;
     return state != BRIM_PURGE_GONE;
 }
 
@@ -275,7 +274,8 @@ static enum brim_err look_in_hot(struct brim_cache *cache, struct brim_find *fin
     *object_out = NULL;
     if (object == NULL)
         return BRIM_ENOENT;
-    if (is_expired_note(object, find->now_wall_ms) || !survives(cache, find, object)) {
+    if (is_expired_note(object, find->now_wall_ms) ||
+        !brim_cache_keeps(cache, object, &find->soft_purged)) {
         brim_hot_drop(cache->hot, key, object);
         brim_object_unref(object);
         return BRIM_ENOENT;
@@ -300,7 +300,7 @@ static enum brim_err look_on_disk(struct brim_cache *cache, struct brim_find *fi
         brim_object_unref(object);
         return BRIM_ENOENT;
     }
-    if (!survives(cache, find, object)) {
+    if (!brim_cache_keeps(cache, object, &find->soft_purged)) {
         /* A newer one that is being stored at this moment may be dropped with it: a miss too many.
          */
         brim_disk_drop(cache->disk, key->digest);

@@ -14,7 +14,8 @@
  * still growing and kept from its first byte. A flight that began before the last purge is not
  * joined, as its answer may be older than the purge; who comes later starts another, which takes
  * its place in the table. (The answer of the old one carries its sequence, so that no lookup will
- * find it.)
+ * find it.) Nor does he join who already holds what the flight has brought and asks whether it is
+ * still good: that question is a new one, even in the moment before the flight leaves the table.
  *
  * A READY answer that will not be stored (an error that a crowd shares, or one too large to keep)
  * lets its first bytes go once they were read. So that those who waited, but come a moment later
@@ -365,25 +366,37 @@ static void admit(struct brim_flight *f, struct brim_port *port)
     brim_watch_add(&f->watch, port);
 }
 
-/* The flight under key, unless it began before the last purge: then it leaves the table. */
-static struct brim_flight *joinable_locked(struct brim_flights *flights, const struct brim_key *key)
+static bool has_brought(struct brim_flight *f, const struct brim_object *object)
+{
+    bool has;
+
+    pthread_mutex_lock(&f->lock);
+    has = f->object != NULL && f->object == object;
+    pthread_mutex_unlock(&f->lock);
+    return has;
+}
+
+/* The flight under key for who holds `stale` (or NULL). One that began before the last purge, or
+ * that brought `stale` itself, leaves the table. */
+static struct brim_flight *joinable_locked(struct brim_flights *flights, const struct brim_key *key,
+                                           const struct brim_object *stale)
 {
     struct brim_flight *f = table_find_locked(flights, key);
 
-    if (f == NULL || f->seq == brim_cache_seq(flights->cache))
+    if (f == NULL || (f->seq == brim_cache_seq(flights->cache) && !has_brought(f, stale)))
         return f;
     brim_flight_table_remove(&flights->table, &f->place);
     return NULL;
 }
 
 /* Joins what is under way, at no cost but this: a crowd makes no flights of its own. */
-static struct brim_flight *join_existing(struct brim_flights *flights, const struct brim_key *key,
-                                         struct brim_port *port)
+static struct brim_flight *join_existing(struct brim_flights *flights,
+                                         const struct brim_flight_ask *ask, struct brim_port *port)
 {
     struct brim_flight *f;
 
     pthread_mutex_lock(&flights->lock);
-    f = joinable_locked(flights, key);
+    f = joinable_locked(flights, &ask->key, ask->stale);
     if (f != NULL)
         admit(f, port);
     pthread_mutex_unlock(&flights->lock);
@@ -400,7 +413,7 @@ static struct brim_flight *find_or_add(struct brim_flights *flights, struct brim
     struct brim_flight *f;
 
     pthread_mutex_lock(&flights->lock);
-    f = joinable_locked(flights, key);
+    f = joinable_locked(flights, key, ask->stale);
     if (f == NULL && may_look && brim_cache_has(flights->cache, key)) {
         pthread_mutex_unlock(&flights->lock);
         return NULL; /* a flight has ended between the asker's search and now */
@@ -444,7 +457,7 @@ enum brim_err brim_flight_join(struct brim_flights *flights, const struct brim_f
 
     *flight_out = NULL;
     if (ask->kind != BRIM_FLIGHT_PASS) {
-        *flight_out = join_existing(flights, &ask->key, port);
+        *flight_out = join_existing(flights, ask, port);
         if (*flight_out != NULL)
             return BRIM_OK;
     }
@@ -487,7 +500,7 @@ bool brim_flight_brings(struct brim_flights *flights, const struct brim_key *key
     bool brings;
 
     pthread_mutex_lock(&flights->lock);
-    f = joinable_locked(flights, key);
+    f = joinable_locked(flights, key, NULL);
     brings = f != NULL && f->kind == BRIM_FLIGHT_SHARED && may_be_small(f, bytes_max);
     pthread_mutex_unlock(&flights->lock);
     return brings;
@@ -507,17 +520,21 @@ static struct brim_object *whole_of(struct brim_flight *f, struct brim_fields fi
 }
 
 struct brim_object *brim_flight_peek(struct brim_flights *flights, const struct brim_key *key,
-                                     struct brim_fields fields)
+                                     struct brim_fields fields, bool *soft_purged_out)
 {
     struct brim_object *object = NULL;
     struct brim_flight *f;
 
+    *soft_purged_out = false;
     pthread_mutex_lock(&flights->lock);
-    f = joinable_locked(flights, key);
+    f = table_find_locked(flights, key);
     if (f != NULL)
         object = whole_of(f, fields);
     pthread_mutex_unlock(&flights->lock);
-    return object;
+    if (object == NULL || brim_cache_keeps(flights->cache, object, soft_purged_out))
+        return object;
+    brim_object_unref(object);
+    return NULL;
 }
 
 void brim_flight_refresh(struct brim_flights *flights, const struct brim_flight_ask *ask)

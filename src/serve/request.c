@@ -392,13 +392,14 @@ static void use_object(struct request *r, struct brim_object *object);
 static bool use_unpublished(struct request *r)
 {
     struct brim_object *object;
+    bool soft_purged;
 
     if (r->has_peeked)
         return false;
     r->has_peeked = true;
-    object = brim_flight_peek(r->env->flights, &r->find.key, r->find.request);
+    object = brim_flight_peek(r->env->flights, &r->find.key, r->find.request, &soft_purged);
     if (object != NULL) {
-        r->find.soft_purged = false;
+        r->find.soft_purged = soft_purged;
         use_object(r, object);
     } else if (r->control.only_if_cached) {
         find(r); /* it may have been published between the two looks, and nobody asks again */

@@ -91,10 +91,11 @@ bool brim_flight_brings(struct brim_flights *flights, const struct brim_key *key
 /*
  * What a SHARED flight under key has brought whole and is about to publish: who has read its last
  * byte may ask again before it is in the cache. fields: of the request, as brim_cache_find() has
- * them. Owns: a counted object, or NULL: nothing, or another variant. Thread: any.
+ * them; *soft_purged_out likewise. Owns: a counted object, or NULL: nothing, another variant, or
+ * purged. Thread: any.
  */
 struct brim_object *brim_flight_peek(struct brim_flights *flights, const struct brim_key *key,
-                                     struct brim_fields fields);
+                                     struct brim_fields fields, bool *soft_purged_out);
 
 /* Revalidates behind: a SHARED flight without waiters; nothing if one is under way. Thread: any. */
 void brim_flight_refresh(struct brim_flights *flights, const struct brim_flight_ask *ask);

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""again - who has read an answer that must be validated asks the origin again, however soon.
+
+Usage: tests/fault/again.py BRIM [REQUESTS]     (of each client; default 3000)
+
+Each client has a URL of its own, whose answers say no-cache, and asks again as soon as it has the
+last byte: in the moment in which the exchange has ended and its object is being published. An
+answer that was there before the request came must not be used without asking (RFC 9111 4,
+5.2.2.4). The same for a client that says no-cache itself to an answer that would be fresh, and for
+one that has just purged softly: each request is one at the origin.
+"""
+
+import collections
+import http.client
+import http.server
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import brim_node  # noqa: E402
+
+CONTROL = {"response": "no-cache", "request": "max-age=3600", "purged": "max-age=3600"}
+ASKED = collections.Counter()
+UNCONDITIONAL = collections.Counter()
+
+
+class Origin(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self):  # one client a kind, so that nobody else counts there
+        kind = self.path.split("/")[1]
+        ASKED[kind] += 1
+        tag = f'"{self.path[1:]}"'
+        matches = self.headers.get("If-None-Match") == tag
+        UNCONDITIONAL[kind] += not matches
+        is_same = matches and ASKED[kind] % 2 == 0  # by turns 304 and a 200 that is new
+        self.send_response(304 if is_same else 200)
+        self.send_header("Cache-Control", CONTROL[kind])
+        self.send_header("ETag", tag)
+        if not is_same:
+            self.send_header("Content-Length", "5")
+        self.end_headers()
+        if not is_same:
+            self.wfile.write(b"hello")
+
+    def log_message(self, *args):
+        pass
+
+
+class QuietServer(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+
+HANDLERS = """
+return {viewer_request = function(req)
+  if req.path == "/purge" then
+    brim.cache.purge{prefixes = {"//www.example/purged"}, soft = true}
+    return {status = 204}
+  end
+end}
+"""
+
+
+def purge_softly(connection):
+    connection.request("GET", "/purge", headers={"Host": "www.example"})
+    response = connection.getresponse()
+    response.read()
+    return response.status == 204
+
+
+def walk(port, kind, requests, wrong):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    fields = {"Host": "www.example"}
+    if kind == "request":
+        fields["Cache-Control"] = "no-cache"
+    for number in range(requests):
+        path = f"/{kind}"
+        if kind == "purged":  # each page twice, and a purge before the second time
+            path += f"/{number // 2}"
+            if number % 2 and not purge_softly(connection):
+                wrong.append(f"{path}: not purged")
+        connection.request("GET", path, headers=fields)
+        response = connection.getresponse()
+        body = response.read()
+        if response.status != 200 or body != b"hello":
+            wrong.append(f"{path}: {response.status} {body[:20]!r}")
+    connection.close()
+
+
+def main():
+    binary = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
+    requests = int(sys.argv[2]) if len(sys.argv) > 2 else 3000
+    origin = QuietServer(("127.0.0.1", 0), Origin)
+    threading.Thread(target=origin.serve_forever, daemon=True).start()
+    wrong = []
+    with tempfile.TemporaryDirectory(prefix="brim-again-") as directory:
+        port = brim_node.free_port()
+        config = brim_node.make_config(port, brim_node.free_port(), origin.server_port)
+        handlers = Path(directory) / "handlers.lua"
+        handlers.write_text(HANDLERS)
+        config["sites"][0]["handlers"] = {"file": str(handlers)}
+        node = brim_node.Node(directory, config, binary)
+        try:
+            node.start()
+            clients = [threading.Thread(target=walk, args=(port, kind, requests, wrong))
+                       for kind in CONTROL]
+            for client in clients:
+                client.start()
+            for client in clients:
+                client.join()
+            if node.stop() != 0:
+                wrong.append("the node did not end cleanly")
+        finally:
+            if node.process and node.process.poll() is None:
+                node.kill()
+    for kind in CONTROL:
+        if ASKED[kind] != requests:
+            wrong.append(f"{kind}: {requests} requests, {ASKED[kind]} at the origin")
+    if UNCONDITIONAL["purged"] != requests // 2:  # what was purged softly is stale, not gone
+        wrong.append(f"purged: {UNCONDITIONAL['purged'] - requests // 2} asked without their tag")
+    print(f"again: {len(CONTROL)} clients, {requests} requests each, "
+          f"{sum(ASKED.values())} at the origin, {len(wrong)} wrong")
+    for text in wrong[:10]:
+        print("  wrong:", text)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -145,8 +145,8 @@ BRIM_MUST_USE enum brim_err brim_cache_purge(struct brim_cache *cache, const uin
 BRIM_MUST_USE enum brim_err brim_cache_purge_soon(struct brim_cache *cache, const uint64_t *scopes,
                                                   size_t count, enum brim_purge_kind kind);
 
-/* Whether object outlives all purges so far; *soft_purged_out: only as a stale one, as in brim_find.
- * For who holds an object that no lookup has given out. Thread: any, also a loop. */
+/* Whether object outlives all purges so far; *soft_purged_out: only as a stale one, as in
+ * brim_find. For who holds an object that no lookup has given out. Thread: any, also a loop. */
 bool brim_cache_keeps(struct brim_cache *cache, struct brim_object *object, bool *soft_purged_out);
 
 /* Whether something is stored under primary, in any tier. Thread: any, also a loop. */

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One array, sorted by length and then by bytes. A search goes through the lengths that there are,
- * longest first, with a binary search in each: lists use some ten lengths, seldom more.
+ * Blocks lie apart or one inside the other, so together they cut the line of all addresses into
+ * pieces, each with the number of the innermost block around it. What is kept is where each piece
+ * begins, sorted: a search is one bisection, however the blocks are nested (a trie would be as many
+ * steps and several times the memory).
  */
 #include "brim/base/cidr.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,23 +17,26 @@
 
 #define V4_BITS 96
 
+struct point { /* an address, as a number of 128 bits */
+    uint64_t high, low;
+};
+
 struct entry {
     struct brim_cidr cidr;
     int value;
 };
 
-struct run { /* the entries of one length */
-    uint8_t bits;
-    size_t begin;
-    size_t end;
+struct piece {
+    struct point begin;
+    int value; /* -1: in no block */
 };
 
 struct brim_cidrs {
-    struct entry *entries;
+    struct entry *entries; /* until it is finished */
     size_t count;
     size_t room;
-    struct run runs[129]; /* longest first */
-    size_t run_count;
+    struct piece *pieces;
+    size_t piece_count;
 };
 
 static void mask(uint8_t bytes[16], unsigned bits)
@@ -95,12 +101,13 @@ void brim_cidrs_free(struct brim_cidrs *cidrs)
     if (cidrs == NULL)
         return;
     free(cidrs->entries);
+    free(cidrs->pieces);
     free(cidrs);
 }
 
 void brim_cidrs_add(struct brim_cidrs *cidrs, const struct brim_cidr *cidr, int value)
 {
-    INVARIANT(value >= 0 && cidrs->run_count == 0);
+    INVARIANT(value >= 0 && cidrs->pieces == NULL);
     if (cidrs->count == cidrs->room) {
         cidrs->room = cidrs->room == 0 ? 16 : 2 * cidrs->room;
         cidrs->entries = realloc(cidrs->entries, cidrs->room * sizeof(*cidrs->entries));
@@ -109,58 +116,159 @@ void brim_cidrs_add(struct brim_cidrs *cidrs, const struct brim_cidr *cidr, int 
     cidrs->entries[cidrs->count++] = (struct entry){*cidr, value};
 }
 
-static int by_length_and_bytes(const void *a, const void *b)
+/* The word that a line holds, in place; NULL: none. */
+static char *word_of(char *line)
+{
+    char *word = line + strspn(line, " \t\r\n");
+
+    word[strcspn(word, "#")] = '\0';
+    for (size_t len = strlen(word); len > 0 && strchr(" \t\r\n", word[len - 1]) != NULL; len--)
+        word[len - 1] = '\0';
+    return word[0] == '\0' ? NULL : word;
+}
+
+static void describe(struct brim_cidr_wrong *wrong, const char *word)
+{
+    size_t len = strnlen(word, sizeof(wrong->text) - 1);
+
+    for (size_t i = 0; i < len; i++)
+        wrong->text[i] = word[i] < ' ' || word[i] > '~' ? '?' : word[i];
+    wrong->text[len] = '\0';
+}
+
+enum brim_err brim_cidrs_add_file(struct brim_cidrs *cidrs, const char *path, int value,
+                                  struct brim_cidr_wrong *wrong_out)
+{
+    FILE *file = fopen(path, "re");
+    enum brim_err err = BRIM_OK;
+    char *line = NULL;
+    size_t room = 0;
+
+    *wrong_out = (struct brim_cidr_wrong){.line = 0};
+    if (file == NULL)
+        return BRIM_EIO;
+    while (err == BRIM_OK && getline(&line, &room, file) >= 0) {
+        struct brim_cidr cidr;
+        const char *word = word_of(line);
+
+        wrong_out->line++;
+        if (word == NULL)
+            continue;
+        wrong_out->why = brim_cidr_parse(word, &cidr);
+        if (wrong_out->why == NULL)
+            brim_cidrs_add(cidrs, &cidr, value);
+        else
+            err = BRIM_EINVAL;
+        if (err != BRIM_OK)
+            describe(wrong_out, word);
+    }
+    if (err == BRIM_OK && ferror(file))
+        err = BRIM_EIO;
+    free(line);
+    (void)fclose(file);
+    return err;
+}
+
+/* An outer block before those inside it; of the same the larger number first. */
+static int by_begin(const void *a, const void *b)
 {
     const struct entry *x = a, *y = b;
-    int order = (int)y->cidr.bits - (int)x->cidr.bits;
+    int order = memcmp(x->cidr.bytes, y->cidr.bytes, 16);
 
     if (order == 0)
-        order = memcmp(x->cidr.bytes, y->cidr.bytes, 16);
+        order = (int)x->cidr.bits - (int)y->cidr.bits;
     return order != 0 ? order : y->value - x->value;
 }
 
-static bool is_same(const struct brim_cidr *a, const struct brim_cidr *b)
+static struct point point_of(const uint8_t bytes[16])
 {
-    return a->bits == b->bits && memcmp(a->bytes, b->bytes, 16) == 0;
+    struct point point = {0, 0};
+
+    for (int i = 0; i < 8; i++) {
+        point.high = point.high << 8 | bytes[i];
+        point.low = point.low << 8 | bytes[8 + i];
+    }
+    return point;
+}
+
+static bool is_before(struct point a, struct point b)
+{
+    return a.high < b.high || (a.high == b.high && a.low < b.low);
+}
+
+/* The first point behind the block; zero where it reaches to the end. */
+static struct point end_of(const struct brim_cidr *cidr)
+{
+    struct point end = point_of(cidr->bytes);
+    unsigned bits = cidr->bits;
+    uint64_t step = bits == 0 || bits == 64 ? 0 : UINT64_C(1) << (64 - bits % 64) % 64;
+
+    if (bits > 64) {
+        end.low += step;
+        end.high += end.low == 0;
+    } else if (bits == 64) {
+        end.high++;
+    } else {
+        end.high = bits == 0 ? 0 : end.high + step;
+    }
+    return end;
+}
+
+/* From here on value; a piece of no length is forgotten. */
+static void cut(struct brim_cidrs *cidrs, struct point at, int value)
+{
+    struct piece *last = cidrs->piece_count == 0 ? NULL : &cidrs->pieces[cidrs->piece_count - 1];
+
+    if (last != NULL && !is_before(last->begin, at))
+        last->value = value;
+    else
+        cidrs->pieces[cidrs->piece_count++] = (struct piece){at, value};
+}
+
+/* The blocks around the place that the sweep has come to, the innermost last. */
+struct nest {
+    const struct entry *around[130];
+    size_t depth;
+};
+
+/* Leaves the blocks that end at or before `until`; NULL: all. */
+static void leave(struct brim_cidrs *cidrs, struct nest *nest, const struct point *until)
+{
+    while (nest->depth > 0) {
+        struct point end = end_of(&nest->around[nest->depth - 1]->cidr);
+        bool is_last = end.high == 0 && end.low == 0; /* nothing is behind it */
+
+        if (until != NULL && (is_last || is_before(*until, end)))
+            return;
+        nest->depth--;
+        if (!is_last)
+            cut(cidrs, end, nest->depth == 0 ? -1 : nest->around[nest->depth - 1]->value);
+    }
 }
 
 void brim_cidrs_finish(struct brim_cidrs *cidrs)
 {
-    size_t kept = 0;
+    struct nest nest = {.depth = 0};
 
     if (cidrs->count == 0)
         return;
-    qsort(cidrs->entries, cidrs->count, sizeof(*cidrs->entries), by_length_and_bytes);
+    qsort(cidrs->entries, cidrs->count, sizeof(*cidrs->entries), by_begin);
+    cidrs->pieces = brim_alloc(2 * cidrs->count * sizeof(*cidrs->pieces));
     for (size_t i = 0; i < cidrs->count; i++) {
         const struct entry *e = &cidrs->entries[i];
+        struct point begin = point_of(e->cidr.bytes);
 
-        if (kept > 0 && is_same(&e->cidr, &cidrs->entries[kept - 1].cidr))
+        if (i > 0 && e->cidr.bits == e[-1].cidr.bits &&
+            memcmp(e->cidr.bytes, e[-1].cidr.bytes, 16) == 0)
             continue; /* its number is the smaller one */
-        if (kept == 0 || e->cidr.bits != cidrs->entries[kept - 1].cidr.bits)
-            cidrs->runs[cidrs->run_count++] = (struct run){.bits = e->cidr.bits, .begin = kept};
-        cidrs->entries[kept++] = *e;
-        cidrs->runs[cidrs->run_count - 1].end = kept;
+        leave(cidrs, &nest, &begin);
+        INVARIANT(nest.depth < sizeof(nest.around) / sizeof(nest.around[0]));
+        nest.around[nest.depth++] = e;
+        cut(cidrs, begin, e->value);
     }
-    cidrs->count = kept;
-}
-
-static const struct entry *search(const struct brim_cidrs *cidrs, const struct run *run,
-                                  const uint8_t bytes[16])
-{
-    size_t low = run->begin, high = run->end;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = memcmp(bytes, cidrs->entries[middle].cidr.bytes, 16);
-
-        if (order == 0)
-            return &cidrs->entries[middle];
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return NULL;
+    leave(cidrs, &nest, NULL);
+    free(cidrs->entries);
+    cidrs->entries = NULL;
 }
 
 static bool bytes_of(const struct sockaddr *address, uint8_t bytes[16])
@@ -180,17 +288,20 @@ static bool bytes_of(const struct sockaddr *address, uint8_t bytes[16])
 
 int brim_cidrs_find(const struct brim_cidrs *cidrs, const struct sockaddr *address)
 {
+    size_t low = 0, high = cidrs->piece_count;
     uint8_t bytes[16];
+    struct point point;
 
     if (!bytes_of(address, bytes))
         return -1;
-    for (size_t i = 0; i < cidrs->run_count; i++) {
-        const struct entry *found;
+    point = point_of(bytes);
+    while (low < high) { /* to the first piece that begins behind it */
+        size_t middle = low + (high - low) / 2;
 
-        mask(bytes, cidrs->runs[i].bits); /* shorter and shorter */
-        found = search(cidrs, &cidrs->runs[i], bytes);
-        if (found != NULL)
-            return found->value;
+        if (is_before(point, cidrs->pieces[middle].begin))
+            high = middle;
+        else
+            low = middle + 1;
     }
-    return -1;
+    return low == 0 ? -1 : cidrs->pieces[low - 1].value;
 }

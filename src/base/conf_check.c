@@ -13,7 +13,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "brim/base/cidr.h"
+#include "brim/base/conf_check_gates.h"
 #include "brim/base/conf_value.h"
 #include "brim/base/invariant.h"
 
@@ -433,39 +433,6 @@ static void check_dictionary(struct brim_conf_faults *faults, const char *where,
                     shown.bytes);
 }
 
-/* where: path of the list. */
-static void check_blocks(struct brim_conf_faults *faults, const char *where,
-                         const struct brim_conf_strings *blocks)
-{
-    for (size_t i = 0; i < blocks->count; i++) {
-        struct brim_conf_text shown = {.len = 0};
-        struct brim_cidr cidr;
-        char path[2 * PATH_BYTES];
-        const char *wrong;
-
-        if (blocks->items[i] == NULL)
-            continue;
-        wrong = brim_cidr_parse(blocks->items[i], &cidr);
-        if (wrong == NULL)
-            continue;
-        (void)snprintf(path, sizeof(path), "%s[%zu]", where, i);
-        brim_conf_text_add_input(&shown, blocks->items[i]);
-        brim_conf_fault(faults, path, "%s %s; accepted: as in 192.0.2.1, 10.0.0.0/8, 2001:db8::/32",
-                        shown.bytes, wrong);
-    }
-}
-
-static void check_access(struct brim_conf_faults *faults, const char *where,
-                         const struct brim_conf_access *access)
-{
-    char path[PATH_BYTES + sizeof(".access.allow")];
-
-    (void)snprintf(path, sizeof(path), "%s.access.allow", where);
-    check_blocks(faults, path, &access->allow);
-    (void)snprintf(path, sizeof(path), "%s.access.deny", where);
-    check_blocks(faults, path, &access->deny);
-}
-
 static bool has_open_listener(const struct brim_conf_root *root)
 {
     for (size_t i = 0; i < root->listeners.count; i++) {
@@ -518,7 +485,8 @@ static void check_routes(const struct brim_conf_site *site, size_t i, const stru
         if (route->cache.use_as_dictionary != site->cache.use_as_dictionary)
             check_dictionary(faults, path, route->cache.use_as_dictionary);
         (void)snprintf(path, sizeof(path), "sites[%zu].routes[%zu]", i, j);
-        check_access(faults, path, &route->access);
+        brim_conf_check_gates(&(struct brim_conf_gates){&route->access, &route->rate_limit}, path,
+                              faults);
         if (route->path == NULL)
             continue;
         paths[count] =
@@ -567,7 +535,8 @@ static void check_sites(const struct brim_conf_root *root, const struct names *o
         check_targets(faults, path, &site->cache.targets);
         check_dictionary(faults, path, site->cache.use_as_dictionary);
         (void)snprintf(path, sizeof(path), "sites[%zu]", i);
-        check_access(faults, path, &site->access);
+        brim_conf_check_gates(&(struct brim_conf_gates){&site->access, &site->rate_limit}, path,
+                              faults);
         check_routes(site, i, origins, faults);
     }
     check_hosts(root, faults);

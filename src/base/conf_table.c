@@ -66,6 +66,7 @@
 #define TABLE_OF_brim_conf_env         env_table
 #define TABLE_OF_brim_conf_handlers    handlers_table
 #define TABLE_OF_brim_conf_access      access_table
+#define TABLE_OF_brim_conf_rate_limit  rate_limit_table
 #define TABLE_OF_brim_conf_route       route_table
 #define TABLE_OF_brim_conf_site        site_table
 
@@ -196,6 +197,14 @@ CHECK_TABLE(brim_conf_handlers, handlers_fields);
 static const struct brim_conf_field access_fields[] = {BRIM_CONF_ACCESS(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table access_table = TABLE(brim_conf_access, access_fields);
 CHECK_TABLE(brim_conf_access, access_fields);
+#undef THIS
+
+#define THIS brim_conf_rate_limit
+static const struct brim_conf_field rate_limit_fields[] = {
+    BRIM_CONF_RATE_LIMIT(ROW_O, ROW_S, ROW_L)};
+static const struct brim_conf_table rate_limit_table =
+    TABLE(brim_conf_rate_limit, rate_limit_fields);
+CHECK_TABLE(brim_conf_rate_limit, rate_limit_fields);
 #undef THIS
 
 #define THIS brim_conf_route

@@ -6,6 +6,7 @@
 
 #include "brim/base/cidr.h"
 #include "brim/base/invariant.h"
+#include "brim/base/log.h"
 
 enum verdict { ALLOW, DENY }; /* the larger one counts where both are named */
 
@@ -25,19 +26,48 @@ static void add(struct brim_cidrs *blocks, const struct brim_conf_strings *texts
     }
 }
 
-struct brim_access *brim_access_compile(const struct brim_conf_access *conf)
+static bool is_file_given(const char *path)
 {
+    return path != NULL && path[0] != '\0';
+}
+
+static bool add_file(struct brim_cidrs *blocks, const char *path, enum verdict verdict)
+{
+    struct brim_cidr_wrong wrong;
+    enum brim_err err;
+
+    if (!is_file_given(path))
+        return true;
+    err = brim_cidrs_add_file(blocks, path, (int)verdict, &wrong);
+    if (err != BRIM_OK)
+        BRIM_LOG(ERROR, "access.file", "file=%s line=%u reason=\"%s\"", path, wrong.line,
+                 wrong.why == NULL ? brim_err_text(err) : wrong.why);
+    return err == BRIM_OK;
+}
+
+enum brim_err brim_access_compile(const struct brim_conf_access *conf,
+                                  struct brim_access **access_out)
+{
+    bool has_allow = conf->allow.count > 0 || is_file_given(conf->allow_file);
+    bool has_deny = conf->deny.count > 0 || is_file_given(conf->deny_file);
     struct brim_access *access;
 
-    if (conf->allow.count == 0 && conf->deny.count == 0)
-        return NULL;
+    *access_out = NULL;
+    if (!has_allow && !has_deny)
+        return BRIM_OK;
     access = brim_alloc(sizeof(*access));
     access->blocks = brim_cidrs_new();
-    access->is_allow_list = conf->allow.count > 0;
+    access->is_allow_list = has_allow;
     add(access->blocks, &conf->allow, ALLOW);
     add(access->blocks, &conf->deny, DENY);
+    if (!add_file(access->blocks, conf->allow_file, ALLOW) ||
+        !add_file(access->blocks, conf->deny_file, DENY)) {
+        brim_access_free(access);
+        return BRIM_EINVAL;
+    }
     brim_cidrs_finish(access->blocks);
-    return access;
+    *access_out = access;
+    return BRIM_OK;
 }
 
 void brim_access_free(struct brim_access *access)

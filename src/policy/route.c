@@ -164,6 +164,42 @@ static const struct brim_str accept_encodings[] = {
     BRIM_STR("identity"),
 };
 
+/* What a site says of everybody who asks for it. */
+static enum brim_err compile_site_gates(const struct brim_conf_site *conf, struct brim_route *own)
+{
+    struct brim_rate_limit_place place = {.site = own->site};
+
+    own->site_rate = brim_rate_limit_compile(&conf->rate_limit, &place);
+    return brim_access_compile(&conf->access, &own->site_access);
+}
+
+/* What a route says beside it. */
+static enum brim_err compile_route_gates(const struct brim_conf_route *conf,
+                                         struct brim_route *route)
+{
+    struct brim_rate_limit_place place = {.site = route->site, .route = route->path};
+
+    route->rate = brim_rate_limit_compile(&conf->rate_limit, &place);
+    return brim_access_compile(&conf->access, &route->access);
+}
+
+static enum brim_err compile_route(struct brim_routes *routes, const struct brim_conf_route *conf,
+                                   const struct brim_route *own, struct brim_route *route_out)
+{
+    enum brim_err err;
+
+    *route_out = *own;
+    route_out->path = brim_strdup(conf->path);
+    route_out->rules = compile_rules(&conf->cache);
+    route_out->key = compile_key(&conf->cache);
+    if (conf->origin[0] != '\0')
+        route_out->origin = brim_origins_get(routes->origins, conf->origin);
+    err = compile_route_gates(conf, route_out);
+    if (err == BRIM_OK)
+        err = compile_handlers(routes, &conf->handlers, own->site, &route_out->handlers);
+    return err;
+}
+
 static enum brim_err compile_site(struct brim_routes *routes, const struct brim_conf_site *conf,
                                   struct site *site)
 {
@@ -180,28 +216,19 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
         .forwarded = (enum brim_forwarded)conf->forwarded,
         .trace = (enum brim_trace_mode)conf->trace,
         .server_timing = conf->server_timing,
-        .site_access = brim_access_compile(&conf->access),
         .accept_encoding = accept_encodings[conf->origin_coding],
     };
-    err = compile_handlers(routes, &conf->handlers, site->own.site, &site->own.handlers);
+    err = compile_site_gates(conf, &site->own);
+    if (err == BRIM_OK)
+        err = compile_handlers(routes, &conf->handlers, site->own.site, &site->own.handlers);
     site->globs = brim_alloc(room * sizeof(*site->globs));
     site->prefixes = brim_alloc(room * sizeof(*site->prefixes));
-    for (size_t i = 0; i < conf->routes.count; i++) {
+    for (size_t i = 0; i < conf->routes.count && err == BRIM_OK; i++) {
         const struct brim_conf_route *from = &conf->routes.items[i];
-        struct brim_route route = site->own;
 
-        route.path = brim_strdup(from->path);
-        route.rules = compile_rules(&from->cache);
-        route.key = compile_key(&from->cache);
-        route.access = brim_access_compile(&from->access);
-        if (from->origin[0] != '\0')
-            route.origin = brim_origins_get(routes->origins, from->origin);
-        if (err == BRIM_OK)
-            err = compile_handlers(routes, &from->handlers, site->own.site, &route.handlers);
-        if (is_glob(from->path))
-            site->globs[site->glob_count++] = route;
-        else
-            site->prefixes[site->prefix_count++] = route;
+        err = compile_route(routes, from, &site->own,
+                            is_glob(from->path) ? &site->globs[site->glob_count++]
+                                                : &site->prefixes[site->prefix_count++]);
     }
     qsort(site->prefixes, site->prefix_count, sizeof(*site->prefixes), by_length_down);
     return err;
@@ -327,6 +354,7 @@ static void free_routes(struct brim_route *routes, size_t count)
         free_rules(&routes[i].rules);
         free_key(&routes[i].key);
         brim_access_free(routes[i].access);
+        brim_rate_limit_free(routes[i].rate);
     }
     free(routes);
 }
@@ -338,6 +366,7 @@ static void free_site(struct site *site)
     free_rules(&site->own.rules);
     free_key(&site->own.key);
     brim_access_free(site->own.site_access);
+    brim_rate_limit_free(site->own.site_rate);
     free_const(site->own.site);
 }
 

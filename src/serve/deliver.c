@@ -100,8 +100,11 @@ static void fail_head(struct brim_delivery *d)
 static bool start_response(struct brim_delivery *d, uint64_t content_length)
 {
     h2o_req_t *req = d->req;
-    bool is_good = d->on_head == NULL || d->on_head(d);
+    bool is_good;
 
+    if (d->dress != NULL)
+        d->dress(d);
+    is_good = d->on_head == NULL || d->on_head(d);
     if (!is_good) {
         fail_head(d);
         content_length = 0;

@@ -241,6 +241,7 @@ static enum brim_err open_workers(struct node *n)
             .flights = n->flights,
             .encoders = n->encoders,
             .dictionaries = n->dictionaries,
+            .dict = n->stores.dict,
             .log = n->log,
             .top = n->top,
             .routes = n->routes,

@@ -548,22 +548,6 @@ bool brim_request_match_route(struct request *r)
     return r->route != NULL;
 }
 
-/* Of the route that was asked for, and of the one that a handler chose. */
-static bool is_allowed(const struct request *r)
-{
-    const struct sockaddr *client = (const struct sockaddr *)&r->conn->peer;
-
-    return brim_access_allows(r->route->site_access, client) &&
-           brim_access_allows(r->route->access, client);
-}
-
-static void answer_denied(struct request *r)
-{
-    BRIM_COUNT(ACCESS_DENIED);
-    brim_request_answer_error(r, 403, "requests from this address are not allowed", "denied",
-                              BRIM_PROXY_DENIED);
-}
-
 /* Whether this very node has forwarded the request before (RFC 8586). */
 static bool is_loop(const struct request *r)
 {
@@ -634,10 +618,8 @@ static bool make_key(struct request *r)
 
 void brim_request_look(struct request *r)
 {
-    if (!is_allowed(r)) {
-        answer_denied(r);
-        return;
-    }
+    if (!brim_request_admit(r))
+        return; /* a handler chose another route, whose gates are in the way */
     if (!make_key(r)) {
         brim_request_answer_error(r, 414, "the URL is too long", "refused", BRIM_PROXY_REQUEST);
         return;
@@ -674,10 +656,8 @@ static void begin(struct request *r)
     brim_request_begin_trace(r);
     if (r->route->server_timing)
         r->delivery.timed_since_us = r->started_us;
-    if (!is_allowed(r)) {
-        answer_denied(r);
+    if (!brim_request_admit(r))
         return;
-    }
     if (is_loop(r)) {
         brim_request_answer_error(r, 508,
                                   "this node has seen the request before: origins form a loop",

@@ -95,6 +95,7 @@ static void init_env(struct brim_worker *w, const struct brim_worker_config *con
     env->codes_passes = config->conf->compress.pass;
     env->streams_max = (unsigned)config->conf->compress.streams;
     env->dictionaries = config->dictionaries;
+    env->dict = config->dict;
     env->log = config->log;
     env->top = config->top;
     env->routes = config->routes;

@@ -111,7 +111,7 @@ END_TEST
 /* Against a walk over all of them, with many blocks of many lengths. */
 START_TEST(many_blocks_are_found_as_a_walk_finds_them)
 {
-    enum { BLOCKS = 20000, LOOKS = 2000 };
+    enum { BLOCKS = 100000, LOOKS = 300 };
     static struct {
         uint32_t address;
         unsigned bits;
@@ -147,6 +147,63 @@ START_TEST(many_blocks_are_found_as_a_walk_finds_them)
 }
 END_TEST
 
+/* Blocks end where others begin, at half of the bits, and at the end of all. */
+START_TEST(blocks_of_ipv6_end_where_they_should)
+{
+    static const struct {
+        const char *address;
+        int value;
+    } looks[] = {
+        {"::", 1},
+        {"2001:db8::", 2},
+        {"2001:db8:0:0:ffff::1", 3},
+        {"2001:db8:0:1::", 4},
+        {"2001:db8:0:2::", 2},
+        {"2001:db8:ffff:ffff:ffff:ffff:ffff:fffe", 2},
+        {"2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", 5},
+        {"2001:db9::", 1},
+        {"ff00::", 6},
+        {"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 6},
+    };
+    struct brim_cidrs *cidrs = brim_cidrs_new();
+
+    add(cidrs, "ff00::/8", 6);
+    add(cidrs, "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", 5);
+    add(cidrs, "2001:db8:0:1::/64", 4);
+    add(cidrs, "2001:db8::/64", 3);
+    add(cidrs, "2001:db8::/32", 2);
+    add(cidrs, "::/0", 1);
+    brim_cidrs_finish(cidrs);
+    for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
+        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+
+        ck_assert_int_eq(inet_pton(AF_INET6, looks[i].address, &v6.sin6_addr), 1);
+        ck_assert_int_eq(brim_cidrs_find(cidrs, (struct sockaddr *)&v6), looks[i].value);
+    }
+    brim_cidrs_free(cidrs);
+}
+END_TEST
+
+START_TEST(a_file_with_something_wrong_says_where)
+{
+    static const char path[] = "blocks.txt";
+    struct brim_cidrs *cidrs = brim_cidrs_new();
+    struct brim_cidr_wrong wrong;
+    FILE *file = fopen(path, "w");
+
+    ck_assert_ptr_nonnull(file);
+    fputs("10.0.0.0/8\n\n  # nothing\n10.0.0.1/8 # meant how?\n", file);
+    fclose(file);
+    ck_assert_int_eq(brim_cidrs_add_file(cidrs, path, 1, &wrong), BRIM_EINVAL);
+    ck_assert_uint_eq(wrong.line, 4);
+    ck_assert_str_eq(wrong.text, "10.0.0.1/8");
+    ck_assert_str_eq(wrong.why, "has bits set behind its length");
+    ck_assert_int_eq(brim_cidrs_add_file(cidrs, "no/such/file", 1, &wrong), BRIM_EIO);
+    brim_cidrs_free(cidrs);
+    remove(path);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base/cidr");
@@ -158,6 +215,8 @@ int main(void)
     tcase_add_test(tcase, the_longest_block_decides);
     tcase_add_test(tcase, nothing_is_found_in_nothing);
     tcase_add_test(tcase, many_blocks_are_found_as_a_walk_finds_them);
+    tcase_add_test(tcase, blocks_of_ipv6_end_where_they_should);
+    tcase_add_test(tcase, a_file_with_something_wrong_says_where);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

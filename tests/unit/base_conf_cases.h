@@ -32,7 +32,7 @@
     "first_byte_timeout, between_bytes_timeout, pool, queue, tls\n"
 #define SITES_ACCEPTED                                                                             \
     "accepted: a sequence of 1 to 10000 mappings with hosts, origin, forwarded, origin_coding, "   \
-    "trace, server_timing, access, "                                                               \
+    "trace, server_timing, access, rate_limit, "                                                   \
     "handlers, cache, "                                                                            \
     "routes\n"
 #define WORKERS       "accepted: whole number from 0 to 256\n"
@@ -214,6 +214,13 @@ static const struct bad_case {
      "192.0.2.1, 10.0.0.0/8, 2001:db8::/32\n"
      ":4: sites[0].routes[0].access.deny[0]: \"here\" is no address; accepted: as in 192.0.2.1, "
      "10.0.0.0/8, 2001:db8::/32\n"},
+    {LISTENERS ORIGINS "sites: [{hosts: [a], origin: app, access: {allow_file: /dev/null}}]\n",
+     ":3: sites[0].access.allow_file: \"/dev/null\" is not a regular file; accepted: path of a "
+     "readable file, or \"\"\n"},
+    {LISTENERS ORIGINS "sites: [{hosts: [a], origin: app,\n"
+                       "  rate_limit: {requests: 10, by: header}}]\n",
+     ":4: sites[0].rate_limit.name: is missing; accepted: the name of the header or cookie that "
+     "`by` speaks of\n"},
     {LISTENERS "origins: [{name: app, servers: []}]\n" SITES,
      ":2: origins[0].servers: has 0 members; accepted: a sequence of 1 to 256 mappings with url, "
      "weight, backup\n"},
@@ -309,6 +316,7 @@ static const struct bad_case {
      ":3: sites[0].routes[2].path: \"/a/\" is also sites[0].routes[0].path; accepted: each once\n"},
     {LISTENERS ORIGINS "sites: [{hosts: \"*\", origin: app, routes: [/img/]}]\n",
      ":3: sites[0].routes[0]: is a single value; accepted: a mapping with path, origin, access, "
+     "rate_limit, "
      "handlers, "
      "cache\n"},
     {"cache: {memory: 1MiB, memory_object: 2MiB}\n" REST,

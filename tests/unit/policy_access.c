@@ -3,9 +3,18 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "unit.h"
+
+static struct brim_access *compile(const struct brim_conf_access *conf)
+{
+    struct brim_access *access;
+
+    ck_assert_int_eq(brim_access_compile(conf, &access), BRIM_OK);
+    return access;
+}
 
 static char ten[] = "10.0.0.0/8", nine[] = "10.9.0.0/16", six[] = "2001:db8::/32";
 static char *inside[] = {ten, six};
@@ -31,7 +40,7 @@ static const struct {
 
 START_TEST(the_longest_block_decides_and_denial_goes_before)
 {
-    struct brim_access *access = brim_access_compile(&cases[_i].conf);
+    struct brim_access *access = compile(&cases[_i].conf);
     struct sockaddr_in v4 = {.sin_family = AF_INET};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
     struct sockaddr *client = (struct sockaddr *)&v4;
@@ -51,7 +60,7 @@ START_TEST(a_rule_that_says_nothing_lets_everybody)
     struct brim_conf_access empty = {.allow.count = 0};
     struct sockaddr_in client = {.sin_family = AF_INET};
 
-    ck_assert_ptr_null(brim_access_compile(&empty));
+    ck_assert_ptr_null(compile(&empty));
     ck_assert(brim_access_allows(NULL, (struct sockaddr *)&client));
     brim_access_free(NULL);
 }
@@ -60,11 +69,36 @@ END_TEST
 START_TEST(a_unix_socket_is_let)
 {
     struct brim_conf_access conf = {.allow = {inside, 1}};
-    struct brim_access *access = brim_access_compile(&conf);
+    struct brim_access *access = compile(&conf);
     struct sockaddr client = {.sa_family = AF_UNIX};
 
     ck_assert(brim_access_allows(access, &client));
     brim_access_free(access);
+}
+END_TEST
+
+/* A list of an hour's attackers is made by a program, not written into the config. */
+START_TEST(a_file_says_more_of_the_same)
+{
+    static char path[] = "access.txt", missing[] = "no/such/file";
+    struct brim_conf_access conf = {.deny_file = path};
+    struct sockaddr_in client = {.sin_family = AF_INET};
+    struct brim_access *access;
+    FILE *file = fopen(path, "w");
+
+    ck_assert_ptr_nonnull(file);
+    fputs("# bad ones\n\n 192.0.2.0/24 # all of it\r\n2001:db8::1\n", file);
+    fclose(file);
+    access = compile(&conf);
+    client.sin_addr.s_addr = htonl(0xc0000203);
+    ck_assert(!brim_access_allows(access, (struct sockaddr *)&client));
+    client.sin_addr.s_addr = htonl(0xc0000303);
+    ck_assert(brim_access_allows(access, (struct sockaddr *)&client));
+    brim_access_free(access);
+    conf.deny_file = missing;
+    ck_assert_int_eq(brim_access_compile(&conf, &access), BRIM_EINVAL);
+    ck_assert_ptr_null(access);
+    remove(path);
 }
 END_TEST
 
@@ -77,6 +111,7 @@ int main(void)
                         (int)(sizeof(cases) / sizeof(cases[0])));
     tcase_add_test(tcase, a_rule_that_says_nothing_lets_everybody);
     tcase_add_test(tcase, a_unix_socket_is_let);
+    tcase_add_test(tcase, a_file_says_more_of_the_same);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

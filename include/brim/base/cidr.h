@@ -3,8 +3,8 @@
  * cidr - blocks of addresses (RFC 4632, RFC 4291 2.3) and what is said of each: the longest block
  * that an address is in decides.
  *
- * IPv4 stands at ::ffff:0:0/96, so that a client is the same whichever socket he came by. A table
- * of 100,000 blocks is searched in some microseconds.
+ * IPv4 stands at ::ffff:0:0/96, so that a client is the same whichever socket he came by. A search
+ * is one bisection over all blocks.
  */
 #ifndef BRIM_BASE_CIDR_H
 #define BRIM_BASE_CIDR_H
@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "brim/base/err.h"
 
 struct sockaddr;
 
@@ -32,6 +34,18 @@ void brim_cidrs_free(struct brim_cidrs *cidrs); /* accepts NULL */
 /* Adds a block; of one that is there already the larger number counts. value >= 0. Not once it is
  * searched. */
 void brim_cidrs_add(struct brim_cidrs *cidrs, const struct brim_cidr *cidr, int value);
+/*
+ * Adds what a file says, a block a line; `#` begins a comment, blanks do not count.
+ * Errors: BRIM_EIO it cannot be read; BRIM_EINVAL wrong_out says which line, and what is wrong with
+ * it. Thread: init or control.
+ */
+struct brim_cidr_wrong {
+    unsigned line;
+    const char *why; /* static */
+    char text[64];   /* as it stands there, cut, without what cannot be shown */
+};
+BRIM_MUST_USE enum brim_err brim_cidrs_add_file(struct brim_cidrs *cidrs, const char *path,
+                                                int value, struct brim_cidr_wrong *wrong_out);
 /* Once, after the last. */
 void brim_cidrs_finish(struct brim_cidrs *cidrs);
 

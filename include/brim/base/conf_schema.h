@@ -295,7 +295,22 @@
     O(STRINGS, allow, "allow", "", 0, 100000, LIVE,                                                \
       "Addresses and blocks (10.0.0.0/8) that may ask; if there are any, nobody else may.")        \
     O(STRINGS, deny, "deny", "", 0, 100000, LIVE,                                                  \
-      "Those that may not. The longest block that an address is in decides.")
+      "Those that may not. The longest block that an address is in decides.")                      \
+    O(FILE, allow_file, "allow_file", "", 0, 4096, LIVE,                                           \
+      "File with more of allow, one a line; `#` begins a comment.")                                \
+    O(FILE, deny_file, "deny_file", "", 0, 4096, LIVE, "Likewise of deny.")
+
+#define BRIM_CONF_RATE_LIMIT(O, S, L)                                                              \
+    O(INT, requests, "requests", "0", 0, 1000000000, LIVE,                                         \
+      "Requests that one client may make in `per`; 429 above it; 0: any number.")                  \
+    O(DURATION, per_ms, "per", "1s", 1, BRIM_DAY_MS, LIVE, "In which time.")                       \
+    O(INT, burst, "burst", "0", 0, 1000000000, LIVE,                                               \
+      "Of them at once, after a rest; 0: as many as requests.")                                    \
+    O(CHOICE, by, "by", "address", 0, "address|header|cookie", LIVE,                               \
+      "Who is one client: an address (IPv6: its /64), or who sends the same header or cookie.")    \
+    O(STRING, name, "name", "", 0, 256, LIVE,                                                      \
+      "Of that header or cookie; who sends none goes by address.")                                 \
+    O(BOOL, fields, "fields", "true", 0, 0, LIVE, "Tell clients in RateLimit-Policy and RateLimit.")
 
 #define BRIM_CONF_ROUTE(O, S, L)                                                                   \
     O(STRING, path, "path", NULL, 1, 1024, LIVE,                                                   \
@@ -303,6 +318,8 @@
     O(STRING, origin, "origin", "", 0, 64, LIVE, "Origin; empty: the site's.")                     \
     S(access, "access", BRIM_CONF_ACCESS, brim_conf_access,                                        \
       "Who may ask, beside what the site says.")                                                   \
+    S(rate_limit, "rate_limit", BRIM_CONF_RATE_LIMIT, brim_conf_rate_limit,                        \
+      "How often, beside what the site says.")                                                     \
     S(handlers, "handlers", BRIM_CONF_HANDLERS, brim_conf_handlers, "Lua handlers of the route.")  \
     S(cache, "cache", BRIM_CONF_RULES, brim_conf_rules, "Cache rules; what is not set: the site's.")
 
@@ -319,6 +336,7 @@
     O(BOOL, server_timing, "server_timing", "false", 0, 0, LIVE,                                   \
       "Server-Timing tells how long brim and the origin took.")                                    \
     S(access, "access", BRIM_CONF_ACCESS, brim_conf_access, "Who may ask.")                        \
+    S(rate_limit, "rate_limit", BRIM_CONF_RATE_LIMIT, brim_conf_rate_limit, "How often.")          \
     S(handlers, "handlers", BRIM_CONF_HANDLERS, brim_conf_handlers, "Lua handlers of the site.")   \
     S(cache, "cache", BRIM_CONF_RULES, brim_conf_rules, "Cache rules of the site.")                \
     L(routes, "routes", BRIM_CONF_ROUTE, brim_conf_route, 0, 10000,                                \

@@ -14,8 +14,10 @@
 struct sockaddr;
 struct brim_access; /* opaque: one rule */
 
-/* NULL: it says nothing. conf was checked and may be freed. Thread: init or control. */
-struct brim_access *brim_access_compile(const struct brim_conf_access *conf);
+/* NULL in *access_out: it says nothing. conf was checked and may be freed. Errors: BRIM_EINVAL a
+ * file has changed since and is not usable, which was logged. Thread: init or control. */
+BRIM_MUST_USE enum brim_err brim_access_compile(const struct brim_conf_access *conf,
+                                                struct brim_access **access_out);
 void brim_access_free(struct brim_access *access); /* accepts NULL */
 
 /* NULL lets everybody. A client at a unix socket is whoever may open it, and always let. Thread:

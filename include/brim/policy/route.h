@@ -16,6 +16,7 @@
 #include "brim/origin/flight.h"
 #include "brim/policy/access.h"
 #include "brim/policy/handlers.h"
+#include "brim/policy/rate_limit.h"
 
 struct brim_routes; /* opaque, counted */
 
@@ -33,9 +34,11 @@ struct brim_route {
     unsigned metrics; /* the site's group of base/metric_group */
     const char *path; /* pattern, "" for the site's own */
     struct brim_origin *origin;
-    struct brim_handlers *handlers;  /* NULL: none */
-    struct brim_access *site_access; /* NULL: everybody */
-    struct brim_access *access;      /* the route's own, beside it; likewise */
+    struct brim_handlers *handlers;    /* NULL: none */
+    struct brim_access *site_access;   /* NULL: everybody */
+    struct brim_access *access;        /* the route's own, beside it; likewise */
+    struct brim_rate_limit *site_rate; /* NULL: any number */
+    struct brim_rate_limit *rate;      /* the route's own, beside it; likewise */
     struct brim_cache_rules rules;
     struct brim_key_rules key;
     enum brim_forwarded forwarded;

@@ -67,6 +67,8 @@ struct brim_delivery {
     /* A part has been sent and there is a rest: brim_deliver_continue() or _break(), now or later.
      */
     void (*more)(struct brim_delivery *delivery);
+    /* Adds what the site says of every response, whoever made it, or NULL. Before on_head. */
+    void (*dress)(struct brim_delivery *delivery);
     /* Before the header block goes out, or NULL: may change the response's fields and status.
      * False: it failed, and brim answers 500 without a body. */
     bool (*on_head)(struct brim_delivery *delivery);

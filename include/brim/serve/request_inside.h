@@ -37,6 +37,8 @@ struct request {
     struct brim_str target;
     struct brim_str authority;
     struct brim_fields fields;
+    const struct brim_route *admitted;      /* whose gates it has passed last; NULL: none */
+    struct brim_rate_limit_news rates[2];   /* of its site's and its route's limit */
     struct brim_origin *origin;             /* chosen by a handler; NULL: the route's */
     struct brim_str key_part;               /* by a handler, of the cache key */
     struct brim_handlers *handlers;         /* of the route that the client asked for; NULL: none */
@@ -130,6 +132,12 @@ void brim_request_answer_error(struct request *r, unsigned status, const char *t
                                const char *detail, const char *type);
 /* Finds the site and route of host and target; false: there is none. */
 bool brim_request_match_route(struct request *r);
+
+/* ---- request_gates.c ---- */
+
+/* Asks the gates of the route that the request has come to; false: one refused it, which is
+ * answered. */
+bool brim_request_admit(struct request *r);
 
 /* ---- request_handlers.c ---- */
 

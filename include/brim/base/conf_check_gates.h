@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conf_check_gates - what must hold for the options of who may ask and how often. Part of
+ * conf_check, which calls it for each site and each route.
+ */
+#ifndef BRIM_BASE_CONF_CHECK_GATES_H
+#define BRIM_BASE_CONF_CHECK_GATES_H
+
+#include "brim/base/conf_fault.h"
+#include "brim/base/conf_table.h"
+
+/* What a site or a route says. */
+struct brim_conf_gates {
+    const struct brim_conf_access *access;
+    const struct brim_conf_rate_limit *rate_limit;
+};
+
+/* where: path of the site or route. Thread: init or control. */
+void brim_conf_check_gates(const struct brim_conf_gates *gates, const char *where,
+                           struct brim_conf_faults *faults);
+
+#endif

@@ -155,7 +155,7 @@ START_TEST(blocks_of_ipv6_end_where_they_should)
         int value;
     } looks[] = {
         {"::", 1},
-        {"2001:db8::", 2},
+        {"2001:db8::", 3},
         {"2001:db8:0:0:ffff::1", 3},
         {"2001:db8:0:1::", 4},
         {"2001:db8:0:2::", 2},

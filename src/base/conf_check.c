@@ -203,8 +203,7 @@ static void check_cache(const struct brim_conf_root *root, struct brim_conf_faul
 
 /* ---- origins ---- */
 
-/* host[:port] as in a Host field. */
-static bool is_authority(const char *text)
+bool brim_conf_check_is_authority(const char *text)
 {
     size_t len = strlen(text);
     size_t host_len = text[0] == '[' ? strcspn(text, "]") + 1 : strcspn(text, ":");
@@ -240,7 +239,9 @@ static void check_origin(const struct brim_conf_origin *origin, size_t i,
     (void)snprintf(path, sizeof(path), "origins[%zu].name", i);
     check_name(faults, path, origin->name);
     check_hash(origin, i, faults);
-    if (origin->host != NULL && origin->host[0] != '\0' && !is_authority(origin->host)) {
+    brim_conf_check_origin(origin, i, faults);
+    if (origin->host != NULL && origin->host[0] != '\0' &&
+        !brim_conf_check_is_authority(origin->host)) {
         (void)snprintf(path, sizeof(path), "origins[%zu].host", i);
         brim_conf_text_add_input(&shown, origin->host);
         brim_conf_fault(faults, path, "%s is not a host; accepted: host[:port], or \"\"",

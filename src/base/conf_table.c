@@ -61,6 +61,7 @@
 #define TABLE_OF_brim_conf_timeouts    timeouts_table
 #define TABLE_OF_brim_conf_server      server_table
 #define TABLE_OF_brim_conf_origin_tls  origin_tls_table
+#define TABLE_OF_brim_conf_health      health_table
 #define TABLE_OF_brim_conf_origin      origin_table
 #define TABLE_OF_brim_conf_rules       brim_conf_table_rules
 #define TABLE_OF_brim_conf_env         env_table
@@ -167,6 +168,12 @@ static const struct brim_conf_field origin_tls_fields[] = {
 static const struct brim_conf_table origin_tls_table =
     TABLE(brim_conf_origin_tls, origin_tls_fields);
 CHECK_TABLE(brim_conf_origin_tls, origin_tls_fields);
+#undef THIS
+
+#define THIS brim_conf_health
+static const struct brim_conf_field health_fields[] = {BRIM_CONF_HEALTH(ROW_O, ROW_S, ROW_L)};
+static const struct brim_conf_table health_table = TABLE(brim_conf_health, health_fields);
+CHECK_TABLE(brim_conf_health, health_fields);
 #undef THIS
 
 #define THIS brim_conf_origin

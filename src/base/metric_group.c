@@ -91,7 +91,8 @@ void brim_metric_count_request(const struct brim_metric_request *request)
 
 void brim_metric_count_origin(unsigned origin, enum brim_metric_origin_cell cell, int64_t n)
 {
-    brim_metric_group_add(BRIM_METRIC_ORIGIN, origin, cell, n);
+    if (origin != BRIM_METRIC_ORIGIN_NONE)
+        brim_metric_group_add(BRIM_METRIC_ORIGIN, origin, cell, n);
 }
 
 void brim_metric_count_answer(unsigned origin, unsigned status, uint64_t took_us)
@@ -99,6 +100,8 @@ void brim_metric_count_answer(unsigned origin, unsigned status, uint64_t took_us
     const struct metric_scale *scale = brim_metric_scale(METRIC_SCALE_TIME);
     unsigned class = class_of(status == 0 ? 200 : status) - 1;
 
+    if (origin == BRIM_METRIC_ORIGIN_NONE)
+        return;
     brim_metric_group_add(BRIM_METRIC_ORIGIN, origin, BRIM_METRIC_ORIGIN_2XX + class, 1);
     brim_metric_group_add(BRIM_METRIC_ORIGIN, origin,
                           BRIM_METRIC_ORIGIN_TIMES + brim_metric_bucket(scale, took_us), 1);
@@ -166,6 +169,13 @@ static const struct line {
      "Exchanges with an origin under way."},
     {BRIM_METRIC_ORIGIN_WAITING, "brim_origin_pool_waiting", "", "gauge",
      "Exchanges that wait for a connection."},
+    {BRIM_METRIC_ORIGIN_SERVERS, "brim_origin_pool_servers", "", "gauge", "Servers of an origin."},
+    {BRIM_METRIC_ORIGIN_DOWN, "brim_origin_pool_servers_down", "", "gauge",
+     "Servers of an origin that are down by their health checks."},
+    {BRIM_METRIC_ORIGIN_CHECKS, "brim_origin_pool_checks_total", "", "counter",
+     "Health checks of the servers of an origin."},
+    {BRIM_METRIC_ORIGIN_CHECKS_FAILED, "brim_origin_pool_check_failures_total", "", "counter",
+     "Health checks that failed."},
 };
 
 /* The totals of every group of a kind, which the caller frees, and how many there are. */

@@ -173,7 +173,7 @@ static void print_origins(const struct span *span)
     size_t i;
     json_t *origin;
 
-    (void)printf("\n%8s %7s %5s %5s %5s  %s\n", "req/s", "errors", "open", "busy", "wait",
+    (void)printf("\n%8s %7s %5s %5s %5s %7s  %s\n", "req/s", "errors", "open", "busy", "wait", "up",
                  "ORIGIN");
     json_array_foreach(json_object_get(span->after, "origins"), i, origin)
     {
@@ -182,10 +182,12 @@ static void print_origins(const struct span *span)
 
         if (i >= ROWS_SHOWN)
             break;
-        (void)printf("%8.1f %7.0f %5.0f %5.0f %5.0f  %s",
+        (void)printf("%8.1f %7.0f %5.0f %5.0f %5.0f %3.0f/%-3.0f  %s",
                      (number(origin, "requests") - number(old, "requests")) / span->seconds,
                      number(origin, "errors") - number(old, "errors"), number(origin, "open"),
-                     number(origin, "running"), number(origin, "waiting"), name);
+                     number(origin, "running"), number(origin, "waiting"),
+                     number(origin, "servers") - number(origin, "servers_down"),
+                     number(origin, "servers"), name);
         print_times(json_object_get(span->after, "bounds_ms"), json_object_get(old, "times"),
                     json_object_get(origin, "times"));
         (void)putchar('\n');

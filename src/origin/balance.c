@@ -2,9 +2,11 @@
 /*
  * Who may be picked, the first of these that is not empty:
  *
- *   servers that are in and no backups · backups that are in · all
+ *   servers that are in and no backups · backups that are in · all that are not down by their
+ *   checks · all, where that is wanted (asks_down)
  *
- * less those that this exchange has asked. Among them, by method:
+ * less those that this exchange has asked; the last two only where no other pool stands in.
+ * Among them, by method:
  *
  *   round robin        in turn; with weights, by points that spread evenly (multiples of the golden
  *                      ratio), so that shares hold over any stretch and no order is kept
@@ -18,7 +20,8 @@
  *
  * Out goes who fails eject_failures times in a row, or in eject_percent of at least 20 exchanges of
  * the last seconds; for eject_ms, twice as long each time, and never more servers at once than
- * eject_max allows. Who is back gets a share that grows over slow_start_ms.
+ * eject_max allows. Down goes who fails `fall` checks in a row, whatever the others do. Who is back
+ * gets a share that grows over slow_start_ms.
  *
  * Exchanges are tried again on another server only as long as that is retry_percent of them, and a
  * few: when all servers fail, retries would double the load that they fail under.
@@ -66,6 +69,8 @@ struct server {
     unsigned ejections;
     uint64_t out_until_ms; /* 0: in */
     uint64_t back_since_ms;
+    bool is_down;    /* by its checks */
+    unsigned checks; /* in a row that contradict is_down */
 };
 
 struct brim_balance {
@@ -104,6 +109,38 @@ void brim_balance_close(struct brim_balance *b)
     pthread_mutex_destroy(&b->lock);
     b->magic = 0;
     free(b);
+}
+
+static void take_over(struct brim_balance *b, struct server *s, const struct server *old)
+{
+    struct server kept = *old;
+
+    kept.conf = s->conf;
+    kept.busy = 0;
+    if (b->config.fall == 0) { /* not checked any more */
+        kept.is_down = false;
+        kept.checks = 0;
+    }
+    *s = kept;
+    if (s->out_until_ms == 0)
+        return;
+    b->out++;
+    BRIM_ADD(SERVERS_OUT, 1);
+}
+
+void brim_balance_inherit(struct brim_balance *b, struct brim_balance *old)
+{
+    OBJ_CHECK(b, BALANCE_MAGIC);
+    OBJ_CHECK(old, BALANCE_MAGIC);
+    INVARIANT(b->busy == 0 && b->out == 0);
+    pthread_mutex_lock(&old->lock);
+    for (unsigned i = 0; i < b->config.server_count; i++)
+        for (unsigned j = 0; j < old->config.server_count; j++)
+            if (strcmp(b->servers[i].conf.url, old->servers[j].conf.url) == 0) {
+                take_over(b, &b->servers[i], &old->servers[j]);
+                break;
+            }
+    pthread_mutex_unlock(&old->lock);
 }
 
 unsigned brim_balance_count(const struct brim_balance *b)
@@ -165,18 +202,18 @@ static void take_back(struct brim_balance *b, struct server *s, uint64_t now_ms)
     BRIM_LOG(INFO, "origin.returned", "origin=%s server=%s", b->config.name, s->conf.url);
 }
 
-static bool is_out(struct brim_balance *b, struct server *s, uint64_t now_ms)
+static void take_back_if_due(struct brim_balance *b, struct server *s, uint64_t now_ms)
 {
     if (s->out_until_ms != 0 && s->out_until_ms <= now_ms)
         take_back(b, s, now_ms);
-    return s->out_until_ms != 0;
 }
 
 static bool should_go(const struct brim_balance *b, const struct server *s)
 {
     const struct brim_balance_config *c = &b->config;
 
-    if (s->out_until_ms != 0 || (b->out + 1) * 100 > c->eject_max * c->server_count)
+    if (s->out_until_ms != 0 ||
+        (!c->has_fallback && (b->out + 1) * 100 > c->eject_max * c->server_count))
         return false;
     if (c->eject_failures > 0 && s->streak >= c->eject_failures)
         return true;
@@ -210,7 +247,23 @@ static bool is_tried(const struct brim_balance_tried *tried, unsigned i)
     return (tried->bits[i / 64] >> i % 64 & 1) != 0;
 }
 
-enum kind { IN, IN_BACKUP, ANY };
+enum kind { IN, IN_BACKUP, NOT_DOWN, ANY };
+
+static enum kind last_kind(const struct brim_balance_config *config)
+{
+    if (config->has_fallback)
+        return IN_BACKUP;
+    return config->asks_down ? ANY : NOT_DOWN;
+}
+
+static bool is_of_kind(const struct server *s, enum kind kind)
+{
+    if (kind == ANY)
+        return true;
+    if (s->is_down)
+        return false;
+    return kind == NOT_DOWN || (s->out_until_ms == 0 && s->conf.is_backup == (kind == IN_BACKUP));
+}
 
 static void collect(struct choice *c, const struct brim_balance_tried *tried, enum kind kind)
 {
@@ -218,10 +271,9 @@ static void collect(struct choice *c, const struct brim_balance_tried *tried, en
 
     for (unsigned i = 0; i < b->config.server_count; i++) {
         struct server *s = &b->servers[i];
-        bool out = is_out(b, s, c->now_ms);
 
-        if (is_tried(tried, i) ||
-            (kind != ANY && (out || s->conf.is_backup != (kind == IN_BACKUP))))
+        take_back_if_due(b, s, c->now_ms);
+        if (is_tried(tried, i) || !is_of_kind(s, kind))
             continue;
         c->items[c->count] = i;
         c->shares[c->count] = share_of(b, s, c->now_ms);
@@ -351,7 +403,7 @@ static enum brim_err pick_locked(struct choice *c, struct brim_balance_tried *tr
     struct brim_balance *b = c->b;
     unsigned picked;
 
-    for (int kind = IN; kind <= ANY && c->count == 0; kind++)
+    for (int kind = IN; kind <= (int)last_kind(&b->config) && c->count == 0; kind++)
         collect(c, tried, (enum kind)kind);
     if (c->count == 0)
         return BRIM_ENOENT;
@@ -409,4 +461,54 @@ void brim_balance_end(struct brim_balance *b, unsigned server, enum brim_balance
             eject(b, s, now_mono_ms);
     }
     pthread_mutex_unlock(&b->lock);
+}
+
+/* Its ejection, if any, ends with it: the checks have told the same. */
+static void come_up(struct brim_balance *b, struct server *s, uint64_t now_ms)
+{
+    s->is_down = false;
+    s->back_since_ms = now_ms;
+    s->streak = 0;
+    s->failures = (struct counts){0};
+    if (s->out_until_ms != 0)
+        take_back(b, s, now_ms);
+}
+
+enum brim_balance_change brim_balance_checked(struct brim_balance *b, unsigned server,
+                                              enum brim_balance_verdict verdict,
+                                              uint64_t now_mono_ms)
+{
+    struct server *s = &b->servers[server];
+    enum brim_balance_change change = BRIM_BALANCE_SAME;
+
+    OBJ_CHECK(b, BALANCE_MAGIC);
+    INVARIANT(server < b->config.server_count);
+    pthread_mutex_lock(&b->lock);
+    if ((verdict == BRIM_BALANCE_GOOD) == s->is_down)
+        s->checks++;
+    else
+        s->checks = 0;
+    if (s->is_down && s->checks >= b->config.rise) {
+        change = BRIM_BALANCE_CAME_UP;
+        come_up(b, s, now_mono_ms);
+    } else if (!s->is_down && s->checks >= b->config.fall) {
+        change = BRIM_BALANCE_WENT_DOWN;
+        s->is_down = true;
+    }
+    if (change != BRIM_BALANCE_SAME)
+        s->checks = 0;
+    pthread_mutex_unlock(&b->lock);
+    return change;
+}
+
+unsigned brim_balance_down(struct brim_balance *b)
+{
+    unsigned down = 0;
+
+    OBJ_CHECK(b, BALANCE_MAGIC);
+    pthread_mutex_lock(&b->lock);
+    for (unsigned i = 0; i < b->config.server_count; i++)
+        down += b->servers[i].is_down;
+    pthread_mutex_unlock(&b->lock);
+    return down;
 }

@@ -326,7 +326,7 @@ static void running_remove(struct fetcher *t, struct brim_fetch *f)
 
 static void give_handle_back(struct fetcher *t, struct brim_fetch *f)
 {
-    brim_fetch_count_connects(f->easy, f->origin->metrics, f->was_sent);
+    brim_fetch_count_connects(f->easy, f->origin, f->was_sent);
     curl_multi_remove_handle(t->multi, f->easy);
     if (t->spare_count < HANDLES_KEPT) {
         curl_easy_reset(f->easy);
@@ -487,7 +487,7 @@ static void set_options(struct brim_fetch *f)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, f);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, f);
-    brim_fetch_count_sockets(easy, origin->metrics);
+    brim_fetch_count_sockets(easy, origin->sockets);
 }
 
 static bool is_idempotent(const struct brim_fetch *f) /* RFC 9110 9.2.2 */

@@ -36,7 +36,7 @@ void brim_fetch_count_sockets(CURL *easy, unsigned origin)
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, ctx);
 }
 
-void brim_fetch_count_connects(CURL *easy, unsigned origin, bool was_sent)
+void brim_fetch_count_connects(CURL *easy, const struct brim_fetch_origin *origin, bool was_sent)
 {
     long connects = 0;
 
@@ -44,9 +44,9 @@ void brim_fetch_count_connects(CURL *easy, unsigned origin, bool was_sent)
         return;
     if (connects > 0) {
         BRIM_ADD(ORIGIN_CONNECTS, connects);
-        brim_metric_count_origin(origin, BRIM_METRIC_ORIGIN_CONNECTED, connects);
+        brim_metric_count_origin(origin->sockets, BRIM_METRIC_ORIGIN_CONNECTED, connects);
     } else if (was_sent) {
-        brim_metric_count_origin(origin, BRIM_METRIC_ORIGIN_REUSED, 1);
+        brim_metric_count_origin(origin->metrics, BRIM_METRIC_ORIGIN_REUSED, 1);
     }
 }
 

@@ -15,6 +15,8 @@ struct counted {
     struct brim_balance_server *servers;
 };
 
+enum { ALL_DOWN_FAIL, ALL_DOWN_ASK }; /* values of health.all_down */
+
 struct brim_origins {
     struct counted **items;
     size_t count;
@@ -29,6 +31,8 @@ static const char *none_if_empty(const char *text)
 static struct brim_balance_config balance_config(const struct brim_conf_origin *conf,
                                                  const struct counted *counted)
 {
+    bool is_checked = conf->health.path[0] != '\0';
+
     return (struct brim_balance_config){
         .name = counted->origin.name,
         .servers = counted->servers,
@@ -40,7 +44,25 @@ static struct brim_balance_config balance_config(const struct brim_conf_origin *
         .eject_max = (unsigned)conf->eject_max,
         .slow_start_ms = (uint64_t)conf->slow_start_ms,
         .retry_percent = (unsigned)conf->retry_percent,
+        .rise = is_checked ? (unsigned)conf->health.rise : 0,
+        .fall = is_checked ? (unsigned)conf->health.fall : 0,
+        .asks_down = conf->health.all_down == ALL_DOWN_ASK,
     };
+}
+
+static struct brim_check_rules health_rules(const struct brim_conf_health *conf)
+{
+    struct brim_check_rules rules = {
+        .path = none_if_empty(conf->path),
+        .host = none_if_empty(conf->host),
+        .body = none_if_empty(conf->body),
+        .interval_ms = (uint64_t)conf->interval_ms,
+        .timeout_ms = (uint64_t)conf->timeout_ms,
+    };
+
+    if (brim_spans_parse(conf->status, &rules.statuses) != BRIM_OK)
+        rules.statuses.count = 0; /* the config's checks have seen to it that it is not so */
+    return rules;
 }
 
 static void compile_balance(const struct brim_conf_origin *conf, struct counted *counted)
@@ -66,6 +88,7 @@ static struct brim_str hash_name(const struct brim_conf_origin *conf)
 static struct counted *compile(const struct brim_conf_origin *conf, unsigned id)
 {
     struct counted *counted = brim_alloc(sizeof(*counted));
+    unsigned group = brim_metric_group(BRIM_METRIC_ORIGIN, conf->name);
 
     atomic_init(&counted->refs, 1);
     counted->origin = (struct brim_origin){
@@ -73,10 +96,12 @@ static struct counted *compile(const struct brim_conf_origin *conf, unsigned id)
         .host = none_if_empty(conf->host),
         .hash_on = (enum brim_hash_on)conf->hash_on,
         .hash_name = hash_name(conf),
+        .health = health_rules(&conf->health),
         .fetch =
             {
                 .id = id,
-                .metrics = brim_metric_group(BRIM_METRIC_ORIGIN, conf->name),
+                .metrics = group,
+                .sockets = group,
                 .connections_max = (unsigned)conf->pool,
                 .queue_max = (unsigned)conf->queue,
                 .connect_timeout_ms = (uint64_t)conf->connect_timeout_ms,
@@ -116,8 +141,17 @@ static bool is_balanced_alike(const struct counted *a, const struct counted *b)
            x->eject_failures == y->eject_failures && x->eject_percent == y->eject_percent &&
            x->eject_ms == y->eject_ms && x->eject_max == y->eject_max &&
            x->slow_start_ms == y->slow_start_ms && x->retry_percent == y->retry_percent &&
+           x->rise == y->rise && x->fall == y->fall && x->asks_down == y->asks_down &&
            a->origin.hash_on == b->origin.hash_on &&
            brim_str_is(a->origin.hash_name, b->origin.hash_name);
+}
+
+static bool are_checked_alike(const struct brim_check_rules *a, const struct brim_check_rules *b)
+{
+    return is_same_text(a->path, b->path) && is_same_text(a->host, b->host) &&
+           is_same_text(a->body, b->body) && a->interval_ms == b->interval_ms &&
+           a->timeout_ms == b->timeout_ms &&
+           memcmp(&a->statuses, &b->statuses, sizeof(a->statuses)) == 0;
 }
 
 static bool is_same(const struct counted *one, const struct counted *other)
@@ -125,9 +159,9 @@ static bool is_same(const struct counted *one, const struct counted *other)
     const struct brim_origin *a = &one->origin, *b = &other->origin;
     const struct brim_fetch_origin *x = &a->fetch, *y = &b->fetch;
 
-    return is_balanced_alike(one, other) && is_same_text(a->host, b->host) &&
-           x->connections_max == y->connections_max && x->queue_max == y->queue_max &&
-           x->connect_timeout_ms == y->connect_timeout_ms &&
+    return is_balanced_alike(one, other) && are_checked_alike(&a->health, &b->health) &&
+           is_same_text(a->host, b->host) && x->connections_max == y->connections_max &&
+           x->queue_max == y->queue_max && x->connect_timeout_ms == y->connect_timeout_ms &&
            x->first_byte_timeout_ms == y->first_byte_timeout_ms &&
            x->between_bytes_timeout_ms == y->between_bytes_timeout_ms &&
            x->tls_verify == y->tls_verify && is_same_text(x->tls_ca_file, y->tls_ca_file) &&
@@ -153,6 +187,9 @@ static void unref(struct counted *counted)
     free_const(origin->hash_name.base);
     free_const(origin->name);
     free_const(origin->host);
+    free_const(origin->health.path);
+    free_const(origin->health.host);
+    free_const(origin->health.body);
     free_const(origin->fetch.tls_ca_file);
     free_const(origin->fetch.tls_server_name);
     free(counted);
@@ -184,6 +221,8 @@ struct brim_origins *brim_origins_compile(const struct brim_conf_root *conf,
             atomic_fetch_add_explicit(&old->refs, 1, memory_order_relaxed);
             unref(made);
             made = old;
+        } else if (old != NULL) {
+            brim_balance_inherit(made->origin.balance, old->origin.balance);
         }
         origins->items[i] = made;
     }
@@ -211,4 +250,15 @@ struct brim_origin *brim_origins_find(const struct brim_origins *origins, struct
     struct counted *found = find(origins, name);
 
     return found == NULL ? NULL : &found->origin;
+}
+
+void brim_origins_check(const struct brim_origins *origins, struct brim_checks *checks,
+                        const struct brim_checks_keep *keep)
+{
+    struct brim_origin **all = brim_alloc((origins->count + 1) * sizeof(struct brim_origin *));
+
+    for (size_t i = 0; i < origins->count; i++)
+        all[i] = &origins->items[i]->origin;
+    brim_checks_follow(checks, all, origins->count, keep);
+    free(all);
 }

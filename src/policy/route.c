@@ -501,3 +501,11 @@ struct brim_origin *brim_routes_origin(const struct brim_routes *routes, struct 
 {
     return brim_origins_find(routes->origins, name);
 }
+
+void brim_routes_check(struct brim_routes *routes, struct brim_checks *checks)
+{
+    struct brim_checks_keep keep = {.unref = (void (*)(void *))brim_routes_unref, .what = routes};
+
+    brim_routes_ref(routes);
+    brim_origins_check(routes->origins, checks, &keep);
+}

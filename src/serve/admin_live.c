@@ -93,16 +93,18 @@ static json_int_t sum_of(const int64_t *cells, unsigned first, unsigned last)
 
 static void add_origin(const char *name, const int64_t *cells, void *ctx)
 {
-    if (cells[BRIM_METRIC_ORIGIN_ASKED] == 0)
+    if (cells[BRIM_METRIC_ORIGIN_ASKED] == 0 && cells[BRIM_METRIC_ORIGIN_DOWN] == 0)
         return;
     (void)json_array_append_new(
-        ctx, json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "name", name, "requests",
+        ctx, json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "name", name, "requests",
                        (json_int_t)cells[BRIM_METRIC_ORIGIN_ASKED], "errors",
                        sum_of(cells, BRIM_METRIC_ORIGIN_TIMEOUT, BRIM_METRIC_ORIGIN_OTHER),
                        "status_5xx", (json_int_t)cells[BRIM_METRIC_ORIGIN_5XX], "open",
                        (json_int_t)cells[BRIM_METRIC_ORIGIN_OPEN], "running",
                        (json_int_t)cells[BRIM_METRIC_ORIGIN_RUNNING], "waiting",
-                       (json_int_t)cells[BRIM_METRIC_ORIGIN_WAITING], "times",
+                       (json_int_t)cells[BRIM_METRIC_ORIGIN_WAITING], "servers",
+                       (json_int_t)cells[BRIM_METRIC_ORIGIN_SERVERS], "servers_down",
+                       (json_int_t)cells[BRIM_METRIC_ORIGIN_DOWN], "times",
                        times_json(cells + BRIM_METRIC_ORIGIN_TIMES)));
 }
 

@@ -54,6 +54,7 @@ struct node {
     struct brim_fetchers *fetchers;
     struct brim_dictionaries *dictionaries;
     struct brim_flights *flights;
+    struct brim_checks *checks;
     struct brim_encoders *encoders;
     struct brim_access_log *log;
     struct brim_top *top;
@@ -220,6 +221,10 @@ static enum brim_err open_origins(struct node *n)
     flights.fetchers = n->fetchers;
     if (err == BRIM_OK)
         err = brim_flights_open(&flights, &n->flights);
+    if (err == BRIM_OK) {
+        n->checks = brim_checks_open(n->fetchers);
+        brim_routes_check(n->routes, n->checks);
+    }
     return err;
 }
 
@@ -279,6 +284,7 @@ static void open_reload(struct node *n)
         .workers = n->workers,
         .worker_count = n->worker_count,
         .log = n->log,
+        .checks = n->checks,
         .done = on_reloaded,
         .ctx = n,
     };
@@ -379,8 +385,10 @@ static void node_close(struct node *n)
     left = drain_workers(n);
     if (n->admin != NULL)
         brim_admin_close(n->admin);
+    brim_checks_stop(n->checks);
     if (n->fetchers != NULL)
         brim_fetchers_close(n->fetchers);
+    brim_checks_close(n->checks);
     if (n->dictionaries != NULL)
         brim_dictionaries_stop(n->dictionaries);
     brim_encoders_close(n->encoders); /* their reads may be the pool's */

@@ -27,6 +27,7 @@ static const struct {
     {BRIM_EPROTO, BRIM_FETCH_CAUSE_INCOMPLETE, BRIM_PROXY_INCOMPLETE},
     {BRIM_EPROTO, ANY, "http_protocol_error"},
     {BRIM_ELIMIT, ANY, "connection_limit_reached"},
+    {BRIM_ENOENT, ANY, "destination_unavailable"},
 };
 
 const char *brim_proxy_status_failure(enum brim_err why, enum brim_fetch_cause cause)

@@ -151,6 +151,7 @@ static void commit(struct brim_reload *reload, struct prepared *next)
         next->sets[i] = NULL;
     }
     swap_routes(reload, next->routes);
+    brim_routes_check(next->routes, reload->config.checks);
     next->routes = NULL;
     brim_access_log_reopen(reload->config.log);
     brim_conf_free(reload->latest);

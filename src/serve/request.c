@@ -160,10 +160,8 @@ static bool answer_stale(struct request *r)
 
 static void answer_failure(struct request *r, enum brim_err why, enum brim_fetch_cause cause)
 {
-    unsigned status = why == BRIM_ETIMEOUT ? 504 : why == BRIM_ELIMIT ? 503 : 502;
+    unsigned status = brim_upstream_failure_status(why);
 
-    if (why == BRIM_ENOMEM)
-        status = 503;
     /* What must be validated and cannot be: 504 (RFC 9111 5.2.2.2). */
     if (r->stale != NULL && r->stale->fresh.must_revalidate && status == 502)
         status = 504;

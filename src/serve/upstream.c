@@ -230,6 +230,20 @@ uint64_t brim_upstream_hash(h2o_mem_pool_t *pool, const struct brim_origin *orig
     return 0;
 }
 
+unsigned brim_upstream_failure_status(enum brim_err why)
+{
+    switch (why) {
+    case BRIM_ETIMEOUT:
+        return 504;
+    case BRIM_ELIMIT:
+    case BRIM_ENOENT:
+    case BRIM_ENOMEM:
+        return 503;
+    default:
+        return 502;
+    }
+}
+
 const char *brim_upstream_failure(enum brim_err why)
 {
     switch (why) {
@@ -243,6 +257,8 @@ const char *brim_upstream_failure(enum brim_err why)
         return "TLS with the origin failed";
     case BRIM_EPROTO:
         return "the origin's answer is not valid HTTP";
+    case BRIM_ENOENT:
+        return "no server of the origin is up";
     case BRIM_ELIMIT:
         return "too many requests wait for the origin";
     default:

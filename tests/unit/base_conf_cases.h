@@ -29,7 +29,7 @@
     "accepted: a sequence of 1 to 10000 mappings with name, servers, balance, hash_on, "           \
     "hash_name, eject_failures, eject_percent, eject_time, eject_max, slow_start, "                \
     "retry_percent, host, connect_timeout, "                                                       \
-    "first_byte_timeout, between_bytes_timeout, pool, queue, tls\n"
+    "first_byte_timeout, between_bytes_timeout, pool, queue, health, tls\n"
 #define SITES_ACCEPTED                                                                             \
     "accepted: a sequence of 1 to 10000 mappings with hosts, origin, forwarded, origin_coding, "   \
     "trace, server_timing, access, rate_limit, "                                                   \
@@ -331,6 +331,23 @@ static const struct bad_case {
      "file in a directory that exists, stdout, syslog, unix:/path, off\n"},
     {"access_log: {path: \"\"}\n" REST,
      ":1: access_log.path: \"\" is empty; accepted: text of 1 to 4096 bytes\n"},
+    {LISTENERS
+     "origins: [{name: app, servers: [{url: \"http://a\"}], health: {path: healthz}}]\n" SITES,
+     ":2: origins[0].health.path: \"healthz\" is not a path; accepted: text that begins with /, "
+     "without blanks and #, or \"\"\n"},
+    {LISTENERS
+     "origins: [{name: app, servers: [{url: \"http://a\"}], health: {path: /a b}}]\n" SITES,
+     ":2: origins[0].health.path: \"/a b\" is not a path; accepted: text that begins with /, "
+     "without blanks and #, or \"\"\n"},
+    {LISTENERS
+     "origins: [{name: app, servers: [{url: \"http://a\"}], health: {status: 20-600}}]\n" SITES,
+     ":2: origins[0].health.status: \"20-600\" are no statuses; accepted: 100 to 599, as in "
+     "200-399, 200,204\n"},
+    {LISTENERS
+     "origins: [{name: app, servers: [{url: \"http://a\"}], health: {host: \"a/b\"}}]\n" SITES,
+     ":2: origins[0].health.host: \"a/b\" is not a host; accepted: host[:port], or \"\"\n"},
+    {LISTENERS "origins: [{name: app, servers: [{url: \"http://a\"}], health: {fall: 0}}]\n" SITES,
+     ":2: origins[0].health.fall: \"0\" is out of range; accepted: whole number from 1 to 1000\n"},
     {"node: [1\n" REST, ":2: not valid YAML: did not find expected ',' or ']', while parsing a "
                         "flow sequence from line 1; accepted: YAML 1.1\n"},
     {"node:\n\tid: x\n" REST,

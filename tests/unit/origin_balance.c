@@ -295,6 +295,125 @@ START_TEST(a_backup_waits_for_all_others)
 }
 END_TEST
 
+static void check(unsigned server, enum brim_balance_verdict verdict,
+                  enum brim_balance_change change)
+{
+    ck_assert_int_eq(brim_balance_checked(balance, server, verdict, now_ms), change);
+}
+
+static void take_down(unsigned server)
+{
+    check(server, BRIM_BALANCE_BAD, BRIM_BALANCE_SAME);
+    check(server, BRIM_BALANCE_BAD, BRIM_BALANCE_WENT_DOWN);
+}
+
+/* Not once, and not now and then. */
+START_TEST(who_fails_its_checks_in_a_row_is_down_until_it_passes_some)
+{
+    unsigned had[MANY + 1];
+
+    config.rise = 3;
+    config.fall = 2;
+    open_balance();
+    check(1, BRIM_BALANCE_BAD, BRIM_BALANCE_SAME);
+    check(1, BRIM_BALANCE_GOOD, BRIM_BALANCE_SAME);
+    take_down(1);
+    check(1, BRIM_BALANCE_BAD, BRIM_BALANCE_SAME);
+    ck_assert_uint_eq(brim_balance_down(balance), 1);
+    now_ms += 1000000;
+    run(99, had);
+    ck_assert_uint_eq(had[1], 0);
+    check(1, BRIM_BALANCE_GOOD, BRIM_BALANCE_SAME);
+    check(1, BRIM_BALANCE_GOOD, BRIM_BALANCE_SAME);
+    check(1, BRIM_BALANCE_BAD, BRIM_BALANCE_SAME);
+    check(1, BRIM_BALANCE_GOOD, BRIM_BALANCE_SAME);
+    check(1, BRIM_BALANCE_GOOD, BRIM_BALANCE_SAME);
+    check(1, BRIM_BALANCE_GOOD, BRIM_BALANCE_CAME_UP);
+    run(100, had);
+    ck_assert_uint_eq(had[1], 25);
+}
+END_TEST
+
+/* The floor is for what exchanges tell; checks know better. */
+START_TEST(when_all_are_down_nobody_is_asked_unless_that_is_wanted)
+{
+    struct brim_balance_tried tried = {.count = 0};
+    unsigned server;
+
+    config.rise = 1;
+    config.fall = 2;
+    open_balance();
+    for (unsigned i = 0; i < SERVERS; i++)
+        take_down(i);
+    ck_assert_int_eq(brim_balance_pick(balance, 0, now_ms, &tried, &server), BRIM_ENOENT);
+    teardown();
+    config.asks_down = true;
+    open_balance();
+    for (unsigned i = 0; i < SERVERS; i++)
+        take_down(i);
+    end(pick(0), BRIM_BALANCE_GOOD);
+}
+END_TEST
+
+/* Who is left out because exchanges failed is asked before who is down. */
+START_TEST(the_ejected_go_before_those_that_are_down)
+{
+    unsigned had[MANY + 1];
+
+    config.server_count = 2;
+    config.rise = 1;
+    config.fall = 2;
+    open_balance();
+    break_down(0, 3);
+    take_down(1);
+    run(10, had);
+    ck_assert_uint_eq(had[0], 10);
+}
+END_TEST
+
+/* Where another pool stands in there is no floor, and nobody is asked who is out. */
+START_TEST(with_a_fallback_all_may_be_out)
+{
+    struct brim_balance_tried tried = {.count = 0};
+    unsigned server;
+
+    config.server_count = 1;
+    config.has_fallback = true;
+    open_balance();
+    break_down(0, 3);
+    ck_assert_int_eq(brim_balance_pick(balance, 0, now_ms, &tried, &server), BRIM_ENOENT);
+    now_ms += 1000;
+    end(pick(0), BRIM_BALANCE_GOOD);
+}
+END_TEST
+
+/* By URL, wherever they stand; not its exchanges, which end where they began. */
+START_TEST(a_new_pool_takes_over_what_is_known)
+{
+    struct brim_balance *old;
+    unsigned had[MANY + 1], held;
+
+    config.rise = 1;
+    config.fall = 2;
+    open_balance();
+    break_down(1, 3);
+    take_down(2);
+    held = pick(0);
+    old = balance;
+    servers[0].url = urls[1];
+    servers[1].url = urls[0];
+    open_balance();
+    brim_balance_inherit(balance, old);
+    ck_assert_uint_eq(brim_balance_down(balance), 1);
+    run(100, had);
+    ck_assert_uint_eq(had[0], 0);
+    ck_assert_uint_eq(had[1], 50);
+    ck_assert_uint_eq(had[2], 0);
+    brim_balance_end(old, held, BRIM_BALANCE_GOOD, 10, now_ms);
+    brim_balance_close(old);
+}
+END_TEST
+
 START_TEST(who_is_back_begins_gently)
 {
     unsigned had[MANY + 1];
@@ -359,6 +478,11 @@ int main(void)
     tcase_add_test(tcase, a_floor_is_never_left_out);
     tcase_add_test(tcase, a_backup_waits_for_all_others);
     tcase_add_test(tcase, who_is_back_begins_gently);
+    tcase_add_test(tcase, who_fails_its_checks_in_a_row_is_down_until_it_passes_some);
+    tcase_add_test(tcase, when_all_are_down_nobody_is_asked_unless_that_is_wanted);
+    tcase_add_test(tcase, the_ejected_go_before_those_that_are_down);
+    tcase_add_test(tcase, with_a_fallback_all_may_be_out);
+    tcase_add_test(tcase, a_new_pool_takes_over_what_is_known);
     tcase_add_test(tcase, retries_are_bounded);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -15,4 +15,12 @@
 /* Notes every fault of root. Thread: init or control. */
 void brim_conf_check(const struct brim_conf_root *root, struct brim_conf_faults *faults);
 
+/* ---- between its files ---- */
+
+/* host[:port] as in a Host field. */
+bool brim_conf_check_is_authority(const char *text);
+/* Of the origin at position i: what is in conf_check_origin.c. */
+void brim_conf_check_origin(const struct brim_conf_origin *origin, size_t i,
+                            struct brim_conf_faults *faults);
+
 #endif

@@ -177,6 +177,23 @@
     O(STRING, server_name, "server_name", "", 0, 253, LIVE,                                        \
       "Name for SNI and the check; empty: the host of the URL.")
 
+#define BRIM_CONF_HEALTH(O, S, L)                                                                  \
+    O(STRING, path, "path", "", 0, 1024, LIVE,                                                     \
+      "What servers are asked for to see whether they are up, as in `/healthz`; empty: nothing.")  \
+    O(DURATION, interval_ms, "interval", "5s", 100, BRIM_DAY_MS, LIVE,                             \
+      "From the end of a check to the next, give or take a tenth.")                                \
+    O(DURATION, timeout_ms, "timeout", "2s", 10, 600000, LIVE, "Of the whole check.")              \
+    O(STRING, status, "status", "200-399", 3, 256, LIVE,                                           \
+      "Statuses of who is up, as in `200`, `200-299,404`.")                                        \
+    O(STRING, body, "body", "", 0, 1024, LIVE,                                                     \
+      "Text that must stand in the first 64 KiB of the answer; empty: any.")                       \
+    O(STRING, host, "host", "", 0, 261, LIVE,                                                      \
+      "Host field of the check; empty: the origin's, else the server's.")                          \
+    O(INT, rise, "rise", "2", 1, 1000, LIVE, "Checks passed in a row after which a server is up.") \
+    O(INT, fall, "fall", "3", 1, 1000, LIVE, "Checks failed in a row after which it is down.")     \
+    O(CHOICE, all_down, "all_down", "fail", 0, "fail|ask", LIVE,                                   \
+      "When all are down: answer stale or 503 at once, or ask them all the same.")
+
 #define BRIM_CONF_ORIGIN(O, S, L)                                                                  \
     O(STRING, name, "name", NULL, 1, 64, LIVE,                                                     \
       "Name that sites and routes refer to: letters, digits, '-', '.', '_'.")                      \
@@ -209,6 +226,7 @@
     O(INT, pool, "pool", "128", 1, 65536, LIVE, "Connections to this origin at once.")             \
     O(INT, queue, "queue", "4096", 0, 1048576, LIVE,                                               \
       "Requests that may wait for one; 503 above it.")                                             \
+    S(health, "health", BRIM_CONF_HEALTH, brim_conf_health, "Health checks of its servers.")       \
     S(tls, "tls", BRIM_CONF_ORIGIN_TLS, brim_conf_origin_tls, "TLS towards https servers.")
 
 #define BRIM_CONF_RULES(O, S, L)                                                                   \

@@ -9,6 +9,7 @@
 #ifndef BRIM_BASE_METRIC_GROUP_H
 #define BRIM_BASE_METRIC_GROUP_H
 
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -53,8 +54,14 @@ enum brim_metric_origin_cell {
     BRIM_METRIC_ORIGIN_OPEN,      /* gauges: connections, exchanges, those that wait for one */
     BRIM_METRIC_ORIGIN_RUNNING,
     BRIM_METRIC_ORIGIN_WAITING,
+    BRIM_METRIC_ORIGIN_SERVERS, /* gauges: all, and those that are down by their checks */
+    BRIM_METRIC_ORIGIN_DOWN,
+    BRIM_METRIC_ORIGIN_CHECKS, /* health checks, and those that failed */
+    BRIM_METRIC_ORIGIN_CHECKS_FAILED,
     BRIM_METRIC_ORIGIN_TIMES, /* a histogram up to the end of the block */
 };
+
+#define BRIM_METRIC_ORIGIN_NONE UINT_MAX /* a number for what is not counted */
 
 /* Thread: any. */
 void brim_metric_count_origin(unsigned origin, enum brim_metric_origin_cell cell, int64_t n);

@@ -5,6 +5,7 @@
 #ifndef BRIM_ORIGIN_ASK_H
 #define BRIM_ORIGIN_ASK_H
 
+#include "brim/base/spans.h"
 #include "brim/cache/object.h"
 #include "brim/http/freshness.h"
 #include "brim/origin/balance.h"
@@ -18,6 +19,16 @@ enum brim_hash_on {
     BRIM_HASH_ON_COOKIE,
 };
 
+/* How the servers of a pool are checked. */
+struct brim_check_rules {
+    const char *path;           /* NULL: not at all */
+    const char *host;           /* NULL: the origin's, else the server's */
+    const char *body;           /* that must be in the answer; NULL: any */
+    struct brim_spans statuses; /* of who is up */
+    uint64_t interval_ms;
+    uint64_t timeout_ms;
+};
+
 /* A pool of servers, as flights need it. Lives as long as the config snapshot. */
 struct brim_origin {
     struct brim_fetch_origin fetch;
@@ -26,6 +37,7 @@ struct brim_origin {
     const char *host;             /* NULL: the client's Host is passed */
     enum brim_hash_on hash_on;
     struct brim_str hash_name; /* of the field or cookie */
+    struct brim_check_rules health;
 };
 
 enum brim_flight_kind {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * balance - which server of a pool is asked: by a method, by weight, and by what is known of each
- * server from the exchanges with it. A server that fails again and again is left out for a while,
- * and comes back gently.
+ * server from the exchanges with it and from health checks. A server that fails again and again is
+ * left out for a while, one that fails its checks until it passes them; both come back gently.
  *
- * Main rule: somebody is always asked. Backups are for when no other server is in; when all are
- * out, all are in again, since nothing is gained by asking none. Refuses to know HTTP, clocks and
+ * Main rule: as long as checks find one server up, or there are no checks, somebody is always
+ * asked. Backups are for when no other server is in; when all are left out because exchanges
+ * failed, all are in again, since nothing is gained by asking none. Only where another pool stands
+ * in (has_fallback) or checks find all down is nobody asked. Refuses to know HTTP, clocks and
  * chance: times come with the calls.
  */
 #ifndef BRIM_ORIGIN_BALANCE_H
@@ -44,11 +46,19 @@ struct brim_balance_config {
     unsigned eject_max;      /* percent of the servers that may be out */
     uint64_t slow_start_ms;  /* from a tenth of its share to all of it; 0: at once */
     unsigned retry_percent;  /* of the exchanges; and a few */
+    unsigned rise;           /* checks passed in a row that bring a server back */
+    unsigned fall;           /* failed in a row that take it down */
+    bool asks_down;          /* when all are down by their checks, all are asked */
+    bool has_fallback;       /* another pool is asked when all are out: so all may be */
 };
 
 /* Owns: *the result is the caller's. Thread: init or control. */
 struct brim_balance *brim_balance_open(const struct brim_balance_config *config);
 void brim_balance_close(struct brim_balance *balance); /* accepts NULL; no exchange is under way */
+
+/* Takes over what old knows of servers with the same URL: checks, ejections, latency. Before
+ * balance is used. Thread: control. */
+void brim_balance_inherit(struct brim_balance *balance, struct brim_balance *old);
 
 /* The servers that an exchange has asked. Zeroed: none. */
 struct brim_balance_tried {
@@ -59,7 +69,8 @@ struct brim_balance_tried {
 /*
  * Picks the server to ask, or to ask next, and notes it in tried; every pick is followed by one
  * brim_balance_end(). hash: what HASH goes by, the same for what should go to one server.
- * Errors: BRIM_ENOENT all have been tried; BRIM_ELIMIT too many exchanges are being tried again.
+ * Errors: BRIM_ENOENT all have been tried, or nobody is to be asked; BRIM_ELIMIT too many exchanges
+ * are being tried again.
  * Thread: any.
  */
 BRIM_MUST_USE enum brim_err brim_balance_pick(struct brim_balance *balance, uint64_t hash,
@@ -78,5 +89,15 @@ enum brim_balance_verdict {
 /* An exchange has ended. latency_ms: to the first byte of the answer; counts where GOOD. */
 void brim_balance_end(struct brim_balance *balance, unsigned server,
                       enum brim_balance_verdict verdict, uint64_t latency_ms, uint64_t now_mono_ms);
+
+enum brim_balance_change { BRIM_BALANCE_SAME, BRIM_BALANCE_WENT_DOWN, BRIM_BALANCE_CAME_UP };
+
+/* A health check has ended, GOOD or BAD. Returns what became of the server by it. Thread: any. */
+enum brim_balance_change brim_balance_checked(struct brim_balance *balance, unsigned server,
+                                              enum brim_balance_verdict verdict,
+                                              uint64_t now_mono_ms);
+
+/* How many servers are down by their checks. Thread: any. */
+unsigned brim_balance_down(struct brim_balance *balance);
 
 #endif

@@ -13,7 +13,8 @@
 /* What one origin allows. Borrowed until the last exchange with it has ended. */
 struct brim_fetch_origin {
     unsigned id;      /* id % threads is its fetcher */
-    unsigned metrics; /* its group of base/metric_group */
+    unsigned metrics; /* its group of base/metric_group; BRIM_METRIC_ORIGIN_NONE: health checks */
+    unsigned sockets; /* the group that its connections count in, whoever opens them */
     unsigned connections_max;
     unsigned queue_max; /* exchanges waiting for a connection */
     uint64_t connect_timeout_ms;

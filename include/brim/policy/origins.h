@@ -12,6 +12,7 @@
 #include "brim/base/conf.h"
 #include "brim/base/str.h"
 #include "brim/origin/ask.h"
+#include "brim/origin/checks.h"
 
 struct brim_origins; /* opaque */
 
@@ -26,5 +27,9 @@ struct brim_origin *brim_origins_get(const struct brim_origins *origins, const c
 
 /* The same for a name that nobody has checked; NULL: there is none. Thread: any. */
 struct brim_origin *brim_origins_find(const struct brim_origins *origins, struct brim_str name);
+
+/* Has checks ask these from now on. keep: counts what they belong to. Thread: control. */
+void brim_origins_check(const struct brim_origins *origins, struct brim_checks *checks,
+                        const struct brim_checks_keep *keep);
 
 #endif

@@ -13,6 +13,7 @@
 #include "brim/base/str.h"
 #include "brim/http/cache_key.h"
 #include "brim/http/freshness.h"
+#include "brim/origin/checks.h"
 #include "brim/origin/flight.h"
 #include "brim/policy/access.h"
 #include "brim/policy/handlers.h"
@@ -64,5 +65,8 @@ const struct brim_route *brim_routes_match(const struct brim_routes *routes, str
 
 /* The origin called name, or NULL. Thread: any. */
 struct brim_origin *brim_routes_origin(const struct brim_routes *routes, struct brim_str name);
+
+/* Has checks ask the origins of this snapshot, and no others, from now on. Thread: control. */
+void brim_routes_check(struct brim_routes *routes, struct brim_checks *checks);
 
 #endif

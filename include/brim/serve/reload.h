@@ -24,7 +24,8 @@ struct brim_reload_config {       /* all borrowed until close */
     struct brim_worker *const *workers;
     size_t worker_count;
     struct brim_access_log *log; /* NULL: off */
-    void (*done)(void *ctx);     /* a config has come into force; on the reloading thread */
+    struct brim_checks *checks;
+    void (*done)(void *ctx); /* a config has come into force; on the reloading thread */
     void *ctx;
 };
 

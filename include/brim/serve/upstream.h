@@ -39,6 +39,7 @@ uint64_t brim_upstream_hash(h2o_mem_pool_t *pool, const struct brim_origin *orig
                             const struct brim_upstream_client *client);
 
 /* What a flight's failure means, as a sentence. Static. */
+unsigned brim_upstream_failure_status(enum brim_err why);
 const char *brim_upstream_failure(enum brim_err why);
 
 /* Whether an origin's status is one that a stale response may stand in for. Spec: RFC 5861 4. */

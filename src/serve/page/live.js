@@ -140,12 +140,13 @@ function show(live) {
     ["disk", bytes(now.disk_bytes), now.disk_objects, rate(per("disk_hits"))],
     ["none", null, null, rate(per("tier_misses"))],
   ]);
-  table("origins", ["", "req/s", "errors", "p95", "open", "waiting"], live.origins.map((origin) => {
+  table("origins", ["", "req/s", "errors", "p95", "open", "waiting", "up"], live.origins.map((origin) => {
     const past = old("origins", origin.name);
     const counts = origin.times.map((count, i) => count - (past ? past.times[i] : 0));
     const slow = percentile(live.bounds_ms, counts, 0.95);
     return [origin.name, rate((origin.requests - (past ? past.requests : 0)) / seconds),
-      origin.errors, slow === null ? null : `≤ ${slow} ms`, origin.open, origin.waiting];
+      origin.errors, slow === null ? null : `≤ ${slow} ms`, origin.open, origin.waiting,
+      `${origin.servers - origin.servers_down}/${origin.servers}`];
   }));
   table("sites", ["", "req/s"], live.sites.map((site) => {
     const past = old("sites", site.name);

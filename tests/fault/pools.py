@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""pools - servers that go down and come back, as their health checks see it.
+
+Usage: tests/fault/pools.py BRIM
+
+Every step waits for what the node says of itself (/metrics), never for a time.
+"""
+
+import http.client
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import brim_node  # noqa: E402
+from brim_node import wait_until  # noqa: E402
+from pool_server import PoolServer  # noqa: E402
+
+BRIM = sys.argv.pop(1) if len(sys.argv) > 1 else brim_node.default_binary()
+HEALTH = {"path": "/healthz", "interval": "100ms", "timeout": "5s", "rise": 2, "fall": 2}
+
+
+class Pools(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.TemporaryDirectory()
+        self.addCleanup(self.directory.cleanup)
+        self.node = None
+
+    def servers(self, *names):
+        made = [PoolServer(name) for name in names]
+        for server in made:
+            self.addCleanup(server.stop)
+        return made
+
+    def start(self, *origins, site=None):
+        self.port, self.admin = brim_node.free_port(), brim_node.free_port()
+        config = brim_node.make_config(self.port, self.admin, 1)
+        config["origins"] = list(origins)
+        config["sites"] = [{"hosts": ["*"], "origin": origins[0]["name"], **(site or {})}]
+        self.config = config
+        self.node = brim_node.Node(self.directory.name, config, BRIM).start()
+        self.addCleanup(self.node.stop)
+
+    def reload(self, config):
+        brim_node.write_config(config, self.node.config_path)
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=60)
+        connection.request("POST", "/v1/reload")
+        answer = connection.getresponse()
+        self.assertEqual(answer.status, 200, answer.read())
+        connection.close()
+
+    def get(self, path="/", method="GET", fields=None, body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path, body=body, headers=fields or {})
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            return answer.status, text, {k.lower(): v for k, v in answer.getheaders()}
+        finally:
+            connection.close()
+
+    def metric(self, name):
+        return brim_node.metric(self.admin, name)
+
+    def await_down(self, count, origin="app"):
+        name = f'brim_origin_pool_servers_down{{origin="{origin}"}}'
+        wait_until(lambda: self.metric(name) == count, f"{name} {count}")
+
+    def pool(self, servers, name="app", **options):
+        return {"name": name, "servers": [{"url": one.url} for one in servers], **options}
+
+
+class Health(Pools):
+    def test_a_server_that_fails_its_checks_is_not_asked_until_it_passes_them(self):
+        one, two = self.servers("one", "two")
+        self.start(self.pool([one, two], health={**HEALTH, "host": "check.example"},
+                             slow_start="0", eject_failures=0, eject_percent=0))
+        one.health_status = 500
+        self.await_down(1)
+        one.asked.clear()
+        self.assertEqual({self.get(f"/{i}")[1] for i in range(10)}, {"two"})
+        self.assertEqual(one.asked, [])
+        self.assertEqual(one.checks[-1]["Host"], "check.example")
+        one.health_status, one.health_body = 204, b""
+        self.await_down(0)
+        self.assertEqual({self.get(f"/{i}")[1] for i in range(10)}, {"one", "two"})
+        log = self.node.log_path.read_text()
+        self.assertRegex(log, rf"origin.down origin=app server={one.url} reason=status status=500")
+        self.assertRegex(log, rf"origin.up origin=app server={one.url} status=204")
+        failed = self.metric("brim_origin_pool_check_failures_total")
+        self.assertGreaterEqual(failed, 2)
+        self.assertGreater(self.metric("brim_origin_pool_checks_total"), failed)
+        # Checks are no requests: those of this test, and no others.
+        self.assertEqual(self.metric("brim_origin_pool_requests_total"), 20)
+
+    def test_who_comes_back_gets_its_share_little_by_little(self):
+        one, two = self.servers("one", "two")
+        one.health_status = 503
+        self.start(self.pool([one, two], health=HEALTH, slow_start="1h"))
+        self.await_down(1)
+        one.health_status = 200
+        self.await_down(0)
+        bodies = [self.get(f"/{i}")[1] for i in range(33)]
+        self.assertIn(bodies.count("one"), range(1, 7))  # a tenth of the other's
+
+    def test_the_body_must_hold_what_is_looked_for(self):
+        one, two = self.servers("one", "two")
+        one.health_body = b"x" * 70000 + b"database: ok"  # beyond what is read
+        two.health_body = b"x" * 60000 + b"database: ok"
+        self.start(self.pool([one, two], health={**HEALTH, "body": "database: ok"}))
+        self.await_down(1)
+        self.assertEqual(self.get()[1], "two")
+        self.assertIn("reason=body", self.node.log_path.read_text())
+
+    def test_a_server_that_does_not_answer_in_time_is_down(self):
+        one, two = self.servers("one", "two")
+        held = __import__("threading").Event()
+        self.addCleanup(held.set)
+        one.health = lambda: (held.wait(60), (200, {}, b""))[1]
+        self.start(self.pool([one, two], health={**HEALTH, "timeout": "200ms"}))
+        self.await_down(1)
+        self.assertIn("reason=timeout", self.node.log_path.read_text())
+        self.assertEqual(self.get()[1], "two")
+
+    def test_when_all_are_down_the_answer_comes_at_once(self):
+        one, = self.servers("one")
+        one.fields = {"Cache-Control": "max-age=0, stale-if-error=600"}
+        self.start(self.pool([one], health=HEALTH))
+        self.assertEqual(self.get("/kept")[1], "one")
+        one.health_status = 500
+        self.await_down(1)
+        one.asked.clear()
+        status, _, fields = self.get("/new")
+        self.assertEqual((status, fields["retry-after"]), (503, "1"))
+        self.assertIn("destination_unavailable", fields["proxy-status"])
+        status, body, fields = self.get("/kept")
+        self.assertEqual((status, body), (200, "one"))
+        self.assertIn("stale-if-error", fields["cache-status"])
+        self.assertEqual(one.asked, [])
+
+    def test_all_down_ask_asks_them_all_the_same(self):
+        one, = self.servers("one")
+        one.health_status = 500
+        self.start(self.pool([one], health={**HEALTH, "all_down": "ask"}))
+        self.await_down(1)
+        self.assertEqual(self.get()[:2], (200, "one"))
+
+    def test_a_reload_keeps_what_is_known_of_unchanged_servers(self):
+        one, two, three = self.servers("one", "two", "three")
+        one.health_status = 500
+        self.start(self.pool([one, two], health={**HEALTH, "interval": "1h"}))
+        # The first check comes within half an hour: what is known is told by a first config.
+        config = {**self.config, "origins": [self.pool([one, two], health=HEALTH)]}
+        self.reload(config)
+        self.await_down(1)
+        config["origins"] = [self.pool([three, two, one], health={**HEALTH, "interval": "1h"})]
+        self.reload(config)
+        self.assertEqual(self.metric("brim_origin_pool_servers_down"), 1)
+        self.assertEqual(self.metric("brim_origin_pool_servers"), 3)
+        self.assertEqual({self.get(f"/{i}")[1] for i in range(12)}, {"two", "three"})
+        config["origins"] = [self.pool([one, two])]  # not checked any more: nobody is down
+        self.reload(config)
+        self.assertEqual(self.metric("brim_origin_pool_servers_down"), 0)
+        self.assertEqual({self.get(f"/{i}")[1] for i in range(12)}, {"one", "two"})
+
+    def test_live_tells_how_many_are_down(self):
+        one, two = self.servers("one", "two")
+        one.health_status = 500
+        self.start(self.pool([one, two], health=HEALTH))
+        self.await_down(1)
+        live = brim_node.json.loads(brim_node.admin_get(self.admin, "/v1/live")[1])
+        self.assertEqual([(o["servers"], o["servers_down"]) for o in live["origins"]], [(2, 1)])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)

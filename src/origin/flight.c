@@ -51,6 +51,21 @@ void brim_flight_unlist(struct brim_flight *f)
     pthread_mutex_lock(&f->flights->lock);
     brim_flight_table_remove(&f->flights->table, &f->place);
     pthread_mutex_unlock(&f->flights->lock);
+    if (f->is_landing)
+        atomic_fetch_sub(&f->flights->landing, 1);
+    f->is_landing = false;
+}
+
+void brim_flight_begin_landing(struct brim_flight *f)
+{
+    if (!f->is_landing)
+        atomic_fetch_add(&f->flights->landing, 1);
+    f->is_landing = true;
+}
+
+bool brim_flights_are_landing(const struct brim_flights *flights)
+{
+    return atomic_load(&flights->landing) > 0;
 }
 
 static struct brim_flight *table_find_locked(struct brim_flights *flights,
@@ -260,6 +275,7 @@ static void on_done(void *ctx, enum brim_err result, enum brim_fetch_cause cause
             return;
     }
     f->fill = NULL;
+    brim_flight_begin_landing(f);
     if (fill != NULL && result == BRIM_OK && is_empty_page(fill)) {
         brim_flight_unlist(f); /* before it is seen to be empty: who asks then asks again */
         brim_fill_finish_unstored(fill);

@@ -116,6 +116,8 @@ static enum brim_err begin_stored(struct brim_flight *f, struct brim_object_spec
         brim_flight_unlist(f);
         brim_flight_keep_start(f, brim_fill_object(f->fill)->body);
     }
+    if (length == 0)
+        brim_flight_begin_landing(f); /* whoever sees it has it all */
     brim_flight_move(f, READY, brim_fill_object(f->fill), BRIM_OK);
     return BRIM_OK;
 }
@@ -394,6 +396,8 @@ static enum brim_err take_body(struct brim_flight *f, const void *bytes, size_t 
 
     if (f->fill == NULL)
         return BRIM_OK; /* a 304 has none; what comes all the same is nobody's */
+    if (f->received + len == f->expected)
+        brim_flight_begin_landing(f); /* before a reader has the last byte */
     err = brim_fill_append(f->fill, bytes, len);
     if (f->stored && !brim_fill_is_storable(f->fill)) {
         brim_flight_unlist(f); /* its first bytes may be gone: nobody joins */

@@ -440,6 +440,17 @@ static void use_object(struct request *r, struct brim_object *object)
         brim_request_fly(r, BRIM_FLIGHT_SHARED);
 }
 
+/* Who has read the newer answer to its end is not given the older that is still published. */
+static bool use_newer(struct request *r)
+{
+    struct brim_object *older = r->find.object;
+
+    if (!brim_flights_are_landing(r->env->flights) || !use_unpublished(r))
+        return false;
+    brim_object_unref(older);
+    return true;
+}
+
 static void find(struct request *r)
 {
     enum brim_found found;
@@ -454,7 +465,8 @@ static void find(struct request *r)
     case BRIM_FOUND_WAIT:
         return;
     case BRIM_FOUND_OBJECT:
-        use_object(r, r->find.object);
+        if (!use_newer(r))
+            use_object(r, r->find.object);
         return;
     case BRIM_FOUND_NONE:
         if (use_unpublished(r))

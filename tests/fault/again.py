@@ -8,7 +8,8 @@ Each client has a URL of its own, whose answers say no-cache, and asks again as 
 last byte: in the moment in which the exchange has ended and its object is being published. An
 answer that was there before the request came must not be used without asking (RFC 9111 4,
 5.2.2.4). The same for a client that says no-cache itself to an answer that would be fresh, and for
-one that has just purged softly: each request is one at the origin.
+one that has just purged softly: each request is one at the origin. And who has forced a newer
+answer gets that one when he then asks without force, never the older (RFC 9111 4).
 """
 
 import collections
@@ -22,7 +23,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
 
-CONTROL = {"response": "no-cache", "request": "max-age=3600", "purged": "max-age=3600"}
+CONTROL = {"response": "no-cache", "request": "max-age=3600", "purged": "max-age=3600",
+           "forced": "max-age=3600"}
 ASKED = collections.Counter()
 UNCONDITIONAL = collections.Counter()
 
@@ -37,15 +39,16 @@ class Origin(http.server.BaseHTTPRequestHandler):
         tag = f'"{self.path[1:]}"'
         matches = self.headers.get("If-None-Match") == tag
         UNCONDITIONAL[kind] += not matches
-        is_same = matches and ASKED[kind] % 2 == 0  # by turns 304 and a 200 that is new
+        is_same = matches and kind != "forced" and ASKED[kind] % 2  # by turns a 304
         self.send_response(304 if is_same else 200)
         self.send_header("Cache-Control", CONTROL[kind])
         self.send_header("ETag", tag)
+        body = f"version {ASKED[kind]}".encode()
         if not is_same:
-            self.send_header("Content-Length", "5")
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if not is_same:
-            self.wfile.write(b"hello")
+            self.wfile.write(body)
 
     def log_message(self, *args):
         pass
@@ -75,9 +78,12 @@ def purge_softly(connection):
 def walk(port, kind, requests, wrong):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     fields = {"Host": "www.example"}
-    if kind == "request":
-        fields["Cache-Control"] = "no-cache"
+    newest = b""
     for number in range(requests):
+        if kind == "request" or (kind == "forced" and number % 2 == 0):
+            fields["Cache-Control"] = "no-cache"
+        elif kind == "forced":
+            del fields["Cache-Control"]
         path = f"/{kind}"
         if kind == "purged":  # each page twice, and a purge before the second time
             path += f"/{number // 2}"
@@ -86,8 +92,11 @@ def walk(port, kind, requests, wrong):
         connection.request("GET", path, headers=fields)
         response = connection.getresponse()
         body = response.read()
-        if response.status != 200 or body != b"hello":
+        if response.status != 200 or not body.startswith(b"version "):
             wrong.append(f"{path}: {response.status} {body[:20]!r}")
+        if kind == "forced" and number % 2 and body != newest:
+            wrong.append(f"{path}: {body!r} after {newest!r}")
+        newest = body
     connection.close()
 
 
@@ -118,8 +127,9 @@ def main():
             if node.process and node.process.poll() is None:
                 node.kill()
     for kind in CONTROL:
-        if ASKED[kind] != requests:
-            wrong.append(f"{kind}: {requests} requests, {ASKED[kind]} at the origin")
+        expected = requests // 2 if kind == "forced" else requests
+        if ASKED[kind] != expected:
+            wrong.append(f"{kind}: {ASKED[kind]} requests at the origin, not {expected}")
     if UNCONDITIONAL["purged"] != requests // 2:  # what was purged softly is stale, not gone
         wrong.append(f"purged: {UNCONDITIONAL['purged'] - requests // 2} asked without their tag")
     print(f"again: {len(CONTROL)} clients, {requests} requests each, "

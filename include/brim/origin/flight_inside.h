@@ -42,6 +42,7 @@ struct brim_flight {
     uint64_t expected;      /* body bytes, or BRIM_BODY_LENGTH_UNKNOWN */
     uint64_t received;
     bool is_replaced;              /* the hook brought the body: the origin's is dropped */
+    bool is_landing;               /* counted in flights->landing */
     struct brim_fields own_fields; /* while headers are judged: what the leader gets; or empty */
     struct brim_watch watch;
 
@@ -72,6 +73,7 @@ struct brim_flights {
     pthread_mutex_t lock;
     struct brim_flight_table table;
     _Atomic unsigned open;
+    _Atomic unsigned landing; /* whose last byte may be seen before what they bring is published */
 };
 
 /* ---- flight.c ---- */
@@ -79,6 +81,9 @@ struct brim_flights {
 /* Moves on and tells everybody. object: counted by the call. */
 void brim_flight_move(struct brim_flight *f, enum brim_flight_stage stage,
                       struct brim_object *object, enum brim_err why);
+/* The last byte is about to be seen: until brim_flight_unlist(), which is after publishing, lookups
+ * ask brim_flight_peek() also where they have found something. */
+void brim_flight_begin_landing(struct brim_flight *f);
 /* Nobody joins any more. */
 void brim_flight_unlist(struct brim_flight *f);
 bool brim_flight_is_listed(struct brim_flights *flights, const struct brim_key *key);

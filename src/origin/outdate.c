@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "brim/origin/outdate.h"
 
-void brim_outdate_expire(struct brim_cache *cache, const struct brim_object *stored,
-                         int64_t now_wall_ms)
+/* Puts stored again, ageing as fresh says. */
+static void put_again(struct brim_cache *cache, const struct brim_object *stored,
+                      const struct brim_freshness *fresh)
 {
-    int64_t age_ms = brim_freshness_age_ms(&stored->fresh, now_wall_ms);
     struct brim_object_spec spec = {
         .kind = BRIM_OBJECT_RESPONSE,
         .status = stored->status,
         .key = stored->key,
         .primary = stored->primary,
         .seq = stored->seq,
-        .fresh = stored->fresh,
+        .fresh = *fresh,
         .fields = stored->fields,
         .body_id = stored->body_id,
         .is_codable = stored->is_codable,
@@ -21,12 +21,29 @@ void brim_outdate_expire(struct brim_cache *cache, const struct brim_object *sto
     };
     struct brim_object *object;
 
-    if (spec.fresh.lifetime_ms > age_ms)
-        spec.fresh.lifetime_ms = age_ms;
     if (brim_object_new(&spec, &object) != BRIM_OK)
         return;
     brim_cache_put(cache, object);
     brim_object_unref(object);
+}
+
+/* How stored ages if its lifetime ends now. */
+static struct brim_freshness ended(const struct brim_object *stored, int64_t now_wall_ms)
+{
+    struct brim_freshness fresh = stored->fresh;
+    int64_t age_ms = brim_freshness_age_ms(&fresh, now_wall_ms);
+
+    if (fresh.lifetime_ms > age_ms)
+        fresh.lifetime_ms = age_ms;
+    return fresh;
+}
+
+void brim_outdate_expire(struct brim_cache *cache, const struct brim_object *stored,
+                         int64_t now_wall_ms)
+{
+    struct brim_freshness fresh = ended(stored, now_wall_ms);
+
+    put_again(cache, stored, &fresh);
 }
 
 /* Whether another's request could have had it stored. Its Age, which is not among the fields, does
@@ -46,8 +63,14 @@ static bool is_for_others(const struct brim_answer_update *update,
 void brim_outdate_updated(struct brim_cache *cache, const struct brim_answer_update *update,
                           const struct brim_object *updated)
 {
-    if (is_for_others(update, updated))
-        brim_outdate_expire(cache, update->stale, update->exchange->response_wall_ms);
-    else
+    struct brim_freshness fresh = ended(update->stale, update->exchange->response_wall_ms);
+
+    if (!is_for_others(update, updated)) {
         brim_cache_forget(cache, update->stale);
+        return;
+    }
+    /* Where the update asks for more validation than before, that holds for the old one too. */
+    fresh.no_cache = fresh.no_cache || updated->fresh.no_cache;
+    fresh.must_revalidate = fresh.must_revalidate || updated->fresh.must_revalidate;
+    put_again(cache, update->stale, &fresh);
 }

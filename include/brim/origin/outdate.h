@@ -16,8 +16,8 @@ void brim_outdate_expire(struct brim_cache *cache, const struct brim_object *sto
 
 /*
  * A 304 has made `updated`, which may not be stored, of update's stale response. If only the
- * request was in the way, the stored response expires; if nobody may store what it has become, it
- * is forgotten. Thread: any. Spec: RFC 9111 3, 4.3.4.
+ * request was in the way, the stored response expires, and must be validated where the 304 says so;
+ * if nobody may store what it has become, it is forgotten. Thread: any. Spec: RFC 9111 3, 4.3.4.
  */
 void brim_outdate_updated(struct brim_cache *cache, const struct brim_answer_update *update,
                           const struct brim_object *updated);

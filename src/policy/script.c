@@ -41,6 +41,8 @@
 #define HOOKLESS_US_MAX   100u /* a slice without a hook was short, whatever the wall says */
 #define LOAD_CPU_US       (1000u * 1000u)
 #define UNITS_PER_US      1000u
+#define TRACE_LEVELS_MAX  200 /* of a stack whose both ends are told */
+#define TRACE_LEVELS_TOLD 10  /* of a deeper one */
 /* What stays in most VMs is the library, and a cycle walks it; a VM that keeps more than a few MiB
  * must not let its garbage grow to a multiple of that. */
 #define GC_PAUSE_SMALL_PERCENT 800
@@ -79,11 +81,6 @@ struct brim_script_vm *brim_script_vm_of(lua_State *L)
 
     OBJ_CHECK(vm, BRIM_SCRIPT_VM_MAGIC);
     return vm;
-}
-
-uint64_t brim_script_epoch(lua_State *L)
-{
-    return brim_script_vm_of(L)->epoch;
 }
 
 /* ---- budgets ---- */
@@ -208,7 +205,8 @@ static void *allocate(void *ctx, void *memory, size_t old_bytes, size_t new_byte
     }
     if (new_bytes > had && vm->used + (new_bytes - had) > vm->used_max)
         return NULL;
-    moved = brim_script_arena_resize(&vm->arena, memory, had, new_bytes);
+    moved = memory == NULL ? brim_script_arena_take(&vm->arena, new_bytes)
+                           : brim_script_arena_resize(&vm->arena, memory, had, new_bytes);
     if (moved == NULL)
         return NULL;
     vm->used = vm->used - had + new_bytes;
@@ -336,6 +334,29 @@ static const char *stop_text(enum brim_script_end end)
     }
 }
 
+/* Adds the traceback to the text on top. A level is found by walking to it, so luaL_traceback,
+ * which wants the outermost ones, would take a tenth of a second for a recursion that was stopped
+ * at 200,000 levels, and nothing would stop it. */
+static void add_traceback(lua_State *L)
+{
+    lua_Debug at;
+
+    if (lua_getstack(L, TRACE_LEVELS_MAX, &at) == 0) {
+        luaL_traceback(L, L, lua_tostring(L, -1), 1);
+        return;
+    }
+    lua_pushliteral(L, "\nstack traceback:");
+    for (int level = 1; level <= TRACE_LEVELS_TOLD; level++) {
+        if (lua_getstack(L, level, &at) != 0 && lua_getinfo(L, "Sl", &at) != 0)
+            lua_pushfstring(L, "\n\t%s:%d: in a function", at.short_src, at.currentline);
+        else
+            lua_pushliteral(L, "");
+        lua_concat(L, 2);
+    }
+    lua_pushfstring(L, "\n\t... (more than %d levels)", TRACE_LEVELS_MAX);
+    lua_concat(L, 3);
+}
+
 /* Message handler: notes message and traceback where the error stands. Never runs script code: an
  * error object of the script's is named by its type only. */
 static int explain(lua_State *L)
@@ -354,7 +375,8 @@ static int explain(lua_State *L)
     else
         what = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
     (void)snprintf(run->error, sizeof(run->error), "%.512s", what);
-    luaL_traceback(L, L, run->error, 1);
+    lua_pushstring(L, run->error);
+    add_traceback(L);
     (void)snprintf(run->error, sizeof(run->error), "%s", lua_tostring(L, -1));
     vm->used_max = used_max;
     lua_settop(L, 1);

@@ -3,8 +3,10 @@
  * One userdata type for all: kind, what it lends, and the epoch in which it was lent. A request
  * holds its headers, query and cookies as user values, made when first asked for.
  *
- * `message.headers` and `req.cookies`, `req.query` share their methods (get, all, set, add, remove,
- * each); what a method does per kind stands in struct view_kind.
+ * `message.headers` and `req.cookies`, `req.query` share their methods (script_view.c).
+ *
+ * The userdata of a request are made anew and never lent again, though that would be cheaper: a
+ * module may keep what it worked out under `req` as a key, and the next request's must be another.
  */
 #include "brim/policy/script_http.h"
 
@@ -23,35 +25,34 @@
 #define ORIGIN_MAX 64
 #define METHOD_MAX 32
 
+/* No script has a full userdata that is not one of these; were there one, the magic would tell. */
 struct brim_script_lent *brim_script_check_lent(lua_State *L, int arg)
 {
-    struct brim_script_lent *lent = lua_touserdata(L, arg);
-    bool is_lent = false;
+    const struct brim_script_vm *vm = brim_script_vm_of(L);
+    struct brim_script_lent *lent = NULL;
 
-    if (lent != NULL && lua_getmetatable(L, arg) != 0) {
-        is_lent = lua_topointer(L, -1) == brim_script_vm_of(L)->lent_meta_at;
-        lua_pop(L, 1);
-    }
-    if (!is_lent)
+    if (lua_type(L, arg) == LUA_TUSERDATA && lua_rawlen(L, arg) >= sizeof(*lent))
+        lent = lua_touserdata(L, arg);
+    if (lent == NULL || lent->magic != vm->lent_meta_at)
         luaL_typeerror(L, arg, METATABLE);
-    if (lent->epoch != BRIM_SCRIPT_EPOCH_OWN &&
-        (lent->epoch != brim_script_epoch(L) || lent->epoch == 0))
+    if (lent->epoch != BRIM_SCRIPT_EPOCH_OWN && (lent->epoch != vm->epoch || lent->epoch == 0))
         luaL_error(L, "used after the phase that it was lent for");
     return lent;
 }
 
-static void set_lent_meta(lua_State *L)
+static void set_lent_meta(lua_State *L, const struct brim_script_vm *vm)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, brim_script_vm_of(L)->lent_meta);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->lent_meta);
     lua_setmetatable(L, -2);
 }
 
-static void push_lent(lua_State *L, enum brim_script_kind kind, void *what)
+static void push_lent(lua_State *L, enum brim_script_kind kind, int views, void *what)
 {
-    struct brim_script_lent *lent = lua_newuserdatauv(L, sizeof(*lent), 3);
+    const struct brim_script_vm *vm = brim_script_vm_of(L);
+    struct brim_script_lent *lent = lua_newuserdatauv(L, sizeof(*lent), views);
 
-    *lent = (struct brim_script_lent){kind, brim_script_epoch(L), what};
-    set_lent_meta(L);
+    *lent = (struct brim_script_lent){vm->lent_meta_at, kind, vm->epoch, what};
+    set_lent_meta(L, vm);
 }
 
 static struct brim_str put(char **at, struct brim_str text)
@@ -66,6 +67,7 @@ static struct brim_str put(char **at, struct brim_str text)
 
 void brim_script_push_headers(lua_State *L, struct brim_fields fields)
 {
+    const struct brim_script_vm *vm = brim_script_vm_of(L);
     struct {
         struct brim_script_lent lent; /* first */
         struct brim_script_headers headers;
@@ -77,7 +79,7 @@ void brim_script_push_headers(lua_State *L, struct brim_fields fields)
     for (size_t i = 0; i < fields.count; i++)
         bytes += fields.items[i].name.len + fields.items[i].value.len;
     brim_script_charge(L, bytes);
-    own = lua_newuserdatauv(L, bytes, 3);
+    own = lua_newuserdatauv(L, bytes, 0);
     at = (char *)(own->items + fields.count);
     for (size_t i = 0; i < fields.count; i++) {
         own->items[i].name = put(&at, fields.items[i].name);
@@ -85,19 +87,19 @@ void brim_script_push_headers(lua_State *L, struct brim_fields fields)
     }
     own->headers = (struct brim_script_headers){
         .items = own->items, .count = fields.count, .room = fields.count, .is_read_only = true};
-    own->lent =
-        (struct brim_script_lent){BRIM_SCRIPT_HEADERS, BRIM_SCRIPT_EPOCH_OWN, &own->headers};
-    set_lent_meta(L);
+    own->lent = (struct brim_script_lent){vm->lent_meta_at, BRIM_SCRIPT_HEADERS,
+                                          BRIM_SCRIPT_EPOCH_OWN, &own->headers};
+    set_lent_meta(L, vm);
 }
 
 void brim_script_push_request(lua_State *L, struct brim_script_request *request)
 {
-    push_lent(L, BRIM_SCRIPT_REQUEST, request);
+    push_lent(L, BRIM_SCRIPT_REQUEST, 3, request);
 }
 
 void brim_script_push_response(lua_State *L, struct brim_script_response *response)
 {
-    push_lent(L, BRIM_SCRIPT_RESPONSE, response);
+    push_lent(L, BRIM_SCRIPT_RESPONSE, 1, response);
 }
 
 struct brim_str brim_script_keep(const struct brim_script_memory *memory, struct brim_str text)
@@ -140,7 +142,7 @@ static int push_view(lua_State *L, int slot, enum brim_script_kind kind, void *w
     if (lua_getiuservalue(L, 1, slot) == LUA_TUSERDATA)
         return 1;
     lua_pop(L, 1);
-    push_lent(L, kind, what);
+    push_lent(L, kind, 0, what);
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, 1, slot);
     return 1;
@@ -214,7 +216,8 @@ static struct brim_str check_name(lua_State *L, int arg)
 {
     struct brim_str name = {0};
 
-    luaL_checktype(L, arg, LUA_TSTRING);
+    if (lua_type(L, arg) != LUA_TSTRING)
+        luaL_typeerror(L, arg, "string");
     name.base = lua_tolstring(L, arg, &name.len);
     return name;
 }
@@ -229,12 +232,13 @@ static int on_index(lua_State *L)
         return get_request(L, lent->what, name);
     if (lent->kind == BRIM_SCRIPT_RESPONSE)
         return get_response(L, lent->what, name);
-    lua_settop(L, 2);
-    lua_pushvalue(L, 2);
-    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
-        return 1;
-    lua_settop(L, 2); /* view["name"] is view:get("name") */
-    return brim_script_view_get(L);
+    if (name.len <= BRIM_SCRIPT_METHOD_LETTERS) {
+        lua_settop(L, 2);
+        lua_pushvalue(L, 2);
+        if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+            return 1;
+    }
+    return brim_script_view_push(L, lent); /* view["name"] is view:get("name") */
 }
 
 /* ---- writing properties ---- */
@@ -436,10 +440,8 @@ static int on_newindex(lua_State *L)
         set_request(L, lent->what, name);
     else if (lent->kind == BRIM_SCRIPT_RESPONSE)
         set_response(L, lent->what, name);
-    else if (lua_isnil(L, 3))
-        return brim_script_view_remove(L); /* extra argument is ignored */
     else
-        return brim_script_view_set(L);
+        return brim_script_view_assign(L, lent);
     return 0;
 }
 
@@ -484,7 +486,7 @@ void brim_script_take_headers(lua_State *L, struct brim_script_headers *headers)
     int table = lua_gettop(L);
 
     luaL_checkstack(L, 8, NULL);
-    if (luaL_testudata(L, table, METATABLE) != NULL) {
+    if (lua_type(L, table) == LUA_TUSERDATA) {
         const struct brim_script_lent *lent = brim_script_check_lent(L, table);
 
         if (lent->kind != BRIM_SCRIPT_HEADERS)

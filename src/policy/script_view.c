@@ -26,6 +26,17 @@ struct entry {
     struct brim_str value;
 };
 
+/* name, of at most NAME_BYTES, in lower case. */
+static struct brim_str lower_case(struct brim_str name, char lower[NAME_BYTES])
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.base[i];
+
+        lower[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+    }
+    return brim_str(lower, name.len);
+}
+
 /* ---- percent-encoding ---- */
 
 static int hex_of(char c)
@@ -168,14 +179,13 @@ static void push_text(lua_State *L, const struct brim_script_lent *lent, struct 
         lua_pushlstring(L, text.base, text.len);
 }
 
+/* Not of headers: those are called in lower case. */
 static bool is_called(lua_State *L, const struct brim_script_lent *lent, const struct entry *entry,
                       struct brim_str name)
 {
     struct brim_str decoded = {0};
     bool is;
 
-    if (lent->kind == BRIM_SCRIPT_HEADERS)
-        return brim_str_is_nocase(entry->name, name);
     if (lent->kind != BRIM_SCRIPT_QUERY || memchr(entry->name.base, '%', entry->name.len) == NULL)
         return brim_str_is(entry->name, name);
     push_decoded(L, entry->name);
@@ -183,6 +193,13 @@ static bool is_called(lua_State *L, const struct brim_script_lent *lent, const s
     is = brim_str_is(decoded, name);
     lua_pop(L, 1);
     return is;
+}
+
+/* name, of at most NAME_BYTES, as the entries of this view are called. */
+static struct brim_str name_in(const struct brim_script_lent *lent, struct brim_str name,
+                               char lower[NAME_BYTES])
+{
+    return lent->kind == BRIM_SCRIPT_HEADERS ? lower_case(name, lower) : name;
 }
 
 static struct brim_script_lent *check_view(lua_State *L)
@@ -193,10 +210,10 @@ static struct brim_script_lent *check_view(lua_State *L)
     return lent;
 }
 
-int brim_script_view_get(lua_State *L)
+int brim_script_view_push(lua_State *L, const struct brim_script_lent *lent)
 {
-    const struct brim_script_lent *lent = check_view(L);
-    struct brim_str name = brim_script_check_bytes(L, 2, NAME_BYTES);
+    char lower[NAME_BYTES];
+    struct brim_str name = name_in(lent, brim_script_check_bytes(L, 2, NAME_BYTES), lower);
     struct cursor cursor = {0};
     struct entry entry;
 
@@ -209,10 +226,16 @@ int brim_script_view_get(lua_State *L)
     return 1;
 }
 
+static int view_get(lua_State *L)
+{
+    return brim_script_view_push(L, check_view(L));
+}
+
 static int view_all(lua_State *L)
 {
     const struct brim_script_lent *lent = check_view(L);
-    struct brim_str name = brim_script_check_bytes(L, 2, NAME_BYTES);
+    char lower[NAME_BYTES];
+    struct brim_str name = name_in(lent, brim_script_check_bytes(L, 2, NAME_BYTES), lower);
     struct cursor cursor = {0};
     struct entry entry;
     lua_Integer count = 0;
@@ -274,23 +297,22 @@ static bool is_ours(struct brim_str name)
     return brim_field_is_hop_by_hop(name);
 }
 
-/* Checked, lower-case, kept. */
+/* name, checked, in lower case. */
 static struct brim_str check_field_name(lua_State *L, const struct brim_script_headers *headers,
-                                        struct brim_str name)
+                                        struct brim_str name, char lower[NAME_BYTES])
 {
-    char lower[NAME_BYTES];
+    struct brim_str checked;
 
     if (headers->is_read_only)
         luaL_error(L, "the headers cannot be changed in this phase");
-    if (name.len == 0 || name.len > sizeof(lower))
+    if (name.len == 0 || name.len > NAME_BYTES)
         luaL_error(L, "a header's name has 1 to %d bytes", NAME_BYTES);
-    for (size_t i = 0; i < name.len; i++)
-        lower[i] = (char)tolower((unsigned char)name.base[i]);
-    if (!brim_field_name_is_valid(brim_str(lower, name.len)))
+    checked = lower_case(name, lower);
+    if (!brim_field_name_is_valid(checked))
         luaL_error(L, "not the name of a header");
-    if (is_ours(brim_str(lower, name.len)))
+    if (is_ours(checked))
         luaL_error(L, "header \"%s\" cannot be changed by a handler", name.base);
-    return brim_script_keep(&headers->memory, brim_str(lower, name.len));
+    return checked;
 }
 
 static size_t header_bytes(const struct brim_script_headers *headers)
@@ -315,21 +337,46 @@ static void make_room(struct brim_script_headers *headers)
     headers->items = more;
 }
 
-void brim_script_headers_add(lua_State *L, struct brim_script_headers *headers,
-                             struct brim_str name, struct brim_str value)
+/* Adds a field whose name is checked. */
+static void append(lua_State *L, struct brim_script_headers *headers, struct brim_str name,
+                   struct brim_str value)
 {
-    struct brim_str kept;
+    char *text;
 
     if (value.len > VALUE_BYTES || !brim_field_value_is_valid(value))
         luaL_error(L, "not a header's value: control bytes, or longer than %d", (int)VALUE_BYTES);
     if (headers->count >= BRIM_SCRIPT_HEADERS_MAX ||
         header_bytes(headers) + name.len + value.len > BRIM_SCRIPT_HEADER_BYTES_MAX)
         luaL_error(L, "too many headers, or too large");
-    kept = check_field_name(L, headers, name);
     make_room(headers);
+    value = brim_str_trim(value);
+    text = headers->memory.alloc(headers->memory.pool, name.len + value.len + 1);
+    memcpy(text, name.base, name.len);
+    if (value.len > 0)
+        memcpy(text + name.len, value.base, value.len);
     headers->items[headers->count++] =
-        (struct brim_field){kept, brim_script_keep(&headers->memory, brim_str_trim(value))};
+        (struct brim_field){brim_str(text, name.len), brim_str(text + name.len, value.len)};
     headers->is_changed = true;
+}
+
+/* Takes out the fields of this name, which is checked. */
+static void drop(struct brim_script_headers *headers, struct brim_str name)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < headers->count; i++)
+        if (!brim_str_is(headers->items[i].name, name))
+            headers->items[kept++] = headers->items[i];
+    headers->is_changed = headers->is_changed || kept != headers->count;
+    headers->count = kept;
+}
+
+void brim_script_headers_add(lua_State *L, struct brim_script_headers *headers,
+                             struct brim_str name, struct brim_str value)
+{
+    char lower[NAME_BYTES];
+
+    append(L, headers, check_field_name(L, headers, name, lower), value);
 }
 
 void brim_script_headers_copy(lua_State *L, struct brim_script_headers *headers,
@@ -342,21 +389,19 @@ void brim_script_headers_copy(lua_State *L, struct brim_script_headers *headers,
 
 static void remove_header(lua_State *L, struct brim_script_headers *headers, struct brim_str name)
 {
-    size_t kept = 0;
+    char lower[NAME_BYTES];
 
-    (void)check_field_name(L, headers, name);
-    for (size_t i = 0; i < headers->count; i++)
-        if (!brim_str_is_nocase(headers->items[i].name, name))
-            headers->items[kept++] = headers->items[i];
-    headers->is_changed = headers->is_changed || kept != headers->count;
-    headers->count = kept;
+    drop(headers, check_field_name(L, headers, name, lower));
 }
 
 void brim_script_headers_set(lua_State *L, struct brim_script_headers *headers,
                              struct brim_str name, struct brim_str value)
 {
-    remove_header(L, headers, name);
-    brim_script_headers_add(L, headers, name, value);
+    char lower[NAME_BYTES];
+    struct brim_str checked = check_field_name(L, headers, name, lower);
+
+    drop(headers, checked);
+    append(L, headers, checked, value);
 }
 
 /* ---- changing queries and cookies: the text is written anew ---- */
@@ -455,52 +500,65 @@ static void rewrite_cookies(lua_State *L, struct brim_script_lent *lent, struct 
 
 /* ---- methods that change ---- */
 
-static int change(lua_State *L, bool has_value, bool keeps_old)
+enum change { SET, ADD, REMOVE };
+
+static void change_headers(lua_State *L, struct brim_script_headers *headers, enum change change,
+                           struct brim_str name, struct brim_str value)
 {
-    struct brim_script_lent *lent = check_view(L);
+    switch (change) {
+    case SET:
+        brim_script_headers_set(L, headers, name, value);
+        return;
+    case ADD:
+        brim_script_headers_add(L, headers, name, value);
+        return;
+    case REMOVE:
+        remove_header(L, headers, name);
+        return;
+    }
+}
+
+static int change_view(lua_State *L, struct brim_script_lent *lent, enum change change)
+{
     struct brim_str name = brim_script_check_bytes(L, 2, NAME_BYTES);
     struct brim_str value = {0};
 
-    if (has_value)
+    if (change != REMOVE)
         value = brim_script_check_bytes(L, 3, VALUE_BYTES);
-    if (lent->kind == BRIM_SCRIPT_QUERY) {
-        rewrite_query(L, lent, name, value, keeps_old);
-    } else if (lent->kind == BRIM_SCRIPT_COOKIES) {
-        rewrite_cookies(L, lent, name, value, keeps_old);
-    } else {
-        if (!keeps_old)
-            remove_header(L, lent->what, name);
-        if (has_value)
-            brim_script_headers_add(L, lent->what, name, value);
-    }
+    if (lent->kind == BRIM_SCRIPT_QUERY)
+        rewrite_query(L, lent, name, value, change == ADD);
+    else if (lent->kind == BRIM_SCRIPT_COOKIES)
+        rewrite_cookies(L, lent, name, value, change == ADD);
+    else
+        change_headers(L, lent->what, change, name, value);
     return 0;
 }
 
-int brim_script_view_set(lua_State *L)
+static int view_set(lua_State *L)
 {
-    return change(L, true, false);
+    return change_view(L, check_view(L), SET);
 }
 
 static int view_add(lua_State *L)
 {
-    return change(L, true, true);
+    return change_view(L, check_view(L), ADD);
 }
 
-int brim_script_view_remove(lua_State *L)
+static int view_remove(lua_State *L)
 {
-    return change(L, false, false);
+    return change_view(L, check_view(L), REMOVE);
+}
+
+int brim_script_view_assign(lua_State *L, struct brim_script_lent *lent)
+{
+    return change_view(L, lent, lua_isnil(L, 3) ? REMOVE : SET);
 }
 
 void brim_script_view_push_methods(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        {"get", brim_script_view_get},
-        {"all", view_all},
-        {"each", view_each},
-        {"set", brim_script_view_set},
-        {"add", view_add},
-        {"remove", brim_script_view_remove},
-        {NULL, NULL},
+        {"get", view_get}, {"all", view_all},       {"each", view_each}, {"set", view_set},
+        {"add", view_add}, {"remove", view_remove}, {NULL, NULL},
     };
 
     luaL_newlib(L, methods);

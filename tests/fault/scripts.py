@@ -11,15 +11,22 @@ must come of it:
   STOPPED   500 with Proxy-Status, and not a word of the reason
   HARMLESS  200: the handler did nothing wrong, or its attempt leads nowhere
 
+Meanwhile a process of its own asks the neighbour's site for a cached object, again and again; how
+long that took, before and beside the hostile ones, is printed. A hostile handler has the worker for
+as long as its budget allows (handlers.cpu, 10 ms), so that is what a neighbour may wait.
+
 At the end the node has not been restarted, holds no more memory than its limits allow, has counted
 every failure, and ends cleanly. What each script does to a VM alone is tests/unit/policy_script.c's.
 """
 
 import http.client
 import http.server
+import multiprocessing
+import statistics
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
@@ -27,6 +34,7 @@ import brim_node  # noqa: E402
 
 STOPPED, HARMLESS = "STOPPED", "HARMLESS"
 REPEATS = 3
+QUIET_REQUESTS = 1000
 RSS_BYTES_MAX = 1 << 30  # cases x 64 MiB would be several GiB
 SECRET = "hostile-secret"  # in every error message: must not reach the client
 
@@ -94,6 +102,20 @@ REQUEST_CASES = {
     "json nested without end": (STOPPED, "error(select(2, brim.json.decode(('['):rep(60000))))"),
     "json of itself": (STOPPED, "local t = {} t.t = t brim.json.encode(t)"),
     "random flood": (STOPPED, "while true do brim.random(1024) end"),
+    "fetch storm": (STOPPED, "for i = 1, 1000 do brim.fetch('/fine') end"),
+    "fetch storm past the cache": (STOPPED, "for i = 1, 1000 do brim.fetch('/fine', {cache = false}) "
+                                            "end"),
+    "fetch storm in pcall": (STOPPED, "while true do pcall(brim.fetch, '/fine') end"),
+    "fetch storm of coroutines": (STOPPED, "local t = {} for i = 1, 1000 do t[i] = coroutine.wrap("
+                                           "function() brim.fetch('/fine') end) t[i]() end"),
+    "fetch storm at once": (STOPPED, "local l = {} for i = 1, 1000 do l[i] = '/fine' end brim.all(l)"),
+    "fetch of itself": (HARMLESS, "assert(brim.fetch('/hostile').status == 200)"),
+    "fetch of what is no site": (STOPPED, "assert(brim.fetch('http://127.0.0.1:1/'))"),
+    "fetch: CR LF in the URL": (STOPPED, "assert(brim.fetch('/a HTTP/1.1\\r\\nY: b\\r\\n\\r\\n'))"),
+    "fetch: CR LF in a header": (STOPPED, "brim.fetch('/fine', {headers = {X = 'a\\r\\nY: b'}})"),
+    "fetch in a callback": (STOPPED, "(('x'):rep(9)):gsub('x', function() brim.fetch('/fine') end)"),
+    "after flood": (STOPPED, "while true do brim.after(print) end"),
+    "purge flood": (STOPPED, "while true do brim.cache.purge{tags = {'none'}} end"),
     "the metatable of strings": (STOPPED, "getmetatable('').__index = {rep = print}"),
     "the metatable of a request": (STOPPED, "getmetatable(req).__index = print"),
     "bytecode": (STOPPED, "return assert(load('\\27LuaT\\0'))"),
@@ -151,13 +173,20 @@ def source(phase, body):
 
 class Origin(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 4096  # header and body in one piece: no delayed acknowledgement between them
 
     def do_GET(self):  # noqa: N802
         self.send_response(200)
         self.send_header("Content-Length", "2")
-        self.send_header("Cache-Control", "no-store")
+        self.send_header("Cache-Control", "max-age=3600" if self.path == "/cached" else "no-store")
         self.end_headers()
         self.wfile.write(b"ok")
+
+    def handle(self):
+        try:
+            super().handle()
+        except ConnectionResetError:
+            pass  # the node has ended with what it had open
 
     def log_message(self, *_):
         pass
@@ -198,6 +227,48 @@ def run_case(port, number, case):
             if (status, body) != (200, b"ok"):
                 return f"{name}: {who} got {status} {body[:80]}"
     return None
+
+
+def neighbour(port, quiet, end, results):
+    """Asks for a hit until `end` is set; puts two lists of milliseconds: before `quiet`, after."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    times = ([], [])
+    while not end.is_set():
+        begin = time.perf_counter()
+        connection.request("GET", "/cached", headers={"Host": "fine.test"})
+        response = connection.getresponse()
+        if (response.status, response.read()) != (200, b"ok"):
+            raise RuntimeError(f"the neighbour got {response.status}")
+        times[quiet.is_set()].append((time.perf_counter() - begin) * 1000)
+        if len(times[0]) == QUIET_REQUESTS:
+            quiet.set()
+    results.put(times)
+
+
+def tell(times):
+    for when, list_ in zip(("before", "beside the hostile ones"), times):
+        cuts = statistics.quantiles(list_, n=1000)
+        print(f"scripts: a neighbour's hits {when}: p50 {cuts[499]:.2f} ms, p99 {cuts[989]:.2f} ms, "
+              f"p99.9 {cuts[998]:.2f} ms, longest {max(list_):.2f} ms, of {len(list_)}")
+
+
+def run_cases(port, cases):
+    """Faults, with a neighbour beside."""
+    quiet, end, results = multiprocessing.Event(), multiprocessing.Event(), multiprocessing.Queue()
+    beside = multiprocessing.Process(target=neighbour, args=(port, quiet, end, results))
+    beside.start()
+    try:
+        if not quiet.wait(60):
+            return ["the neighbour was not served"]
+        wrong = [fault for fault in (run_case(port, number, case)
+                                     for number, case in enumerate(cases)) if fault]
+        end.set()
+        tell(results.get(timeout=60))
+        return wrong
+    finally:
+        end.set()
+        beside.join(60)
+        beside.kill()
 
 
 def write_sites(directory, config, cases):
@@ -241,8 +312,7 @@ def main():
         node = brim_node.Node(directory, config, binary)
         try:
             node.start()
-            wrong = [fault for fault in (run_case(port, number, case)
-                                         for number, case in enumerate(cases)) if fault]
+            wrong = run_cases(port, cases)
             wrong += check_node(node, admin, cases)
             if node.stop() != 0:
                 wrong.append(f"the node did not end cleanly:\n{node.log_tail()}")

@@ -42,7 +42,8 @@ struct brim_script_vm {
     bool may_wait;             /* no C function that cannot be left stands between run and here */
     bool is_waiting;           /* the yield under way leads out of the run */
     uint64_t tasks_begun;
-    uint64_t epoch;
+    uint64_t epoch; /* number of the phase that runs, of each request another: what was lent to one
+                     * can be refused afterwards; 0: none runs */
     uint64_t epochs;
     uint64_t slice_mono_us;
     uint64_t look_mono_us; /* no budget can be used up before */
@@ -80,10 +81,6 @@ struct brim_script_run {
     bool is_dead;  /* a call failed */
     char error[2048];
 };
-
-/* The number of the phase that runs in L's VM; each phase of each request has another, so what was
- * lent to one can be refused afterwards. 0: none runs. */
-uint64_t brim_script_epoch(struct lua_State *L);
 
 struct brim_script_vm *brim_script_vm_of(struct lua_State *L);
 /* Raises what cannot be caught. Does not return. */

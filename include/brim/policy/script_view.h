@@ -19,6 +19,7 @@ enum brim_script_kind {
 };
 
 struct brim_script_lent {
+    const void *magic; /* the metatable that all of these have in this VM */
     enum brim_script_kind kind;
     uint64_t epoch;
     void *what;
@@ -37,11 +38,11 @@ void brim_script_set_target(struct brim_script_request *request, struct brim_str
 
 /* ---- script_view.c ---- */
 
-/* Lua functions (view, name, value ...). */
-int brim_script_view_get(struct lua_State *L);
-int brim_script_view_set(struct lua_State *L);
-int brim_script_view_remove(struct lua_State *L);
-/* Pushes a table of all of them. */
+/* view[name], the name at 2; and view[name] = what stands at 3. For metamethods. */
+int brim_script_view_push(struct lua_State *L, const struct brim_script_lent *lent);
+int brim_script_view_assign(struct lua_State *L, struct brim_script_lent *lent);
+/* Pushes a table of the methods; their names have at most so many letters. */
+#define BRIM_SCRIPT_METHOD_LETTERS 6
 void brim_script_view_push_methods(struct lua_State *L);
 
 /* Replaces the fields of this name by one, after checking it; raises. */

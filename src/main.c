@@ -21,6 +21,7 @@ static const struct command {
     {"purge", "brim purge", brim_cli_purge, "purge URLs from a running node"},
     {"warm", "brim warm", brim_cli_warm, "have a running node fetch many URLs"},
     {"reload", "brim reload", brim_cli_reload, "put the changed config of a running node in force"},
+    {"upgrade", "brim upgrade", brim_cli_upgrade, "have another version of brim take over"},
     {"kv", "brim kv", brim_cli_kv, "read and write the named stores of a running node"},
     {"key", "brim key", brim_cli_key, "print what a request is looked up by"},
     {"stats", "brim stats", brim_cli_stats, "print the counters of a running node"},

@@ -99,6 +99,8 @@ enum brim_err brim_cache_open(const struct brim_cache_config *config, struct bri
     *cache_out = NULL;
     cache->magic = CACHE_MAGIC;
     cache->config = *config;
+    if (cache->config.purges == NULL)
+        cache->config.purges = &cache->own_purges;
     atomic_flag_clear(&cache->ageing);
     if (getrandom(&cache->body_id_base, sizeof(cache->body_id_base), 0) !=
         (ssize_t)sizeof(cache->body_id_base))
@@ -124,15 +126,20 @@ enum brim_err brim_cache_open(const struct brim_cache_config *config, struct bri
     return BRIM_OK;
 }
 
+static void wait_for_purges(struct brim_cache *cache)
+{
+    pthread_mutex_lock(&cache->behind_lock);
+    while (cache->behind > 0)
+        pthread_cond_wait(&cache->behind_done, &cache->behind_lock);
+    pthread_mutex_unlock(&cache->behind_lock);
+}
+
 void brim_cache_close(struct brim_cache *cache)
 {
     if (cache == NULL)
         return;
     OBJ_CHECK(cache, CACHE_MAGIC);
-    pthread_mutex_lock(&cache->behind_lock);
-    while (cache->behind > 0)
-        pthread_cond_wait(&cache->behind_done, &cache->behind_lock);
-    pthread_mutex_unlock(&cache->behind_lock);
+    wait_for_purges(cache);
     if (cache->disk != NULL)
         brim_disk_close(cache->disk);
     brim_hot_close(cache->hot);
@@ -143,6 +150,24 @@ void brim_cache_close(struct brim_cache *cache)
     pthread_mutex_destroy(&cache->purge_turn);
     cache->magic = 0;
     free(cache);
+}
+
+void brim_cache_release(struct brim_cache *cache)
+{
+    OBJ_CHECK(cache, CACHE_MAGIC);
+    INVARIANT(!atomic_load(&cache->is_released));
+    wait_for_purges(cache);
+    if (cache->disk != NULL)
+        brim_disk_release(cache->disk);
+    cache->purges_seen = atomic_load(cache->config.purges);
+    atomic_store(&cache->is_released, true);
+}
+
+/* Whether something was purged since another process has taken over. */
+static bool is_outdated(const struct brim_cache *cache)
+{
+    return atomic_load_explicit(&cache->is_released, memory_order_acquire) &&
+           atomic_load(cache->config.purges) != cache->purges_seen;
 }
 
 struct brim_disk *brim_cache_disk(struct brim_cache *cache)
@@ -397,6 +422,8 @@ enum brim_found brim_cache_find(struct brim_cache *cache, struct brim_find *find
     OBJ_CHECK(cache, CACHE_MAGIC);
     find->object = NULL;
     find->key = find->primary;
+    if (is_outdated(cache))
+        return BRIM_FOUND_PASS;
     if (find->marker != NULL)
         return find_variant(cache, find);
     err = look(cache, find, &find->key, &object);

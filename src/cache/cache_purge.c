@@ -64,6 +64,7 @@ static enum brim_err put(struct brim_cache *cache, const uint64_t *scopes, size_
     enum brim_err err = BRIM_OK;
 
     INVARIANT(epochs != NULL);
+    atomic_fetch_add(cache->config.purges, 1); /* before it is in force: see brim_cache_release */
     pthread_mutex_lock(&cache->purge_turn);
     for (size_t i = 0; i < count; i++)
         brim_purge_put(cache->purge, scopes[i], kind, &epochs[i]);
@@ -153,6 +154,7 @@ enum brim_err brim_cache_purge_soon(struct brim_cache *cache, const uint64_t *sc
     struct brim_purge_epoch epoch;
 
     OBJ_CHECK(cache, CACHE_MAGIC);
+    atomic_fetch_add(cache->config.purges, 1);
     for (size_t i = 0; i < count; i++)
         brim_purge_put(cache->purge, scopes[i], kind, &epoch);
     BRIM_ADD(PURGES, count);

@@ -68,9 +68,11 @@ struct brim_disk {
     struct brim_segments *segments;
     struct brim_sketch *sketch;
     _Atomic(struct brim_retirer *) retirer;
-    pthread_mutex_t lock; /* writing */
+    pthread_mutex_t lock; /* what follows */
     pthread_cond_t idle;
-    unsigned writing; /* objects in the pool */
+    unsigned writing;   /* objects in the pool */
+    unsigned appending; /* pieces of spilled bodies on their way */
+    bool is_released;   /* nothing is written any more: another process may */
 };
 
 struct sizes {
@@ -298,6 +300,21 @@ enum brim_err brim_disk_open(const struct brim_disk_config *config, struct brim_
     return BRIM_OK;
 }
 
+void brim_disk_release(struct brim_disk *disk)
+{
+    OBJ_CHECK(disk, DISK_MAGIC);
+    pthread_mutex_lock(&disk->lock);
+    INVARIANT(!disk->is_released);
+    disk->is_released = true;
+    while (disk->writing > 0 || disk->appending > 0)
+        pthread_cond_wait(&disk->idle, &disk->lock);
+    pthread_mutex_unlock(&disk->lock);
+    brim_retirer_end(atomic_load_explicit(&disk->retirer, memory_order_acquire));
+    brim_indexer_end(disk->indexer);
+    close(disk->lock_fd);
+    disk->lock_fd = -1;
+}
+
 void brim_disk_close(struct brim_disk *disk)
 {
     struct brim_retirer *retirer;
@@ -305,7 +322,7 @@ void brim_disk_close(struct brim_disk *disk)
     if (disk == NULL)
         return;
     OBJ_CHECK(disk, DISK_MAGIC);
-    if (disk->indexer != NULL)
+    if (disk->indexer != NULL && !disk->is_released)
         brim_disk_flush(disk);
     retirer = atomic_exchange(&disk->retirer, NULL);
     brim_retirer_close(retirer);
@@ -521,14 +538,13 @@ static enum brim_err copy_body(struct brim_body *body, uint64_t offset, uint8_t 
     return BRIM_OK;
 }
 
-enum brim_err brim_disk_append(struct brim_disk *disk, struct brim_digest digest, const void *bytes,
-                               size_t len, struct brim_extent *extent_out)
+static enum brim_err append_piece(struct brim_disk *disk, struct brim_digest digest,
+                                  const void *bytes, size_t len, struct brim_extent *extent_out)
 {
     struct brim_extent_draft draft = {
         .payload_len = len, .type = BRIM_EXTENT_PIECE, .digest = digest};
     enum brim_err err;
 
-    OBJ_CHECK(disk, DISK_MAGIC);
     INVARIANT(len > 0 && len <= BRIM_EXTENT_BODY_MAX);
     *extent_out = (struct brim_extent){0};
     draft.bytes = malloc(BRIM_EXTENT_HEAD_BYTES + len);
@@ -537,6 +553,37 @@ enum brim_err brim_disk_append(struct brim_disk *disk, struct brim_digest digest
     memcpy(draft.bytes + BRIM_EXTENT_HEAD_BYTES, bytes, len);
     err = brim_segments_append(disk->segments, &draft, extent_out);
     free(draft.bytes);
+    return err;
+}
+
+/* One of a kind of writes has ended. */
+static void end_write(struct brim_disk *disk, unsigned *count)
+{
+    pthread_mutex_lock(&disk->lock);
+    INVARIANT(*count > 0);
+    (*count)--;
+    if (*count == 0)
+        pthread_cond_broadcast(&disk->idle);
+    pthread_mutex_unlock(&disk->lock);
+}
+
+enum brim_err brim_disk_append(struct brim_disk *disk, struct brim_digest digest, const void *bytes,
+                               size_t len, struct brim_extent *extent_out)
+{
+    enum brim_err err = BRIM_OK;
+
+    OBJ_CHECK(disk, DISK_MAGIC);
+    *extent_out = (struct brim_extent){0};
+    pthread_mutex_lock(&disk->lock);
+    if (disk->is_released)
+        err = BRIM_ENOSPC;
+    else
+        disk->appending++;
+    pthread_mutex_unlock(&disk->lock);
+    if (err != BRIM_OK)
+        return err;
+    err = append_piece(disk, digest, bytes, len, extent_out);
+    end_write(disk, &disk->appending);
     return err;
 }
 
@@ -555,7 +602,7 @@ static enum brim_err write_pieces(struct brim_disk *disk, const struct brim_obje
         size_t len = (size_t)clamp(bytes - offset, 0, BRIM_EXTENT_BODY_MAX);
         err = copy_body(object->body, offset, buffer, len);
         if (err == BRIM_OK)
-            err = brim_disk_append(disk, object->key.digest, buffer, len, &extents[i]);
+            err = append_piece(disk, object->key.digest, buffer, len, &extents[i]);
     }
     free(buffer);
     if (err != BRIM_OK) {
@@ -658,16 +705,6 @@ struct put_job {
     struct brim_object *object; /* counted */
 };
 
-static void end_put(struct brim_disk *disk)
-{
-    pthread_mutex_lock(&disk->lock);
-    INVARIANT(disk->writing > 0);
-    disk->writing--;
-    if (disk->writing == 0)
-        pthread_cond_broadcast(&disk->idle);
-    pthread_mutex_unlock(&disk->lock);
-}
-
 static void run_put(struct brim_job *job)
 {
     struct put_job *put = (struct put_job *)job;
@@ -679,7 +716,7 @@ static void run_put(struct brim_job *job)
         BRIM_COUNT(DISK_REFUSED);
     brim_object_unref(put->object);
     free(put);
-    end_put(disk);
+    end_write(disk, &disk->writing);
 }
 _Static_assert(offsetof(struct put_job, job) == 0, "run_put casts");
 
@@ -693,7 +730,7 @@ void brim_disk_put(struct brim_disk *disk, struct brim_object *object)
     if (object->kind == BRIM_OBJECT_PASS)
         return; /* a note for minutes: not worth a write */
     pthread_mutex_lock(&disk->lock);
-    has_room = disk->writing < disk->config.write_queue_max;
+    has_room = !disk->is_released && disk->writing < disk->config.write_queue_max;
     if (has_room)
         disk->writing++;
     pthread_mutex_unlock(&disk->lock);
@@ -707,7 +744,7 @@ void brim_disk_put(struct brim_disk *disk, struct brim_object *object)
         BRIM_COUNT(DISK_REFUSED);
         brim_object_unref(object);
         free(put);
-        end_put(disk);
+        end_write(disk, &disk->writing);
     }
 }
 

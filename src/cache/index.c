@@ -674,6 +674,7 @@ static int apply(struct brim_index *ix, MDB_txn *txn, const struct brim_change *
         return apply_remove(ix, txn, change, tally);
     case BRIM_CHANGE_EPOCH:
         return apply_epoch(ix, txn, change);
+    case BRIM_CHANGE_TAILS: /* the rows are the batch's */
     case BRIM_CHANGE_NONE:
         break;
     }

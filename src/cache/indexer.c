@@ -68,7 +68,8 @@ struct batch {
 
 static bool is_record(const struct brim_change *change)
 {
-    return change->kind == BRIM_CHANGE_PUT || change->kind == BRIM_CHANGE_MOVE;
+    return change->kind == BRIM_CHANGE_PUT || change->kind == BRIM_CHANGE_MOVE ||
+           change->kind == BRIM_CHANGE_TAILS;
 }
 
 /* ---- the writer ---- */
@@ -294,16 +295,25 @@ enum brim_err brim_indexer_open(struct brim_index *index, const struct brim_inde
     return BRIM_OK;
 }
 
+/* Under lock, which it lets go. */
+static void stop_writer(struct brim_indexer *ixr)
+{
+    ixr->stop = true;
+    pthread_cond_signal(&ixr->work);
+    pthread_mutex_unlock(&ixr->lock);
+    pthread_join(ixr->thread, NULL);
+}
+
 void brim_indexer_close(struct brim_indexer *indexer)
 {
     if (indexer == NULL)
         return;
     OBJ_CHECK(indexer, INDEXER_MAGIC);
     pthread_mutex_lock(&indexer->lock);
-    indexer->stop = true;
-    pthread_cond_signal(&indexer->work);
-    pthread_mutex_unlock(&indexer->lock);
-    pthread_join(indexer->thread, NULL);
+    if (indexer->stop)
+        pthread_mutex_unlock(&indexer->lock); /* ended before */
+    else
+        stop_writer(indexer);
     INVARIANT(indexer->head == NULL);
     pthread_mutex_destroy(&indexer->lock);
     pthread_cond_destroy(&indexer->work);
@@ -327,11 +337,22 @@ static void append(struct brim_indexer *ixr, struct brim_change *change)
         pthread_cond_signal(&ixr->work);
 }
 
+void brim_indexer_end(struct brim_indexer *indexer)
+{
+    struct brim_change *tails = brim_alloc(sizeof(*tails));
+
+    OBJ_CHECK(indexer, INDEXER_MAGIC);
+    tails->kind = BRIM_CHANGE_TAILS;
+    pthread_mutex_lock(&indexer->lock);
+    append(indexer, tails);
+    stop_writer(indexer);
+}
+
 static enum brim_err queue(struct brim_indexer *ixr, const struct brim_change *change,
                            size_t waiting_max)
 {
     struct brim_change *copy;
-    bool has_room;
+    enum brim_err err = BRIM_OK;
 
     OBJ_CHECK(ixr, INDEXER_MAGIC);
     copy = malloc(sizeof(*copy));
@@ -340,14 +361,16 @@ static enum brim_err queue(struct brim_indexer *ixr, const struct brim_change *c
     *copy = *change;
     copy->next = NULL;
     pthread_mutex_lock(&ixr->lock);
-    has_room = ixr->waiting < waiting_max;
-    if (has_room)
+    if (ixr->stop)
+        err = BRIM_ECLOSED;
+    else if (ixr->waiting >= waiting_max)
+        err = BRIM_ELIMIT;
+    else
         append(ixr, copy);
     pthread_mutex_unlock(&ixr->lock);
-    if (has_room)
-        return BRIM_OK;
-    free(copy);
-    return BRIM_ELIMIT;
+    if (err != BRIM_OK)
+        free(copy);
+    return err;
 }
 
 static enum brim_err queue_and_wait(struct brim_indexer *ixr, const struct brim_change *change)
@@ -360,6 +383,11 @@ static enum brim_err queue_and_wait(struct brim_indexer *ixr, const struct brim_
     copy->next = NULL;
     copy->waiter = &waiter;
     pthread_mutex_lock(&ixr->lock);
+    if (ixr->stop) {
+        pthread_mutex_unlock(&ixr->lock);
+        free(copy);
+        return BRIM_ECLOSED;
+    }
     ixr->hurry++;
     append(ixr, copy);
     while (!waiter.done)
@@ -390,7 +418,9 @@ enum brim_err brim_indexer_move(struct brim_indexer *indexer, struct brim_digest
 /* A record that stays is found to be of no use again, and dropped again. */
 static void queue_drop(struct brim_indexer *ixr, const struct brim_change *change)
 {
-    if (queue(ixr, change, ixr->queue_max * DROPS_ROOM) != BRIM_OK)
+    enum brim_err err = queue(ixr, change, ixr->queue_max * DROPS_ROOM);
+
+    if (err != BRIM_OK && err != BRIM_ECLOSED)
         BRIM_COUNT(DISK_ERRORS);
 }
 
@@ -438,6 +468,10 @@ enum brim_err brim_indexer_put_epochs(struct brim_indexer *indexer,
     if (waiters == NULL)
         return BRIM_ENOMEM;
     pthread_mutex_lock(&indexer->lock);
+    if (indexer->stop) {
+        count = 0;
+        err = BRIM_ECLOSED;
+    }
     indexer->hurry++;
     for (size_t i = 0; i < count; i++) {
         struct brim_change *change = brim_alloc(sizeof(*change));

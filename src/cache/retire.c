@@ -255,16 +255,25 @@ void brim_retirer_wake(struct brim_retirer *retirer)
     pthread_mutex_unlock(&retirer->lock);
 }
 
-void brim_retirer_close(struct brim_retirer *retirer)
+void brim_retirer_end(struct brim_retirer *retirer)
 {
     if (retirer == NULL)
         return;
     OBJ_CHECK(retirer, RETIRER_MAGIC);
     pthread_mutex_lock(&retirer->lock);
+    INVARIANT(!retirer->stop);
     retirer->stop = true;
     pthread_cond_signal(&retirer->wake);
     pthread_mutex_unlock(&retirer->lock);
     pthread_join(retirer->thread, NULL);
+}
+
+void brim_retirer_close(struct brim_retirer *retirer)
+{
+    if (retirer == NULL)
+        return;
+    if (!is_stopping(retirer))
+        brim_retirer_end(retirer);
     pthread_mutex_destroy(&retirer->lock);
     pthread_cond_destroy(&retirer->wake);
     retirer->magic = 0;

@@ -26,6 +26,7 @@
 #include <h2o/http1.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -78,6 +79,7 @@ struct brim_admin {
     struct brim_usage usage; /* the control thread's */
     _Atomic bool is_closing;
     _Atomic bool is_deaf;     /* lets go of its address */
+    sem_t let_go;             /* it has */
     _Atomic unsigned senders; /* pool threads that will post */
 };
 
@@ -281,6 +283,12 @@ const struct brim_admin_reload *brim_admin_reload(struct brim_admin *a)
     return &a->reload;
 }
 
+struct brim_estate *brim_admin_estate(struct brim_admin *a, pid_t *parent_out)
+{
+    *parent_out = a->config.parent;
+    return a->config.estate;
+}
+
 struct brim_kv *brim_admin_kv(struct brim_admin *a)
 {
     return a->config.kv;
@@ -335,6 +343,8 @@ static const struct call {
     {"GET", "/v1/live", brim_admin_call_live},
     {"POST", "/v1/purge", brim_admin_call_purge},
     {"POST", "/v1/reload", brim_admin_call_reload},
+    {"GET", "/v1/upgrade", brim_admin_call_upgrade_state},
+    {"POST", "/v1/upgrade", brim_admin_call_upgrade},
     {"POST", "/purge", brim_admin_call_purge},
     {"POST", "/v1/kv", brim_admin_call_kv},
 };
@@ -555,8 +565,10 @@ static void sweep(struct brim_admin *a)
         if (h2o_socket_is_writing(c->sock) && now_ms >= c->answered_mono_ms + ANSWER_MS)
             kill_connection(c);
     }
-    if (atomic_load(&a->is_deaf))
+    if (atomic_load(&a->is_deaf) && a->listener != NULL) {
         close_listener(a);
+        sem_post(&a->let_go);
+    }
     if (a->listener != NULL && a->accept_again_ms != 0 && now_ms >= a->accept_again_ms) {
         a->accept_again_ms = 0;
         h2o_socket_read_start(a->listener, on_accept);
@@ -675,6 +687,7 @@ enum brim_err brim_admin_open(const struct brim_admin_config *config, struct bri
     a->reload = (struct brim_admin_reload){.run = config->reload, .ctx = config->ctx};
     a->started_mono_ms = brim_clock_mono_ms();
     h2o_linklist_init_anchor(&a->connections);
+    sem_init(&a->let_go, 0, 0);
     err = open_loop(a);
     if (err != BRIM_OK)
         goto out;
@@ -695,8 +708,11 @@ out:
 void brim_admin_stop_listening(struct brim_admin *a)
 {
     OBJ_CHECK(a, ADMIN_MAGIC);
-    atomic_store(&a->is_deaf, true);
+    if (atomic_exchange(&a->is_deaf, true))
+        return;
     h2o_multithread_send_message(&a->answers, NULL);
+    while (sem_wait(&a->let_go) != 0)
+        continue; /* EINTR */
 }
 
 void brim_admin_close(struct brim_admin *a)
@@ -710,6 +726,7 @@ void brim_admin_close(struct brim_admin *a)
         return; /* they point into it: left to the end of the process */
     }
     close_loop(a);
+    sem_destroy(&a->let_go);
     a->magic = 0;
     free(a);
 }

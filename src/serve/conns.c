@@ -39,6 +39,7 @@
 #define CONNS_MAGIC     0x636f6e73u
 #define TICKS_PER_S     4u
 #define IDLE_GRACE_MS   1000u  /* h2o's own idle timeout says goodbye: let it go first */
+#define DRAIN_GRACE_MS  1000u  /* a client that is about to ask is answered, and told to go */
 #define BODY_STEP_BYTES 65536u /* a body that grows by less per timeouts.idle does not grow */
 
 struct brim_conns {
@@ -354,14 +355,26 @@ static bool awaits_request(const struct brim_conn *conn)
             conn->sock->input->size == 0);
 }
 
+/* Whether nothing has come for so long that no request is likely to be on its way. */
+static bool is_quiet(struct brim_conn *conn, uint64_t now)
+{
+    if (conn->requests_total != conn->useful_mark) {
+        conn->useful_mark = conn->requests_total;
+        conn->useful_mono_ms = now;
+    }
+    return now - conn->useful_mono_ms >= DRAIN_GRACE_MS;
+}
+
 void brim_conns_end_idle(struct brim_conns *conns)
 {
+    uint64_t now = brim_clock_mono_ms();
+
     OBJ_CHECK(conns, CONNS_MAGIC);
     for (size_t left = conns->count; left > 0 && conns->cursor != NULL; left--) {
         struct brim_conn *conn = conns->cursor;
 
         conns->cursor = conn->next;
-        if (awaits_request(conn))
+        if (awaits_request(conn) && is_quiet(conn, now))
             (void)shutdown(h2o_socket_get_fd(conn->sock), SHUT_RD); /* reads as the client's end */
     }
 }

@@ -2,6 +2,7 @@
 #include "brim/serve/inherited.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,29 +14,70 @@
 
 struct brim_inherited {
     char **names; /* count of them, and a NULL */
+    int *fds;
     bool *is_claimed;
-    size_t count; /* SD_LISTEN_FDS_START and what follows */
+    size_t count;
 };
 
-static int fd_at(size_t position)
+/* Takes names, which count belong to. */
+static struct brim_inherited *inherited_new(char **names, size_t count)
 {
-    return SD_LISTEN_FDS_START + (int)position;
+    struct brim_inherited *inherited = brim_alloc(sizeof(*inherited));
+
+    inherited->names = names;
+    inherited->count = count;
+    inherited->fds = brim_alloc((count + 1) * sizeof(int));
+    inherited->is_claimed = brim_alloc(count + 1);
+    return inherited;
+}
+
+static void never_block(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags != -1)
+        (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
 struct brim_inherited *brim_inherited_open(void)
 {
-    struct brim_inherited *inherited = brim_alloc(sizeof(*inherited));
-    int count = sd_listen_fds_with_names(1, &inherited->names);
+    char **names = NULL;
+    int count = sd_listen_fds_with_names(1, &names);
+    struct brim_inherited *inherited = inherited_new(names, count < 0 ? 0 : (size_t)count);
 
-    inherited->count = count < 0 ? 0 : (size_t)count;
-    inherited->is_claimed = brim_alloc(inherited->count + 1);
     for (size_t i = 0; i < inherited->count; i++) {
-        int flags = fcntl(fd_at(i), F_GETFL);
-
-        if (flags != -1)
-            (void)fcntl(fd_at(i), F_SETFL, flags | O_NONBLOCK);
+        inherited->fds[i] = SD_LISTEN_FDS_START + (int)i;
+        never_block(inherited->fds[i]);
     }
     return inherited;
+}
+
+struct brim_inherited *brim_inherited_named(const char *text)
+{
+    char *copy = brim_strdup(text), *rest = NULL;
+    char **names = brim_alloc((BRIM_INHERITED_MAX + 1) * sizeof(char *));
+    struct brim_inherited *inherited = inherited_new(names, BRIM_INHERITED_MAX);
+
+    inherited->count = 0;
+    for (char *word = strtok_r(copy, ":", &rest);
+         word != NULL && inherited->count < BRIM_INHERITED_MAX; word = strtok_r(NULL, ":", &rest)) {
+        const char *name = strtok_r(NULL, ":", &rest);
+        char *end = NULL;
+        long fd = strtol(word, &end, 10);
+
+        if (name == NULL || *end != '\0' || fd < 3 || fd > INT_MAX ||
+            fcntl((int)fd, F_SETFD, FD_CLOEXEC) != 0)
+            continue;
+        inherited->names[inherited->count] = brim_strdup(name);
+        inherited->fds[inherited->count++] = (int)fd;
+    }
+    free(copy);
+    return inherited;
+}
+
+size_t brim_inherited_count(const struct brim_inherited *inherited)
+{
+    return inherited->count;
 }
 
 static bool is_same_address(const struct sockaddr_storage *have, const struct sockaddr *wanted)
@@ -60,9 +102,9 @@ static bool is_same_address(const struct sockaddr_storage *have, const struct so
                   ((const struct sockaddr_un *)wanted)->sun_path) == 0;
 }
 
-static bool is_listening(size_t position)
+static bool is_listening(int fd)
 {
-    return sd_is_socket(fd_at(position), AF_UNSPEC, SOCK_STREAM, 1) > 0;
+    return sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) > 0;
 }
 
 static bool is_wanted(const struct brim_inherited *inherited, size_t position,
@@ -77,7 +119,7 @@ static bool is_wanted(const struct brim_inherited *inherited, size_t position,
 
     if (wanted->name[0] != '\0')
         return strcmp(inherited->names[position], wanted->name) == 0;
-    return getsockname(fd_at(position), (struct sockaddr *)&address.any, &len) == 0 &&
+    return getsockname(inherited->fds[position], (struct sockaddr *)&address.any, &len) == 0 &&
            is_same_address(&address.any, wanted->address);
 }
 
@@ -87,10 +129,11 @@ size_t brim_inherited_claim(struct brim_inherited *inherited,
     size_t found = 0;
 
     for (size_t i = 0; i < inherited->count && found < max; i++) {
-        if (inherited->is_claimed[i] || !is_listening(i) || !is_wanted(inherited, i, wanted))
+        if (inherited->is_claimed[i] || !is_listening(inherited->fds[i]) ||
+            !is_wanted(inherited, i, wanted))
             continue;
         inherited->is_claimed[i] = true;
-        fds_out[found++] = fd_at(i);
+        fds_out[found++] = inherited->fds[i];
     }
     return found;
 }
@@ -109,10 +152,11 @@ void brim_inherited_close(struct brim_inherited *inherited)
         return;
     for (size_t i = 0; i < inherited->count; i++) {
         if (!inherited->is_claimed[i])
-            close(fd_at(i));
+            close(inherited->fds[i]);
         free(inherited->names[i]);
     }
     free(inherited->names);
+    free(inherited->fds);
     free(inherited->is_claimed);
     free(inherited);
 }

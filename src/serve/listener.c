@@ -83,6 +83,15 @@ static void begin_h1(struct brim_listeners *listeners, struct brim_conn *conn)
     h2o_http1_accept(&listeners->accept_ctx, sock, now_of(listeners)); /* may have closed it */
 }
 
+/* A handshake ends while the node drains. h2o tells each connection that is there when a drain
+ * begins, and only those, so it has to be had do it again. */
+static void say_goodbye(h2o_context_t *ctx)
+{
+    h2o_timeout_unlink(&ctx->http2._graceful_shutdown_timeout);
+    ctx->http2._graceful_shutdown_timeout.cb = NULL;
+    h2o_context_request_shutdown(ctx);
+}
+
 static void begin_h2(struct brim_listeners *listeners, struct brim_conn *conn)
 {
     h2o_socket_t *sock = conn->sock;
@@ -93,6 +102,8 @@ static void begin_h2(struct brim_listeners *listeners, struct brim_conn *conn)
     h2o_buffer_init(&sock->input, &h2o_socket_buffer_prototype);
     h2o_http2_accept(&listeners->accept_ctx, sock, now_of(listeners));
     brim_guard_h2_install(conn, early);
+    if (listeners->config.ctx->shutdown_requested)
+        say_goodbye(listeners->config.ctx);
 }
 
 static void count_handshake(h2o_socket_t *sock)
@@ -278,12 +289,10 @@ static uint16_t port_of(int fd)
     return 0;
 }
 
-static enum brim_err listen_at(struct brim_listeners *listeners, size_t position)
+static enum brim_err listen_on(struct brim_listeners *listeners, size_t position, int socket)
 {
-    const struct brim_sockets *sockets = listeners->config.sockets;
-    struct listening *item = &listeners->items[position];
-    int fd = fcntl(sockets->fds[position * sockets->workers + listeners->config.worker],
-                   F_DUPFD_CLOEXEC, 0);
+    struct listening *item = &listeners->items[listeners->count];
+    int fd = fcntl(socket, F_DUPFD_CLOEXEC, 0);
 
     if (fd == -1) {
         BRIM_LOG(ERROR, "listener.open", "errno=%d listener=%zu", errno, position);
@@ -297,7 +306,22 @@ static enum brim_err listen_at(struct brim_listeners *listeners, size_t position
         h2o_evloop_socket_create(listeners->config.ctx->loop, fd, H2O_SOCKET_FLAG_DONT_READ);
     item->sock->data = item;
     h2o_socket_read_start(item->sock, on_accept);
+    listeners->count++;
     return BRIM_OK;
+}
+
+/* Every socket of the worker's: see sockets.h. */
+static enum brim_err listen_at(struct brim_listeners *listeners, size_t position)
+{
+    const struct brim_sockets *sockets = listeners->config.sockets;
+    const int *fds = sockets->fds + position * sockets->slots;
+    enum brim_err err = BRIM_OK;
+
+    for (size_t i = listeners->config.worker; i < sockets->slots && err == BRIM_OK;
+         i += sockets->workers)
+        if (fds[i] != -1)
+            err = listen_on(listeners, position, fds[i]);
+    return err;
 }
 
 enum brim_err brim_listeners_open(const struct brim_listeners_config *config,
@@ -320,11 +344,11 @@ enum brim_err brim_listeners_open(const struct brim_listeners_config *config,
     listeners->magic = LISTENERS_MAGIC;
     listeners->config = *config;
     listeners->accept_ctx = (h2o_accept_ctx_t){.ctx = config->ctx, .hosts = config->hosts};
-    listeners->count = config->sockets->listeners;
-    listeners->items = brim_alloc(listeners->count * sizeof(*listeners->items));
+    listeners->items =
+        brim_alloc(config->sockets->listeners * config->sockets->slots * sizeof(*listeners->items));
     listeners->reserve_fd = open_reserve();
     err = brim_conns_open(&conns, &listeners->conns);
-    for (size_t i = 0; i < listeners->count && err == BRIM_OK; i++)
+    for (size_t i = 0; i < config->sockets->listeners && err == BRIM_OK; i++)
         err = listen_at(listeners, i);
     if (err == BRIM_OK) {
         *listeners_out = listeners;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two processes. The parent reads the config, binds the sockets and then only waits: for a signal
- * to hand on, or for the node to die, which it starts again on the same sockets, so that clients
- * that connect meanwhile wait in the listen queue and are not refused. It forks before any thread
- * exists. The node does everything else; its first success is told through a pipe, because a node
- * that never got ready is an operator's mistake and is not retried.
+ * Two processes: the parent (parent.c), and the node, which does everything else. A node tells its
+ * parent through a link when it serves, and, when a successor is to take over (upgrade.c), when it
+ * has let the disk tier go. The successor is a node like any other, that waits for this before it
+ * opens what both would write to.
  */
 #include "brim/serve/node.h"
 
@@ -18,12 +17,11 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "brim/base/clock.h"
-#include "brim/base/conf_reload.h"
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
@@ -32,17 +30,15 @@
 #include "brim/policy/geo.h"
 #include "brim/serve/admin.h"
 #include "brim/serve/encoders.h"
+#include "brim/serve/parent.h"
 #include "brim/serve/reload.h"
 #include "brim/serve/service.h"
 #include "brim/serve/tls.h"
 #include "brim/serve/worker.h"
 
-#define BACKOFF_FIRST_MS 20u
-#define BACKOFF_MAX_MS   5000u
-#define STABLE_MS        10000u /* a node that lived this long starts over with no back-off */
-#define EXIT_CONFIG      2
-#define WATCH_MIN_US     1500000u /* a loop without work turns once a second */
-#define SIG_RELOADED     SIGRTMIN /* node to parent: another config is in force */
+#define EXIT_CONFIG  2
+#define WATCH_MIN_US 1500000u /* a loop without work turns once a second */
+#define CONF_WAIT_S  1
 
 struct node {
     const struct brim_conf *conf;
@@ -65,7 +61,9 @@ struct node {
     size_t worker_count;
     struct brim_reload *reload;
     struct brim_admin *admin;
+    const struct brim_start *start;
     pid_t parent;         /* 0: none */
+    bool has_let_go;      /* a successor is coming */
     uint64_t watchdog_us; /* 0: nobody watches */
     uint64_t *beats;      /* per worker, when they were last looked at */
     _Atomic int64_t connections;
@@ -143,6 +141,7 @@ static enum brim_err open_cache(struct node *n)
         .purge_epochs_max = (unsigned)c->purge_epochs,
         .admit = c->admit == 0 ? BRIM_ADMIT_ALWAYS : BRIM_ADMIT_SECOND_HIT,
         .pool = n->pool,
+        .purges = n->start->estate == NULL ? NULL : &n->start->estate->purges,
     };
 
     return brim_cache_open(&config, &n->cache);
@@ -271,7 +270,7 @@ static void on_reloaded(void *ctx)
     const struct node *n = ctx;
 
     if (n->parent > 0)
-        kill(n->parent, SIG_RELOADED);
+        kill(n->parent, BRIM_SIGNAL_RELOADED);
 }
 
 static void open_reload(struct node *n)
@@ -311,6 +310,8 @@ static enum brim_err open_admin(struct node *n)
         .pool = n->pool,
         .is_ready = is_ready,
         .reload = run_reload,
+        .estate = n->start->estate,
+        .parent = n->parent,
         .ctx = n,
     };
 
@@ -323,7 +324,7 @@ static enum brim_err node_open(struct node *n, FILE *faults)
         .threads = (unsigned)n->root->node.io_threads,
         .queue_max = (unsigned)n->root->node.io_queue,
     };
-    enum brim_err err = open_tls(n, faults);
+    enum brim_err err = n->tls == NULL ? open_tls(n, faults) : BRIM_OK;
 
     if (err == BRIM_OK)
         err = brim_pool_open(&limits, &n->pool);
@@ -463,6 +464,25 @@ static int wait_and_watch(struct node *n, const sigset_t *set)
     return number;
 }
 
+static void tell_parent(const struct node *n, char byte)
+{
+    if (n->start->link >= 0 && send(n->start->link, &byte, 1, MSG_NOSIGNAL) != 1)
+        BRIM_LOG(WARN, "node.parent_gone", "errno=%d", errno);
+}
+
+/* A successor is ready to take over. Calls wait for it in the queue of the admin socket; clients
+ * are served here as before until it accepts, but nothing new reaches the disk. */
+static void let_go(struct node *n)
+{
+    if (n->has_let_go)
+        return;
+    n->has_let_go = true;
+    brim_admin_stop_listening(n->admin);
+    brim_cache_release(n->cache);
+    BRIM_LOG(INFO, "upgrade.let_go", "pid=%d", (int)getpid());
+    tell_parent(n, BRIM_LINK_LET_GO);
+}
+
 static void wait_for_end(struct node *n)
 {
     sigset_t set;
@@ -473,39 +493,77 @@ static void wait_for_end(struct node *n)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGUSR1);
     sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR2);
+    sigaddset(&set, BRIM_SIGNAL_LET_GO);
     for (;;) {
         number = n->watchdog_us == 0 ? sigwaitinfo(&set, NULL) : wait_and_watch(n, &set);
         if (number == SIGUSR1 && n->log != NULL)
             brim_access_log_reopen(n->log);
         else if (number == SIGHUP)
             reload_by_signal(n);
+        else if (number == BRIM_SIGNAL_LET_GO)
+            let_go(n);
+        else if (number == SIGUSR2)
+            BRIM_LOG(WARN, "upgrade.refused", "what=\"send it to the parent, if there is one\"");
         else if (number == SIGTERM || number == SIGINT)
             return;
     }
 }
 
-struct start {
-    const struct brim_conf *conf;
-    struct brim_sockets *sockets;
-    unsigned restarts;
-    pid_t parent; /* told of reloads; 0: none */
-    uint64_t watchdog_us;
-    int ready_fd; /* one byte is written when it serves; -1: nobody asks */
-};
+/* Everything that may fail and does not need what the old node still has. */
+static enum brim_err rehearse(struct node *n)
+{
+    struct brim_routes *routes = NULL;
+    enum brim_err err = open_tls(n, stderr);
 
-static int node_main(const struct start *start)
+    if (err == BRIM_OK)
+        err = brim_routes_compile(n->root, NULL, NULL, &routes);
+    if (err == BRIM_OK)
+        brim_routes_unref(routes);
+    return err;
+}
+
+/* Waits for its turn. */
+static enum brim_err succeed(struct node *n)
+{
+    enum brim_err err = rehearse(n);
+    char byte = '\0';
+
+    if (err != BRIM_OK)
+        return err;
+    tell_parent(n, BRIM_LINK_PREPARED);
+    while (recv(n->start->link, &byte, 1, 0) == -1 && errno == EINTR)
+        continue;
+    return byte == BRIM_LINK_GO ? BRIM_OK : BRIM_ECLOSED;
+}
+
+/* From here on nobody reads along. */
+static void become_ready(const struct node *n)
+{
+    if (n->start->is_successor && n->start->log >= 0) {
+        (void)dup2(n->start->log, STDERR_FILENO);
+        close(n->start->log);
+    }
+    if (n->start->estate != NULL)
+        BRIM_ADD(UPGRADES, atomic_load(&n->start->estate->done) + (n->start->is_successor ? 1 : 0));
+    tell_parent(n, BRIM_LINK_READY);
+}
+
+static int node_main(const struct brim_start *start)
 {
     struct node n = {.conf = start->conf,
                      .root = brim_conf_root(start->conf),
                      .sockets = start->sockets,
+                     .start = start,
                      .parent = start->parent,
                      .watchdog_us = start->watchdog_us,
                      .beats = brim_alloc(start->sockets->workers * sizeof(uint64_t)),
                      .worker_count = start->sockets->workers};
     uint64_t began_ms = brim_clock_mono_ms();
-    enum brim_err err;
+    enum brim_err err = start->is_successor ? succeed(&n) : BRIM_OK;
 
-    err = node_open(&n, stderr);
+    if (err == BRIM_OK)
+        err = node_open(&n, stderr);
     if (err != BRIM_OK) {
         BRIM_LOG(ERROR, "node.start_failed", "reason=%s", brim_err_name(err));
         node_close(&n);
@@ -516,13 +574,13 @@ static int node_main(const struct start *start)
     tame_stderr();
     BRIM_ADD(RESTARTS, start->restarts);
     atomic_store(&n.ready, true);
-    if (start->ready_fd >= 0 && write(start->ready_fd, "r", 1) != 1)
-        BRIM_LOG(WARN, "node.parent_gone", "errno=%d", errno);
+    become_ready(&n);
     BRIM_LOG(INFO, "node.ready", "version=%s pid=%d workers=%zu start_ms=%llu", BRIM_VERSION,
              (int)getpid(), n.worker_count, (unsigned long long)(brim_clock_mono_ms() - began_ms));
     brim_service_ready();
     wait_for_end(&n);
-    brim_service_stopping();
+    if (!n.has_let_go) /* else the service goes on */
+        brim_service_stopping();
     BRIM_LOG(INFO, "node.draining", "pid=%d", (int)getpid());
     if (start->parent > 0 && getppid() != start->parent)
         brim_admin_stop_listening(n.admin); /* another parent may be waiting for the address */
@@ -530,139 +588,6 @@ static int node_main(const struct start *start)
     free(n.beats);
     BRIM_LOG(INFO, "node.ended", "pid=%d", (int)getpid());
     return EXIT_SUCCESS;
-}
-
-/* ---- the parent ---- */
-
-struct parent {
-    struct start start;
-    struct brim_conf *conf; /* that the next node starts with */
-    pid_t child;
-    int ready_fd; /* read end */
-    bool was_ready;
-    bool ending;
-    uint64_t born_ms;
-    unsigned backoff_ms;
-};
-
-static void run_child(const struct start *start, pid_t parent)
-{
-    /* A node without its parent would keep the sockets from the next one. */
-    if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent)
-        _exit(EXIT_FAILURE);
-    exit(node_main(start));
-}
-
-static bool spawn(struct parent *p)
-{
-    pid_t self = getpid();
-    int ends[2];
-
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return false;
-    p->start.conf = p->conf;
-    p->start.parent = self;
-    p->start.ready_fd = ends[1];
-    p->born_ms = brim_clock_mono_ms();
-    p->child = fork();
-    if (p->child == 0) {
-        close(ends[0]);
-        run_child(&p->start, self);
-    }
-    close(ends[1]);
-    p->ready_fd = ends[0];
-    if (p->child < 0)
-        close(ends[0]);
-    return p->child > 0;
-}
-
-static void note_ready(struct parent *p)
-{
-    char byte;
-
-    if (p->ready_fd < 0)
-        return;
-    if (read(p->ready_fd, &byte, 1) == 1)
-        p->was_ready = true;
-    close(p->ready_fd);
-    p->ready_fd = -1;
-}
-
-static void pause_ms(unsigned ms)
-{
-    struct timespec span = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-
-    nanosleep(&span, NULL);
-}
-
-/* Returns the exit status to end with, or -1 to go on with a new node. */
-static int child_ended(struct parent *p, int status)
-{
-    bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    uint64_t lived_ms = brim_clock_mono_ms() - p->born_ms;
-
-    note_ready(p);
-    if (p->ending || clean)
-        return clean ? EXIT_SUCCESS : EXIT_FAILURE;
-    if (!p->was_ready)
-        return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
-    if (lived_ms >= STABLE_MS)
-        p->backoff_ms = 0;
-    BRIM_LOG(ERROR, "node.died", "pid=%d signal=%d status=%d lived_ms=%llu restart_in_ms=%u",
-             (int)p->child, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-             WIFEXITED(status) ? WEXITSTATUS(status) : 0, (unsigned long long)lived_ms,
-             p->backoff_ms);
-    pause_ms(p->backoff_ms);
-    p->backoff_ms = p->backoff_ms == 0 ? BACKOFF_FIRST_MS : p->backoff_ms * 2;
-    if (p->backoff_ms > BACKOFF_MAX_MS)
-        p->backoff_ms = BACKOFF_MAX_MS;
-    p->start.restarts++;
-    return spawn(p) ? -1 : EXIT_FAILURE;
-}
-
-/* The node has put the config in the file in force. One that was changed again meanwhile, and not
- * checked by the node, is left alone here as it would be there. */
-static void follow_reload(struct parent *p)
-{
-    struct brim_conf *next = NULL;
-    FILE *nowhere = fopen("/dev/null", "w");
-
-    if (nowhere == NULL)
-        return;
-    if (brim_conf_load(brim_conf_path(p->conf), nowhere, &next) == BRIM_OK &&
-        brim_conf_reload_check(p->conf, next, nowhere) == BRIM_OK) {
-        brim_conf_free(p->conf);
-        p->conf = next;
-    } else {
-        brim_conf_free(next);
-    }
-    (void)fclose(nowhere);
-}
-
-static int supervise(struct parent *p, const sigset_t *signals)
-{
-    if (!spawn(p)) {
-        BRIM_LOG(ERROR, "node.fork_failed", "errno=%d", errno);
-        return EXIT_FAILURE;
-    }
-    for (;;) {
-        int number = sigwaitinfo(signals, NULL);
-        int status, result;
-
-        if (number == SIGTERM || number == SIGINT) {
-            p->ending = true;
-            brim_sockets_close(p->start.sockets); /* refused, not left to wait for nobody */
-        }
-        if (number == SIG_RELOADED)
-            follow_reload(p);
-        else if (number > 0 && number != SIGCHLD)
-            kill(p->child, number);
-        while (waitpid(p->child, &status, WNOHANG) == p->child) {
-            result = child_ended(p, status);
-            if (result >= 0)
-                return result;
-        }
-    }
 }
 
 /* ---- common ---- */
@@ -675,7 +600,9 @@ static void block_signals(sigset_t *signals)
     sigaddset(signals, SIGUSR1);
     sigaddset(signals, SIGHUP);
     sigaddset(signals, SIGCHLD);
-    sigaddset(signals, SIG_RELOADED);
+    sigaddset(signals, SIGUSR2);
+    sigaddset(signals, BRIM_SIGNAL_RELOADED);
+    sigaddset(signals, BRIM_SIGNAL_LET_GO);
     sigprocmask(SIG_BLOCK, signals, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
@@ -723,35 +650,105 @@ static bool is_all_claimed(const struct brim_conf *conf, const struct brim_inher
     return left == NULL;
 }
 
+/* A node without its parent would keep the sockets from the next one. */
+static bool bind_life_to(pid_t parent)
+{
+    return prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == parent;
+}
+
+/* A parent that has become this program has a node that runs, and must not end over a file that is
+ * being changed at this moment. */
+static enum brim_err load(const char *path, enum brim_role role, struct brim_conf **conf_out)
+{
+    enum brim_err err = brim_conf_load(path, stderr, conf_out);
+    sigset_t pending;
+
+    while (err != BRIM_OK && role == BRIM_ROLE_PARENT) {
+        struct timespec span = {.tv_sec = CONF_WAIT_S};
+
+        nanosleep(&span, NULL);
+        sigpending(&pending);
+        if (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1)
+            break;
+        err = brim_conf_load(path, stderr, conf_out);
+    }
+    return err;
+}
+
+/* What an upgrade hands over is all that there is to listen on: what the new parent would have to
+ * bind, or nobody would accept from, needs a restart. */
+static bool is_same_set(const struct brim_conf *conf, const struct brim_sockets *sockets,
+                        const struct brim_inherited *inherited, enum brim_role role)
+{
+    bool is_same = !sockets->has_bound && brim_inherited_left(inherited) == NULL;
+
+    if (role == BRIM_ROLE_FIRST)
+        return is_all_claimed(conf, inherited);
+    if (!is_same && role == BRIM_ROLE_SUCCESSOR)
+        fprintf(stderr,
+                "%s:%d: listeners: other addresses than those that are listened on need a "
+                "restart; accepted: the same, admin.address too\n",
+                brim_conf_path(conf), brim_conf_line(conf, "listeners"));
+    return is_same || role == BRIM_ROLE_PARENT;
+}
+
+static int run_as(const struct brim_handover *handover, struct brim_start *start,
+                  struct brim_conf **conf, const sigset_t *signals)
+{
+    struct brim_parent_config parent = {
+        .handover = *handover, .estate_fd = handover->estate, .run_node = node_main};
+    int status = EXIT_FAILURE;
+
+    if (brim_estate_open(&parent.estate_fd, &start->estate) != BRIM_OK)
+        return status;
+    start->watchdog_us = brim_service_watchdog_us();
+    parent.start = *start;
+    if (handover->role == BRIM_ROLE_SUCCESSOR)
+        status = bind_life_to(handover->pid) ? node_main(start) : EXIT_FAILURE;
+    else
+        status = brim_parent_run(&parent, conf, signals);
+    brim_estate_close(start->estate, parent.estate_fd);
+    return status;
+}
+
 int brim_node_run(const char *conf_path, enum brim_node_mode mode)
 {
     struct brim_conf *conf = NULL;
     struct brim_sockets sockets = {.admin_fd = -1};
-    struct brim_inherited *inherited = brim_inherited_open();
-    struct parent parent = {.ready_fd = -1};
+    struct brim_inherited *inherited = NULL;
+    struct brim_handover handover;
+    struct brim_start start = {.sockets = &sockets, .link = -1, .log = -1};
     sigset_t signals;
     int status = EXIT_CONFIG;
 
     block_signals(&signals);
     raise_fd_limit();
-    if (brim_conf_load(conf_path, stderr, &conf) != BRIM_OK)
+    if (!brim_handover_take(&handover)) {
+        fprintf(stderr, "brim serve: BRIM_HANDOVER says what this version does not understand\n");
+        return EXIT_FAILURE;
+    }
+    inherited = brim_handover_sockets();
+    if (inherited == NULL)
+        inherited = brim_inherited_open();
+    if (load(conf_path, handover.role, &conf) != BRIM_OK)
         goto out;
     brim_log_setup((enum brim_log_level)brim_conf_root(conf)->log.level, STDERR_FILENO);
-    if (check_tls(conf) != BRIM_OK ||
+    if ((handover.role == BRIM_ROLE_FIRST && check_tls(conf) != BRIM_OK) ||
         brim_sockets_bind(conf, worker_count(brim_conf_root(conf)), inherited, stderr, &sockets) !=
             BRIM_OK ||
-        !is_all_claimed(conf, inherited))
+        !is_same_set(conf, &sockets, inherited, handover.role))
         goto out;
-    parent.conf = conf;
-    parent.start = (struct start){.conf = conf,
-                                  .sockets = &sockets,
-                                  .ready_fd = -1,
-                                  .watchdog_us = brim_service_watchdog_us()};
-    if (mode == BRIM_NODE_SUPERVISED)
-        status = supervise(&parent, &signals);
-    else
-        status = node_main(&parent.start);
-    conf = parent.conf;
+    start.conf = conf;
+    start.link = handover.link;
+    start.log = handover.log;
+    start.is_successor = handover.role == BRIM_ROLE_SUCCESSOR;
+    start.parent = start.is_successor ? handover.pid : 0;
+    if (mode == BRIM_NODE_SINGLE) {
+        start.watchdog_us = brim_service_watchdog_us();
+        status = node_main(&start);
+    } else {
+        status = run_as(&handover, &start, &conf, &signals);
+    }
 out:
     brim_sockets_close(&sockets);
     brim_inherited_close(inherited);

@@ -199,11 +199,14 @@ static const char *listen_unix(struct endpoint *endpoint, int *fd_out)
 static void close_all(int *fds, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (fds[i] != -1 && (i == 0 || fds[i] != fds[i - 1])) /* a unix socket is repeated */
-            close(fds[i]);
+        int fd = fds[i];
+
+        for (size_t j = i; fd != -1 && j < count; j++) /* some are repeated */
+            if (fds[j] == fd)
+                fds[j] = -1;
+        if (fd != -1)
+            close(fd);
     }
-    for (size_t i = 0; i < count; i++)
-        fds[i] = -1;
 }
 
 static const char *listen_all(struct endpoint *endpoint, size_t count, int *fds)
@@ -261,8 +264,8 @@ struct wanted {
     const char *name; /* of the socket that a service manager hands over; "": goes by the address */
 };
 
-/* One socket serves all workers, as many as there are workers one each; 0: there is none. */
-static size_t claim(struct brim_inherited *inherited, const struct wanted *wanted, size_t count,
+/* All that there are, up to max; 0: there is none. */
+static size_t claim(struct brim_inherited *inherited, const struct wanted *wanted, size_t max,
                     int *fds_out)
 {
     struct brim_inherited_wanted by = {.name = wanted->name};
@@ -273,37 +276,54 @@ static size_t claim(struct brim_inherited *inherited, const struct wanted *wante
         return 0;
     by.address = &endpoint.address.any;
     by.address_len = endpoint.len;
-    found = brim_inherited_claim(inherited, &by, fds_out, count);
+    found = brim_inherited_claim(inherited, &by, fds_out, max);
     if (found == 0 && endpoint.is_dual) {
         to_any_v4(&endpoint);
         by.address_len = endpoint.len;
-        found = brim_inherited_claim(inherited, &by, fds_out, count);
+        found = brim_inherited_claim(inherited, &by, fds_out, max);
     }
-    for (size_t i = found; found == 1 && i < count; i++)
-        fds_out[i] = fds_out[0];
     return found;
 }
 
+/* Where the sockets of one address go. */
+struct room {
+    int *fds;
+    size_t slots;
+    size_t workers;
+    bool *has_bound;
+};
+
+/* Listens for count workers in up to `max` slots. */
 static enum brim_err bind_for(const struct brim_conf *conf, FILE *faults,
                               struct brim_inherited *inherited, const struct wanted *wanted,
-                              size_t count, int *fds_out)
+                              const struct room *room)
 {
-    size_t found = claim(inherited, wanted, count, fds_out);
-    char text[512], part[96];
-    const char *why = part;
+    size_t found = claim(inherited, wanted, room->slots, room->fds);
+    const char *why;
+    char text[512];
 
-    if (found == count || found == 1)
+    for (size_t i = found; found > 0 && i < room->workers; i++)
+        room->fds[i] = room->fds[i - found];
+    if (found > 0)
         return BRIM_OK;
-    if (found > 0) {
-        (void)snprintf(part, sizeof(part), "%zu sockets were handed over; accepted: 1, or %zu",
-                       found, count);
-        close_all(fds_out, found);
-    } else if (brim_sockets_bind_address(wanted->address, count, fds_out, &why) == BRIM_OK) {
+    if (brim_sockets_bind_address(wanted->address, room->workers, room->fds, &why) == BRIM_OK) {
+        *room->has_bound = true;
         return BRIM_OK;
     }
     if (snprintf(text, sizeof(text), "cannot listen on \"%s\": %s", wanted->address, why) > 0)
         fault(conf, faults, wanted->key, text);
     return BRIM_EINVAL;
+}
+
+static void prepare(struct brim_sockets *sockets, size_t listeners, size_t workers, size_t handed)
+{
+    *sockets = (struct brim_sockets){.listeners = listeners,
+                                     .workers = workers,
+                                     .slots = handed > workers ? handed : workers,
+                                     .admin_fd = -1};
+    sockets->fds = brim_alloc(listeners * sockets->slots * sizeof(int));
+    for (size_t i = 0; i < listeners * sockets->slots; i++)
+        sockets->fds[i] = -1;
 }
 
 enum brim_err brim_sockets_bind(const struct brim_conf *conf, size_t workers,
@@ -312,29 +332,29 @@ enum brim_err brim_sockets_bind(const struct brim_conf *conf, size_t workers,
 {
     struct wanted admin = {.key = "admin.address", .name = ""};
     const struct brim_conf_root *root = brim_conf_root(conf);
-    size_t listeners = root->listeners.count;
+    struct room room = {.workers = workers, .has_bound = &sockets_out->has_bound};
     enum brim_err result = BRIM_OK;
     char key[64];
 
-    INVARIANT(workers > 0 && listeners > 0);
-    *sockets_out =
-        (struct brim_sockets){.listeners = listeners, .workers = workers, .admin_fd = -1};
-    sockets_out->fds = brim_alloc(listeners * workers * sizeof(int));
-    for (size_t i = 0; i < listeners * workers; i++)
-        sockets_out->fds[i] = -1;
-    for (size_t i = 0; i < listeners; i++) { /* to the end: every fault is told at once */
+    INVARIANT(workers > 0 && root->listeners.count > 0);
+    prepare(sockets_out, root->listeners.count, workers,
+            inherited == NULL ? 0 : brim_inherited_count(inherited));
+    room.slots = sockets_out->slots;
+    for (size_t i = 0; i < sockets_out->listeners; i++) { /* to the end: every fault is told */
         struct wanted wanted = {.key = key,
                                 .address = root->listeners.items[i].address,
                                 .name = root->listeners.items[i].socket};
         int len = snprintf(key, sizeof(key), "listeners[%zu].address", i);
 
         INVARIANT(len > 0 && (size_t)len < sizeof(key));
-        if (bind_for(conf, faults, inherited, &wanted, workers, sockets_out->fds + i * workers) !=
-            BRIM_OK)
+        room.fds = sockets_out->fds + i * room.slots;
+        if (bind_for(conf, faults, inherited, &wanted, &room) != BRIM_OK)
             result = BRIM_EINVAL;
     }
     admin.address = root->admin.address;
-    if (bind_for(conf, faults, inherited, &admin, 1, &sockets_out->admin_fd) != BRIM_OK)
+    room.workers = room.slots = 1;
+    room.fds = &sockets_out->admin_fd;
+    if (bind_for(conf, faults, inherited, &admin, &room) != BRIM_OK)
         result = BRIM_EINVAL;
     if (result != BRIM_OK)
         brim_sockets_close(sockets_out);
@@ -345,7 +365,7 @@ void brim_sockets_close(struct brim_sockets *sockets)
 {
     if (sockets->fds != NULL) {
         for (size_t i = 0; i < sockets->listeners; i++)
-            close_all(sockets->fds + i * sockets->workers, sockets->workers);
+            close_all(sockets->fds + i * sockets->slots, sockets->slots);
     }
     free(sockets->fds);
     sockets->fds = NULL;

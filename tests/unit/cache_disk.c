@@ -441,6 +441,66 @@ START_TEST(a_second_process_is_refused)
 }
 END_TEST
 
+/* The process that takes over, as it is after the byte has come. Returns its exit status. */
+static int take_over(int turn)
+{
+    struct brim_disk_config config;
+    char byte;
+
+    if (read(turn, &byte, 1) != 1)
+        return 1;
+    fixture_open_pool();
+    config = fixture_config(QUOTA);
+    if (brim_disk_open(&config, &fx.disk) != BRIM_OK || fixture_verify(1, 1000) != BRIM_OK)
+        return 2;
+    for (unsigned id = 100; id < 300; id++)
+        fixture_put(id, 10000);
+    brim_disk_flush(fx.disk);
+    if (fixture_verify(299, 10000) != BRIM_OK)
+        return 3;
+    fixture_close();
+    return 0;
+}
+
+/* An upgrade: two processes have the directory, one of them only reads. A body that has no record
+ * yet is among what it reads, and must not be written over. */
+START_TEST(a_released_directory_is_another_ones_to_write)
+{
+    struct brim_extent piece, refused;
+    uint8_t *bytes = fixture_bytes(7, BRIM_EXTENT_BODY_MAX);
+    struct brim_purge_epoch epoch = {.scope = brim_purge_scope_reserved(), .hard_seq = 1};
+    struct brim_chunk *chunk;
+    int turn[2], status;
+    pid_t child;
+
+    ck_assert_int_eq(pipe(turn), 0);
+    child = fork(); /* before there is an environment of LMDB's, which must not be carried over */
+    ck_assert_int_ge(child, 0);
+    if (child == 0)
+        _exit(take_over(turn[0]));
+    fixture_open(QUOTA);
+    fixture_put(1, 1000);
+    ck_assert_int_eq(
+        brim_disk_append(fx.disk, fixture_digest(7), bytes, BRIM_EXTENT_BODY_MAX, &piece), BRIM_OK);
+    brim_disk_release(fx.disk);
+    ck_assert_int_eq(brim_disk_append(fx.disk, fixture_digest(7), bytes, 10, &refused),
+                     BRIM_ENOSPC);
+    ck_assert_int_eq(brim_disk_put_epochs(fx.disk, &epoch, 1), BRIM_ECLOSED);
+    ck_assert_int_eq(write(turn[1], "g", 1), 1);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    fixture_put(2, 10);
+    brim_disk_drop(fx.disk, fixture_digest(1));
+    brim_disk_flush(fx.disk);
+    ck_assert_int_eq(fixture_verify(2, 10), BRIM_ENOENT);
+    ck_assert_int_eq(fixture_verify(1, 1000), BRIM_OK);
+    ck_assert_int_eq(brim_disk_read(fx.disk, &piece, BRIM_DISK_WAIT, &chunk), BRIM_OK);
+    ck_assert_int_eq(memcmp(brim_chunk_data(chunk), bytes, BRIM_EXTENT_BODY_MAX), 0);
+    brim_chunk_unref(chunk);
+    free(bytes);
+}
+END_TEST
+
 /* What cannot work is said at the start, not found out under load. */
 START_TEST(directories_and_quotas_of_no_use_are_refused)
 {
@@ -613,6 +673,7 @@ int main(void)
     tcase_add_test(tc, objects_in_use_get_a_second_chance);
     tcase_add_test(tc, retired_objects_leave_the_index);
     tcase_add_test(tc, a_second_process_is_refused);
+    tcase_add_test(tc, a_released_directory_is_another_ones_to_write);
     tcase_add_test(tc, directories_and_quotas_of_no_use_are_refused);
     tcase_add_test(tc, epochs_survive_kill_9);
     tcase_add_test(tc, a_full_device_degrades_and_recovers);

@@ -94,6 +94,11 @@ enum brim_err brim_disk_open(const struct brim_disk_config *config, struct brim_
     return BRIM_OK;
 }
 
+void brim_disk_release(struct brim_disk *disk)
+{
+    (void)disk;
+}
+
 void brim_disk_close(struct brim_disk *disk)
 {
     free(disk);

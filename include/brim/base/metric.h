@@ -148,7 +148,9 @@
     X(RESIDENT, "process_resident_memory_bytes", "", GAUGE, "RAM in use by the process.")          \
     X(OPEN_FDS, "process_open_fds", "", GAUGE, "File descriptors that are open.")                  \
     X(STARTED, "process_start_time_seconds", "", GAUGE, "When the process started.")               \
-    X(RESTARTS, "brim_node_restarts_total", "", COUNTER, "Times the supervisor restarted it.")
+    X(RESTARTS, "brim_node_restarts_total", "", COUNTER, "Times the supervisor restarted it.")     \
+    X(UPGRADES, "brim_node_upgrades_total", "", COUNTER,                                           \
+      "Times another program has taken over, since the first was started.")
 
 /*
  * H(id, name, labels, scale, help): histograms; rows of one name stand together. scale says what is

@@ -20,6 +20,13 @@ BRIM_MUST_USE enum brim_err brim_cache_open(const struct brim_cache_config *conf
                                             struct brim_cache **cache_out);
 void brim_cache_close(struct brim_cache *cache);
 
+/*
+ * Lets another process have the disk tier: what is queued is written, and nothing after that. Finds
+ * go on, until a purge is made anywhere (cache_config.purges), which this process is not told of:
+ * from then on they say BRIM_FOUND_PASS. Once. Thread: any but a loop and the pool.
+ */
+void brim_cache_release(struct brim_cache *cache);
+
 struct brim_disk *brim_cache_disk(struct brim_cache *cache); /* NULL: none */
 struct brim_pool *brim_cache_pool(struct brim_cache *cache);
 

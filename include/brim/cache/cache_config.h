@@ -5,6 +5,7 @@
 #ifndef BRIM_CACHE_CACHE_CONFIG_H
 #define BRIM_CACHE_CACHE_CONFIG_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "brim/base/pool.h"
@@ -22,7 +23,8 @@ struct brim_cache_config {
     unsigned write_queue_max;
     unsigned purge_epochs_max;
     enum brim_cache_admit admit;
-    struct brim_pool *pool; /* borrowed */
+    struct brim_pool *pool;   /* borrowed */
+    _Atomic uint64_t *purges; /* borrowed: counts those of every process of the node; NULL: alone */
 };
 
 #endif

@@ -35,6 +35,13 @@ struct brim_disk_config {
 BRIM_MUST_USE enum brim_err brim_disk_open(const struct brim_disk_config *config,
                                            struct brim_disk **disk_out);
 
+/*
+ * Writes out what is queued, syncs, and lets another process have the directory. What is stored
+ * goes on being read; writes, drops and epochs from now on are refused. Once.
+ * Thread: any but a loop and the pool.
+ */
+void brim_disk_release(struct brim_disk *disk);
+
 /* Writes out what is queued, syncs, closes. Thread: init (after loops and pool users). */
 void brim_disk_close(struct brim_disk *disk);
 

@@ -33,6 +33,7 @@ enum brim_change_kind {
     BRIM_CHANGE_RETIRE,       /* no record that leans on segment or an older one from here on */
     BRIM_CHANGE_REMOVE,       /* the row of segment; nothing that leans below floor exists now */
     BRIM_CHANGE_EPOCH,        /* keeps epoch; that of everything takes out those it covers */
+    BRIM_CHANGE_TAILS,        /* nothing but the rows of the segments that were written to */
     BRIM_CHANGE_NONE,
 };
 

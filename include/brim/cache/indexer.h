@@ -31,13 +31,18 @@ BRIM_MUST_USE enum brim_err brim_indexer_open(struct brim_index *index,
                                               unsigned queue_max,
                                               struct brim_indexer **indexer_out);
 
+/* Commits what is queued and how far segments were written, syncs, ends the thread: another process
+ * may write from then on. Later changes are refused (BRIM_ECLOSED) or forgotten. Once, before
+ * close. Thread: any but a loop. */
+void brim_indexer_end(struct brim_indexer *indexer);
+
 /* Commits what is queued, syncs, ends the thread. Accepts NULL. Thread: init. */
 void brim_indexer_close(struct brim_indexer *indexer);
 
 /* ---- queued; Thread: any ---- */
 
 /* Stores record under digest. It is dropped if a segment it leans on is being retired by then.
- * Errors: BRIM_ELIMIT queue full; BRIM_ENOMEM. */
+ * Errors: BRIM_ELIMIT queue full; BRIM_ECLOSED ended; BRIM_ENOMEM. */
 BRIM_MUST_USE enum brim_err brim_indexer_put(struct brim_indexer *indexer,
                                              struct brim_digest digest,
                                              const struct brim_record *record);
@@ -65,7 +70,7 @@ void brim_indexer_retire(struct brim_indexer *indexer, uint32_t segment);
  */
 void brim_indexer_remove(struct brim_indexer *indexer, uint32_t segment, uint32_t floor);
 
-/* Keeps epochs. Synced. */
+/* Keeps epochs. Synced. Errors: BRIM_ECLOSED ended; those of a commit. */
 BRIM_MUST_USE enum brim_err brim_indexer_put_epochs(struct brim_indexer *indexer,
                                                     const struct brim_purge_epoch *epochs,
                                                     size_t count);

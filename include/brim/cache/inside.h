@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "brim/cache/cache_config.h"
 #include "brim/cache/disk.h"
@@ -34,6 +35,9 @@ struct brim_cache {
     pthread_cond_t behind_done;       /* with behind_lock */
     void (*published)(struct brim_object *object, void *ctx); /* NULL: nobody listens */
     void *published_ctx;
+    _Atomic uint64_t own_purges; /* where nobody gives a counter for the node */
+    _Atomic bool is_released;    /* purges_seen is what the counter was */
+    uint64_t purges_seen;
     unsigned behind; /* under behind_lock: purges that the pool makes durable */
 };
 

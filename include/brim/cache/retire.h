@@ -28,6 +28,10 @@ BRIM_MUST_USE enum brim_err brim_retirer_open(const struct brim_retirer_config *
 /* There may be something to do. Thread: any, also a loop. */
 void brim_retirer_wake(struct brim_retirer *retirer);
 
+/* Ends the thread at the next extent; it may still be woken, which does nothing. Accepts NULL.
+ * Once. Thread: any but a loop. */
+void brim_retirer_end(struct brim_retirer *retirer);
+
 /* Ends the thread at the next extent; the rest is done after the next start. Accepts NULL.
  * Thread: init. */
 void brim_retirer_close(struct brim_retirer *retirer);

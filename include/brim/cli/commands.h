@@ -24,6 +24,7 @@ int brim_cli_serve(int argc, char **argv);
 int brim_cli_check(int argc, char **argv);
 int brim_cli_purge(int argc, char **argv);
 int brim_cli_reload(int argc, char **argv);
+int brim_cli_upgrade(int argc, char **argv);
 int brim_cli_warm(int argc, char **argv);
 int brim_cli_kv(int argc, char **argv);
 int brim_cli_key(int argc, char **argv);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * admin - the admin listener on the control thread: GET /healthz, GET /readyz, GET /metrics,
- * GET /stats, POST /v1/purge, POST /v1/reload, POST /v1/kv. JSON in and out; errors are
+ * GET /stats, POST /v1/purge, POST /v1/reload, POST /v1/kv, GET and POST /v1/upgrade. JSON in and
+ * out; errors are
  * {"error": what, "accepted": what}.
  *
  * Runs an h2o loop of its own (HTTP/1.1 only, the guard's HTTP/1 scan included); purges and
@@ -13,11 +14,13 @@
 #define BRIM_SERVE_ADMIN_H
 
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "brim/base/pool.h"
 #include "brim/base/top.h"
 #include "brim/cache/cache.h"
 #include "brim/cache/kv.h"
+#include "brim/serve/estate.h"
 
 struct brim_admin; /* opaque */
 
@@ -30,6 +33,8 @@ struct brim_admin_config {
     bool (*is_ready)(void *ctx); /* on the control thread; must not wait */
     /* on a thread of the pool; see brim_reload_run(). NULL: calls are refused */
     enum brim_err (*reload)(void *ctx, FILE *faults);
+    struct brim_estate *estate; /* borrowed; NULL: no parent, and no upgrades */
+    pid_t parent;               /* who does them */
     void *ctx;
 };
 
@@ -37,7 +42,7 @@ struct brim_admin_config {
 BRIM_MUST_USE enum brim_err brim_admin_open(const struct brim_admin_config *config,
                                             struct brim_admin **admin_out);
 
-/* Lets go of the address; connections stay. Thread: any. */
+/* Lets go of the address, and returns when it has; connections stay. Thread: init. */
 void brim_admin_stop_listening(struct brim_admin *admin);
 
 /* Answers the purges that were accepted, ends every connection and the thread. The pool must still

@@ -11,6 +11,7 @@
 
 #include "brim/base/pool.h"
 #include "brim/cache/cache.h"
+#include "brim/serve/estate.h"
 
 struct brim_admin;
 
@@ -42,6 +43,9 @@ struct brim_admin_reload {
 };
 const struct brim_admin_reload *brim_admin_reload(struct brim_admin *admin);
 
+/* NULL: there is no parent. */
+struct brim_estate *brim_admin_estate(struct brim_admin *admin, pid_t *parent_out);
+
 /* Takes json; NULL, which stands for memory that was not there, is a 500. */
 void brim_admin_send_text(h2o_req_t *req, int status, const char *type, struct brim_str text);
 void brim_admin_send_json(h2o_req_t *req, int status, json_t *json);
@@ -62,9 +66,11 @@ json_t *brim_admin_body(h2o_req_t *req, struct brim_admin_wrong *wrong);
 void brim_admin_call_page(struct brim_admin *admin, h2o_req_t *req); /* admin_page.c */
 void brim_admin_call_page_script(struct brim_admin *admin, h2o_req_t *req);
 void brim_admin_call_page_chart(struct brim_admin *admin, h2o_req_t *req);
-void brim_admin_call_live(struct brim_admin *admin, h2o_req_t *req);   /* admin_live.c */
-void brim_admin_call_purge(struct brim_admin *admin, h2o_req_t *req);  /* admin_purge.c */
-void brim_admin_call_reload(struct brim_admin *admin, h2o_req_t *req); /* admin_reload.c */
-void brim_admin_call_kv(struct brim_admin *admin, h2o_req_t *req);     /* admin_kv.c */
+void brim_admin_call_live(struct brim_admin *admin, h2o_req_t *req);    /* admin_live.c */
+void brim_admin_call_purge(struct brim_admin *admin, h2o_req_t *req);   /* admin_purge.c */
+void brim_admin_call_reload(struct brim_admin *admin, h2o_req_t *req);  /* admin_reload.c */
+void brim_admin_call_upgrade(struct brim_admin *admin, h2o_req_t *req); /* admin_upgrade.c */
+void brim_admin_call_upgrade_state(struct brim_admin *admin, h2o_req_t *req);
+void brim_admin_call_kv(struct brim_admin *admin, h2o_req_t *req); /* admin_kv.c */
 
 #endif

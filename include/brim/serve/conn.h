@@ -101,7 +101,8 @@ struct brim_conn {
     /* sweep (conns.c) */
     uint64_t progress_mono_ms; /* last time the client took bytes, or had none to take */
     uint64_t progress_mark;    /* changes when it does */
-    uint64_t useful_mono_ms;   /* HTTP/2: last time a request was there or a body grew */
+    uint64_t useful_mono_ms;   /* HTTP/2: last time a request was there or a body grew; draining
+                                  HTTP/1: when a request more was first seen */
     uint64_t useful_mark;
     uint64_t block_since_mono_ms; /* header block open since; 0: none */
 

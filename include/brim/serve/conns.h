@@ -40,7 +40,8 @@ struct brim_conn *brim_conns_adopt(struct brim_conns *conns, h2o_socket_t *sock,
 
 size_t brim_conns_count(const struct brim_conns *conns);
 
-/* Ends HTTP/1 connections that wait for a next request: a drain need not wait for them. */
+/* Ends HTTP/1 connections that wait for a next request, once they have been quiet for a second: a
+ * drain need not wait for them. A request that is on its way meanwhile is answered, with close. */
 void brim_conns_end_idle(struct brim_conns *conns);
 
 /* Ends every connection; the sockets close on the next turns. */

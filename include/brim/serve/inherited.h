@@ -21,6 +21,13 @@ struct brim_inherited; /* opaque */
  * Thread: init. */
 struct brim_inherited *brim_inherited_open(void);
 
+/* The same from a text "FD:NAME:FD:NAME...". What is no open descriptor is passed over.
+ * Thread: init. */
+struct brim_inherited *brim_inherited_named(const char *text);
+
+/* How many there are. */
+size_t brim_inherited_count(const struct brim_inherited *inherited);
+
 /* What a listener may be found by: a name, or where that is empty an address. */
 struct brim_inherited_wanted {
     const char *name;

@@ -14,12 +14,18 @@
 #include "brim/base/conf.h"
 #include "brim/serve/inherited.h"
 
-/* fds[listener * workers + worker]; unix sockets repeat the same fd. */
+/*
+ * fds[listener * slots + slot]. There is a slot for each worker at least; worker w listens on slots
+ * w, w + workers, ...: so as many sockets as were handed over are listened on, all of them, by
+ * however many workers. Fewer sockets than workers are repeated, slots that are left over are -1.
+ */
 struct brim_sockets {
     int *fds;
     size_t listeners;
     size_t workers;
+    size_t slots;
     int admin_fd;
+    bool has_bound; /* not everything was inherited */
 };
 
 /* Listens on everything, admin included: on what was inherited (NULL: nothing), else on sockets of

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The parent reads the config, binds the sockets and then only waits: for a signal to hand on, for
+ * the node to die, which it starts again on the same sockets, so that clients that connect
+ * meanwhile wait in the listen queue and are not refused, or to be upgraded (upgrade.c). A node
+ * that never got ready is an operator's mistake and is not retried.
+ *
+ * Beside the node there may be older ones, which drain after an upgrade and end by themselves.
+ */
+#include "brim/serve/parent.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "brim/base/clock.h"
+#include "brim/base/conf_reload.h"
+#include "brim/base/invariant.h"
+#include "brim/base/log.h"
+#include "brim/serve/parent_inside.h"
+
+#define BACKOFF_FIRST_MS 20u
+#define BACKOFF_MAX_MS   5000u
+#define STABLE_MS        10000u /* a node that lived this long starts over with no back-off */
+
+enum { GO_ON = -1 };
+
+static void run_child(struct brim_parent *p, pid_t parent)
+{
+    /* A node without its parent would keep the sockets from the next one. */
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent)
+        _exit(EXIT_FAILURE);
+    exit(p->run_node(&p->start)); /* NOLINT(concurrency-mt-unsafe) */
+}
+
+bool brim_parent_spawn(struct brim_parent *p)
+{
+    pid_t self = getpid();
+    int ends[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return false;
+    p->start.conf = *p->conf;
+    p->start.parent = self;
+    p->start.link = ends[1];
+    p->born_ms = brim_clock_mono_ms();
+    p->was_ready = false;
+    p->child = fork();
+    if (p->child == 0) {
+        close(ends[0]);
+        run_child(p, self);
+    }
+    close(ends[1]);
+    p->link = ends[0];
+    if (p->child < 0) {
+        close(ends[0]);
+        p->link = -1;
+    }
+    return p->child > 0;
+}
+
+/* The node has ended: what it said is all there. */
+static void note_ready(struct brim_parent *p)
+{
+    char byte;
+
+    if (p->link < 0)
+        return;
+    while (recv(p->link, &byte, 1, MSG_DONTWAIT) == 1)
+        p->was_ready |= byte == BRIM_LINK_READY;
+    close(p->link);
+    p->link = -1;
+}
+
+static void pause_ms(unsigned ms)
+{
+    struct timespec span = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+
+    nanosleep(&span, NULL);
+}
+
+/* Returns the exit status to end with, or GO_ON with a new node. */
+static int child_ended(struct brim_parent *p, int status)
+{
+    bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    uint64_t lived_ms = brim_clock_mono_ms() - p->born_ms;
+
+    note_ready(p);
+    if (p->ending || clean)
+        return clean ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (!p->was_ready)
+        return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+    if (lived_ms >= STABLE_MS)
+        p->backoff_ms = 0;
+    BRIM_LOG(ERROR, "node.died", "pid=%d signal=%d status=%d lived_ms=%llu restart_in_ms=%u",
+             (int)p->child, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+             WIFEXITED(status) ? WEXITSTATUS(status) : 0, (unsigned long long)lived_ms,
+             p->backoff_ms);
+    pause_ms(p->backoff_ms);
+    p->backoff_ms = p->backoff_ms == 0 ? BACKOFF_FIRST_MS : p->backoff_ms * 2;
+    if (p->backoff_ms > BACKOFF_MAX_MS)
+        p->backoff_ms = BACKOFF_MAX_MS;
+    p->start.restarts++;
+    return brim_parent_spawn(p) ? GO_ON : EXIT_FAILURE;
+}
+
+/* The node has put the config in the file in force. One that was changed again meanwhile, and not
+ * checked by the node, is left alone here as it would be there. */
+static void follow_reload(struct brim_parent *p)
+{
+    struct brim_conf *next = NULL;
+    FILE *nowhere = fopen("/dev/null", "we");
+
+    if (nowhere == NULL)
+        return;
+    if (brim_conf_load(brim_conf_path(*p->conf), nowhere, &next) == BRIM_OK &&
+        brim_conf_reload_check(*p->conf, next, nowhere) == BRIM_OK) {
+        brim_conf_free(*p->conf);
+        *p->conf = next;
+    } else {
+        brim_conf_free(next);
+    }
+    (void)fclose(nowhere);
+}
+
+/* Buries who has ended. GO_ON: the node runs. */
+static int reap(struct brim_parent *p)
+{
+    int status, result;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid != p->child) {
+            BRIM_LOG(INFO, "node.left", "pid=%d signal=%d status=%d", (int)pid,
+                     WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+                     WIFEXITED(status) ? WEXITSTATUS(status) : 0);
+            continue;
+        }
+        result = child_ended(p, status);
+        if (result != GO_ON)
+            return result;
+    }
+    return GO_ON;
+}
+
+static void obey(struct brim_parent *p, int number)
+{
+    if (number == SIGTERM || number == SIGINT) {
+        p->ending = true;
+        brim_sockets_close(p->start.sockets); /* refused, not left to wait for nobody */
+    }
+    if (number == BRIM_SIGNAL_RELOADED)
+        follow_reload(p);
+    else if (number == SIGUSR2 && !p->ending)
+        brim_parent_upgrade(p);
+    else if (number > 0 && number != SIGCHLD && number != SIGUSR2)
+        kill(p->child, number);
+}
+
+static int watch(struct brim_parent *p, const sigset_t *signals)
+{
+    int result;
+
+    while ((result = reap(p)) == GO_ON)
+        obey(p, sigwaitinfo(signals, NULL));
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+        continue; /* older ones still drain, for so long as their drain_timeout lets them */
+    return result;
+}
+
+/* Where an upgrade finds the next one; the file there may be replaced at any time. */
+static char *own_path(void)
+{
+    static const char replaced[] =
+        " (deleted)"; /* as Linux says it; it happens between two calls */
+    char path[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    char *end;
+
+    path[len < 0 ? 0 : len] = '\0';
+    end = strstr(path, replaced);
+    if (end != NULL && end[sizeof(replaced) - 1] == '\0')
+        *end = '\0';
+    return brim_strdup(path);
+}
+
+int brim_parent_run(const struct brim_parent_config *config, struct brim_conf **conf,
+                    const sigset_t *signals)
+{
+    struct brim_parent p = {.start = config->start,
+                            .conf = conf,
+                            .estate_fd = config->estate_fd,
+                            .run_node = config->run_node,
+                            .binary = own_path(),
+                            .link = -1};
+    int result = EXIT_FAILURE;
+
+    if (config->handover.role == BRIM_ROLE_PARENT) {
+        p.child = config->handover.pid;
+        p.link = config->handover.link;
+        p.was_ready = true;
+        p.born_ms = brim_clock_mono_ms();
+        BRIM_LOG(INFO, "upgrade.parent", "version=%s node=%d", BRIM_VERSION, (int)p.child);
+    } else if (!brim_parent_spawn(&p)) {
+        BRIM_LOG(ERROR, "node.fork_failed", "errno=%d", errno);
+        goto out;
+    }
+    result = watch(&p, signals);
+out:
+    if (p.link != -1)
+        close(p.link);
+    free(p.binary);
+    return result;
+}

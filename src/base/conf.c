@@ -484,21 +484,34 @@ static void bind_root(struct binder *binder)
 
 /* ---- derive ---- */
 
-/* Gives route the rules of site that the route's own mapping does not set. */
-static void inherit_rules(const struct brim_conf_yaml *yaml,
-                          const struct brim_conf_yaml_node *route_node,
-                          const struct brim_conf_rules *site, struct brim_conf_rules *route)
+/* A mapping that a route has too, and takes from its site what it does not set. */
+struct inherited {
+    const char *key;
+    const struct brim_conf_table *table;
+    size_t in_site;
+    size_t in_route;
+};
+
+#define INHERITED(member, table)                                                                   \
+    {                                                                                              \
+#member, &(table), offsetof(struct brim_conf_site, member),                                \
+            offsetof(struct brim_conf_route, member)                                               \
+    }
+
+static void inherit(const struct brim_conf_yaml *yaml, const struct brim_conf_yaml_node *route_node,
+                    const struct inherited *what, const struct brim_conf_site *site,
+                    struct brim_conf_route *route)
 {
-    const struct brim_conf_table *table = &brim_conf_table_rules;
-    const struct brim_conf_yaml_node *rules =
-        brim_conf_yaml_find(yaml, route_node, BRIM_STR("cache"));
+    const struct brim_conf_yaml_node *own =
+        brim_conf_yaml_find(yaml, route_node, brim_str_of(what->key));
+    const unsigned char *from = (const unsigned char *)site + what->in_site;
+    unsigned char *to = (unsigned char *)route + what->in_route;
 
-    for (size_t i = 0; i < table->field_count; i++) {
-        const struct brim_conf_field *field = &table->fields[i];
+    for (size_t i = 0; i < what->table->field_count; i++) {
+        const struct brim_conf_field *field = &what->table->fields[i];
 
-        if (rules == NULL || brim_conf_yaml_find(yaml, rules, brim_str_of(field->key)) == NULL)
-            memcpy((unsigned char *)route + field->offset,
-                   (const unsigned char *)site + field->offset,
+        if (own == NULL || brim_conf_yaml_find(yaml, own, brim_str_of(field->key)) == NULL)
+            memcpy(to + field->offset, from + field->offset,
                    brim_conf_table_type_bytes(field->type));
     }
 }
@@ -506,6 +519,10 @@ static void inherit_rules(const struct brim_conf_yaml *yaml,
 /* The root is bound, perhaps with faults; a list that was not usable is empty. */
 static void derive(struct brim_conf *conf)
 {
+    static const struct inherited inherited[] = {
+        INHERITED(cache, brim_conf_table_rules),
+        INHERITED(jwt, brim_conf_table_jwt),
+    };
     const struct brim_conf_yaml *yaml = conf->yaml;
     struct brim_conf_root *root = &conf->root;
     const struct brim_conf_yaml_node *sites =
@@ -518,8 +535,9 @@ static void derive(struct brim_conf *conf)
             brim_conf_yaml_find(yaml, brim_conf_yaml_value(yaml, sites, i), BRIM_STR("routes"));
 
         for (size_t j = 0; j < site->routes.count; j++)
-            inherit_rules(yaml, brim_conf_yaml_value(yaml, routes, j), &site->cache,
-                          &site->routes.items[j].cache);
+            for (size_t k = 0; k < sizeof(inherited) / sizeof(inherited[0]); k++)
+                inherit(yaml, brim_conf_yaml_value(yaml, routes, j), &inherited[k], site,
+                        &site->routes.items[j]);
     }
 
     /* A default is not the operator's word: it gives way where it does not fit. */

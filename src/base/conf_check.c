@@ -468,6 +468,18 @@ static void check_debug(const struct brim_conf_root *root, struct brim_conf_faul
     }
 }
 
+/* What a route has from its site was checked there. */
+static void check_route_gates(struct brim_conf_faults *faults, const char *path,
+                              const struct brim_conf_site *site,
+                              const struct brim_conf_route *route)
+{
+    struct brim_conf_gates gates = {.access = &route->access, .rate_limit = &route->rate_limit};
+
+    if (!brim_conf_table_is_same(&brim_conf_table_jwt, &route->jwt, &site->jwt))
+        gates.jwt = &route->jwt;
+    brim_conf_check_gates(&gates, path, faults);
+}
+
 static void check_routes(const struct brim_conf_site *site, size_t i, const struct names *origins,
                          struct brim_conf_faults *faults)
 {
@@ -480,14 +492,16 @@ static void check_routes(const struct brim_conf_site *site, size_t i, const stru
 
         (void)snprintf(path, sizeof(path), "sites[%zu].routes[%zu].origin", i, j);
         check_reference(faults, origins, path, route->origin);
+        (void)snprintf(path, sizeof(path), "sites[%zu].routes[%zu].jwt.jwks_origin", i, j);
+        if (route->jwt.jwks_origin != site->jwt.jwks_origin)
+            check_reference(faults, origins, path, route->jwt.jwks_origin);
         (void)snprintf(path, sizeof(path), "sites[%zu].routes[%zu].cache", i, j);
         if (route->cache.targets.items != site->cache.targets.items) /* else inherited */
             check_targets(faults, path, &route->cache.targets);
         if (route->cache.use_as_dictionary != site->cache.use_as_dictionary)
             check_dictionary(faults, path, route->cache.use_as_dictionary);
         (void)snprintf(path, sizeof(path), "sites[%zu].routes[%zu]", i, j);
-        brim_conf_check_gates(&(struct brim_conf_gates){&route->access, &route->rate_limit}, path,
-                              faults);
+        check_route_gates(faults, path, site, route);
         if (route->path == NULL)
             continue;
         paths[count] =
@@ -532,12 +546,14 @@ static void check_sites(const struct brim_conf_root *root, const struct names *o
 
         (void)snprintf(path, sizeof(path), "sites[%zu].origin", i);
         check_reference(faults, origins, path, site->origin);
+        (void)snprintf(path, sizeof(path), "sites[%zu].jwt.jwks_origin", i);
+        check_reference(faults, origins, path, site->jwt.jwks_origin);
         (void)snprintf(path, sizeof(path), "sites[%zu].cache", i);
         check_targets(faults, path, &site->cache.targets);
         check_dictionary(faults, path, site->cache.use_as_dictionary);
         (void)snprintf(path, sizeof(path), "sites[%zu]", i);
-        brim_conf_check_gates(&(struct brim_conf_gates){&site->access, &site->rate_limit}, path,
-                              faults);
+        brim_conf_check_gates(
+            &(struct brim_conf_gates){&site->access, &site->rate_limit, &site->jwt}, path, faults);
         check_routes(site, i, origins, faults);
     }
     check_hosts(root, faults);

@@ -3,10 +3,14 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "brim/base/cidr.h"
+#include "brim/base/conf_value.h"
 
 #define PATH_BYTES 192
+
+enum { HS512 = 3 }; /* of jwt.alg: the last with a shared secret */
 
 #define BLOCKS_ACCEPTED "accepted: as in 192.0.2.1, 10.0.0.0/8, 2001:db8::/32"
 
@@ -85,12 +89,80 @@ static void check_access(struct brim_conf_faults *faults, const char *where,
 static void check_rate_limit(struct brim_conf_faults *faults, const char *where,
                              const struct brim_conf_rate_limit *limit)
 {
-    enum { BY_ADDRESS };
+    enum { BY_ADDRESS, BY_HEADER, BY_COOKIE };
 
-    if (limit->requests > 0 && limit->by != BY_ADDRESS && limit->name != NULL &&
-        limit->name[0] == '\0')
+    if (limit->requests > 0 && (limit->by == BY_HEADER || limit->by == BY_COOKIE) &&
+        limit->name != NULL && limit->name[0] == '\0')
         fault(faults, where, "rate_limit.name",
               "is missing; accepted: the name of the header or cookie that `by` speaks of");
+}
+
+/* ---- jwt ---- */
+
+static bool is_token(const char *text)
+{
+    static const char more[] = "!#$%&'*+-.^_`|~0123456789"
+                               "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+    return text[0] != '\0' && strspn(text, more) == strlen(text);
+}
+
+/* Fields that tell how a message is framed or where it goes are not for claims. */
+static bool is_field_for_claims(const char *name)
+{
+    static const char *const own[] = {
+        "host",    "connection", "content-length", "transfer-encoding", "te",  "upgrade",
+        "trailer", "expect",     "range",          "keep-alive",        "via", "cdn-loop"};
+
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        if (strcasecmp(name, own[i]) == 0)
+            return false;
+    return is_token(name);
+}
+
+static void check_claims(struct brim_conf_faults *faults, const char *where,
+                         const struct brim_conf_strings *claims)
+{
+    for (size_t i = 0; i < claims->count; i++) {
+        const char *text = claims->items[i];
+        const char *equals = text == NULL ? NULL : strchr(text, '=');
+        struct brim_conf_text shown = {.len = 0};
+        char member[64];
+
+        if (text == NULL || (equals != NULL && equals > text && is_field_for_claims(equals + 1)))
+            continue;
+        (void)snprintf(member, sizeof(member), "jwt.claims[%zu]", i);
+        brim_conf_text_add_input(&shown, text);
+        brim_conf_text_add(&shown, " is not CLAIM=FIELD; accepted: as in sub=X-User");
+        fault(faults, where, member, shown.bytes);
+    }
+}
+
+static void check_jwt(struct brim_conf_faults *faults, const char *where,
+                      const struct brim_conf_jwt *jwt)
+{
+    bool has_key = jwt->key != NULL && jwt->key[0] != '\0';
+    bool has_url = jwt->jwks_url != NULL && jwt->jwks_url[0] != '\0';
+
+    if (jwt->alg == 0)
+        return;
+    check_claims(faults, where, &jwt->claims);
+    if (has_key == has_url)
+        fault(faults, where, "jwt",
+              "has not one place of keys; accepted: either key or jwks_url, beside alg");
+    if (has_url && jwt->jwks_url[0] != '/' && strncmp(jwt->jwks_url, "http://", 7) != 0 &&
+        strncmp(jwt->jwks_url, "https://", 8) != 0)
+        fault(faults, where, "jwt.jwks_url",
+              "is no URL; accepted: as in https://id.example/keys, or a path");
+    if (has_url && jwt->alg <= HS512)
+        fault(faults, where, "jwt.alg",
+              "has no public keys that could be fetched; accepted: beside jwks_url RS256, PS256, "
+              "ES256 and their like");
+    if (jwt->realm != NULL && strpbrk(jwt->realm, "\"\\") != NULL)
+        fault(faults, where, "jwt.realm", "has a quote or backslash; accepted: text without");
+    if (jwt->revoked != NULL && !brim_conf_value_is_name(jwt->revoked))
+        fault(faults, where, "jwt.revoked",
+              "is not the name of a store; accepted: letters, digits, '-', '.', '_'");
 }
 
 void brim_conf_check_gates(const struct brim_conf_gates *gates, const char *where,
@@ -98,4 +170,6 @@ void brim_conf_check_gates(const struct brim_conf_gates *gates, const char *wher
 {
     check_access(faults, where, gates->access);
     check_rate_limit(faults, where, gates->rate_limit);
+    if (gates->jwt != NULL)
+        check_jwt(faults, where, gates->jwt);
 }

@@ -6,6 +6,7 @@
 #include "brim/base/conf_table.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "brim/base/invariant.h"
 
@@ -68,6 +69,7 @@
 #define TABLE_OF_brim_conf_handlers    handlers_table
 #define TABLE_OF_brim_conf_access      access_table
 #define TABLE_OF_brim_conf_rate_limit  rate_limit_table
+#define TABLE_OF_brim_conf_jwt         brim_conf_table_jwt
 #define TABLE_OF_brim_conf_route       route_table
 #define TABLE_OF_brim_conf_site        site_table
 
@@ -214,6 +216,12 @@ static const struct brim_conf_table rate_limit_table =
 CHECK_TABLE(brim_conf_rate_limit, rate_limit_fields);
 #undef THIS
 
+#define THIS brim_conf_jwt
+static const struct brim_conf_field jwt_fields[] = {BRIM_CONF_JWT(ROW_O, ROW_S, ROW_L)};
+const struct brim_conf_table brim_conf_table_jwt = TABLE(brim_conf_jwt, jwt_fields);
+CHECK_TABLE(brim_conf_jwt, jwt_fields);
+#undef THIS
+
 #define THIS brim_conf_route
 static const struct brim_conf_field route_fields[] = {BRIM_CONF_ROUTE(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table route_table = TABLE(brim_conf_route, route_fields);
@@ -249,4 +257,17 @@ size_t brim_conf_table_type_bytes(enum brim_conf_type type)
 
     INVARIANT((unsigned)type < sizeof(bytes) / sizeof(bytes[0]));
     return bytes[type];
+}
+
+bool brim_conf_table_is_same(const struct brim_conf_table *table, const void *a, const void *b)
+{
+    for (size_t i = 0; i < table->field_count; i++) {
+        const struct brim_conf_field *field = &table->fields[i];
+
+        INVARIANT(field->kind == BRIM_CONF_OPTION);
+        if (memcmp((const char *)a + field->offset, (const char *)b + field->offset,
+                   brim_conf_table_type_bytes(field->type)) != 0)
+            return false;
+    }
+    return true;
 }

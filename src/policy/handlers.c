@@ -189,7 +189,7 @@ void brim_handlers_close(struct brim_handlers *h)
 
 bool brim_handlers_has(const struct brim_handlers *h, enum brim_script_phase phase)
 {
-    return (h->phases & (1u << phase)) != 0;
+    return h != NULL && (h->phases & (1u << phase)) != 0;
 }
 
 enum brim_handlers_failure brim_handlers_failure(const struct brim_handlers *h)

@@ -16,7 +16,7 @@
 #define PLAIN_MAX     128u /* a longer identity is known by its digest */
 #define MARK_OF_GATES '\1' /* no name of a handler's begins so */
 
-enum by { BY_ADDRESS, BY_HEADER, BY_COOKIE }; /* values of rate_limit.by */
+enum by { BY_ADDRESS, BY_HEADER, BY_COOKIE, BY_JWT }; /* values of rate_limit.by */
 
 struct brim_rate_limit {
     enum by by;
@@ -137,14 +137,23 @@ static void put_client(const struct brim_rate_limit *limit, struct brim_text *id
 {
     bool is_known = false;
 
-    if (limit->by == BY_HEADER)
+    if (limit->by == BY_HEADER) {
         is_known = put_header(id, limit->name, client->fields);
-    else if (limit->by == BY_COOKIE)
+    } else if (limit->by == BY_COOKIE) {
         is_known = put_cookie(id, limit->name, client->fields);
+    } else if (limit->by == BY_JWT && client->subject.len > 0) {
+        put_chosen(id, 's', client->subject);
+        is_known = true;
+    }
     if (!is_known) {
         brim_text_put(id, BRIM_STR("a"));
         put_address(id, client->address);
     }
+}
+
+bool brim_rate_limit_is_by_subject(const struct brim_rate_limit *limit)
+{
+    return limit->by == BY_JWT;
 }
 
 /* ---- how often ---- */

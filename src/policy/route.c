@@ -164,27 +164,56 @@ static const struct brim_str accept_encodings[] = {
     BRIM_STR("identity"),
 };
 
+/* What the origin is told of a token's claims may change its answer, and must not be stored for
+ * somebody else. */
+static void key_by_claims(struct brim_route *route)
+{
+    size_t count = 0;
+    const struct brim_str *names =
+        route->jwt == NULL ? NULL : brim_jwt_gate_claim_fields(route->jwt, &count);
+    struct brim_targets *headers = &route->key.headers;
+    struct brim_str *all = brim_alloc((headers->count + count + 1) * sizeof(*all));
+
+    for (size_t i = 0; i < headers->count; i++)
+        all[i] = headers->names[i];
+    for (size_t i = 0; i < count; i++)
+        all[headers->count + i] = brim_str_of(brim_strdup(names[i].base));
+    free((void *)(uintptr_t)headers->names);
+    *headers = (struct brim_targets){all, headers->count + count};
+}
+
 /* What a site says of everybody who asks for it. */
 static enum brim_err compile_site_gates(const struct brim_conf_site *conf, struct brim_route *own)
 {
     struct brim_rate_limit_place place = {.site = own->site};
 
+    enum brim_err err = brim_access_compile(&conf->access, &own->site_access);
+
     own->site_rate = brim_rate_limit_compile(&conf->rate_limit, &place);
-    return brim_access_compile(&conf->access, &own->site_access);
+    if (err == BRIM_OK)
+        err = brim_jwt_gate_compile(&conf->jwt, &own->jwt);
+    key_by_claims(own);
+    return err;
 }
 
 /* What a route says beside it. */
 static enum brim_err compile_route_gates(const struct brim_conf_route *conf,
+                                         const struct brim_conf_site *site,
                                          struct brim_route *route)
 {
     struct brim_rate_limit_place place = {.site = route->site, .route = route->path};
+    enum brim_err err = brim_access_compile(&conf->access, &route->access);
 
     route->rate = brim_rate_limit_compile(&conf->rate_limit, &place);
-    return brim_access_compile(&conf->access, &route->access);
+    if (err == BRIM_OK && !brim_conf_table_is_same(&brim_conf_table_jwt, &conf->jwt, &site->jwt))
+        err = brim_jwt_gate_compile(&conf->jwt, &route->jwt);
+    key_by_claims(route);
+    return err;
 }
 
 static enum brim_err compile_route(struct brim_routes *routes, const struct brim_conf_route *conf,
-                                   const struct brim_route *own, struct brim_route *route_out)
+                                   const struct brim_conf_site *site, const struct brim_route *own,
+                                   struct brim_route *route_out)
 {
     enum brim_err err;
 
@@ -194,7 +223,7 @@ static enum brim_err compile_route(struct brim_routes *routes, const struct brim
     route_out->key = compile_key(&conf->cache);
     if (conf->origin[0] != '\0')
         route_out->origin = brim_origins_get(routes->origins, conf->origin);
-    err = compile_route_gates(conf, route_out);
+    err = compile_route_gates(conf, site, route_out);
     if (err == BRIM_OK)
         err = compile_handlers(routes, &conf->handlers, own->site, &route_out->handlers);
     return err;
@@ -226,7 +255,7 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
     for (size_t i = 0; i < conf->routes.count && err == BRIM_OK; i++) {
         const struct brim_conf_route *from = &conf->routes.items[i];
 
-        err = compile_route(routes, from, &site->own,
+        err = compile_route(routes, from, conf, &site->own,
                             is_glob(from->path) ? &site->globs[site->glob_count++]
                                                 : &site->prefixes[site->prefix_count++]);
     }
@@ -347,7 +376,7 @@ static void free_key(const struct brim_key_rules *key)
     free_targets(&key->languages);
 }
 
-static void free_routes(struct brim_route *routes, size_t count)
+static void free_routes(struct brim_route *routes, size_t count, const struct brim_route *own)
 {
     for (size_t i = 0; i < count; i++) {
         free_const(routes[i].path);
@@ -355,18 +384,21 @@ static void free_routes(struct brim_route *routes, size_t count)
         free_key(&routes[i].key);
         brim_access_free(routes[i].access);
         brim_rate_limit_free(routes[i].rate);
+        if (routes[i].jwt != own->jwt)
+            brim_jwt_gate_free(routes[i].jwt);
     }
     free(routes);
 }
 
 static void free_site(struct site *site)
 {
-    free_routes(site->globs, site->glob_count);
-    free_routes(site->prefixes, site->prefix_count);
+    free_routes(site->globs, site->glob_count, &site->own);
+    free_routes(site->prefixes, site->prefix_count, &site->own);
     free_rules(&site->own.rules);
     free_key(&site->own.key);
     brim_access_free(site->own.site_access);
     brim_rate_limit_free(site->own.site_rate);
+    brim_jwt_gate_free(site->own.jwt);
     free_const(site->own.site);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * brim.jwt.verify: JSON Web Tokens (RFC 7519), by libjwt, under the rules of RFC 8725.
+ * brim.jwt.verify: JSON Web Tokens (RFC 7519), by policy/jwt, under the rules of RFC 8725.
  *
  * The algorithm is the caller's: a token that says another one is refused before any key is looked
  * at, so that no public key is ever used as a secret. A key of a set must be of the algorithm's
@@ -8,28 +8,18 @@
  * what the two would read in two ways is refused. Nothing that libjwt or OpenSSL allocate lives
  * while Lua may raise. Fetching key sets is the handler's business (brim.fetch).
  */
-#include <jwt.h>
 #include <lauxlib.h>
 #include <lua.h>
-#include <openssl/bn.h>
-#include <openssl/core_names.h>
-#include <openssl/ec.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/param_build.h>
-#include <openssl/pem.h>
 
+#include "brim/policy/jwt.h"
 #include "brim/policy/script_lib.h"
 
-#define TOKEN_BYTES_MAX 16384u
-#define KEY_BYTES_MAX   16384u
-#define KEYS_MAX        64
-#define RSA_BYTES_MIN   256u /* 2048 bits (RFC 8725 3.5) */
-#define VERIFY_UNITS    50000u
-#define LEEWAY_S        30
-#define LEEWAY_S_MAX    3600
-#define JSON_DECODE     lua_upvalueindex(1)
-#define BASE64_DECODE   lua_upvalueindex(2)
+#define KEYS_MAX      64
+#define VERIFY_UNITS  50000u
+#define LEEWAY_S      30
+#define LEEWAY_S_MAX  3600
+#define JSON_DECODE   lua_upvalueindex(1)
+#define BASE64_DECODE lua_upvalueindex(2)
 
 enum slot { TOKEN = 1, OPTS, JWKS, HEADER, CLAIMS, KEY, SLOTS = KEY };
 
@@ -84,57 +74,6 @@ static bool read_part(lua_State *L, struct brim_str part, int slot)
 
 /* ---- keys ---- */
 
-struct jwk {
-    struct brim_str a; /* n, or x */
-    struct brim_str b; /* e, or y */
-    const char *curve; /* NULL: RSA */
-};
-
-static bool push_params(const struct jwk *jwk, OSSL_PARAM_BLD *bld, BIGNUM *a, BIGNUM *b,
-                        unsigned char *point)
-{
-    size_t half = jwk->a.len;
-
-    if (jwk->curve == NULL)
-        return OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, a) == 1 &&
-               OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, b) == 1;
-    point[0] = POINT_CONVERSION_UNCOMPRESSED;
-    memcpy(point + 1, jwk->a.base, half);
-    memcpy(point + 1 + half, jwk->b.base, half);
-    return OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, jwk->curve, 0) == 1 &&
-           OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point, 2 * half + 1) == 1;
-}
-
-/* The key as PEM, which is what libjwt takes; 0: not a key. Does not raise. */
-static size_t pem_of(const struct jwk *jwk, char *pem, size_t pem_bytes)
-{
-    unsigned char point[KEY_BYTES_MAX];
-    OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
-    BIGNUM *a = BN_bin2bn((const unsigned char *)jwk->a.base, (int)jwk->a.len, NULL);
-    BIGNUM *b = BN_bin2bn((const unsigned char *)jwk->b.base, (int)jwk->b.len, NULL);
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, jwk->curve == NULL ? "RSA" : "EC", NULL);
-    BIO *out = BIO_new(BIO_s_mem());
-    OSSL_PARAM *params = NULL;
-    EVP_PKEY *key = NULL;
-    int len = 0;
-
-    if (bld != NULL && a != NULL && b != NULL && ctx != NULL && out != NULL &&
-        push_params(jwk, bld, a, b, point))
-        params = OSSL_PARAM_BLD_to_param(bld);
-    if (params != NULL && EVP_PKEY_fromdata_init(ctx) == 1 &&
-        EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) == 1 &&
-        PEM_write_bio_PUBKEY(out, key) == 1)
-        len = BIO_read(out, pem, (int)pem_bytes);
-    EVP_PKEY_free(key);
-    OSSL_PARAM_free(params);
-    BIO_free(out);
-    EVP_PKEY_CTX_free(ctx);
-    BN_free(b);
-    BN_free(a);
-    OSSL_PARAM_BLD_free(bld);
-    return len > 0 ? (size_t)len : 0;
-}
-
 /* Field name of the JWK at index, decoded; pushes it. */
 static struct brim_str push_bytes(lua_State *L, int index, const char *name)
 {
@@ -145,33 +84,16 @@ static struct brim_str push_bytes(lua_State *L, int index, const char *name)
     return bytes;
 }
 
-static const struct curve {
-    const char *alg;
-    const char *jwk;
-    const char *openssl;
-    size_t bytes;
-} curves[] = {{"ES256", "P-256", "P-256", 32},
-              {"ES384", "P-384", "P-384", 48},
-              {"ES512", "P-521", "P-521", 66}};
-
-static const struct curve *curve_of(const char *alg)
-{
-    for (size_t i = 0; i < sizeof(curves) / sizeof(curves[0]); i++)
-        if (strcmp(curves[i].alg, alg) == 0)
-            return &curves[i];
-    return NULL;
-}
-
 /* Puts the JWK at index into KEY as PEM or secret, if it is one for alg. */
 static bool take_jwk(lua_State *L, int index, const char *alg)
 {
-    const struct curve *curve = curve_of(alg);
+    const char *curve = brim_jwt_alg_curve(alg);
     int top = lua_gettop(L);
-    char pem[KEY_BYTES_MAX];
-    struct jwk jwk;
+    char pem[BRIM_JWT_KEY_MAX];
+    struct brim_jwk jwk;
     size_t len;
 
-    if (alg[0] == 'H') {
+    if (brim_jwt_alg_is_secret(alg)) {
         if (!field_is(L, index, "kty", BRIM_STR("oct")) || push_bytes(L, index, "k").len == 0)
             goto none;
         lua_replace(L, KEY);
@@ -179,17 +101,11 @@ static bool take_jwk(lua_State *L, int index, const char *alg)
         return true;
     }
     if (!field_is(L, index, "kty", curve == NULL ? BRIM_STR("RSA") : BRIM_STR("EC")) ||
-        (curve != NULL && !field_is(L, index, "crv", brim_str_of(curve->jwk))))
+        (curve != NULL && !field_is(L, index, "crv", brim_str_of(curve))))
         goto none;
-    jwk.curve = curve == NULL ? NULL : curve->openssl;
     jwk.a = push_bytes(L, index, curve == NULL ? "n" : "x");
     jwk.b = push_bytes(L, index, curve == NULL ? "e" : "y");
-    if (curve == NULL ? jwk.a.len < RSA_BYTES_MIN || jwk.a.len > KEY_BYTES_MAX / 8 ||
-                            jwk.b.len == 0 || jwk.b.len > 8
-                      : jwk.a.len != curve->bytes || jwk.b.len != curve->bytes)
-        goto none;
-    len = pem_of(&jwk, pem, sizeof(pem));
-    ERR_clear_error();
+    len = brim_jwk_to_pem(alg, &jwk, pem);
     if (len == 0)
         goto none;
     lua_pushlstring(L, pem, len);
@@ -250,10 +166,12 @@ static bool choose_key(lua_State *L, const char *alg)
     }
     lua_replace(L, KEY);
     key.base = lua_tolstring(L, KEY, &key.len);
-    if (key.len == 0 || key.len > KEY_BYTES_MAX)
+    if (key.len == 0 || key.len > BRIM_JWT_KEY_MAX)
         luaL_error(L, "key is not 1 to 16384 bytes");
-    if ((alg[0] == 'H') == brim_str_has_prefix(key, BRIM_STR("-----BEGIN ")))
-        luaL_error(L, alg[0] == 'H' ? "key is PEM, not a secret for %s" : "key is not PEM for %s",
+    if (brim_jwt_alg_is_secret(alg) == brim_str_has_prefix(key, BRIM_STR("-----BEGIN ")))
+        luaL_error(L,
+                   brim_jwt_alg_is_secret(alg) ? "key is PEM, not a secret for %s"
+                                               : "key is not PEM for %s",
                    alg);
     return true;
 }
@@ -339,9 +257,7 @@ static const char *check_alg(lua_State *L)
     if (lua_type(L, -1) != LUA_TSTRING)
         luaL_error(L, "alg is missing: say which algorithm you trust");
     alg = lua_tostring(L, -1);
-    /* NONE is 0, INVAL the last. */
-    if (jwt_str_alg(alg) == JWT_ALG_INVAL || jwt_str_alg(alg) == JWT_ALG_NONE ||
-        strpbrk(alg, "abcdefghijklmnopqrstuvwxyz") != NULL)
+    if (!brim_jwt_alg_is_known(alg))
         luaL_error(L, "alg %s is not one that libjwt has here", alg);
     lua_pop(L, 1); /* OPTS keeps it */
     return alg;
@@ -349,24 +265,17 @@ static const char *check_alg(lua_State *L)
 
 static bool signature_is_valid(lua_State *L)
 {
-    const char *token = lua_tostring(L, TOKEN);
-    size_t key_len;
-    const char *key = lua_tolstring(L, KEY, &key_len);
-    jwt_t *jwt = NULL;
-    int rc;
+    struct brim_str key;
 
+    key.base = lua_tolstring(L, KEY, &key.len);
     brim_script_charge(L, VERIFY_UNITS);
-    rc = jwt_decode(&jwt, token, (const unsigned char *)key, (int)key_len);
-    if (rc == 0)
-        jwt_free(jwt);
-    ERR_clear_error(); /* or the next TLS call of this thread would find it */
-    return rc == 0;
+    return brim_jwt_is_signed(lua_tostring(L, TOKEN), key);
 }
 
 /* Keys, if they come as a set, stand in JWKS. */
 static int verify_token(lua_State *L)
 {
-    struct brim_str token = brim_script_check_bytes(L, TOKEN, TOKEN_BYTES_MAX);
+    struct brim_str token = brim_script_check_bytes(L, TOKEN, BRIM_JWT_TOKEN_MAX);
     const char *alg, *dot, *second, *reason;
 
     lua_settop(L, SLOTS);
@@ -441,7 +350,7 @@ static int verify(lua_State *L)
 {
     bool has_key;
 
-    (void)brim_script_check_bytes(L, TOKEN, TOKEN_BYTES_MAX);
+    (void)brim_script_check_bytes(L, TOKEN, BRIM_JWT_TOKEN_MAX);
     luaL_checktype(L, OPTS, LUA_TTABLE);
     lua_settop(L, OPTS);
     (void)check_alg(L);

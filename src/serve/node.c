@@ -246,6 +246,7 @@ static enum brim_err open_workers(struct node *n)
             .encoders = n->encoders,
             .dictionaries = n->dictionaries,
             .dict = n->stores.dict,
+            .kv = n->stores.kv,
             .log = n->log,
             .top = n->top,
             .routes = n->routes,

@@ -2,9 +2,9 @@
 /*
  * The steps, top to bottom; each arrow is one function here:
  *
- *   START -> guard -> site and route -> method
+ *   START -> guard -> site and route -> gates -> method
  *      |         \-> refused            \-> PASS flight (unsafe, bypass, no-store)
- *      |  (where a handler waits for a fetch of its own: HANDLER, then on from there)
+ *      |  (where a gate or a handler waits: GATE or HANDLER, then on from there)
  *      v
  *   FIND  -> fresh object ------------------------------> DELIVER
  *      |  -> stale but allowed (and refresh behind) ----> DELIVER
@@ -76,6 +76,7 @@ static void on_dispose(void *memory)
     brim_deliver_fini(&r->delivery);
     leave_flight(r);
     brim_slices_free(r->slices);
+    brim_request_end_gates(r);
     brim_request_end_handlers(r);
     brim_request_end_choice(r);
     brim_wake_cancel(r->wake);
@@ -628,7 +629,7 @@ static bool make_key(struct request *r)
 
 void brim_request_look(struct request *r)
 {
-    if (!brim_request_admit(r))
+    if (!brim_request_admit(r, brim_request_look))
         return; /* a handler chose another route, whose gates are in the way */
     if (!make_key(r)) {
         brim_request_answer_error(r, 414, "the URL is too long", "refused", BRIM_PROXY_REQUEST);
@@ -644,6 +645,24 @@ void brim_request_look(struct request *r)
         return;
     }
     find(r);
+}
+
+/* What the gates have let in. */
+static void enter(struct request *r)
+{
+    if (is_loop(r)) {
+        brim_request_answer_error(r, 508,
+                                  "this node has seen the request before: origins form a loop",
+                                  "loop", BRIM_PROXY_LOOP);
+        return;
+    }
+    if (is_for_this_hop(r)) {
+        brim_request_answer_error(r, 200, "answered by the cache, as Max-Forwards asks",
+                                  "max-forwards", BRIM_PROXY_OWN);
+        return;
+    }
+    if (brim_request_handle(r))
+        brim_request_look(r);
 }
 
 static void begin(struct request *r)
@@ -666,23 +685,9 @@ static void begin(struct request *r)
     brim_request_begin_trace(r);
     if (r->route->server_timing)
         r->delivery.timed_since_us = r->started_us;
-    if (!brim_request_admit(r))
-        return;
-    if (is_loop(r)) {
-        brim_request_answer_error(r, 508,
-                                  "this node has seen the request before: origins form a loop",
-                                  "loop", BRIM_PROXY_LOOP);
-        return;
-    }
-    if (is_for_this_hop(r)) {
-        brim_request_answer_error(r, 200, "answered by the cache, as Max-Forwards asks",
-                                  "max-forwards", BRIM_PROXY_OWN);
-        return;
-    }
-    if (brim_request_handle(r))
-        brim_request_look(r);
+    if (brim_request_admit(r, enter))
+        enter(r);
 }
-
 int brim_request_start(h2o_handler_t *handler, h2o_req_t *req)
 {
     struct brim_env *env = brim_env_of(req);

@@ -3,21 +3,27 @@
  * The gates between a request and everything that could answer it (handlers, cache, origin), in
  * this order, the cheapest first:
  *
- *   address -> rate limits
+ *   address -> rate limits -> token -> rate limits that go by its subject
  *
  * Each is a leaf of policy/ that is given facts and says yes or no; what follows from a no stands
  * here. Site and route each have their say. A request that a handler sends on to another route
  * passes that one's own gates too; those of the site it has passed. What a gate answers is never
  * stored.
  */
+#include <netinet/in.h>
 #include <stdio.h>
 
+#include "brim/base/invariant.h"
+#include "brim/base/log.h"
 #include "brim/base/metric.h"
 #include "brim/serve/deliver_head.h"
 #include "brim/serve/proxy_status.h"
 #include "brim/serve/request_inside.h"
+#include "brim/serve/subrequest.h"
 
-#define RATE_TEXT_BYTES 160u /* two members of a RateLimit field */
+#define RATE_TEXT_BYTES  160u /* two members of a RateLimit field */
+#define RETRY_TEXT_BYTES 64u
+#define KEYS_BYTES_MAX   262144u /* of a JSON Web Key Set */
 
 enum { SITE, ROUTE, RATES };
 
@@ -65,27 +71,34 @@ static void tell_rates(struct brim_delivery *d)
     brim_deliver_add_text(d, NULL, "ratelimit", brim_text_str(&state));
 }
 
-static void answer_limited(struct request *r, uint64_t wait_s)
+/* header: "name: value" of the answer, NULL: none. */
+static void refuse(struct request *r, unsigned status, const char *text, const char *detail,
+                   const char *header)
 {
-    char *header = h2o_mem_alloc_pool(&r->req->pool, 64);
-    struct brim_deliver_error error = {.status = 429,
-                                       .text = "too many requests",
-                                       .header = header,
-                                       .proxy_error = BRIM_PROXY_DENIED};
-    struct brim_deliver_facts facts = {.outcome = BRIM_OUTCOME_ERROR, .detail = "rate-limited"};
+    struct brim_deliver_error error = {
+        .status = status, .text = text, .header = header, .proxy_error = BRIM_PROXY_DENIED};
+    struct brim_deliver_facts facts = {.outcome = BRIM_OUTCOME_ERROR, .detail = detail};
 
-    BRIM_COUNT(RATE_LIMITED);
-    (void)snprintf(header, 64, "retry-after: %llu", (unsigned long long)(wait_s == 0 ? 1 : wait_s));
     r->state = REQUEST_DELIVER;
     brim_deliver_error(&r->delivery, &error, &facts);
 }
 
-static bool pass_rate(struct request *r, int which)
+static void answer_limited(struct request *r, uint64_t wait_s)
+{
+    char *header = h2o_mem_alloc_pool(&r->req->pool, RETRY_TEXT_BYTES);
+
+    BRIM_COUNT(RATE_LIMITED);
+    (void)snprintf(header, RETRY_TEXT_BYTES, "retry-after: %llu",
+                   (unsigned long long)(wait_s == 0 ? 1 : wait_s));
+    refuse(r, 429, "too many requests", "rate-limited", header);
+}
+
+static bool pass_rate(struct request *r, int which, bool has_subject)
 {
     const struct brim_rate_limit *limit = limit_of(r, which);
-    struct brim_rate_limit_client client = {client_of(r), r->fields};
+    struct brim_rate_limit_client client = {client_of(r), r->fields, r->subject};
 
-    if (limit == NULL)
+    if (limit == NULL || brim_rate_limit_is_by_subject(limit) != has_subject)
         return true;
     r->rates[which] = brim_rate_limit_take(limit, r->env->dict, &client, r->started_us);
     if (r->rates[which].is_allowed)
@@ -94,9 +107,127 @@ static bool pass_rate(struct request *r, int which)
     return false;
 }
 
+/* ---- token ---- */
+
+static void *pool_alloc(void *pool, size_t bytes)
+{
+    return h2o_mem_alloc_pool(pool, bytes);
+}
+
+static void on_keys(void *ctx);
+
+/* Its keys are somewhere else. Where they cannot be asked for, the gate says so when asked again.
+ */
+static bool begin_fetch(struct request *r, struct brim_jwt_gate *gate)
+{
+    struct brim_str url = brim_jwt_gate_url(gate);
+    struct brim_subrequest_ask ask = {
+        .env = r->env,
+        .routes = r->routes,
+        .url = {brim_request_str(r->req->input.scheme->name), r->authority, url},
+        .origin = brim_jwt_gate_origin(gate),
+        .method = BRIM_STR("GET"),
+        .may_cache = true,
+        .body_max = KEYS_BYTES_MAX,
+        .client = r->fields,
+        .peer = brim_str_of(r->conn->peer_text),
+        .is_ipv6 = r->conn->peer.ss_family == AF_INET6,
+        .on_end = on_keys,
+        .ctx = r,
+    };
+    const char *why = NULL;
+
+    if (url.base[0] == '/' || brim_uri_parse(url, &ask.url))
+        r->keys = brim_subrequest_begin(&ask, &why);
+    if (r->keys == NULL)
+        BRIM_LOG(WARN, "jwt.keys", "url=%.*s reason=\"%s\"", (int)url.len, url.base,
+                 why == NULL ? "not a URL" : why);
+    return r->keys != NULL;
+}
+
+/* False: they are not there yet. */
+static bool take_keys(struct request *r, struct brim_jwt_gate *gate)
+{
+    struct brim_subrequest_view view;
+    struct brim_str text = {NULL, 0};
+
+    brim_subrequest_view(r->keys, &view);
+    if (view.state == BRIM_SUBREQUEST_WAIT)
+        return false;
+    if (view.state == BRIM_SUBREQUEST_DONE && view.status == 200)
+        text = view.body;
+    brim_jwt_gate_take_keys(gate, text, r->started_us / 1000);
+    brim_subrequest_end(r->keys);
+    r->keys = NULL;
+    return true;
+}
+
+static bool end_token(struct request *r, const struct brim_jwt_news *news)
+{
+    if (news->state == BRIM_JWT_IN) {
+        r->fields = r->delivery.request = news->fields;
+        r->subject = news->subject;
+        r->shown_to = r->route->jwt;
+        return true;
+    }
+    BRIM_COUNT(UNAUTHORIZED);
+    refuse(r, news->status, news->why, "token", news->challenge);
+    return false;
+}
+
+/* False: refused, or waits for keys. */
+static bool pass_token(struct request *r, bool has_fetched)
+{
+    struct brim_jwt_gate *gate = r->route->jwt;
+    struct brim_jwt_ask ask = {
+        .fields = r->fields,
+        .kv = r->env->kv,
+        .now_wall_ms = r->delivery.now_wall_ms,
+        .now_mono_ms = r->started_us / 1000,
+        .has_fetched = has_fetched,
+        .alloc = pool_alloc,
+        .ctx = &r->req->pool,
+    };
+    struct brim_jwt_news news;
+
+    if (gate == NULL || gate == r->shown_to)
+        return true; /* a route that a handler chose has its site's, which has seen the token */
+    brim_jwt_gate_ask(gate, &ask, &news);
+    if (news.state != BRIM_JWT_KEYS)
+        return end_token(r, &news);
+    if (begin_fetch(r, gate) && !take_keys(r, gate)) {
+        r->state = REQUEST_GATE;
+        return false;
+    }
+    return pass_token(r, true);
+}
+
 /* ---- all of them ---- */
 
-bool brim_request_admit(struct request *r)
+/* Those that have to know who asks, and what stands behind them. */
+static bool pass_identity(struct request *r, bool has_fetched)
+{
+    bool is_first = !r->is_counted;
+
+    if (!pass_token(r, has_fetched))
+        return false;
+    r->is_counted = true;
+    return (!is_first || pass_rate(r, SITE, true)) && pass_rate(r, ROUTE, true);
+}
+
+static void on_keys(void *ctx)
+{
+    struct request *r = ctx;
+
+    OBJ_CHECK(r, BRIM_REQUEST_MAGIC);
+    if (r->state != REQUEST_GATE || r->delivery.started || !take_keys(r, r->route->jwt))
+        return;
+    r->state = REQUEST_START;
+    if (pass_identity(r, true))
+        r->admitted_then(r);
+}
+
+bool brim_request_admit(struct request *r, void (*then)(struct request *r))
 {
     const struct brim_route *route = r->route;
     bool is_first = r->admitted == NULL;
@@ -104,6 +235,7 @@ bool brim_request_admit(struct request *r)
     if (r->admitted == route)
         return true;
     r->admitted = route;
+    r->admitted_then = then;
     r->rates[ROUTE] = (struct brim_rate_limit_news){.is_told = false};
     if (route->site_rate != NULL || route->rate != NULL)
         r->delivery.dress = tell_rates;
@@ -111,7 +243,13 @@ bool brim_request_admit(struct request *r)
         return false;
     if (!pass_address(r, route->access))
         return false;
-    if (is_first && !pass_rate(r, SITE))
+    if (is_first && !pass_rate(r, SITE, false))
         return false;
-    return pass_rate(r, ROUTE);
+    return pass_rate(r, ROUTE, false) && pass_identity(r, false);
+}
+
+void brim_request_end_gates(struct request *r)
+{
+    brim_subrequest_end(r->keys);
+    r->keys = NULL;
 }

@@ -32,7 +32,7 @@
     "first_byte_timeout, between_bytes_timeout, pool, queue, health, tls\n"
 #define SITES_ACCEPTED                                                                             \
     "accepted: a sequence of 1 to 10000 mappings with hosts, origin, forwarded, origin_coding, "   \
-    "trace, server_timing, access, rate_limit, "                                                   \
+    "trace, server_timing, access, rate_limit, jwt, "                                              \
     "handlers, cache, "                                                                            \
     "routes\n"
 #define WORKERS       "accepted: whole number from 0 to 256\n"
@@ -221,6 +221,15 @@ static const struct bad_case {
                        "  rate_limit: {requests: 10, by: header}}]\n",
      ":4: sites[0].rate_limit.name: is missing; accepted: the name of the header or cookie that "
      "`by` speaks of\n"},
+    {LISTENERS ORIGINS
+     "sites: [{hosts: [a], origin: app,\n"
+     "  jwt: {alg: HS256, jwks_url: /keys, claims: [sub, sub=Host], realm: 'a\"'}\n"
+     ", routes: [{path: /x, jwt: {alg: 'off'}}, {path: /y}]}]\n",
+     ":4: sites[0].jwt.claims[0]: \"sub\" is not CLAIM=FIELD; accepted: as in sub=X-User\n"
+     ":4: sites[0].jwt.claims[1]: \"sub=Host\" is not CLAIM=FIELD; accepted: as in sub=X-User\n"
+     ":4: sites[0].jwt.alg: has no public keys that could be fetched; accepted: beside jwks_url "
+     "RS256, PS256, ES256 and their like\n"
+     ":4: sites[0].jwt.realm: has a quote or backslash; accepted: text without\n"},
     {LISTENERS "origins: [{name: app, servers: []}]\n" SITES,
      ":2: origins[0].servers: has 0 members; accepted: a sequence of 1 to 256 mappings with url, "
      "weight, backup\n"},
@@ -316,7 +325,7 @@ static const struct bad_case {
      ":3: sites[0].routes[2].path: \"/a/\" is also sites[0].routes[0].path; accepted: each once\n"},
     {LISTENERS ORIGINS "sites: [{hosts: \"*\", origin: app, routes: [/img/]}]\n",
      ":3: sites[0].routes[0]: is a single value; accepted: a mapping with path, origin, access, "
-     "rate_limit, "
+     "rate_limit, jwt, "
      "handlers, "
      "cache\n"},
     {"cache: {memory: 1MiB, memory_object: 2MiB}\n" REST,

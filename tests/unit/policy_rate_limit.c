@@ -39,7 +39,7 @@ static struct brim_rate_limit_client client_at(const char *text, struct brim_fie
         at->ss_family = AF_INET6;
         ck_assert_int_eq(inet_pton(AF_INET6, text, &v6->sin6_addr), 1);
     }
-    return (struct brim_rate_limit_client){(struct sockaddr *)at, fields};
+    return (struct brim_rate_limit_client){.address = (struct sockaddr *)at, .fields = fields};
 }
 
 static struct brim_rate_limit_news take(const struct brim_rate_limit *limit, const char *address,

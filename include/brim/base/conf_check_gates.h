@@ -9,10 +9,11 @@
 #include "brim/base/conf_fault.h"
 #include "brim/base/conf_table.h"
 
-/* What a site or a route says. */
+/* What a site or a route says; NULL: nothing to check. */
 struct brim_conf_gates {
     const struct brim_conf_access *access;
     const struct brim_conf_rate_limit *rate_limit;
+    const struct brim_conf_jwt *jwt;
 };
 
 /* where: path of the site or route. Thread: init or control. */

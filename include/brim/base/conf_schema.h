@@ -324,11 +324,41 @@
     O(DURATION, per_ms, "per", "1s", 1, BRIM_DAY_MS, LIVE, "In which time.")                       \
     O(INT, burst, "burst", "0", 0, 1000000000, LIVE,                                               \
       "Of them at once, after a rest; 0: as many as requests.")                                    \
-    O(CHOICE, by, "by", "address", 0, "address|header|cookie", LIVE,                               \
-      "Who is one client: an address (IPv6: its /64), or who sends the same header or cookie.")    \
+    O(CHOICE, by, "by", "address", 0, "address|header|cookie|jwt", LIVE,                           \
+      "Who is one client: an address (IPv6: its /64), or who sends the same header or cookie; "    \
+      "jwt: the "                                                                                  \
+      "subject (sub) of the token that the jwt gate has let in.")                                  \
     O(STRING, name, "name", "", 0, 256, LIVE,                                                      \
-      "Of that header or cookie; who sends none goes by address.")                                 \
+      "Of that header or cookie; who has none goes by address.")                                   \
     O(BOOL, fields, "fields", "true", 0, 0, LIVE, "Tell clients in RateLimit-Policy and RateLimit.")
+
+#define BRIM_CONF_JWT(O, S, L)                                                                     \
+    O(CHOICE, alg, "alg", "off", 0,                                                                \
+      "off|HS256|HS384|HS512|RS256|RS384|RS512|PS256|PS384|PS512|ES256|ES384|ES512", LIVE,         \
+      "The one algorithm that tokens may have; off: nobody is asked for a token.")                 \
+    O(FILE, key, "key", "", 0, 4096, LIVE,                                                         \
+      "File with the secret, the public key (PEM) or a JSON Web Key Set.")                         \
+    O(STRING, jwks_url, "jwks_url", "", 0, 1024, LIVE,                                             \
+      "In its place: where the key set is fetched, of a host that a site serves, or a path.")      \
+    O(STRING, jwks_origin, "jwks_origin", "", 0, 64, LIVE,                                         \
+      "Origin that is asked for it; empty: that of the URL's site and route.")                     \
+    O(DURATION, jwks_refresh_ms, "jwks_refresh", "5m", 1000, BRIM_DAY_MS, LIVE,                    \
+      "How long fetched keys are used before they are fetched again.")                             \
+    O(STRING, issuer, "issuer", "", 0, 1024, LIVE, "What iss must be; empty: anything.")           \
+    O(STRINGS, audience, "audience", "", 0, 64, LIVE,                                              \
+      "One of these must be in aud; empty: anything.")                                             \
+    O(DURATION, leeway_ms, "leeway", "30s", 0, 3600000, LIVE, "Clock skew for exp and nbf.")       \
+    O(BOOL, require_exp, "require_exp", "true", 0, 0, LIVE, "A token without exp is refused.")     \
+    O(STRING, cookie, "cookie", "", 0, 256, LIVE,                                                  \
+      "Cookie that may hold the token where there is no Authorization: Bearer.")                   \
+    O(STRING, realm, "realm", "brim", 1, 256, LIVE, "In WWW-Authenticate.")                        \
+    O(STRING, revoked, "revoked", "", 0, 64, LIVE,                                                 \
+      "Store (brim kv) of tokens that are refused; empty: none.")                                  \
+    O(STRING, revoked_claim, "revoked_claim", "jti", 1, 256, LIVE,                                 \
+      "Claim whose value is the key in it.")                                                       \
+    O(STRINGS, claims, "claims", "", 0, 16, LIVE,                                                  \
+      "Claims that the origin is told, as in `sub=X-User`; answers then differ by them.")          \
+    O(BOOL, strip, "strip", "false", 0, 0, LIVE, "The origin does not get the token.")
 
 #define BRIM_CONF_ROUTE(O, S, L)                                                                   \
     O(STRING, path, "path", NULL, 1, 1024, LIVE,                                                   \
@@ -338,6 +368,7 @@
       "Who may ask, beside what the site says.")                                                   \
     S(rate_limit, "rate_limit", BRIM_CONF_RATE_LIMIT, brim_conf_rate_limit,                        \
       "How often, beside what the site says.")                                                     \
+    S(jwt, "jwt", BRIM_CONF_JWT, brim_conf_jwt, "Only with a token; what is not set: the site's.") \
     S(handlers, "handlers", BRIM_CONF_HANDLERS, brim_conf_handlers, "Lua handlers of the route.")  \
     S(cache, "cache", BRIM_CONF_RULES, brim_conf_rules, "Cache rules; what is not set: the site's.")
 
@@ -355,6 +386,7 @@
       "Server-Timing tells how long brim and the origin took.")                                    \
     S(access, "access", BRIM_CONF_ACCESS, brim_conf_access, "Who may ask.")                        \
     S(rate_limit, "rate_limit", BRIM_CONF_RATE_LIMIT, brim_conf_rate_limit, "How often.")          \
+    S(jwt, "jwt", BRIM_CONF_JWT, brim_conf_jwt, "Only with a JSON Web Token.")                     \
     S(handlers, "handlers", BRIM_CONF_HANDLERS, brim_conf_handlers, "Lua handlers of the site.")   \
     S(cache, "cache", BRIM_CONF_RULES, brim_conf_rules, "Cache rules of the site.")                \
     L(routes, "routes", BRIM_CONF_ROUTE, brim_conf_route, 0, 10000,                                \

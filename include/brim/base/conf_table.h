@@ -64,6 +64,7 @@ BRIM_CONF_STRUCT(brim_conf_env, BRIM_CONF_ENV);
 BRIM_CONF_STRUCT(brim_conf_handlers, BRIM_CONF_HANDLERS);
 BRIM_CONF_STRUCT(brim_conf_access, BRIM_CONF_ACCESS);
 BRIM_CONF_STRUCT(brim_conf_rate_limit, BRIM_CONF_RATE_LIMIT);
+BRIM_CONF_STRUCT(brim_conf_jwt, BRIM_CONF_JWT);
 BRIM_CONF_STRUCT(brim_conf_route, BRIM_CONF_ROUTE);
 BRIM_CONF_STRUCT(brim_conf_site, BRIM_CONF_SITE);
 BRIM_CONF_STRUCT(brim_conf_root, BRIM_CONF_ROOT);
@@ -121,6 +122,12 @@ extern const struct brim_conf_table brim_conf_table_root;
 
 /* Rows of the cache rules, which routes inherit from their site. */
 extern const struct brim_conf_table brim_conf_table_rules;
+/* Likewise those of the gates. */
+extern const struct brim_conf_table brim_conf_table_jwt;
+
+/* Whether two structs of table hold the very same values: of text the same memory, as what was
+ * inherited does. Tables without mappings and lists only. */
+bool brim_conf_table_is_same(const struct brim_conf_table *table, const void *a, const void *b);
 
 /* Bytes that the C type of an option takes in its struct. Thread: any. */
 size_t brim_conf_table_type_bytes(enum brim_conf_type type);

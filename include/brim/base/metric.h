@@ -51,6 +51,8 @@
     X(GUARD_H2_REFUSED, "brim_guard_refused_total", "protocol=\"h2\"", COUNTER, "")                \
     X(ACCESS_DENIED, "brim_access_denied_total", "", COUNTER,                                      \
       "Requests refused because of the client's address.")                                         \
+    X(UNAUTHORIZED, "brim_unauthorized_total", "", COUNTER,                                        \
+      "Requests refused because they do not show who asks (jwt).")                                 \
     X(RATE_LIMITED, "brim_rate_limited_total", "", COUNTER,                                        \
       "Requests refused because the client makes too many (rate_limit).")                          \
     X(GUARD_H2_KILLED, "brim_guard_killed_total", "", COUNTER,                                     \

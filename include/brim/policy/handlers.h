@@ -29,6 +29,7 @@ BRIM_MUST_USE enum brim_err brim_handlers_open(const struct brim_conf_handlers *
 /* Nobody runs in its VMs any more. Thread: any. Accepts NULL. */
 void brim_handlers_close(struct brim_handlers *handlers);
 
+/* Accepts NULL, which has none. */
 bool brim_handlers_has(const struct brim_handlers *handlers, enum brim_script_phase phase);
 enum brim_handlers_failure brim_handlers_failure(const struct brim_handlers *handlers);
 /* Whether the client is told why a handler failed (handlers.debug). */

@@ -32,7 +32,11 @@ void brim_rate_limit_free(struct brim_rate_limit *limit); /* accepts NULL */
 struct brim_rate_limit_client {
     const struct sockaddr *address;
     struct brim_fields fields; /* of the request */
+    struct brim_str subject;   /* of its token; empty: it has none */
 };
+
+/* Whether it counts by the token's subject, and so has to wait until the token is checked. */
+bool brim_rate_limit_is_by_subject(const struct brim_rate_limit *limit);
 
 struct brim_rate_limit_news {
     bool is_allowed;

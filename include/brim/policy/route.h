@@ -17,6 +17,7 @@
 #include "brim/origin/flight.h"
 #include "brim/policy/access.h"
 #include "brim/policy/handlers.h"
+#include "brim/policy/jwt_gate.h"
 #include "brim/policy/rate_limit.h"
 
 struct brim_routes; /* opaque, counted */
@@ -40,6 +41,7 @@ struct brim_route {
     struct brim_access *access;        /* the route's own, beside it; likewise */
     struct brim_rate_limit *site_rate; /* NULL: any number */
     struct brim_rate_limit *rate;      /* the route's own, beside it; likewise */
+    struct brim_jwt_gate *jwt;         /* the route's or its site's; NULL: nobody needs a token */
     struct brim_cache_rules rules;
     struct brim_key_rules key;
     enum brim_forwarded forwarded;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "brim/base/top.h"
+#include "brim/cache/kv.h"
 #include "brim/policy/dict.h"
 #include "brim/policy/route.h"
 #include "brim/serve/access_log.h"
@@ -29,6 +30,7 @@ struct brim_env {
     unsigned streams;                       /* ... of them now */
     struct brim_dictionaries *dictionaries; /* NULL: none */
     struct brim_dict *dict;                 /* buckets of rate limits */
+    struct brim_kv *kv;                     /* revoked tokens; NULL: no stores */
     struct brim_access_log *log;            /* NULL: off */
     struct brim_top *top;
     struct brim_routes *routes; /* this worker's counted snapshot; changes only on its loop */

@@ -17,6 +17,7 @@
 enum request_state {
     REQUEST_START,
     REQUEST_HANDLER, /* one waits: request_handlers.c alone goes on with it */
+    REQUEST_GATE,    /* one waits: request_gates.c alone goes on with it */
     REQUEST_FIND,
     REQUEST_SLICES,
     REQUEST_FLIGHT,
@@ -37,8 +38,12 @@ struct request {
     struct brim_str target;
     struct brim_str authority;
     struct brim_fields fields;
-    const struct brim_route *admitted;      /* whose gates it has passed last; NULL: none */
-    struct brim_rate_limit_news rates[2];   /* of its site's and its route's limit */
+    const struct brim_route *admitted;    /* whose gates it has passed last; NULL: none */
+    struct brim_rate_limit_news rates[2]; /* of its site's and its route's limit */
+    struct brim_str subject;              /* of its token; empty: none */
+    const struct brim_jwt_gate *shown_to; /* that has let its token in; NULL: none */
+    struct brim_subrequest *keys;         /* that gate's, while they are fetched */
+    void (*admitted_then)(struct request *r);
     struct brim_origin *origin;             /* chosen by a handler; NULL: the route's */
     struct brim_str key_part;               /* by a handler, of the cache key */
     struct brim_handlers *handlers;         /* of the route that the client asked for; NULL: none */
@@ -73,6 +78,7 @@ struct request {
     uint64_t id[2];
     struct brim_trace trace;
     unsigned origin_status;
+    bool is_counted; /* by the site's rate limit, where that goes by a token */
     bool has_peeked; /* at what a flight is about to publish */
     bool is_behind;  /* origin_request runs for a refresh that nobody waits for */
     bool is_shared;  /* the flight asked for the whole, without the client's conditions */
@@ -136,8 +142,9 @@ bool brim_request_match_route(struct request *r);
 /* ---- request_gates.c ---- */
 
 /* Asks the gates of the route that the request has come to; false: one refused it, which is
- * answered. */
-bool brim_request_admit(struct request *r);
+ * answered, or one waits and then() comes later. */
+bool brim_request_admit(struct request *r, void (*then)(struct request *r));
+void brim_request_end_gates(struct request *r);
 
 /* ---- request_handlers.c ---- */
 

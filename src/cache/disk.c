@@ -37,6 +37,7 @@
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
+#include "brim/cache/damage.h"
 #include "brim/cache/index.h"
 #include "brim/cache/indexer.h"
 #include "brim/cache/retire.h"
@@ -205,6 +206,12 @@ static enum brim_err open_index(struct brim_disk *disk, const struct sizes *size
     enum brim_err err = brim_index_open(&config, &disk->index);
     uint64_t least;
 
+    if (err == BRIM_ECORRUPT) {
+        /* The segments go with it: what no index names is removed. */
+        err = brim_damage_set_aside(disk->index_path);
+        if (err == BRIM_OK)
+            err = brim_index_open(&config, &disk->index);
+    }
     if (err != BRIM_OK)
         return err;
     least = brim_index_bytes(disk->index) + sizes->index_step + SLACK_BYTES +

@@ -18,320 +18,29 @@
  * LMDB says that it is full and the owner of the quota agrees. Growing moves the map, so the writer
  * takes `map` exclusively, which readers hold shared for the length of one lookup.
  *
- * Faults. A commit that fails leaves the last one standing, and the environment usable. What LMDB
- * does not notice (it has no checksums) can only mislead a lookup to a wrong place in a segment,
- * where header and checksum are compared.
+ * Faults. A commit that fails leaves the last one standing, and the environment usable; where LMDB
+ * gives it up (MDB_PANIC: the meta page could not be written) it is opened again. What LMDB does
+ * not notice (it has no checksums) misleads a lookup to a wrong place in a segment, where header
+ * and checksum are compared, or ends the process: cache/damage.
  */
 #include "brim/cache/index.h"
 
-#include <endian.h>
-#include <errno.h>
-#include <lmdb.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/stat.h>
 
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
-
-#define INDEX_MAGIC    0x69647831u
-#define FORMAT_VERSION 1u
-#define READER_SLOTS   64u  /* transactions kept for reuse: about one per thread */
-#define READERS_MAX    1024 /* LMDB's table: every thread that could look up at one time */
-#define MAP_BYTES_MIN  (256u * 1024u)
-#define MAP_ALIGN      65536u /* whole pages, whatever their size */
-
-struct tables {
-    MDB_dbi meta;
-    MDB_dbi objects;
-    MDB_dbi segments;
-    MDB_dbi epochs;
-};
-
-struct brim_index {
-    uint32_t magic;
-    MDB_env *env;
-    struct tables tables;
-    struct brim_index_config config;
-    pthread_rwlock_t map; /* shared: a lookup; exclusive: the map moves */
-    _Atomic uint64_t map_bytes;
-    _Atomic uint32_t dead_below; /* segments below are gone: lookups do not see what leans there */
-    uint32_t closed_below;       /* writer: segments below are being retired */
-    uint32_t next_segment;       /* writer */
-    int64_t objects;             /* writer: rows in `objects`, for the gauge */
-    _Atomic(MDB_txn *) readers[READER_SLOTS];
-};
-
-static bool is_no_space(int rc)
-{
-    return rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT || rc == EFBIG;
-}
-
-/* The one place where LMDB's codes become ours; what is a fault is logged here. */
-static enum brim_err index_err(int rc, const char *what)
-{
-    if (rc == MDB_SUCCESS)
-        return BRIM_OK;
-    if (rc == MDB_NOTFOUND)
-        return BRIM_ENOENT;
-    BRIM_COUNT(DISK_ERRORS);
-    BRIM_LOG(ERROR, "disk.index", "what=\"%s\" error=\"%s\"", what, mdb_strerror(rc));
-    if (is_no_space(rc))
-        return BRIM_ENOSPC;
-    if (rc == ENOMEM)
-        return BRIM_ENOMEM;
-    if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH || rc == MDB_CORRUPTED)
-        return BRIM_EVERSION;
-    return BRIM_EIO;
-}
-
-static MDB_val val_of(void *data, size_t bytes)
-{
-    return (MDB_val){.mv_size = bytes, .mv_data = data};
-}
+#include "brim/cache/index_inside.h"
 
 static MDB_val key_of(struct brim_row_bytes *row)
 {
-    return val_of(row->key, row->key_len);
+    return brim_index_val(row->key, row->key_len);
 }
 
 static MDB_val value_of(struct brim_row_bytes *row)
 {
-    return val_of(row->value, row->value_len);
-}
-
-static struct brim_str str_of(const MDB_val *val)
-{
-    return brim_str(val->mv_data, val->mv_size);
-}
-
-/* ---- opening ---- */
-
-static int get_u32(MDB_txn *txn, MDB_dbi table, const char *name, uint32_t *value_out)
-{
-    MDB_val key = val_of((void *)(uintptr_t)name, strlen(name)), val;
-    uint32_t value;
-    int rc = mdb_get(txn, table, &key, &val);
-
-    if (rc != MDB_SUCCESS)
-        return rc;
-    if (val.mv_size != sizeof(value))
-        return MDB_CORRUPTED;
-    memcpy(&value, val.mv_data, sizeof(value));
-    *value_out = le32toh(value);
-    return MDB_SUCCESS;
-}
-
-static int put_bytes(MDB_txn *txn, MDB_dbi table, const char *name, MDB_val val)
-{
-    MDB_val key = val_of((void *)(uintptr_t)name, strlen(name));
-
-    return mdb_put(txn, table, &key, &val, 0);
-}
-
-static int put_u32(MDB_txn *txn, MDB_dbi table, const char *name, uint32_t value)
-{
-    uint32_t little = htole32(value);
-
-    return put_bytes(txn, table, name, val_of(&little, sizeof(little)));
-}
-
-static int make_format(struct brim_index *ix, MDB_txn *txn)
-{
-    uint8_t node[16];
-    int rc;
-
-    if (getrandom(node, sizeof(node), 0) != (ssize_t)sizeof(node))
-        return errno;
-    rc = put_u32(txn, ix->tables.meta, "format", FORMAT_VERSION);
-    if (rc == MDB_SUCCESS)
-        rc = put_bytes(txn, ix->tables.meta, "node", val_of(node, sizeof(node)));
-    if (rc == MDB_SUCCESS)
-        rc = put_u32(txn, ix->tables.meta, "next_segment", 0);
-    return rc;
-}
-
-static int open_tables(struct brim_index *ix, MDB_txn *txn)
-{
-    int rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &ix->tables.meta);
-
-    if (rc == MDB_SUCCESS)
-        rc = mdb_dbi_open(txn, "objects", MDB_CREATE, &ix->tables.objects);
-    if (rc == MDB_SUCCESS)
-        rc = mdb_dbi_open(txn, "segments", MDB_CREATE, &ix->tables.segments);
-    if (rc == MDB_SUCCESS)
-        rc = mdb_dbi_open(txn, "epochs", MDB_CREATE, &ix->tables.epochs);
-    return rc;
-}
-
-/* Works out from the rows which segments are gone and which are on their way out. */
-static int load_floors(struct brim_index *ix, MDB_txn *txn)
-{
-    MDB_cursor *cursor = NULL;
-    MDB_val key, val;
-    struct brim_segment_row row;
-    uint32_t closed = ix->next_segment, dead = ix->next_segment;
-    int rc = mdb_cursor_open(txn, ix->tables.segments, &cursor);
-
-    if (rc != MDB_SUCCESS)
-        return rc;
-    while ((rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT)) == MDB_SUCCESS) {
-        if (brim_segment_row_decode(str_of(&key), str_of(&val), &row) != BRIM_OK)
-            continue;
-        if (row.id < dead)
-            dead = row.id;
-        if (row.id < closed && row.state == BRIM_SEGMENT_LIVE)
-            closed = row.id;
-    }
-    mdb_cursor_close(cursor);
-    ix->closed_below = closed;
-    atomic_store_explicit(&ix->dead_below, dead, memory_order_relaxed);
-    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
-}
-
-static enum brim_err check_format(struct brim_index *ix, MDB_txn *txn)
-{
-    uint32_t version = 0;
-    int rc = get_u32(txn, ix->tables.meta, "format", &version);
-
-    if (rc == MDB_NOTFOUND) {
-        rc = make_format(ix, txn);
-        version = FORMAT_VERSION;
-    }
-    if (rc != MDB_SUCCESS)
-        return index_err(rc, "read format");
-    if (version != FORMAT_VERSION) {
-        BRIM_LOG(ERROR, "disk.version",
-                 "path=%s found=%u known=%u do=\"run the version that made it, or remove the "
-                 "directory: it is only a cache\"",
-                 ix->config.path, version, FORMAT_VERSION);
-        return BRIM_EVERSION;
-    }
-    return BRIM_OK;
-}
-
-static enum brim_err load_state(struct brim_index *ix)
-{
-    MDB_txn *txn = NULL;
-    MDB_stat stat;
-    enum brim_err err = index_err(mdb_txn_begin(ix->env, NULL, 0, &txn), "begin");
-
-    if (err == BRIM_OK)
-        err = index_err(open_tables(ix, txn), "open tables");
-    if (err == BRIM_OK)
-        err = check_format(ix, txn);
-    if (err == BRIM_OK)
-        err = index_err(get_u32(txn, ix->tables.meta, "next_segment", &ix->next_segment),
-                        "read next segment");
-    if (err == BRIM_OK)
-        err = index_err(load_floors(ix, txn), "read segments");
-    if (err == BRIM_OK)
-        err = index_err(mdb_stat(txn, ix->tables.objects, &stat), "count objects");
-    if (err != BRIM_OK) {
-        mdb_txn_abort(txn);
-        return err == BRIM_ENOENT ? BRIM_EVERSION : err;
-    }
-    ix->objects = (int64_t)stat.ms_entries;
-    return index_err(mdb_txn_commit(txn), "commit");
-}
-
-static enum brim_err open_env(struct brim_index *ix)
-{
-    uint64_t bytes = ix->config.map_bytes < MAP_BYTES_MIN ? MAP_BYTES_MIN : ix->config.map_bytes;
-    MDB_envinfo info;
-    int dead = 0;
-    int rc = mdb_env_create(&ix->env);
-
-    if (rc == MDB_SUCCESS)
-        rc = mdb_env_set_maxdbs(ix->env, 8);
-    if (rc == MDB_SUCCESS)
-        rc = mdb_env_set_maxreaders(ix->env, READERS_MAX);
-    if (rc == MDB_SUCCESS)
-        rc = mdb_env_set_mapsize(ix->env, bytes);
-    if (rc == MDB_SUCCESS)
-        rc = mdb_env_open(ix->env, ix->config.path, MDB_NOTLS | MDB_NOMETASYNC | MDB_NORDAHEAD,
-                          0600);
-    if (rc == MDB_SUCCESS)
-        rc = mdb_reader_check(ix->env, &dead); /* slots of a process that was killed */
-    if (rc == MDB_SUCCESS)
-        rc = mdb_env_info(ix->env, &info);
-    if (rc == MDB_SUCCESS) {
-        /* LMDB raises it to what the file already holds. */
-        atomic_store_explicit(&ix->map_bytes, info.me_mapsize, memory_order_relaxed);
-        return BRIM_OK;
-    }
-    if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH || rc == MDB_CORRUPTED)
-        BRIM_LOG(ERROR, "disk.version",
-                 "path=%s do=\"not an index that this version can read: remove the directory, it "
-                 "is only a cache\"",
-                 ix->config.path);
-    return index_err(rc, "open");
-}
-
-static void init_map_lock(struct brim_index *ix)
-{
-    pthread_rwlockattr_t attr;
-
-    /* Lookups overlap without end under load; without this the writer would never get its turn. */
-    pthread_rwlockattr_init(&attr);
-    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    pthread_rwlock_init(&ix->map, &attr);
-    pthread_rwlockattr_destroy(&attr);
-}
-
-enum brim_err brim_index_open(const struct brim_index_config *config, struct brim_index **index_out)
-{
-    struct brim_index *ix;
-    enum brim_err err;
-
-    INVARIANT(config != NULL && config->path != NULL);
-    INVARIANT(index_out != NULL);
-    *index_out = NULL;
-
-    if (mkdir(config->path, 0700) != 0 && errno != EEXIST) {
-        err = errno == ENOSPC ? BRIM_ENOSPC : BRIM_EIO;
-        BRIM_LOG(ERROR, "disk.index", "path=%s what=mkdir errno=%d", config->path, errno);
-        return err;
-    }
-    ix = brim_alloc(sizeof(*ix));
-    ix->magic = INDEX_MAGIC;
-    ix->config = *config;
-    ix->config.path = brim_strdup(config->path);
-    init_map_lock(ix);
-
-    err = open_env(ix);
-    if (err == BRIM_OK)
-        err = load_state(ix);
-    if (err != BRIM_OK) {
-        ix->objects = 0;
-        atomic_store_explicit(&ix->map_bytes, 0, memory_order_relaxed);
-        brim_index_close(ix);
-        return err;
-    }
-    BRIM_ADD(DISK_OBJECTS, ix->objects);
-    BRIM_ADD(DISK_BYTES, brim_index_bytes(ix));
-    *index_out = ix;
-    return BRIM_OK;
-}
-
-void brim_index_close(struct brim_index *index)
-{
-    if (index == NULL)
-        return;
-    OBJ_CHECK(index, INDEX_MAGIC);
-    for (unsigned i = 0; i < READER_SLOTS; i++)
-        mdb_txn_abort(atomic_load_explicit(&index->readers[i], memory_order_relaxed));
-    BRIM_ADD(DISK_OBJECTS, -index->objects);
-    BRIM_ADD(DISK_BYTES, -(int64_t)brim_index_bytes(index));
-    mdb_env_close(index->env);
-    pthread_rwlock_destroy(&index->map);
-    free((void *)(uintptr_t)index->config.path);
-    index->magic = 0;
-    free(index);
+    return brim_index_val(row->value, row->value_len);
 }
 
 uint64_t brim_index_bytes(const struct brim_index *index)
@@ -378,6 +87,8 @@ static int begin_read(struct brim_index *ix, MDB_txn **txn_out)
     int rc;
 
     *txn_out = NULL;
+    if (ix->env == NULL)
+        return MDB_PANIC;
     if (txn == NULL) {
         rc = mdb_txn_begin(ix->env, NULL, MDB_RDONLY, txn_out);
     } else {
@@ -406,15 +117,17 @@ enum brim_err brim_index_find(struct brim_index *index, struct brim_digest diges
     key = key_of(&row);
 
     pthread_rwlock_rdlock(&index->map);
+    brim_damage_enter(index->damage);
     rc = begin_read(index, &txn);
     if (rc == MDB_SUCCESS) {
         rc = mdb_get(txn, index->tables.objects, &key, &val);
-        err =
-            rc == MDB_SUCCESS ? brim_record_decode(str_of(&val), record_out) : index_err(rc, "get");
+        err = rc == MDB_SUCCESS ? brim_record_decode(brim_index_str(&val), record_out)
+                                : brim_index_err(rc, "get");
         give_reader(index, txn);
     } else {
-        err = index_err(rc, "begin read");
+        err = brim_index_err(rc, "begin read");
     }
+    brim_damage_leave();
     pthread_rwlock_unlock(&index->map);
 
     if (err == BRIM_OK && record_out->oldest_segment <
@@ -435,6 +148,7 @@ static void each_row(struct brim_index *ix, MDB_dbi table,
     int rc;
 
     pthread_rwlock_rdlock(&ix->map);
+    brim_damage_enter(ix->damage);
     rc = begin_read(ix, &txn);
     if (rc == MDB_SUCCESS)
         rc = mdb_cursor_open(txn, table, &cursor);
@@ -444,11 +158,12 @@ static void each_row(struct brim_index *ix, MDB_dbi table,
             fn(&key, &val, ctx);
     }
     if (rc != MDB_NOTFOUND)
-        (void)index_err(rc, "walk"); /* what is read so far is all there is */
+        (void)brim_index_err(rc, "walk"); /* what is read so far is all there is */
     if (cursor != NULL)
         mdb_cursor_close(cursor);
     if (txn != NULL)
         give_reader(ix, txn);
+    brim_damage_leave();
     pthread_rwlock_unlock(&ix->map);
 }
 
@@ -462,7 +177,7 @@ static void visit_segment(const MDB_val *key, const MDB_val *val, void *ctx)
     const struct segment_visit *visit = ctx;
     struct brim_segment_row row;
 
-    if (brim_segment_row_decode(str_of(key), str_of(val), &row) == BRIM_OK)
+    if (brim_segment_row_decode(brim_index_str(key), brim_index_str(val), &row) == BRIM_OK)
         visit->fn(&row, visit->ctx);
 }
 
@@ -483,7 +198,7 @@ static void visit_epoch(const MDB_val *key, const MDB_val *val, void *ctx)
     const struct epoch_visit *visit = ctx;
     struct brim_purge_epoch epoch;
 
-    if (brim_epoch_decode(str_of(key), str_of(val), &epoch) == BRIM_OK)
+    if (brim_epoch_decode(brim_index_str(key), brim_index_str(val), &epoch) == BRIM_OK)
         visit->fn(&epoch, visit->ctx);
 }
 
@@ -519,7 +234,7 @@ static int apply_store(struct brim_index *ix, MDB_txn *txn, const struct brim_ch
         return rc;
     bool is_new = rc == MDB_NOTFOUND;
     if (change->kind == BRIM_CHANGE_MOVE &&
-        (is_new || brim_record_decode(str_of(&val), &old) != BRIM_OK ||
+        (is_new || brim_record_decode(brim_index_str(&val), &old) != BRIM_OK ||
          !brim_extent_is_at(old.meta, change->from)))
         return MDB_SUCCESS;
     if (change->record.oldest_segment < tally->closed_below) {
@@ -554,7 +269,7 @@ static int apply_drop(struct brim_index *ix, MDB_txn *txn, const struct brim_cha
     int rc = mdb_get(txn, ix->tables.objects, &key, &val);
     if (rc != MDB_SUCCESS)
         return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
-    if (brim_record_decode(str_of(&val), &old) == BRIM_OK && !is_to_go(change, &old))
+    if (brim_record_decode(brim_index_str(&val), &old) == BRIM_OK && !is_to_go(change, &old))
         return MDB_SUCCESS;
     rc = mdb_del(txn, ix->tables.objects, &key, NULL);
     if (rc == MDB_SUCCESS)
@@ -574,7 +289,7 @@ static int put_segment(struct brim_index *ix, MDB_txn *txn, const struct brim_se
     val = value_of(&row);
     if (segment->id >= tally->next_segment) {
         tally->next_segment = segment->id + 1;
-        rc = put_u32(txn, ix->tables.meta, "next_segment", tally->next_segment);
+        rc = brim_index_put_u32(ix, txn, "next_segment", tally->next_segment);
     }
     if (rc == MDB_SUCCESS)
         rc = mdb_put(txn, ix->tables.segments, &key, &val, 0);
@@ -597,7 +312,7 @@ static int apply_retire(struct brim_index *ix, MDB_txn *txn, const struct brim_c
         return MDB_SUCCESS; /* never named by a record */
     if (rc != MDB_SUCCESS)
         return rc;
-    if (brim_segment_row_decode(str_of(&key), str_of(&val), &segment) != BRIM_OK)
+    if (brim_segment_row_decode(brim_index_str(&key), brim_index_str(&val), &segment) != BRIM_OK)
         return MDB_CORRUPTED;
     segment.state = BRIM_SEGMENT_RETIRING;
     return put_segment(ix, txn, &segment, tally);
@@ -631,7 +346,7 @@ static int drop_covered(struct brim_index *ix, MDB_txn *txn, const struct brim_p
     if (rc != MDB_SUCCESS)
         return rc;
     while ((rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT)) == MDB_SUCCESS) {
-        if (brim_epoch_decode(str_of(&key), str_of(&val), &epoch) != BRIM_OK ||
+        if (brim_epoch_decode(brim_index_str(&key), brim_index_str(&val), &epoch) != BRIM_OK ||
             epoch.scope == all->scope || epoch.hard_seq > all->hard_seq ||
             epoch.soft_seq > soft_seq)
             continue;
@@ -699,7 +414,7 @@ static int run_txn(struct brim_index *ix, const struct brim_index_batch *batch)
                           .dead_below = atomic_load_explicit(&ix->dead_below, memory_order_relaxed),
                           .next_segment = ix->next_segment};
     MDB_txn *txn = NULL;
-    int rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
+    int rc = ix->env == NULL ? MDB_PANIC : mdb_txn_begin(ix->env, NULL, 0, &txn);
 
     for (size_t i = 0; rc == MDB_SUCCESS && i < batch->row_count; i++)
         rc = put_segment(ix, txn, &batch->rows[i], &tally);
@@ -720,19 +435,19 @@ static int run_txn(struct brim_index *ix, const struct brim_index_batch *batch)
 static bool grow(struct brim_index *ix)
 {
     uint64_t old = brim_index_bytes(ix);
-    uint64_t step = old < ix->config.growth_max ? old : ix->config.growth_max;
+    uint64_t step = old < ix->config->growth_max ? old : ix->config->growth_max;
     uint64_t bytes = (old + step + MAP_ALIGN - 1) & ~(uint64_t)(MAP_ALIGN - 1);
     int rc;
 
     INVARIANT(bytes > old);
-    if (ix->config.may_grow != NULL && !ix->config.may_grow(ix->config.ctx, bytes))
+    if (ix->config->may_grow != NULL && !ix->config->may_grow(ix->config->ctx, bytes))
         return false;
     pthread_rwlock_wrlock(&ix->map);
     rc = mdb_env_set_mapsize(ix->env, bytes);
     if (rc != MDB_SUCCESS)
         (void)mdb_env_set_mapsize(ix->env, old);
     pthread_rwlock_unlock(&ix->map);
-    if (index_err(rc, "grow") != BRIM_OK)
+    if (brim_index_err(rc, "grow") != BRIM_OK)
         return false; /* stays charged: a bound may be too high */
     atomic_store_explicit(&ix->map_bytes, bytes, memory_order_relaxed);
     BRIM_ADD(DISK_BYTES, bytes - old);
@@ -742,18 +457,29 @@ static bool grow(struct brim_index *ix)
 
 enum brim_err brim_index_commit(struct brim_index *index, const struct brim_index_batch *batch)
 {
+    enum brim_err err;
     int rc;
 
     OBJ_CHECK(index, INDEX_MAGIC);
     INVARIANT(batch != NULL);
+    brim_damage_enter(index->damage);
     do
         rc = run_txn(index, batch);
     while (rc == MDB_MAP_FULL && grow(index));
-    return index_err(rc, "commit");
+    err = brim_index_err(rc, "commit");
+    if (rc == MDB_PANIC)
+        (void)brim_index_reopen(index); /* logged; the batch is tried again in parts */
+    brim_damage_leave();
+    return err;
 }
 
 enum brim_err brim_index_sync(struct brim_index *index)
 {
+    enum brim_err err;
+
     OBJ_CHECK(index, INDEX_MAGIC);
-    return index_err(mdb_env_sync(index->env, 1), "sync");
+    brim_damage_enter(index->damage);
+    err = brim_index_err(index->env == NULL ? MDB_PANIC : mdb_env_sync(index->env, 1), "sync");
+    brim_damage_leave();
+    return err;
 }

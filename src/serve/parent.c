@@ -26,9 +26,10 @@
 #include "brim/base/log.h"
 #include "brim/serve/parent_inside.h"
 
-#define BACKOFF_FIRST_MS 20u
-#define BACKOFF_MAX_MS   5000u
-#define STABLE_MS        10000u /* a node that lived this long starts over with no back-off */
+#define BACKOFF_FIRST_MS  20u
+#define BACKOFF_MAX_MS    5000u
+#define START_CRASHES_MAX 4u     /* deaths of signals before the first that serves */
+#define STABLE_MS         10000u /* a node that lived this long starts over with no back-off */
 
 enum { GO_ON = -1 };
 
@@ -95,7 +96,9 @@ static int child_ended(struct brim_parent *p, int status)
     note_ready(p);
     if (p->ending || clean)
         return clean ? EXIT_SUCCESS : EXIT_FAILURE;
-    if (!p->was_ready)
+    p->has_served |= p->was_ready;
+    /* A crash is no mistake of the operator's; the next start may know what to avoid. */
+    if (!p->has_served && (!WIFSIGNALED(status) || p->start.restarts >= START_CRASHES_MAX))
         return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
     if (lived_ms >= STABLE_MS)
         p->backoff_ms = 0;

@@ -398,7 +398,7 @@ START_TEST(an_unknown_format_is_refused)
     for (unsigned i = 0; i < 20000; i++)
         fputs("not an index", file);
     ck_assert_int_eq(fclose(file), 0);
-    ck_assert_int_eq(try_open(), BRIM_EVERSION);
+    ck_assert_int_eq(try_open(), BRIM_ECORRUPT);
 }
 END_TEST
 

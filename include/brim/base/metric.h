@@ -107,6 +107,8 @@
       "Objects not written: no room, queue full or not admitted.")                                 \
     X(DISK_ERRORS, "brim_disk_errors_total", "", COUNTER, "Errors of the disk tier.")              \
     X(DISK_CORRUPT, "brim_disk_corrupt_total", "", COUNTER, "Records dropped by their checksum.")  \
+    X(DISK_SET_ASIDE, "brim_disk_index_set_aside_total", "", COUNTER,                              \
+      "Damaged indexes that were set aside; the cache started empty.")                             \
     X(DISK_RETIRED, "brim_disk_segments_retired_total", "", COUNTER, "Segments retired.")          \
     X(KV_WRITES, "brim_kv_writes_total", "", COUNTER, "Writes to the named stores.")               \
     X(KV_ERRORS, "brim_kv_errors_total", "", COUNTER, "Errors of the named stores.")               \

@@ -60,8 +60,8 @@ struct brim_index_batch {
 /*
  * Opens or makes the index.
  *
- * Errors: BRIM_EVERSION unknown format or no index at all, BRIM_ENOSPC, BRIM_EIO, BRIM_ENOMEM:
- *         each logged here with what to do.
+ * Errors: BRIM_EVERSION unknown format; BRIM_ECORRUPT no index, or a damaged one, or one that
+ *         ended the process twice; BRIM_ENOSPC, BRIM_EIO, BRIM_ENOMEM: each logged here.
  * Limits: must not be carried over fork().
  * Thread: init.
  */
@@ -83,7 +83,7 @@ void brim_index_each_epoch(struct brim_index *index,
 
 /*
  * Looks digest up. Errors: BRIM_ENOENT no record, or one that leans on a dead segment;
- * BRIM_EIO anything else from LMDB, logged here. Thread: any, also a loop.
+ * BRIM_ECORRUPT, BRIM_ENOMEM, BRIM_EIO from LMDB, logged here. Thread: any, also a loop.
  */
 BRIM_MUST_USE enum brim_err brim_index_find(struct brim_index *index, struct brim_digest digest,
                                             struct brim_record *record_out);

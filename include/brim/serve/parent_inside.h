@@ -14,8 +14,9 @@ struct brim_parent {
     int (*run_node)(const struct brim_start *start);
     char *binary; /* that runs */
     pid_t child;
-    int link; /* to it */
-    bool was_ready;
+    int link;        /* to it */
+    bool was_ready;  /* the child */
+    bool has_served; /* some child */
     bool ending;
     uint64_t born_ms;
     unsigned backoff_ms;

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who dies inside an environment has counted it; who dies outside, or is killed, has not.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "brim/base/log.h"
+#include "brim/cache/damage.h"
+#include "unit.h"
+
+static char dir[64], environment[80], kept[96];
+
+static void setup(void)
+{
+    brim_log_setup(BRIM_LOG_ERROR, open("/dev/null", O_WRONLY | O_CLOEXEC));
+    snprintf(dir, sizeof(dir), "/tmp/brim-damage-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(environment, sizeof(environment), "%s/index", dir);
+    snprintf(kept, sizeof(kept), "%s.damaged", environment);
+    ck_assert_int_eq(mkdir(environment, 0700), 0);
+}
+
+static void remove_environment(const char *path)
+{
+    char file[128];
+
+    snprintf(file, sizeof(file), "%s/damage", path);
+    unlink(file);
+    rmdir(path);
+}
+
+static void teardown(void)
+{
+    remove_environment(environment);
+    remove_environment(kept);
+    rmdir(dir);
+}
+
+static unsigned count(void)
+{
+    struct brim_damage *damage = brim_damage_open(environment);
+    unsigned found = brim_damage_count(damage);
+
+    brim_damage_close(damage);
+    return found;
+}
+
+enum place { INSIDE, OUTSIDE };
+
+/* A process that opens the environment and dies of signal there, or after it has left. Returns the
+ * signal that it died of. */
+static int die(int number, enum place place)
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        struct brim_damage *damage = brim_damage_open(environment);
+
+        brim_damage_enter(damage);
+        if (place == OUTSIDE)
+            brim_damage_leave();
+        raise(number);
+        raise(number); /* the first is only noted where nothing runs it again */
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+START_TEST(a_crash_inside_is_counted)
+{
+    ck_assert_uint_eq(count(), 0);
+    die(SIGBUS, INSIDE);
+    ck_assert_uint_eq(count(), 1);
+    die(SIGABRT, INSIDE);
+    ck_assert_uint_eq(count(), 2);
+}
+END_TEST
+
+START_TEST(a_crash_elsewhere_is_not)
+{
+    die(SIGSEGV, OUTSIDE);
+    die(SIGKILL, INSIDE);
+    ck_assert_uint_eq(count(), 0);
+}
+END_TEST
+
+/* What LMDB says itself is beyond doubt: the next one does not open it. */
+START_TEST(a_word_of_the_library_weighs_as_much)
+{
+    struct brim_damage *damage = brim_damage_open(environment);
+
+    brim_damage_note(BRIM_DAMAGE_MAX); /* nobody is inside */
+    brim_damage_enter(damage);
+    brim_damage_note(BRIM_DAMAGE_MAX);
+    brim_damage_note(BRIM_DAMAGE_MAX); /* once a process */
+    brim_damage_leave();
+    brim_damage_close(damage);
+    ck_assert_uint_eq(count(), BRIM_DAMAGE_MAX);
+}
+END_TEST
+
+START_TEST(what_is_set_aside_is_kept_until_the_next)
+{
+    struct stat st;
+
+    for (int i = 0; i < 2; i++) {
+        die(SIGABRT, INSIDE);
+        ck_assert_uint_eq(count(), 1);
+        ck_assert_int_eq(brim_damage_set_aside(environment), BRIM_OK);
+        ck_assert_int_eq(stat(kept, &st), 0);
+        ck_assert_int_ne(stat(environment, &st), 0);
+        ck_assert_int_eq(mkdir(environment, 0700), 0);
+        ck_assert_uint_eq(count(), 0);
+    }
+    ck_assert_int_eq(brim_damage_set_aside("/nowhere/at/all"), BRIM_EIO);
+}
+END_TEST
+
+/* A directory that takes no file: everything goes on without the count. */
+START_TEST(no_count_is_no_fault)
+{
+    struct brim_damage *none = brim_damage_open("/nowhere/at/all");
+
+    ck_assert_ptr_null(none);
+    ck_assert_uint_eq(brim_damage_count(none), 0);
+    brim_damage_enter(none);
+    brim_damage_note(1);
+    brim_damage_leave();
+    brim_damage_close(none);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cache_damage");
+    TCase *tc = tcase_create("damage");
+
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, a_crash_inside_is_counted);
+    tcase_add_test(tc, a_crash_elsewhere_is_not);
+    tcase_add_test(tc, a_word_of_the_library_weighs_as_much);
+    tcase_add_test(tc, what_is_set_aside_is_kept_until_the_next);
+    tcase_add_test(tc, no_count_is_no_fault);
+    suite_add_tcase(suite, tc);
+    return unit_run(suite);
+}

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """inject - the nth call of a kind fails, for n after n, under load: no served byte is ever wrong.
 
-Usage: tests/fault/inject.py BRIM [NS [KIND ...]]     (default: 5 values of n, all kinds)
+Usage: tests/fault/inject.py BRIM [NS [KIND ...]]     (default: 3 values of n, all kinds)
 
 A preloaded library (inject.c) makes allocations, writes, syncs, reads, opens, reservations of room
 and calls of LMDB fail in the node, one call or eight in a row, while clients ask for URLs whose
@@ -124,7 +124,7 @@ def run(node, port, control, wanted, report):
 
 def main():
     binary = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
-    wanted = {"ns": int(sys.argv[2]) if len(sys.argv) > 2 else 5, "kinds": sys.argv[3:]}
+    wanted = {"ns": int(sys.argv[2]) if len(sys.argv) > 2 else 3, "kinds": sys.argv[3:]}
     if not injection.can_preload(binary):
         print("inject: skipped: nothing can be preloaded here")
         return SKIP

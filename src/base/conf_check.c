@@ -13,6 +13,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "brim/base/bearer.h"
 #include "brim/base/conf_check_gates.h"
 #include "brim/base/conf_value.h"
 #include "brim/base/invariant.h"
@@ -142,22 +143,40 @@ static bool is_same_address(const char *a, const char *b)
     return strcmp(a, b) == 0;
 }
 
-/* The admin API may purge everything: it must not be reachable from other hosts. */
+/* The admin API may purge everything: other hosts must not reach it without a token. */
 static bool is_local_address(const char *address)
 {
     return strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 ||
            strncmp(address, "unix:", 5) == 0;
 }
 
+static void check_admin(const struct brim_conf_admin *admin, struct brim_conf_faults *faults)
+{
+    char token[BRIM_BEARER_MAX + 1];
+    const char *wrong;
+
+    if (admin->token[0] == '\0') {
+        if (!is_local_address(admin->address))
+            brim_conf_fault(faults, "admin.address",
+                            "\"%s\" is open to other hosts; accepted: 127.0.0.1:PORT, [::1]:PORT, "
+                            "unix:/PATH; any other with admin.token",
+                            admin->address);
+        return;
+    }
+    wrong = brim_bearer_read(admin->token, token);
+    if (wrong != NULL)
+        brim_conf_fault(faults, "admin.token",
+                        "\"%s\" %s; accepted: a file with one token of %u to %u "
+                        "letters, digits, - . _ ~ + / =",
+                        admin->token, wrong, BRIM_BEARER_MIN, BRIM_BEARER_MAX);
+    explicit_bzero(token, sizeof(token));
+}
+
 static void check_listeners(const struct brim_conf_root *root, struct brim_conf_faults *faults)
 {
     const char *admin = root->admin.address;
 
-    if (!is_local_address(admin))
-        brim_conf_fault(faults, "admin.address",
-                        "\"%s\" is open to other hosts; accepted: 127.0.0.1:PORT, [::1]:PORT, "
-                        "unix:/PATH",
-                        admin);
+    check_admin(&root->admin, faults);
     for (size_t i = 0; i < root->listeners.count; i++) {
         const char *address = root->listeners.items[i].address;
         char path[PATH_BYTES];

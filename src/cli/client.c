@@ -30,29 +30,79 @@ static bool set_address(const char *address, struct brim_client *client)
     return brim_uri_parse_authority(brim_str_of(client->address), &name, &port) && port != 0;
 }
 
-int brim_client_find(const char *admin, const char *config, struct brim_client *client_out)
+bool brim_client_option(struct brim_client_words *words, int option, const char *value)
 {
+    switch (option) {
+    case 'a':
+        words->admin = value;
+        return true;
+    case 'c':
+        words->config = value;
+        return true;
+    case 'k':
+        words->token_file = value;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* NULL or what the environment says; the tools have one thread. */
+static const char *environment(const char *name)
+{
+    const char *value = getenv(name); /* NOLINT(concurrency-mt-unsafe) */
+
+    return value == NULL || value[0] == '\0' ? NULL : value;
+}
+
+static int find_address(const char *address, struct brim_client *client)
+{
+    if (address == NULL)
+        address = environment("BRIM_ADMIN");
+    if (address == NULL)
+        address = DEFAULT_ADDRESS;
+    if (set_address(address, client))
+        return BRIM_EXIT_OK;
+    (void)fprintf(stderr,
+                  "brim: \"%s\" is no admin address; accepted: HOST:PORT, :PORT, unix:/PATH\n",
+                  address);
+    return BRIM_EXIT_USAGE;
+}
+
+static int find_token(const char *file, struct brim_client *client)
+{
+    const char *wrong;
+
+    if (file == NULL)
+        file = environment("BRIM_TOKEN_FILE");
+    wrong = file == NULL ? NULL : brim_bearer_read(file, client->token);
+    if (wrong == NULL)
+        return BRIM_EXIT_OK;
+    (void)fprintf(stderr, "brim: \"%s\" %s; accepted: a file with one token\n", file, wrong);
+    return BRIM_EXIT_USAGE;
+}
+
+int brim_client_find(const struct brim_client_words *words, struct brim_client *client_out)
+{
+    const char *address = words->admin, *token = words->token_file;
     struct brim_conf *conf = NULL;
-    const char *address = admin;
-    int status = BRIM_EXIT_OK;
+    int status;
 
     *client_out = (struct brim_client){.address = ""};
-    if (address == NULL && config != NULL) {
-        if (brim_conf_load(config, stderr, &conf) != BRIM_OK)
+    if (words->config != NULL) {
+        const struct brim_conf_admin *admin;
+
+        if (brim_conf_load(words->config, stderr, &conf) != BRIM_OK)
             return BRIM_EXIT_USAGE;
-        address = brim_conf_root(conf)->admin.address;
+        admin = &brim_conf_root(conf)->admin;
+        if (address == NULL)
+            address = admin->address;
+        if (token == NULL && admin->token[0] != '\0')
+            token = admin->token;
     }
-    if (address == NULL)
-        address =
-            getenv("BRIM_ADMIN"); /* NOLINT(concurrency-mt-unsafe): the tools have one thread */
-    if (address == NULL || address[0] == '\0')
-        address = DEFAULT_ADDRESS;
-    if (!set_address(address, client_out)) {
-        (void)fprintf(stderr,
-                      "brim: \"%s\" is no admin address; accepted: HOST:PORT, :PORT, unix:/PATH\n",
-                      address);
-        status = BRIM_EXIT_USAGE;
-    }
+    status = find_address(address, client_out);
+    if (status == BRIM_EXIT_OK)
+        status = find_token(token, client_out);
     brim_conf_free(conf);
     return status;
 }
@@ -92,7 +142,9 @@ int brim_client_call(const struct brim_client *client, const char *method, const
     }
     len = snprintf(url, sizeof(url), "http://%s%s", authority, path);
     if (len > 0 && (size_t)len < sizeof(url))
-        err = brim_fetch_once(method, url, json_body, unix_socket, answer_out);
+        err = brim_fetch_once(
+            &(struct brim_fetch_call){method, url, json_body, unix_socket, client->token},
+            answer_out);
     if (err != BRIM_OK) {
         (void)fprintf(stderr,
                       "brim: no answer from the node at %s: %s; is it running, and is this its "

@@ -26,8 +26,7 @@ static const char help[] =
     "exit status: 0 done, 1 no such key or not done, 2 usage or config not usable\n";
 
 struct arguments {
-    const char *admin;
-    const char *config;
+    struct brim_client_words words;
     json_t *call;
 };
 
@@ -144,13 +143,9 @@ static int run(const struct brim_client *client, const struct operation *op, con
 static int read_options(int argc, char **argv, struct arguments *out)
 {
     static const struct option options[] = {
-        {"ttl", required_argument, NULL, 't'},
-        {"after", required_argument, NULL, 'A'},
-        {"limit", required_argument, NULL, 'l'},
-        {"admin", required_argument, NULL, 'a'},
-        {"config", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"ttl", required_argument, NULL, 't'},   {"after", required_argument, NULL, 'A'},
+        {"limit", required_argument, NULL, 'l'}, BRIM_CLIENT_OPTIONS,
+        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
     };
     int option;
     bool ok = true;
@@ -162,11 +157,7 @@ static int read_options(int argc, char **argv, struct arguments *out)
             ok = set_number(out->call, "limit", optarg);
         else if (option == 'A')
             ok = set_text(out->call, "after", optarg);
-        else if (option == 'a')
-            out->admin = optarg;
-        else if (option == 'c')
-            out->config = optarg;
-        else
+        else if (!brim_client_option(&out->words, option, optarg))
             return option;
     }
     return ok ? 0 : '?';
@@ -185,7 +176,7 @@ static int run_words(struct arguments *arguments, int argc, char **argv)
     if (!set_text(arguments->call, "op", op->name) ||
         !set_words(arguments->call, op, argc - 1, argv + 1))
         return BRIM_EXIT_USAGE;
-    status = brim_client_find(arguments->admin, arguments->config, &client);
+    status = brim_client_find(&arguments->words, &client);
     return status == BRIM_EXIT_OK ? run(&client, op, arguments->call) : status;
 }
 

@@ -135,8 +135,7 @@ static int purge(const struct brim_client *client, const struct name *names, int
 }
 
 struct arguments {
-    const char *admin;
-    const char *config;
+    struct brim_client_words words;
     bool soft;
     struct name *names;
     int count;
@@ -145,11 +144,15 @@ struct arguments {
 static int read_options(int argc, char **argv, struct arguments *out)
 {
     static const struct option options[] = {
-        {"url", required_argument, NULL, 'U'},   {"prefix", required_argument, NULL, 'P'},
-        {"host", required_argument, NULL, 'H'},  {"tag", required_argument, NULL, 'T'},
-        {"all", no_argument, NULL, 'A'},         {"soft", no_argument, NULL, 's'},
-        {"admin", required_argument, NULL, 'a'}, {"config", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+        {"url", required_argument, NULL, 'U'},
+        {"prefix", required_argument, NULL, 'P'},
+        {"host", required_argument, NULL, 'H'},
+        {"tag", required_argument, NULL, 'T'},
+        {"all", no_argument, NULL, 'A'},
+        {"soft", no_argument, NULL, 's'},
+        BRIM_CLIENT_OPTIONS,
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     static const char letters[] = "UPHTA"; /* in the order of enum kind */
     int option;
@@ -161,11 +164,7 @@ static int read_options(int argc, char **argv, struct arguments *out)
             out->names[out->count++] = (struct name){(enum kind)(letter - letters), optarg};
         else if (option == 's')
             out->soft = true;
-        else if (option == 'a')
-            out->admin = optarg;
-        else if (option == 'c')
-            out->config = optarg;
-        else
+        else if (!brim_client_option(&out->words, option, optarg))
             return option;
     }
     while (optind < argc)
@@ -190,7 +189,7 @@ int brim_cli_purge(int argc, char **argv)
     } else if (arguments.count == 0) {
         (void)fputs("brim purge: at least one URL is needed; see brim purge --help\n", stderr);
     } else {
-        status = brim_client_find(arguments.admin, arguments.config, &client);
+        status = brim_client_find(&arguments.words, &client);
         if (status == BRIM_EXIT_OK)
             status = purge(&client, arguments.names, arguments.count, arguments.soft);
     }

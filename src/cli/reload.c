@@ -33,23 +33,18 @@ static int reload(const struct brim_client *client)
 int brim_cli_reload(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"admin", required_argument, NULL, 'a'},
-        {"config", required_argument, NULL, 'c'},
+        BRIM_CLIENT_OPTIONS,
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    const char *admin = NULL, *config = NULL;
+    struct brim_client_words words = {.admin = NULL};
     struct brim_client client;
     int option, status;
 
     while ((option = brim_cli_option(argc, argv, "c:h", options)) != -1) {
+        if (brim_client_option(&words, option, optarg))
+            continue;
         switch (option) {
-        case 'a':
-            admin = optarg;
-            break;
-        case 'c':
-            config = optarg;
-            break;
         case 'h':
             (void)fputs(help, stdout);
             return BRIM_EXIT_OK;
@@ -62,6 +57,6 @@ int brim_cli_reload(int argc, char **argv)
         (void)fputs("brim reload: takes no arguments; see brim reload --help\n", stderr);
         return BRIM_EXIT_USAGE;
     }
-    status = brim_client_find(admin, config, &client);
+    status = brim_client_find(&words, &client);
     return status == BRIM_EXIT_OK ? reload(&client) : status;
 }

@@ -54,26 +54,21 @@ int brim_cli_stats(int argc, char **argv)
 {
     static const struct option options[] = {
         {"json", no_argument, NULL, 'j'},
-        {"admin", required_argument, NULL, 'a'},
-        {"config", required_argument, NULL, 'c'},
+        BRIM_CLIENT_OPTIONS,
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    const char *admin = NULL, *config = NULL;
+    struct brim_client_words words = {.admin = NULL};
     struct brim_client client;
     bool as_json = false;
     int option, status;
 
     while ((option = brim_cli_option(argc, argv, "c:h", options)) != -1) {
+        if (brim_client_option(&words, option, optarg))
+            continue;
         switch (option) {
         case 'j':
             as_json = true;
-            break;
-        case 'a':
-            admin = optarg;
-            break;
-        case 'c':
-            config = optarg;
             break;
         case 'h':
             (void)fputs(help, stdout);
@@ -87,6 +82,6 @@ int brim_cli_stats(int argc, char **argv)
         (void)fputs("brim stats: takes no arguments; see brim stats --help\n", stderr);
         return BRIM_EXIT_USAGE;
     }
-    status = brim_client_find(admin, config, &client);
+    status = brim_client_find(&words, &client);
     return status == BRIM_EXIT_OK ? print_stats(&client, as_json) : status;
 }

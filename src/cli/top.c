@@ -344,29 +344,27 @@ static bool read_interval(const char *text, int64_t *ms_out)
 int brim_cli_top(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"once", no_argument, NULL, 'o'},        {"interval", required_argument, NULL, 'i'},
-        {"admin", required_argument, NULL, 'a'}, {"config", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+        {"once", no_argument, NULL, 'o'},
+        {"interval", required_argument, NULL, 'i'},
+        BRIM_CLIENT_OPTIONS,
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
-    const char *admin = NULL, *config = NULL;
+    struct brim_client_words words = {.admin = NULL};
     int64_t interval_ms = 0;
     struct brim_client client;
     bool once = false, good = true;
     int option, status;
 
     while ((option = brim_cli_option(argc, argv, "c:h", options)) != -1) {
+        if (brim_client_option(&words, option, optarg))
+            continue;
         switch (option) {
         case 'o':
             once = true;
             break;
         case 'i':
             good = good && read_interval(optarg, &interval_ms);
-            break;
-        case 'a':
-            admin = optarg;
-            break;
-        case 'c':
-            config = optarg;
             break;
         case 'h':
             (void)fputs(help, stdout);
@@ -384,6 +382,6 @@ int brim_cli_top(int argc, char **argv)
     }
     if (interval_ms == 0)
         interval_ms = once ? ONCE_MS : INTERVAL_MS;
-    status = brim_client_find(admin, config, &client);
+    status = brim_client_find(&words, &client);
     return status == BRIM_EXIT_OK ? show(&client, interval_ms, once) : status;
 }

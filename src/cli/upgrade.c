@@ -111,25 +111,21 @@ int brim_cli_upgrade(int argc, char **argv)
 {
     static const struct option options[] = {
         {"binary", required_argument, NULL, 'b'},
-        {"admin", required_argument, NULL, 'a'},
-        {"config", required_argument, NULL, 'c'},
+        BRIM_CLIENT_OPTIONS,
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    const char *admin = NULL, *config = NULL, *binary = NULL;
+    struct brim_client_words words = {.admin = NULL};
+    const char *binary = NULL;
     struct brim_client client;
     int option, status;
 
     while ((option = brim_cli_option(argc, argv, "c:h", options)) != -1) {
+        if (brim_client_option(&words, option, optarg))
+            continue;
         switch (option) {
         case 'b':
             binary = optarg;
-            break;
-        case 'a':
-            admin = optarg;
-            break;
-        case 'c':
-            config = optarg;
             break;
         case 'h':
             (void)fputs(help, stdout);
@@ -143,6 +139,6 @@ int brim_cli_upgrade(int argc, char **argv)
         (void)fputs("brim upgrade: takes no arguments; see brim upgrade --help\n", stderr);
         return BRIM_EXIT_USAGE;
     }
-    status = brim_client_find(admin, config, &client);
+    status = brim_client_find(&words, &client);
     return status == BRIM_EXIT_OK ? upgrade(&client, binary) : status;
 }

@@ -47,8 +47,29 @@ enum brim_err brim_fetch_once_reason(int curl_code)
     }
 }
 
-enum brim_err brim_fetch_once(const char *method, const char *url, const char *json_body,
-                              const char *unix_socket, struct brim_fetch_answer *answer_out)
+static void set_up(CURL *easy, const struct brim_fetch_call *call, struct answer *answer)
+{
+    curl_easy_setopt(easy, CURLOPT_URL, call->url);
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 120000L);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, answer);
+    if (call->unix_socket != NULL)
+        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, call->unix_socket);
+    if (call->token != NULL && call->token[0] != '\0') {
+        curl_easy_setopt(easy, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+        curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, call->token);
+    }
+    if (call->json_body != NULL)
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->json_body);
+}
+
+enum brim_err brim_fetch_once(const struct brim_fetch_call *call,
+                              struct brim_fetch_answer *answer_out)
 {
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
     struct answer answer = {0};
@@ -59,21 +80,9 @@ enum brim_err brim_fetch_once(const char *method, const char *url, const char *j
     *answer_out = (struct brim_fetch_answer){0};
     if (easy == NULL || headers == NULL)
         goto out;
-    curl_easy_setopt(easy, CURLOPT_URL, url);
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 120000L);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &answer);
-    if (unix_socket != NULL)
-        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, unix_socket);
-    if (json_body != NULL) {
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, json_body);
+    set_up(easy, call, &answer);
+    if (call->json_body != NULL)
         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-    }
     err = brim_fetch_once_reason((int)curl_easy_perform(easy));
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     if (err == BRIM_OK) {

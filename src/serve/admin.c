@@ -8,7 +8,8 @@
  * calls with an Origin field that is not the live page's own are refused, and so are those whose
  * Host is a name that somebody else may point here (DNS rebinding). Content-Type is not asked for,
  * so that `curl -d` works as it is; without CORS answers and with Origin refused, it would keep
- * nobody out who is not out already.
+ * nobody out who is not out already. Where a token is asked for, a name that leads here brings a
+ * page of others nothing, so that Host may be any: the listener may then be open to other hosts.
  *
  * Time. h2o's request timeout ends what sends too slowly and what idles; what takes its answer too
  * slowly is ended here. Connections are few (CONNECTIONS_MAX), so a list and a walk a turn do.
@@ -42,6 +43,7 @@
 #include "brim/base/usage.h"
 #include "brim/http/status.h"
 #include "brim/http/uri.h"
+#include "brim/serve/admin_gate.h"
 #include "brim/serve/admin_inside.h"
 #include "brim/serve/guard.h"
 
@@ -64,6 +66,7 @@ struct brim_admin {
     h2o_context_t ctx; /* first: found from a request */
     uint32_t magic;
     struct brim_admin_config config;
+    struct brim_admin_gate gate;
     struct brim_admin_reload reload;
     h2o_globalconf_t conf;
     h2o_accept_ctx_t accept;
@@ -87,7 +90,8 @@ struct connection {
     h2o_linklist_t link; /* admin's */
     struct brim_admin *admin;
     h2o_socket_t *sock;
-    uint64_t answered_mono_ms; /* when the last answer was handed to h2o */
+    uint64_t answered_mono_ms;      /* when the last answer was handed to h2o */
+    struct brim_admin_audit *audit; /* of the call under way; NULL: it changes nothing */
 };
 
 static struct connection *connection_of(h2o_req_t *req)
@@ -104,6 +108,7 @@ void brim_admin_send_text(h2o_req_t *req, int status, const char *type, struct b
     bool is_head = h2o_memis(req->input.method.base, req->input.method.len, H2O_STRLIT("HEAD"));
 
     connection_of(req)->answered_mono_ms = brim_clock_mono_ms();
+    brim_admin_audit_end(connection_of(req)->audit, status);
     req->res.status = status;
     req->res.reason = brim_status_reason((unsigned)status);
     req->res.content_length = body.len;
@@ -150,59 +155,6 @@ static void call_ready(struct brim_admin *a, h2o_req_t *req)
 
     brim_admin_send_json(req, ready ? 200 : 503,
                          json_pack("{s:s}", "status", ready ? "ready" : "starting or draining"));
-}
-
-static void call_metrics(struct brim_admin *a, h2o_req_t *req)
-{
-    char *text;
-    size_t len;
-
-    (void)a;
-    brim_metric_render(&text, &len);
-    brim_admin_send_text(req, 200, "text/plain; version=0.0.4; charset=utf-8", brim_str(text, len));
-    free(text);
-}
-
-/* By the name that each has in /metrics, labels included. */
-static json_t *metrics_json(void)
-{
-    static const struct {
-        enum brim_metric id;
-        const char *name;
-        const char *labels;
-        int units;
-    } rows[] = {
-#define ROW(id, name, labels, kind, help)                                                          \
-    {BRIM_METRIC_##id, name, labels, BRIM_METRIC_UNITS_##kind},
-        BRIM_METRIC_TABLE(ROW)
-#undef ROW
-    };
-    json_t *metrics = json_object();
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        bool is_bare = rows[i].labels[0] == '\0';
-        char name[128];
-        int len = snprintf(name, sizeof(name), "%s%s%s%s", rows[i].name, is_bare ? "" : "{",
-                           rows[i].labels, is_bare ? "" : "}");
-
-        int64_t value = brim_metric_read(rows[i].id);
-
-        INVARIANT(len > 0 && (size_t)len < sizeof(name));
-        if (json_object_set_new(metrics, name,
-                                rows[i].units == 1 ? json_integer(value)
-                                                   : json_real((double)value / rows[i].units)) != 0)
-            break; /* out of memory: an answer that is short */
-    }
-    return metrics;
-}
-
-static void call_stats(struct brim_admin *a, h2o_req_t *req)
-{
-    json_int_t up_ms = (json_int_t)(brim_clock_mono_ms() - a->started_mono_ms);
-
-    brim_admin_send_json(req, 200,
-                         json_pack("{s:s,s:I,s:i,s:o}", "version", BRIM_VERSION, "uptime_ms", up_ms,
-                                   "pid", (int)getpid(), "metrics", metrics_json()));
 }
 
 /* ---- tasks: see admin_inside.h ---- */
@@ -268,6 +220,11 @@ void brim_admin_start(struct brim_admin *a, h2o_req_t *req, struct brim_admin_ta
                           "repeat the call");
 }
 
+uint64_t brim_admin_started_mono_ms(const struct brim_admin *a)
+{
+    return a->started_mono_ms;
+}
+
 struct brim_top *brim_admin_top(struct brim_admin *a)
 {
     return a->config.top;
@@ -328,25 +285,35 @@ json_t *brim_admin_body(h2o_req_t *req, struct brim_admin_wrong *wrong)
 
 /* ---- dispatch ---- */
 
+enum call_kind {
+    CALL_OPEN,   /* needs no token and is not counted: probes, and the page that asks for one */
+    CALL_READS,  /* changes nothing */
+    CALL_CHANGES /* is in the audit log */
+};
+
+/* What is in here and what openapi.json says is compared by a test. */
 static const struct call {
     const char *method; /* GET answers HEAD too */
     const char *path;
     void (*run)(struct brim_admin *a, h2o_req_t *req);
+    enum call_kind kind;
 } calls[] = {
-    {"GET", "/", brim_admin_call_page},
-    {"GET", "/live.js", brim_admin_call_page_script},
-    {"GET", "/chart.js", brim_admin_call_page_chart},
-    {"GET", "/healthz", call_health},
-    {"GET", "/readyz", call_ready},
-    {"GET", "/metrics", call_metrics},
-    {"GET", "/stats", call_stats},
-    {"GET", "/v1/live", brim_admin_call_live},
-    {"POST", "/v1/purge", brim_admin_call_purge},
-    {"POST", "/v1/reload", brim_admin_call_reload},
-    {"GET", "/v1/upgrade", brim_admin_call_upgrade_state},
-    {"POST", "/v1/upgrade", brim_admin_call_upgrade},
-    {"POST", "/purge", brim_admin_call_purge},
-    {"POST", "/v1/kv", brim_admin_call_kv},
+    {"GET", "/", brim_admin_call_page, CALL_OPEN},
+    {"GET", "/live.js", brim_admin_call_page_script, CALL_OPEN},
+    {"GET", "/chart.js", brim_admin_call_page_chart, CALL_OPEN},
+    {"GET", "/healthz", call_health, CALL_OPEN},
+    {"GET", "/readyz", call_ready, CALL_OPEN},
+    {"GET", "/metrics", brim_admin_call_metrics, CALL_READS},
+    {"GET", "/stats", brim_admin_call_stats, CALL_READS},
+    {"GET", "/v1/openapi.json", brim_admin_call_openapi, CALL_OPEN},
+    {"GET", "/v1/stats", brim_admin_call_stats, CALL_READS},
+    {"GET", "/v1/live", brim_admin_call_live, CALL_READS},
+    {"POST", "/v1/purge", brim_admin_call_purge, CALL_CHANGES},
+    {"POST", "/v1/reload", brim_admin_call_reload, CALL_CHANGES},
+    {"GET", "/v1/upgrade", brim_admin_call_upgrade_state, CALL_READS},
+    {"POST", "/v1/upgrade", brim_admin_call_upgrade, CALL_CHANGES},
+    {"POST", "/purge", brim_admin_call_purge, CALL_CHANGES},
+    {"POST", "/v1/kv", brim_admin_call_kv, CALL_CHANGES},
 };
 
 #define CALLS (sizeof(calls) / sizeof(calls[0]))
@@ -358,7 +325,7 @@ static struct brim_str str_of(h2o_iovec_t text)
 
 static void send_not_found(h2o_req_t *req)
 {
-    char accepted[512] = "";
+    char accepted[1024] = "";
     size_t len = 0;
 
     for (size_t i = 0; i < CALLS && len < sizeof(accepted); i++) {
@@ -390,29 +357,75 @@ static void send_not_allowed(h2o_req_t *req, struct brim_str path)
     brim_admin_send_error(req, 405, "method not allowed here", allowed);
 }
 
-static void dispatch(struct brim_admin *a, h2o_req_t *req)
+static struct brim_str path_of(const h2o_req_t *req)
 {
     struct brim_str path = str_of(req->input.path);
-    struct brim_str method = str_of(req->input.method);
-    bool is_path = false;
 
-    if (brim_str_is(method, BRIM_STR("HEAD")))
-        method = BRIM_STR("GET");
     if (req->input.query_at != SIZE_MAX)
         path.len = req->input.query_at;
+    return path;
+}
+
+/* NULL: none; *is_path_out: the path is that of a call with another method. */
+static const struct call *find_call(const h2o_req_t *req, bool *is_path_out)
+{
+    struct brim_str path = path_of(req), method = str_of(req->input.method);
+
+    *is_path_out = false;
+    if (brim_str_is(method, BRIM_STR("HEAD")))
+        method = BRIM_STR("GET");
     for (size_t i = 0; i < CALLS; i++) {
         if (!brim_str_is(path, brim_str_of(calls[i].path)))
             continue;
-        is_path = true;
-        if (brim_str_is(method, brim_str_of(calls[i].method))) {
-            calls[i].run(a, req);
-            return;
-        }
+        *is_path_out = true;
+        if (brim_str_is(method, brim_str_of(calls[i].method)))
+            return &calls[i];
     }
-    if (is_path)
-        send_not_allowed(req, path);
-    else
-        send_not_found(req);
+    return NULL;
+}
+
+static void send_shut(h2o_req_t *req)
+{
+    h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_WWW_AUTHENTICATE, NULL,
+                   H2O_STRLIT("Bearer realm=\"brim\""));
+    brim_admin_send_error(req, 401, "this call needs the token of admin.token",
+                          "Authorization: Bearer TOKEN");
+}
+
+static void send_busy(h2o_req_t *req)
+{
+    h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("retry-after"), 0, NULL,
+                          H2O_STRLIT("1"));
+    brim_admin_send_error(req, 429, "too many calls", "admin.rate calls a second");
+}
+
+/* The one Authorization field; two of them present nothing. */
+static struct brim_str authorization_of(const h2o_req_t *req)
+{
+    ssize_t at = h2o_find_header(&req->headers, H2O_TOKEN_AUTHORIZATION, -1);
+
+    if (at == -1 || h2o_find_header(&req->headers, H2O_TOKEN_AUTHORIZATION, at) != -1)
+        return BRIM_STR("");
+    return str_of(req->headers.entries[at].value);
+}
+
+/* Whether the call may run; else it is answered. A path that is nobody's is refused like one that
+ * is: what there is to be called is not told to strangers. */
+static bool is_let(struct brim_admin *a, const struct call *call, h2o_req_t *req)
+{
+    if (call != NULL && call->kind == CALL_OPEN)
+        return true;
+    switch (brim_admin_gate_check(&a->gate, authorization_of(req), brim_clock_mono_ms())) {
+    case BRIM_ADMIN_GATE_OPEN:
+        return true;
+    case BRIM_ADMIN_GATE_SHUT:
+        send_shut(req);
+        return false;
+    case BRIM_ADMIN_GATE_BUSY:
+        send_busy(req);
+        return false;
+    }
+    return false;
 }
 
 /* Whether the name in Host is one that only this machine can mean: an address is not resolved. */
@@ -471,6 +484,35 @@ static bool is_foreign(const struct brim_admin *a, h2o_req_t *req)
                                str_of(req->input.authority));
 }
 
+static void answer(struct brim_admin *a, h2o_req_t *req)
+{
+    bool is_path;
+    const struct call *call = find_call(req, &is_path);
+    struct brim_admin_audit *audit = NULL;
+
+    if (call != NULL && call->kind == CALL_CHANGES)
+        audit = connection_of(req)->audit = brim_admin_audit_begin(req, call->path);
+    if (is_foreign(a, req)) {
+        brim_admin_send_error(req, 403, "requests by pages of others are refused",
+                              "no Origin field");
+    } else if (!a->is_unix && !brim_admin_gate_has_token(&a->gate) &&
+               !is_loopback(str_of(req->input.authority))) {
+        brim_admin_send_error(req, 403, "the Host field is not this listener's",
+                              "localhost, 127.x.x.x or [::1]");
+    } else if (!is_let(a, call, req)) {
+        return;
+    } else if (req->entity.base != NULL && req->entity.len > BODY_BYTES_MAX) {
+        brim_admin_send_error(req, 413, "the body is too large", "up to 4 MiB");
+    } else if (call != NULL) {
+        brim_admin_audit_let(audit);
+        call->run(a, req);
+    } else if (is_path) {
+        send_not_allowed(req, path_of(req));
+    } else {
+        send_not_found(req);
+    }
+}
+
 static int on_req(h2o_handler_t *handler, h2o_req_t *req)
 {
     struct brim_admin *a = H2O_STRUCT_FROM_MEMBER(struct brim_admin, ctx, req->conn->ctx);
@@ -478,20 +520,13 @@ static int on_req(h2o_handler_t *handler, h2o_req_t *req)
 
     (void)handler;
     OBJ_CHECK(a, ADMIN_MAGIC);
+    connection_of(req)->audit = NULL;
     if (refusal.status != 0) {
         req->http1_is_persistent = 0;
         brim_admin_send_error(req, (int)refusal.status, refusal.reason,
                               "a well-formed HTTP/1.1 request");
-    } else if (is_foreign(a, req)) {
-        brim_admin_send_error(req, 403, "requests by pages of others are refused",
-                              "no Origin field");
-    } else if (!a->is_unix && !is_loopback(str_of(req->input.authority))) {
-        brim_admin_send_error(req, 403, "the Host field is not this listener's",
-                              "localhost, 127.x.x.x or [::1]");
-    } else if (req->entity.base != NULL && req->entity.len > BODY_BYTES_MAX) {
-        brim_admin_send_error(req, 413, "the body is too large", "up to 4 MiB");
     } else {
-        dispatch(a, req);
+        answer(a, req);
     }
     return 0;
 }
@@ -688,7 +723,9 @@ enum brim_err brim_admin_open(const struct brim_admin_config *config, struct bri
     a->started_mono_ms = brim_clock_mono_ms();
     h2o_linklist_init_anchor(&a->connections);
     sem_init(&a->let_go, 0, 0);
-    err = open_loop(a);
+    err = brim_admin_gate_init(&a->gate, config->token, config->rate);
+    if (err == BRIM_OK)
+        err = open_loop(a);
     if (err != BRIM_OK)
         goto out;
     err = start_thread(a);
@@ -698,11 +735,18 @@ enum brim_err brim_admin_open(const struct brim_admin_config *config, struct bri
     }
 out:
     if (err != BRIM_OK) {
+        brim_admin_gate_fini(&a->gate);
         free(a);
         return err;
     }
     *admin_out = a;
     return BRIM_OK;
+}
+
+void brim_admin_renew_token(struct brim_admin *a)
+{
+    OBJ_CHECK(a, ADMIN_MAGIC);
+    brim_admin_gate_renew(&a->gate);
 }
 
 void brim_admin_stop_listening(struct brim_admin *a)
@@ -727,6 +771,7 @@ void brim_admin_close(struct brim_admin *a)
     }
     close_loop(a);
     sem_destroy(&a->let_go);
+    brim_admin_gate_fini(&a->gate);
     a->magic = 0;
     free(a);
 }

@@ -5,6 +5,8 @@
  *
  * The page comes from here only and asks here only (Content-Security-Policy), and stands in nobody
  * else's frame, where a click could be stolen for its purge form.
+ *
+ * And the description of the API, which a test compares with the table of calls in admin.c.
  */
 #include "brim/serve/admin_inside.h"
 
@@ -21,9 +23,11 @@
 TAKE_IN("live_html", BRIM_PAGE_DIR "/live.html");
 TAKE_IN("live_js", BRIM_PAGE_DIR "/live.js");
 TAKE_IN("chart_js", BRIM_CHART_JS);
+TAKE_IN("openapi_json", BRIM_PAGE_DIR "/openapi.json");
 
 extern const char brim_page_live_html[], brim_page_live_html_end[];
 extern const char brim_page_live_js[], brim_page_live_js_end[];
+extern const char brim_page_openapi_json[], brim_page_openapi_json_end[];
 extern const char brim_page_chart_js[], brim_page_chart_js_end[];
 
 static void send_file(h2o_req_t *req, const char *type, const char *begin, const char *end)
@@ -54,4 +58,11 @@ void brim_admin_call_page_chart(struct brim_admin *admin, h2o_req_t *req)
 {
     (void)admin;
     send_file(req, "text/javascript; charset=utf-8", brim_page_chart_js, brim_page_chart_js_end);
+}
+
+void brim_admin_call_openapi(struct brim_admin *admin, h2o_req_t *req)
+{
+    (void)admin;
+    send_file(req, "application/vnd.oai.openapi+json;version=3.1", brim_page_openapi_json,
+              brim_page_openapi_json_end);
 }

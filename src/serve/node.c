@@ -270,6 +270,8 @@ static void on_reloaded(void *ctx)
 {
     const struct node *n = ctx;
 
+    if (n->admin != NULL) /* else it has only just read it */
+        brim_admin_renew_token(n->admin);
     if (n->parent > 0)
         kill(n->parent, BRIM_SIGNAL_RELOADED);
 }
@@ -309,6 +311,8 @@ static enum brim_err open_admin(struct node *n)
         .kv = n->stores.kv,
         .top = n->top,
         .pool = n->pool,
+        .token = n->root->admin.token,
+        .rate = (unsigned)n->root->admin.rate,
         .is_ready = is_ready,
         .reload = run_reload,
         .estate = n->start->estate,

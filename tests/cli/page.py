@@ -8,6 +8,8 @@ with 77 where chromium is missing.
 
 import http.client
 import http.server
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -40,7 +42,7 @@ class Origin(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class TestPage(unittest.TestCase):
+class Case(unittest.TestCase):
     def setUp(self):
         temporary = tempfile.TemporaryDirectory(prefix="brim-page-", ignore_cleanup_errors=True)
         self.addCleanup(temporary.cleanup)
@@ -51,8 +53,12 @@ class TestPage(unittest.TestCase):
         threading.Thread(target=origin.serve_forever, daemon=True).start()
         self.port, self.admin = brim_node.free_port(), brim_node.free_port()
         config = brim_node.make_config(self.port, self.admin, origin.server_address[1])
+        self.change(config)
         self.node = brim_node.Node(self.directory, config, BRIM, supervise=False).start()
         self.addCleanup(self.node.stop)
+
+    def change(self, config):
+        """For those who want another config."""
 
     def call(self, port, method, path, body=None, **headers):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -86,6 +92,8 @@ class TestPage(unittest.TestCase):
         self.assertNotIn("Content Security Policy", run.stderr)
         return run.stdout
 
+
+class TestPage(Case):
     def test_it_shows_what_the_node_does(self):
         self.start_traffic()
         looks = []
@@ -142,6 +150,82 @@ class TestPage(unittest.TestCase):
             self.assertTrue(answer.getheader("Content-Type").startswith(kind))
             self.assertIn("frame-ancestors 'none'", answer.getheader("Content-Security-Policy"))
             self.assertGreater(len(text), 1000)
+
+
+class Browser:
+    """Chromium that is told what to do over two pipes: messages of its debugging protocol."""
+
+    def __init__(self, directory):
+        (command, self.to), (self.come, answer) = os.pipe(), os.pipe()
+        self.process = subprocess.Popen(
+            ["bash", "-c", f'exec chromium --headless --no-sandbox --disable-gpu '
+             f'--disable-dev-shm-usage --user-data-dir="{directory}/chromium" '
+             f'--remote-debugging-pipe about:blank 3<&{command} 4>&{answer}'],
+            pass_fds=(command, answer), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        os.close(command)
+        os.close(answer)
+        self.number, self.rest, self.session = 0, b"", {}
+
+    def ask(self, method, **parameters):
+        self.number += 1
+        message = {"id": self.number, "method": method, "params": parameters, **self.session}
+        os.write(self.to, json.dumps(message).encode() + b"\0")
+        while True:
+            while b"\0" not in self.rest:
+                came = os.read(self.come, 65536)
+                if not came:
+                    raise EOFError("chromium has ended")
+                self.rest += came
+            told, self.rest = self.rest.split(b"\0", 1)
+            told = json.loads(told)
+            if told.get("id") == self.number:
+                return told["result"]
+
+    def open(self, url):
+        target = self.ask("Target.createTarget", url=url)["targetId"]
+        session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.session = {"sessionId": session}
+
+    def run(self, script):
+        return self.ask("Runtime.evaluate", expression=script)["result"].get("value")
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(30)
+        os.close(self.to)
+        os.close(self.come)
+
+
+class TestToken(Case):
+    def change(self, config):
+        token = self.directory / "token"
+        token.write_text("correct-horse-battery-staple")
+        config["admin"]["token"] = str(token)
+
+    def wait_for(self, browser, script):
+        brim_node.wait_until(lambda: browser.run(script), script, 60)
+
+    def test_the_page_asks_for_the_token_and_then_shows_and_purges(self):
+        self.call(self.port, "GET", "/a", Host="www.example.com")
+        browser = Browser(self.directory)
+        self.addCleanup(browser.close)
+        browser.open(f"http://127.0.0.1:{self.admin}/")
+        self.wait_for(browser, "!document.getElementById('door')?.hidden && "
+                               "/asks for its token/.test(at('state').textContent)")
+        say = "at('token').value = '{}'; document.querySelector('#knock button').click()"
+        browser.run(say.format("wrong-wrong-wrong-wrong"))
+        self.wait_for(browser, "/has another token/.test(at('state').textContent)")
+        browser.run(say.format("correct-horse-battery-staple"))
+        self.wait_for(browser, "at('door').hidden && /^version/.test(at('state').textContent)")
+        self.wait_for(browser, "at('now').children.length > 0")
+        browser.run("at('what').value = 'http://www.example.com/a';"
+                    "document.querySelector('#purge button').click()")
+        self.wait_for(browser, "/^purged /.test(at('purged').textContent)")
+        answer, _ = self.call(self.port, "GET", "/a", Host="www.example.com")
+        self.assertIn("uri-miss", answer.getheader("Cache-Status"))
+        self.assertNotIn("correct-horse", browser.run("document.documentElement.outerHTML"))
+        self.assertEqual(browser.run("localStorage.length"), 0)
 
 
 if __name__ == "__main__":

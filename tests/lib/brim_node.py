@@ -105,11 +105,11 @@ def wait_until(condition, what, seconds=30):
         time.sleep(0.01)
 
 
-def admin_get(admin_port, path, timeout=5):
+def admin_get(admin_port, path, timeout=5, **headers):
     """(status, body text) of the admin API; (0, "") if it does not answer."""
     connection = http.client.HTTPConnection("127.0.0.1", admin_port, timeout=timeout)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         return response.status, response.read().decode()
     except (OSError, http.client.HTTPException):

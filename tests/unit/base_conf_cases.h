@@ -173,8 +173,10 @@ static const struct bad_case {
      ":1: listeners[1].address: \"[::]:80\" is also listeners[0].address; accepted: each once\n"},
     {"listeners: [{address: \"127.0.0.1:9900\"}]\n" ORIGINS SITES,
      ":1: listeners[0].address: \"127.0.0.1:9900\" is also admin.address; accepted: each once\n"},
-    {"admin: {address: \":9900\"}\n" REST, ":1: admin.address: \":9900\" is open to other hosts; "
-                                           "accepted: 127.0.0.1:PORT, [::1]:PORT, unix:/PATH\n"},
+    {"admin: {address: \":9900\"}\n" REST,
+     ":1: admin.address: \":9900\" is open to other hosts; "
+     "accepted: 127.0.0.1:PORT, [::1]:PORT, unix:/PATH; any other "
+     "with admin.token\n"},
     {LISTENERS "origins: [{name: app, servers: [{url: \"h\"}]}]\n" SITES,
      ":2: origins[0].servers[0].url: \"h\" has neither http:// nor https://; " URL_FORMS},
     {LISTENERS "origins: [{name: app, servers: [{url: \"ftp://h\"}]}]\n" SITES,

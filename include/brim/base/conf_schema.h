@@ -86,7 +86,11 @@
 
 #define BRIM_CONF_ADMIN(O, S, L)                                                                   \
     O(ADDRESS, address, "address", "127.0.0.1:9900", 1, 256, START,                                \
-      "Admin API and metrics; loopback or unix socket.")
+      "Admin API and metrics; other than loopback or a unix socket only with a token.")            \
+    O(FILE, token, "token", "", 0, 4096, START,                                                    \
+      "File with the bearer token that calls need, 16 to 512 letters; read again by a reload.")    \
+    O(INT, rate, "rate", "1000", 1, 1000000, START,                                                \
+      "Calls a second, beside probes and the page; 429 above it.")
 
 #define BRIM_CONF_CACHE(O, S, L)                                                                   \
     O(STRING, path, "path", "", 0, 4096, START, "Directory of the disk tier; empty: RAM only.")    \

@@ -11,6 +11,7 @@
 #define BRIM_BASE_LOG_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum brim_log_level { BRIM_LOG_ERROR, BRIM_LOG_WARN, BRIM_LOG_INFO, BRIM_LOG_DEBUG };
@@ -26,7 +27,7 @@ struct brim_log_site {
 void brim_log_setup(enum brim_log_level level, int fd);
 
 /* Writes one line; call through BRIM_LOG. Line length is limited to 1024 bytes. Thread: any.
- * Control bytes that arguments bring in are written as '?'. */
+ * Control bytes that arguments bring in are written as '?'. site NULL: not rate limited here. */
 void brim_log_write(struct brim_log_site *site, enum brim_log_level level, const char *event,
                     const char *format, ...) __attribute__((format(printf, 4, 5)));
 
@@ -46,5 +47,8 @@ unsigned brim_log_recent(char lines_out[BRIM_LOG_RECENT_MAX][BRIM_LOG_RECENT_BYT
         static struct brim_log_site brim_log_site_;                                                \
         brim_log_write(&brim_log_site_, BRIM_LOG_##level, event, __VA_ARGS__);                     \
     } while (0)
+
+/* The same for what must not be missing; only where something else bounds how many there are. */
+#define BRIM_LOG_ALL(level, event, ...) brim_log_write(NULL, BRIM_LOG_##level, event, __VA_ARGS__)
 
 #endif

@@ -9,15 +9,22 @@
 
 #include "brim/base/err.h"
 
-/* One blocking exchange for command-line tools: GET or POST url, whole answer (NUL-terminated,
- * caller frees). unix_socket may be NULL. Errors: as done(). Thread: any but a loop. */
+struct brim_fetch_call {
+    const char *method;
+    const char *url;
+    const char *json_body;   /* NULL: none */
+    const char *unix_socket; /* NULL: TCP */
+    const char *token;       /* bearer; "" or NULL: none */
+};
+
+/* One blocking exchange for command-line tools: whole answer (NUL-terminated, caller frees).
+ * Errors: as done(). Thread: any but a loop. */
 struct brim_fetch_answer {
     unsigned status;
     char *body;
     size_t body_bytes;
 };
-BRIM_MUST_USE enum brim_err brim_fetch_once(const char *method, const char *url,
-                                            const char *json_body, const char *unix_socket,
+BRIM_MUST_USE enum brim_err brim_fetch_once(const struct brim_fetch_call *call,
                                             struct brim_fetch_answer *answer_out);
 
 /* The reason that a result of libcurl's (CURLcode) is to a tool. Thread: any. */

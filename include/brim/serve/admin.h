@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * admin - the admin listener on the control thread: GET /healthz, GET /readyz, GET /metrics,
- * GET /stats, POST /v1/purge, POST /v1/reload, POST /v1/kv, GET and POST /v1/upgrade. JSON in and
- * out; errors are
- * {"error": what, "accepted": what}.
+ * admin - the admin listener on the control thread: probes, metrics, the live page, and the calls
+ * of /v1, which /v1/openapi.json describes. JSON in and out; errors are {"error": what, "accepted":
+ * what}. What changes something is in the audit log (admin_audit.c).
  *
  * Runs an h2o loop of its own (HTTP/1.1 only, the guard's HTTP/1 scan included); purges and
  * reloads are handed to the I/O pool, so the loop never waits for a disk.
- * Refuses requests with an Origin field, and on TCP those whose Host is not localhost or a loopback
- * address (DNS rebinding, browsers).
+ * Refuses requests by pages of others, and what comes without the token, or more often than the
+ * rate; on TCP without a token those whose Host is not localhost or a loopback address (DNS
+ * rebinding, browsers).
  */
 #ifndef BRIM_SERVE_ADMIN_H
 #define BRIM_SERVE_ADMIN_H
@@ -30,6 +30,8 @@ struct brim_admin_config {
     struct brim_kv *kv;          /* borrowed; NULL: no stores */
     struct brim_top *top;        /* borrowed; NULL: nobody counts URLs */
     struct brim_pool *pool;      /* borrowed */
+    const char *token;           /* path of the file that holds it; NULL, "": none is asked for */
+    unsigned rate;               /* calls a second; 0: any number */
     bool (*is_ready)(void *ctx); /* on the control thread; must not wait */
     /* on a thread of the pool; see brim_reload_run(). NULL: calls are refused */
     enum brim_err (*reload)(void *ctx, FILE *faults);
@@ -41,6 +43,9 @@ struct brim_admin_config {
 /* Starts the control thread. Errors: BRIM_EIO, BRIM_ENOMEM. Thread: init. */
 BRIM_MUST_USE enum brim_err brim_admin_open(const struct brim_admin_config *config,
                                             struct brim_admin **admin_out);
+
+/* Reads the token's file again. Thread: any but a loop. */
+void brim_admin_renew_token(struct brim_admin *admin);
 
 /* Lets go of the address, and returns when it has; connections stay. Thread: init. */
 void brim_admin_stop_listening(struct brim_admin *admin);

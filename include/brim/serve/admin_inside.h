@@ -32,6 +32,7 @@ struct brim_admin_task {
 /* Takes task: frees it where it cannot be started, with a 503. */
 void brim_admin_start(struct brim_admin *admin, h2o_req_t *req, struct brim_admin_task *task);
 
+uint64_t brim_admin_started_mono_ms(const struct brim_admin *admin);
 struct brim_top *brim_admin_top(struct brim_admin *admin); /* NULL: nobody counts URLs */
 struct brim_cache *brim_admin_cache(struct brim_admin *admin);
 struct brim_kv *brim_admin_kv(struct brim_admin *admin); /* NULL: no stores */
@@ -61,11 +62,24 @@ __attribute__((format(printf, 2, 3))) void brim_admin_set_wrong(struct brim_admi
 /* The body as a JSON object, the caller's, or NULL with what is wrong. */
 json_t *brim_admin_body(h2o_req_t *req, struct brim_admin_wrong *wrong);
 
+/* ---- admin_audit.c ---- */
+
+struct brim_admin_audit; /* opaque; the request's pool's */
+
+/* path: static, of the call's row. */
+struct brim_admin_audit *brim_admin_audit_begin(h2o_req_t *req, const char *path);
+/* Both accept NULL. The call runs, and is not refused; the call is answered. */
+void brim_admin_audit_let(struct brim_admin_audit *audit);
+void brim_admin_audit_end(struct brim_admin_audit *audit, int status);
+
 /* ---- calls ---- */
 
+void brim_admin_call_metrics(struct brim_admin *admin, h2o_req_t *req); /* admin_stats.c */
+void brim_admin_call_stats(struct brim_admin *admin, h2o_req_t *req);
 void brim_admin_call_page(struct brim_admin *admin, h2o_req_t *req); /* admin_page.c */
 void brim_admin_call_page_script(struct brim_admin *admin, h2o_req_t *req);
 void brim_admin_call_page_chart(struct brim_admin *admin, h2o_req_t *req);
+void brim_admin_call_openapi(struct brim_admin *admin, h2o_req_t *req);
 void brim_admin_call_live(struct brim_admin *admin, h2o_req_t *req);    /* admin_live.c */
 void brim_admin_call_purge(struct brim_admin *admin, h2o_req_t *req);   /* admin_purge.c */
 void brim_admin_call_reload(struct brim_admin *admin, h2o_req_t *req);  /* admin_reload.c */

@@ -161,9 +161,21 @@ function say(text, isBad) {
   at("state").className = isBad ? "bad" : "";
 }
 
+// The token stays in this tab, until it is closed.
+function call(path, options = {}) {
+  const token = sessionStorage.getItem("token");
+  const headers = token === null ? {} : { Authorization: `Bearer ${token}` };
+  return fetch(path, { cache: "no-store", ...options, headers });
+}
+
 async function turn() {
   try {
-    const answer = await fetch("/v1/live", { cache: "no-store" });
+    const answer = await call("/v1/live");
+    at("door").hidden = answer.status !== 401;
+    if (answer.status === 401) {
+      const wrong = sessionStorage.getItem("token") !== null;
+      throw new Error(wrong ? "the node has another token" : "the node asks for its token");
+    }
     if (!answer.ok) throw new Error(`the node answers ${answer.status}`);
     const live = await answer.json();
     // A node that was started again counts from 0.
@@ -176,11 +188,18 @@ async function turn() {
   setTimeout(turn, INTERVAL_MS);
 }
 
+at("knock").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem("token", at("token").value.trim());
+  at("token").value = "";
+  say("asking the node", false);
+});
+
 at("purge").addEventListener("submit", async (event) => {
   event.preventDefault();
   const what = at("what").value.trim();
   try {
-    const answer = await fetch("/v1/purge", {
+    const answer = await call("/v1/purge", {
       method: "POST",
       body: JSON.stringify({ [at("scope").value]: [what], soft: at("soft").checked }),
     });

@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""admin - who may call a node's admin API, and what it says of itself. Usage: tests/cli/admin.py [BRIM]"""
+
+import http.client
+import http.server
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import brim_node  # noqa: E402
+
+BRIM = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
+TOKEN = "correct-horse-battery-staple"
+METHODS = ("get", "post")
+
+
+class Origin(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.send_header("Cache-Control", "max-age=600")
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    def log_message(self, *_arguments):
+        pass
+
+
+class Case(unittest.TestCase):
+    def start(self, token=TOKEN, **admin):
+        temporary = tempfile.TemporaryDirectory(prefix="brim-admin-")
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+        self.token_file = self.directory / "token"
+        origin = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
+        self.addCleanup(origin.server_close)
+        self.addCleanup(origin.shutdown)
+        threading.Thread(target=origin.serve_forever, daemon=True).start()
+        self.port, self.admin = brim_node.free_port(), brim_node.free_port()
+        config = brim_node.make_config(self.port, self.admin, origin.server_address[1])
+        config["admin"].update(admin)
+        if token:
+            self.token_file.write_text(token + "\n")
+            config["admin"]["token"] = str(self.token_file)
+        self.node = brim_node.Node(self.directory, config, BRIM, supervise=False).start()
+        self.addCleanup(self.node.stop)
+
+    def call(self, method, path, body=None, token=TOKEN, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=10)
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        text = response.read().decode()
+        connection.close()
+        return response, text
+
+    def status(self, *arguments, **named):
+        return self.call(*arguments, **named)[0].status
+
+    def lines(self, event):
+        return [line.split(" ", 3)[3] for line in self.node.log_path.read_text().splitlines()
+                if f" {event} " in line]
+
+    def cli(self, *arguments, **environment):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("BRIM_")}
+        return subprocess.run([BRIM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, env={**env, **environment}, stdin=subprocess.DEVNULL,
+                              timeout=60, check=False)
+
+
+class TestToken(Case):
+    def test_every_call_but_probes_page_and_description_needs_it(self):
+        self.start()
+        description = json.loads(self.call("GET", "/v1/openapi.json", token=None)[1])
+        seen = set()
+        for path, operations in description["paths"].items():
+            for method, operation in operations.items():
+                is_open = operation.get("security") == []
+                seen.add(is_open)
+                body = "{}" if method == "post" else None
+                answer, text = self.call(method.upper(), path, body, token=None)
+                self.assertEqual(answer.status == 401, not is_open, (path, text))
+                if not is_open:
+                    self.assertEqual(answer.getheader("WWW-Authenticate"), 'Bearer realm="brim"')
+                self.assertEqual(str(answer.status) in operation["responses"], True,
+                                 (path, answer.status))
+        self.assertEqual(seen, {True, False})
+
+    def test_a_wrong_one_is_refused_and_guessing_is_told_to_wait(self):
+        self.start()
+        for wrong in (TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "x" * 600):
+            self.assertEqual(self.status("GET", "/v1/stats", token=wrong), 401)
+        self.assertEqual(self.status("GET", "/v1/nothing", token=None), 401)
+        statuses = {self.status("GET", "/stats", token="x" * 20) for _ in range(40)}
+        self.assertEqual(statuses, {401, 429})
+        self.assertEqual(self.status("GET", "/v1/stats"), 200)
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=10)
+        connection.putrequest("GET", "/stats")
+        for value in (TOKEN, "other-0123456789"):
+            connection.putheader("Authorization", f"Bearer {value}")
+        connection.endheaders()
+        self.assertIn(connection.getresponse().status, (401, 429))
+        connection.close()
+
+    def test_the_listener_may_be_open_to_others_and_any_host_may_name_it(self):
+        port = brim_node.free_port()
+        self.start(address=f"127.0.0.1:{port}")
+        self.admin = port
+        self.node.stop()
+        config = json.loads(self.node.config_path.read_text())
+        config["admin"]["address"] = f"0.0.0.0:{port}"
+        brim_node.write_config(config, self.node.config_path)
+        self.node.start()
+        self.assertEqual(self.status("GET", "/v1/stats", Host="node.example:9900"), 200)
+        self.assertEqual(self.status("GET", "/v1/stats", token=None, Host="node.example"), 401)
+        self.assertEqual(self.status("GET", "/v1/stats", Host="a", Origin="http://b"), 403)
+        del config["admin"]["token"]
+        brim_node.write_config(config, self.node.config_path)
+        check = self.cli("check", "-c", str(self.node.config_path))
+        self.assertEqual(check.returncode, 2)
+        self.assertIn("is open to other hosts", check.stderr)
+        self.assertIn("admin.token", check.stderr)
+
+    def test_without_one_names_of_others_are_refused(self):
+        self.start(token=None)
+        self.assertEqual(self.status("GET", "/v1/stats", token=None), 200)
+        self.assertEqual(self.status("GET", "/v1/stats", token=None, Host="node.example"), 403)
+
+    def test_a_reload_brings_a_new_one_and_refuses_an_empty_one(self):
+        self.start()
+        self.token_file.write_text("")
+        answer, text = self.call("POST", "/v1/reload")
+        self.assertEqual(answer.status, 422)
+        self.assertIn("admin.token", text)
+        self.token_file.write_text("another-token-of-enough-letters")
+        self.assertEqual(self.status("POST", "/v1/reload"), 200)
+        self.assertEqual(self.status("GET", "/v1/stats"), 401)
+        self.assertEqual(self.status("GET", "/v1/stats", token="another-token-of-enough-letters"),
+                         200)
+
+    def test_commands_send_it(self):
+        self.start()
+        to = ("--admin", f"127.0.0.1:{self.admin}")
+        calls = (("stats",), ("top", "--once"), ("purge", "--all"), ("reload",))
+        for arguments in calls:
+            run = self.cli(*arguments, *to)
+            self.assertEqual(run.returncode, 1, run)
+            self.assertIn("token", run.stderr)
+            for more in (("--token-file", str(self.token_file), *to),
+                         ("-c", str(self.node.config_path))):
+                run = self.cli(*arguments, *more)
+                self.assertEqual((run.returncode, run.stderr), (0, ""), (arguments, more))
+        run = self.cli("stats", *to, BRIM_TOKEN_FILE=str(self.token_file))
+        self.assertEqual(run.returncode, 0, run.stderr)
+        run = self.cli("stats", *to, "--token-file", "/nonexistent")
+        self.assertEqual(run.returncode, 2)
+        self.assertIn('"/nonexistent" cannot be read', run.stderr)
+
+
+class TestAudit(Case):
+    def test_what_changes_something_is_logged_and_secrets_are_not(self):
+        self.start()
+        self.status("POST", "/v1/purge", '{"tags": ["a"]}')
+        self.status("POST", "/v1/purge", '{"tags": []}')
+        self.status("POST", "/v1/reload", token="wrong-0123456789")
+        self.status("POST", "/v1/reload", Origin="http://evil.example")
+        self.status("POST", "/v1/kv?x=secret", '{"op": "get", "store": "s", "key": "secret"}')
+        self.status("GET", "/v1/stats")
+        self.status("POST", "/v1/purge", b"x" * (5 << 20))
+        lines = self.lines("admin.call")
+        wanted = (("purge", 200), ("purge", 400), ("reload", 401), ("reload", 403), ("kv", 404),
+                  ("purge", 413))
+        self.assertEqual(len(lines), len(wanted), lines)
+        for line, (path, status) in zip(lines, wanted):
+            self.assertRegex(line, rf"^method=POST path=/v1/{path} peer=127\.0\.0\.1:\d+ "
+                                   rf"status={status} ms=\d+$")
+        log = self.node.log_path.read_text()
+        for secret in (TOKEN, "wrong-0123456789", "secret"):
+            self.assertNotIn(secret, log)
+
+    def test_no_line_of_what_was_done_is_missing(self):
+        self.start()
+        for _ in range(50):
+            self.assertEqual(self.status("POST", "/v1/purge", '{"tags": ["a"]}'), 200)
+        self.assertEqual(len(self.lines("admin.call")), 50)
+
+
+class TestRate(Case):
+    def test_more_calls_than_the_rate_are_told_to_wait_and_probes_are_not(self):
+        self.start(rate=2)
+        answers = [self.call("GET", "/v1/stats")[0] for _ in range(30)]
+        busy = [answer for answer in answers if answer.status == 429]
+        self.assertGreater(len(busy), 0)
+        self.assertEqual(answers[0].status, 200)
+        self.assertEqual({answer.getheader("Retry-After") for answer in busy}, {"1"})
+        for path in ("/healthz", "/readyz", "/"):
+            self.assertEqual({self.status("GET", path, token=None) for _ in range(30)}, {200})
+
+
+class TestDescription(Case):
+    def test_it_lists_the_calls_that_there_are(self):
+        self.start()
+        answer, text = self.call("GET", "/v1/openapi.json")
+        self.assertTrue(answer.getheader("Content-Type").startswith("application/vnd.oai.openapi"))
+        description = json.loads(text)
+        self.assertTrue(description["openapi"].startswith("3.1."))
+        described = {f"{method.upper()} {path}" for path, operations in description["paths"].items()
+                     for method in operations}
+        told = json.loads(self.call("GET", "/nothing")[1])["accepted"].split(", ")
+        self.assertEqual(described, set(told))
+        ids = [operation["operationId"] for operations in description["paths"].values()
+               for operation in operations.values()]
+        self.assertEqual(len(ids), len(set(ids)))
+
+    def test_clients_do_not_reach_it(self):
+        self.start()
+        self.admin = self.port
+        self.assertEqual(self.call("GET", "/v1/openapi.json")[1], "hello")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], "-v"])

@@ -591,6 +591,13 @@ void brim_conf_check(const struct brim_conf_root *root, struct brim_conf_faults 
     check_listeners(root, faults);
     check_cache(root, faults);
     check_origins(root, faults, &origins);
+    for (size_t i = 0; i < root->origins.count; i++) {
+        char path[PATH_BYTES];
+
+        (void)snprintf(path, sizeof(path), "origins[%zu].fallback", i);
+        check_reference(faults, &origins, path, root->origins.items[i].fallback);
+    }
+    brim_conf_check_fallbacks(root, faults);
     check_sites(root, &origins, faults);
     free(origins.all);
 }

@@ -249,9 +249,10 @@ static bool is_tried(const struct brim_balance_tried *tried, unsigned i)
 
 enum kind { IN, IN_BACKUP, NOT_DOWN, ANY };
 
-static enum kind last_kind(const struct brim_balance_config *config)
+static enum kind last_kind(const struct brim_balance_config *config,
+                           const struct brim_balance_tried *tried)
 {
-    if (config->has_fallback)
+    if (config->has_fallback && !tried->insists)
         return IN_BACKUP;
     return config->asks_down ? ANY : NOT_DOWN;
 }
@@ -397,17 +398,30 @@ static bool take_retry(struct brim_balance *b, bool is_retry, uint64_t now_ms)
     return true;
 }
 
+/* A pool that comes back as a whole gets its share of what another has stood in for little by
+ * little, too: as much as the furthest of its servers. */
+static bool steps_back(const struct choice *c, const struct brim_balance_tried *tried)
+{
+    double most = 0;
+
+    if (!c->b->config.has_fallback || tried->insists || tried->count > 0)
+        return false;
+    for (unsigned i = 0; i < c->count; i++)
+        most = fmax(most, c->shares[i] / c->b->servers[c->items[i]].conf.weight);
+    return most < 1 && UNIT(c->b->turn++ * GOLDEN_STEP) >= most;
+}
+
 static enum brim_err pick_locked(struct choice *c, struct brim_balance_tried *tried,
                                  unsigned *server_out)
 {
     struct brim_balance *b = c->b;
     unsigned picked;
 
-    for (int kind = IN; kind <= (int)last_kind(&b->config) && c->count == 0; kind++)
+    for (int kind = IN; kind <= (int)last_kind(&b->config, tried) && c->count == 0; kind++)
         collect(c, tried, (enum kind)kind);
-    if (c->count == 0)
+    if (c->count == 0 || steps_back(c, tried))
         return BRIM_ENOENT;
-    if (!take_retry(b, tried->count > 0, c->now_ms))
+    if (!take_retry(b, tried->count > 0 || tried->is_retry, c->now_ms))
         return BRIM_ELIMIT;
     picked = c->items[choose(c)];
     b->turn++;
@@ -447,8 +461,10 @@ void brim_balance_end(struct brim_balance *b, unsigned server, enum brim_balance
     s->busy--;
     b->busy--;
     age(&s->failures, now_mono_ms);
-    if (verdict != BRIM_BALANCE_UNKNOWN)
+    if (verdict == BRIM_BALANCE_GOOD || verdict == BRIM_BALANCE_BAD)
         s->failures.all++;
+    if (verdict == BRIM_BALANCE_SLOW && (double)latency_ms > s->latency_ms)
+        note_latency(s, latency_ms, now_mono_ms);
     if (verdict == BRIM_BALANCE_GOOD) {
         s->streak = 0;
         note_latency(s, latency_ms, now_mono_ms);

@@ -290,7 +290,8 @@ static void on_done(void *ctx, enum brim_err result, enum brim_fetch_cause cause
 
 static enum brim_err start(struct check *check, struct brim_fetch **fetch_out)
 {
-    static const struct brim_fetch_callbacks callbacks = {on_headers, on_data, on_done};
+    static const struct brim_fetch_callbacks callbacks = {
+        .headers = on_headers, .data = on_data, .done = on_done};
     static const struct brim_field agent = {BRIM_STR("user-agent"), BRIM_STR("brim-health")};
     const struct brim_origin *origin = check->origin;
     const char *url = brim_balance_url(origin->balance, check->server);

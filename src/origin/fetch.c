@@ -35,6 +35,7 @@
 #define ORIGIN_BUCKETS   64u
 #define IDLE_WAIT_MS     1000
 #define BUSY_WAIT_MS     50 /* how late a deadline of ours may be noticed */
+#define WATCH_WAIT_MS    5  /* likewise, that somebody is slow */
 #define RECEIVE_BYTES    65536L
 #define CONNECTIONS_KEPT 1024L /* idle ones, per fetcher */
 #define CONNECTION_AGE_S 60L   /* an older idle one is not used again */
@@ -61,6 +62,7 @@ struct brim_fetch {
     struct brim_response *response;
     struct brim_wire wire;
     uint64_t deadline_ms; /* 0: none */
+    uint64_t slow_ms;     /* as in the request; 0 when it has been told */
     uint64_t begun_us;    /* when it got its turn; 0: it has not */
     bool is_waiting;
     bool is_running;
@@ -93,6 +95,7 @@ struct fetcher {
     struct slot *slots[ORIGIN_BUCKETS];
     CURL *spare[HANDLES_KEPT];
     unsigned spare_count;
+    unsigned watched; /* running exchanges that may be told that they are slow */
     pthread_mutex_t lock;
     struct brim_fetch *inbox; /* lock; newest first */
     bool is_closing;          /* lock */
@@ -163,6 +166,12 @@ static void fail(struct brim_fetch *f, enum brim_err why, const char *detail)
     }
 }
 
+static void stop_watching(struct fetcher *t, struct brim_fetch *f)
+{
+    t->watched -= f->slow_ms > 0;
+    f->slow_ms = 0;
+}
+
 static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
 {
     struct brim_fetch *f = ctx;
@@ -180,6 +189,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
         break;
     }
     f->has_headers = true;
+    stop_watching(f->fetcher, f);
     brim_metric_count_answer(f->origin->metrics, brim_response_status(f->response),
                              brim_clock_mono_us() - f->begun_us);
     f->deadline_ms = brim_clock_mono_ms() + f->origin->between_bytes_timeout_ms;
@@ -305,6 +315,7 @@ static void running_add(struct fetcher *t, struct brim_fetch *f)
         t->running->prev = f;
     t->running = f;
     f->is_running = true;
+    t->watched += f->slow_ms > 0;
     f->begun_us = brim_clock_mono_us();
     brim_metric_count_origin(f->origin->metrics, BRIM_METRIC_ORIGIN_RUNNING, 1);
 }
@@ -318,6 +329,7 @@ static void running_remove(struct fetcher *t, struct brim_fetch *f)
     if (f->next != NULL)
         f->next->prev = f->prev;
     f->is_running = false;
+    stop_watching(t, f);
     f->next = f->prev = NULL;
     brim_metric_count_origin(f->origin->metrics, BRIM_METRIC_ORIGIN_RUNNING, -1);
 }
@@ -607,6 +619,10 @@ static void check_deadlines(struct fetcher *t)
 
     for (struct brim_fetch *f = t->running; f != NULL; f = next) {
         next = f->next; /* finish() may start others, at the front of the list */
+        if (f->slow_ms != 0 && now_ms >= f->begun_us / 1000 + f->slow_ms) {
+            stop_watching(t, f);
+            f->callbacks.slow(f->ctx);
+        }
         if (f->deadline_ms != 0 && now_ms >= f->deadline_ms)
             finish(f, BRIM_ETIMEOUT,
                    f->has_headers ? "silence inside the answer" : "no answer in time");
@@ -629,18 +645,19 @@ static void *fetcher_main(void *arg)
 {
     struct fetcher *t = arg;
     uint64_t checked_ms = 0, now_ms;
-    int running;
+    int running, wait_ms;
 
     pthread_setname_np(pthread_self(), "brim-fetch");
     while (!take_inbox(t)) {
         curl_multi_perform(t->multi, &running);
         collect_done(t);
         now_ms = brim_clock_mono_ms();
-        if (now_ms - checked_ms >= BUSY_WAIT_MS) {
+        wait_ms = t->running == NULL ? IDLE_WAIT_MS : t->watched > 0 ? WATCH_WAIT_MS : BUSY_WAIT_MS;
+        if (now_ms - checked_ms >= (uint64_t)(t->watched > 0 ? WATCH_WAIT_MS : BUSY_WAIT_MS)) {
             checked_ms = now_ms;
             check_deadlines(t);
         }
-        curl_multi_poll(t->multi, NULL, 0, t->running == NULL ? IDLE_WAIT_MS : BUSY_WAIT_MS, NULL);
+        curl_multi_poll(t->multi, NULL, 0, wait_ms, NULL);
     }
     end_all(t);
     return NULL;
@@ -671,6 +688,7 @@ enum brim_err brim_fetch_start(struct brim_fetchers *fetchers,
     f->fetcher = t;
     f->origin = request->origin;
     f->callbacks = *callbacks;
+    f->slow_ms = callbacks->slow == NULL ? 0 : request->slow_ms;
     f->ctx = ctx;
     err = brim_wire_write(request, &f->wire);
     if (err != BRIM_OK) {

@@ -30,19 +30,15 @@
 
 #include "brim/base/clock.h"
 #include "brim/base/invariant.h"
-#include "brim/base/log.h"
 #include "brim/base/metric.h"
 #include "brim/http/vary.h"
 #include "brim/origin/balance.h"
 #include "brim/origin/flight_inside.h"
-#include "brim/origin/method.h"
 
 /* Row: from; column: to. */
 static const bool may_move[STAGES][STAGES] = {
     [ASKED] = {[READY] = true, [ALONE] = true, [FAILED] = true},
 };
-
-static enum brim_err launch(struct brim_flight *f);
 
 /* ---- table ---- */
 
@@ -113,7 +109,7 @@ static bool is_read_locked(struct brim_flight *f)
     return brim_body_readers(f->object->body) > (f->start == NULL ? 0u : 1u);
 }
 
-static void flight_unref(struct brim_flight *f)
+void brim_flight_unref(struct brim_flight *f)
 {
     OBJ_CHECK(f, BRIM_FLIGHT_MAGIC);
     if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
@@ -121,8 +117,9 @@ static void flight_unref(struct brim_flight *f)
     INVARIANT(!f->place.is_listed);
     INVARIANT(f->fill == NULL);
     brim_flight_let_start_go(f);
-    if (f->fetch != NULL)
-        brim_fetch_unref(f->fetch);
+    for (unsigned i = 0; i < BRIM_FLIGHT_TRIES; i++)
+        if (f->tries[i].fetch != NULL)
+            brim_fetch_unref(f->tries[i].fetch);
     brim_object_unref(f->object);
     brim_object_unref(f->own);
     brim_letter_free(f->letter);
@@ -152,10 +149,10 @@ void brim_flight_move(struct brim_flight *f, enum brim_flight_stage stage,
 static void resume(struct brim_flight *f)
 {
     pthread_mutex_lock(&f->lock);
-    if (f->fetch == NULL)
+    if (f->winner == NULL || f->winner->fetch == NULL)
         f->wants_resume = true;
     else
-        brim_fetch_resume(f->fetch); /* only queues a command */
+        brim_fetch_resume(f->winner->fetch); /* only queues a command */
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -163,8 +160,9 @@ static void cancel(struct brim_flight *f)
 {
     pthread_mutex_lock(&f->lock);
     f->wants_cancel = true;
-    if (f->fetch != NULL)
-        brim_fetch_cancel(f->fetch);
+    for (unsigned i = 0; i < BRIM_FLIGHT_TRIES; i++)
+        if (f->tries[i].fetch != NULL)
+            brim_fetch_cancel(f->tries[i].fetch); /* one that is over takes no notice */
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -192,155 +190,7 @@ struct brim_body_hooks brim_flight_hooks(struct brim_flight *f)
     return (struct brim_body_hooks){.drained = on_drained, .abandoned = on_abandoned, .ctx = f};
 }
 
-/* ---- the end of an exchange: fetcher thread ---- */
-
-static bool was_cancelled(struct brim_flight *f)
-{
-    bool cancelled;
-
-    pthread_mutex_lock(&f->lock);
-    cancelled = f->wants_cancel;
-    pthread_mutex_unlock(&f->lock);
-    return cancelled;
-}
-
-/* What the end of an exchange says of its server. */
-static void judge_server(struct brim_flight *f, enum brim_err result)
-{
-    enum brim_balance_verdict verdict = BRIM_BALANCE_BAD;
-    uint64_t latency_ms;
-    unsigned status;
-
-    pthread_mutex_lock(&f->lock);
-    status = f->origin_status;
-    latency_ms = f->origin_ms;
-    pthread_mutex_unlock(&f->lock);
-    if (result == BRIM_OK || result == BRIM_EAGAIN)
-        verdict =
-            status == 502 || status == 503 || status == 504 ? BRIM_BALANCE_BAD : BRIM_BALANCE_GOOD;
-    else if (result == BRIM_ECLOSED || result == BRIM_ENOMEM || result == BRIM_ELIMIT ||
-             was_cancelled(f))
-        verdict = BRIM_BALANCE_UNKNOWN;
-    brim_balance_end(f->origin->balance, f->server, verdict, latency_ms, brim_clock_mono_ms());
-}
-
-/* Whether another server may be asked the same: nothing was sent to this one, or it went away
- * without a word and asking twice does no harm. */
-static bool may_ask_another(const struct brim_flight *f, enum brim_err result,
-                            enum brim_fetch_cause cause)
-{
-    if (result == BRIM_ECONNECT || result == BRIM_EDNS || result == BRIM_ETLS)
-        return true;
-    return result == BRIM_EPROTO && cause == BRIM_FETCH_CAUSE_DROPPED &&
-           brim_method_is_idempotent(brim_letter_method(f->letter));
-}
-
-static bool try_again(struct brim_flight *f, enum brim_err result, enum brim_fetch_cause cause)
-{
-    if (result == BRIM_EAGAIN && !f->unconditional) { /* take_not_modified: see answer.h */
-        f->unconditional = true;
-        f->tried = (struct brim_balance_tried){.count = 0};
-        return launch(f) == BRIM_OK;
-    }
-    return may_ask_another(f, result, cause) && launch(f) == BRIM_OK;
-}
-
-/* A 200 without a byte is more often an origin's accident than what it meant: asked again. */
-static bool is_empty_page(const struct brim_fill *fill)
-{
-    const struct brim_object *object = brim_fill_object(fill);
-
-    return object->status == 200 && brim_body_bytes(object->body) == 0;
-}
-
-static void on_done(void *ctx, enum brim_err result, enum brim_fetch_cause cause,
-                    const char *detail)
-{
-    struct brim_flight *f = ctx;
-    struct brim_fill *fill = f->fill;
-    bool asked;
-
-    OBJ_CHECK(f, BRIM_FLIGHT_MAGIC);
-    judge_server(f, result);
-    pthread_mutex_lock(&f->lock);
-    asked = f->stage == ASKED;
-    f->cause = cause;
-    pthread_mutex_unlock(&f->lock);
-    /* ECLOSED: nobody wants it any more, or the node ends; not the origin's doing. */
-    if (result != BRIM_OK && result != BRIM_ECLOSED && !was_cancelled(f)) {
-        BRIM_COUNT(ORIGIN_ERRORS);
-        BRIM_LOG(WARN, "origin.failed", "origin=%s reason=%s detail=\"%s\"", f->origin->name,
-                 brim_err_name(result), detail == NULL ? "" : detail);
-        if (asked && try_again(f, result, cause))
-            return;
-    }
-    f->fill = NULL;
-    brim_flight_begin_landing(f);
-    if (fill != NULL && result == BRIM_OK && is_empty_page(fill)) {
-        brim_flight_unlist(f); /* before it is seen to be empty: who asks then asks again */
-        brim_fill_finish_unstored(fill);
-    } else if (fill != NULL && result == BRIM_OK) {
-        brim_fill_finish(fill);
-    } else if (fill != NULL) {
-        brim_fill_abort(fill, result);
-    }
-    brim_flight_unlist(f); /* after publishing: who finds no flight finds the object */
-    if (asked)
-        brim_flight_move(f, FAILED, NULL, result == BRIM_OK ? BRIM_EPROTO : result);
-    flight_unref(f);
-}
-
 /* ---- starting ---- */
-
-static void adopt_fetch(struct brim_flight *f, struct brim_fetch *fetch)
-{
-    struct brim_fetch *old;
-
-    pthread_mutex_lock(&f->lock);
-    old = f->fetch;
-    f->fetch = fetch;
-    if (f->wants_resume)
-        brim_fetch_resume(fetch);
-    f->wants_resume = false;
-    if (f->wants_cancel)
-        brim_fetch_cancel(fetch);
-    pthread_mutex_unlock(&f->lock);
-    if (old != NULL)
-        brim_fetch_unref(old);
-}
-
-/* Asks the next server. The exchange's count on f is there already. */
-static enum brim_err launch(struct brim_flight *f)
-{
-    static const struct brim_fetch_callbacks callbacks = {brim_flight_on_headers,
-                                                          brim_flight_on_data, on_done};
-    struct brim_fetch_request request;
-    struct brim_fetch *fetch = NULL;
-    enum brim_err err =
-        brim_balance_pick(f->origin->balance, f->hash, brim_clock_mono_ms(), &f->tried, &f->server);
-
-    if (err != BRIM_OK)
-        return err;
-    brim_letter_request(f->letter, f->unconditional ? BRIM_LETTER_PLAIN : BRIM_LETTER_CONDITIONAL,
-                        &request);
-    request.origin = &f->origin->fetch;
-    request.server = brim_str_of(brim_balance_url(f->origin->balance, f->server));
-    if (f->origin->host != NULL)
-        request.host = brim_str_of(f->origin->host);
-    f->request_wall_ms = brim_clock_wall_ms();
-    f->request_mono_ms = brim_clock_mono_ms();
-    /* The flight may be over, and gone, before start returns: hold it. */
-    atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
-    BRIM_COUNT(ORIGIN_REQUESTS);
-    err = brim_fetch_start(f->flights->fetchers, &request, &callbacks, f, &fetch);
-    if (err == BRIM_OK)
-        adopt_fetch(f, fetch);
-    else
-        brim_balance_end(f->origin->balance, f->server, BRIM_BALANCE_UNKNOWN, 0,
-                         brim_clock_mono_ms());
-    flight_unref(f);
-    return err;
-}
 
 static struct brim_flight *flight_new(struct brim_flights *flights,
                                       const struct brim_flight_ask *ask, struct brim_port *leader)
@@ -357,7 +207,9 @@ static struct brim_flight *flight_new(struct brim_flights *flights,
     f->kind = ask->kind;
     f->letter = letter;
     f->seq = brim_cache_seq(flights->cache);
-    f->origin = ask->origin;
+    f->origin = f->first_origin = ask->origin;
+    for (unsigned i = 0; i < BRIM_FLIGHT_TRIES; i++)
+        f->tries[i].flight = f;
     f->hash = ask->hash;
     f->slice_bytes = ask->slice_bytes;
     f->rules = ask->rules;
@@ -450,12 +302,12 @@ static void take_off(struct brim_flight *f)
 {
     enum brim_err err;
 
-    err = launch(f);
+    err = brim_flight_launch(f);
     if (err == BRIM_OK)
         return;
     brim_flight_unlist(f);
     brim_flight_move(f, FAILED, NULL, err);
-    flight_unref(f);
+    brim_flight_unref(f);
 }
 
 static bool take_place(struct brim_flights *flights)
@@ -494,7 +346,7 @@ enum brim_err brim_flight_join(struct brim_flights *flights, const struct brim_f
     if (f == made)
         take_off(f);
     else
-        flight_unref(made);
+        brim_flight_unref(made);
     return f == NULL ? BRIM_EAGAIN : BRIM_OK;
 }
 
@@ -566,7 +418,7 @@ void brim_flight_refresh(struct brim_flights *flights, const struct brim_flight_
     else if (find_or_add(flights, made, ask, NULL) == made)
         take_off(made);
     else
-        flight_unref(made);
+        brim_flight_unref(made);
 }
 
 /* ---- looking and leaving ---- */
@@ -658,7 +510,7 @@ void brim_flight_leave(struct brim_flight *f, struct brim_port *port)
     pthread_mutex_unlock(&f->lock);
     if ((is_his || is_window) && !is_read)
         cancel(f); /* nobody else may read it, or nobody will; too late does nothing */
-    flight_unref(f);
+    brim_flight_unref(f);
 }
 
 /* ---- the table's life ---- */

@@ -56,7 +56,7 @@ static void note_answer(struct brim_flight *f, unsigned status, const char *reas
 {
     pthread_mutex_lock(&f->lock);
     f->origin_status = status;
-    f->origin_ms = brim_clock_mono_ms() - f->request_mono_ms;
+    f->origin_ms = brim_clock_mono_ms() - f->winner->request_mono_ms;
     f->reason = reason;
     pthread_mutex_unlock(&f->lock);
 }
@@ -354,7 +354,7 @@ static enum brim_err land(struct brim_flight *f, unsigned status, struct brim_fi
         .request = brim_letter_fields(f->letter),
         .status = status,
         .response = fields,
-        .request_wall_ms = f->request_wall_ms,
+        .request_wall_ms = f->winner->request_wall_ms,
         .response_wall_ms = brim_clock_wall_ms(),
     };
     struct brim_object_spec spec = {
@@ -441,10 +441,17 @@ static enum brim_err land_changed(struct brim_flight *f, struct brim_answer_lent
 enum brim_err brim_flight_on_headers(void *ctx, unsigned status, struct brim_fields fields,
                                      uint64_t length)
 {
-    struct brim_flight *f = ctx;
+    struct brim_flight_try *try = ctx;
+    struct brim_flight *f = try->flight;
     struct brim_answer_lent answer = {.status = status, .fields = fields};
 
     OBJ_CHECK(f, BRIM_FLIGHT_MAGIC);
+    try->status = status;
+    try->took_ms = brim_clock_mono_ms() - try->request_mono_ms;
+    if (brim_flight_passes_over(try, status))
+        return BRIM_EAGAIN;
+    if (!brim_flight_wins(try))
+        return BRIM_ECLOSED;
     f->is_replaced = false;
     if (f->hook.change == NULL)
         return land(f, status, fields, length);
@@ -453,7 +460,8 @@ enum brim_err brim_flight_on_headers(void *ctx, unsigned status, struct brim_fie
 
 enum brim_err brim_flight_on_data(void *ctx, const void *bytes, size_t len)
 {
-    struct brim_flight *f = ctx;
+    struct brim_flight_try *try = ctx;
+    struct brim_flight *f = try->flight;
 
     BRIM_ADD(ORIGIN_BYTES, len);
     return f->is_replaced ? BRIM_OK : take_body(f, bytes, len);

@@ -47,6 +47,7 @@ static struct brim_balance_config balance_config(const struct brim_conf_origin *
         .rise = is_checked ? (unsigned)conf->health.rise : 0,
         .fall = is_checked ? (unsigned)conf->health.fall : 0,
         .asks_down = conf->health.all_down == ALL_DOWN_ASK,
+        .has_fallback = conf->fallback[0] != '\0',
     };
 }
 
@@ -85,6 +86,19 @@ static struct brim_str hash_name(const struct brim_conf_origin *conf)
                                                             : brim_strdup(conf->hash_name));
 }
 
+static void compile_retries(const struct brim_conf_strings *conf, struct brim_origin *origin)
+{
+    struct brim_spans *statuses = &origin->retry_on;
+    struct brim_spans one;
+
+    for (size_t i = 0; i < conf->count; i++)
+        if (strcmp(conf->items[i], "timeout") == 0)
+            origin->retry_timeout = true;
+        else if (statuses->count < BRIM_SPANS_MAX &&
+                 brim_spans_parse(conf->items[i], &one) == BRIM_OK)
+            statuses->items[statuses->count++] = one.items[0];
+}
+
 static struct counted *compile(const struct brim_conf_origin *conf, unsigned id)
 {
     struct counted *counted = brim_alloc(sizeof(*counted));
@@ -97,6 +111,7 @@ static struct counted *compile(const struct brim_conf_origin *conf, unsigned id)
         .hash_on = (enum brim_hash_on)conf->hash_on,
         .hash_name = hash_name(conf),
         .health = health_rules(&conf->health),
+        .hedge_ms = conf->hedge_ms < 0 ? 0 : (uint64_t)conf->hedge_ms,
         .fetch =
             {
                 .id = id,
@@ -112,6 +127,7 @@ static struct counted *compile(const struct brim_conf_origin *conf, unsigned id)
                 .tls_server_name = none_if_empty(conf->tls.server_name),
             },
     };
+    compile_retries(&conf->retry_on, &counted->origin);
     compile_balance(conf, counted);
     return counted;
 }
@@ -142,7 +158,7 @@ static bool is_balanced_alike(const struct counted *a, const struct counted *b)
            x->eject_ms == y->eject_ms && x->eject_max == y->eject_max &&
            x->slow_start_ms == y->slow_start_ms && x->retry_percent == y->retry_percent &&
            x->rise == y->rise && x->fall == y->fall && x->asks_down == y->asks_down &&
-           a->origin.hash_on == b->origin.hash_on &&
+           x->has_fallback == y->has_fallback && a->origin.hash_on == b->origin.hash_on &&
            brim_str_is(a->origin.hash_name, b->origin.hash_name);
 }
 
@@ -154,14 +170,22 @@ static bool are_checked_alike(const struct brim_check_rules *a, const struct bri
            memcmp(&a->statuses, &b->statuses, sizeof(a->statuses)) == 0;
 }
 
+static bool are_tried_alike(const struct brim_origin *a, const struct brim_origin *b)
+{
+    return a->fallback == b->fallback && a->hedge_ms == b->hedge_ms &&
+           a->retry_timeout == b->retry_timeout &&
+           memcmp(&a->retry_on, &b->retry_on, sizeof(a->retry_on)) == 0;
+}
+
 static bool is_same(const struct counted *one, const struct counted *other)
 {
     const struct brim_origin *a = &one->origin, *b = &other->origin;
     const struct brim_fetch_origin *x = &a->fetch, *y = &b->fetch;
 
     return is_balanced_alike(one, other) && are_checked_alike(&a->health, &b->health) &&
-           is_same_text(a->host, b->host) && x->connections_max == y->connections_max &&
-           x->queue_max == y->queue_max && x->connect_timeout_ms == y->connect_timeout_ms &&
+           are_tried_alike(a, b) && is_same_text(a->host, b->host) &&
+           x->connections_max == y->connections_max && x->queue_max == y->queue_max &&
+           x->connect_timeout_ms == y->connect_timeout_ms &&
            x->first_byte_timeout_ms == y->first_byte_timeout_ms &&
            x->between_bytes_timeout_ms == y->between_bytes_timeout_ms &&
            x->tls_verify == y->tls_verify && is_same_text(x->tls_ca_file, y->tls_ca_file) &&
@@ -203,29 +227,57 @@ static struct counted *find(const struct brim_origins *origins, struct brim_str 
     return NULL;
 }
 
+struct compiling {
+    const struct brim_conf_root *conf;
+    const struct brim_origins *previous;
+    struct brim_origins *origins;
+};
+
+static struct brim_origin *settle_named(const struct compiling *c, const char *name);
+
+/* Those that stand in come first: one that is new makes whom it stands in for new, too. The chain
+ * ends: the config's checks have seen to it. */
+static struct counted *settle(const struct compiling *c, size_t i)
+{
+    const struct brim_conf_origin *from = &c->conf->origins.items[i];
+    struct counted *old = find(c->previous, brim_str_of(from->name)), *made;
+
+    if (c->origins->items[i] != NULL)
+        return c->origins->items[i];
+    made = compile(from, old == NULL ? c->origins->next_id++ : old->origin.fetch.id);
+    made->origin.fallback = settle_named(c, from->fallback);
+    if (old != NULL && is_same(old, made)) {
+        atomic_fetch_add_explicit(&old->refs, 1, memory_order_relaxed);
+        unref(made);
+        made = old;
+    } else if (old != NULL) {
+        brim_balance_inherit(made->origin.balance, old->origin.balance);
+    }
+    c->origins->items[i] = made;
+    return made;
+}
+
+static struct brim_origin *settle_named(const struct compiling *c, const char *name)
+{
+    if (name[0] == '\0')
+        return NULL;
+    for (size_t i = 0; i < c->conf->origins.count; i++)
+        if (strcmp(c->conf->origins.items[i].name, name) == 0)
+            return &settle(c, i)->origin;
+    return NULL;
+}
+
 struct brim_origins *brim_origins_compile(const struct brim_conf_root *conf,
                                           const struct brim_origins *previous)
 {
     struct brim_origins *origins = brim_alloc(sizeof(*origins));
+    struct compiling c = {.conf = conf, .previous = previous, .origins = origins};
 
     origins->items = brim_alloc((conf->origins.count + 1) * sizeof(struct counted *));
     origins->count = conf->origins.count;
     origins->next_id = previous == NULL ? 0 : previous->next_id;
-    for (size_t i = 0; i < conf->origins.count; i++) {
-        const struct brim_conf_origin *from = &conf->origins.items[i];
-        struct counted *old = find(previous, brim_str_of(from->name));
-        struct counted *made =
-            compile(from, old == NULL ? origins->next_id++ : old->origin.fetch.id);
-
-        if (old != NULL && is_same(old, made)) {
-            atomic_fetch_add_explicit(&old->refs, 1, memory_order_relaxed);
-            unref(made);
-            made = old;
-        } else if (old != NULL) {
-            brim_balance_inherit(made->origin.balance, old->origin.balance);
-        }
-        origins->items[i] = made;
-    }
+    for (size_t i = 0; i < conf->origins.count; i++)
+        (void)settle(&c, i);
     return origins;
 }
 

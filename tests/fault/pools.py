@@ -10,6 +10,7 @@ Every step waits for what the node says of itself (/metrics), never for a time.
 import http.client
 import sys
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
@@ -116,7 +117,7 @@ class Health(Pools):
 
     def test_a_server_that_does_not_answer_in_time_is_down(self):
         one, two = self.servers("one", "two")
-        held = __import__("threading").Event()
+        held = threading.Event()
         self.addCleanup(held.set)
         one.health = lambda: (held.wait(60), (200, {}, b""))[1]
         self.start(self.pool([one, two], health={**HEALTH, "timeout": "200ms"}))
@@ -172,6 +173,85 @@ class Health(Pools):
         self.await_down(1)
         live = brim_node.json.loads(brim_node.admin_get(self.admin, "/v1/live")[1])
         self.assertEqual([(o["servers"], o["servers_down"]) for o in live["origins"]], [(2, 1)])
+
+class Failover(Pools):
+    def start_pair(self, primary, secondary, **options):
+        self.start(self.pool(primary, name="first", fallback="second", **options),
+                   self.pool(secondary, name="second"))
+
+    def test_another_pool_stands_in_when_no_server_answers(self):
+        one, two = self.servers("one", "two")
+        self.start_pair([one], [two], slow_start="0", eject_time="1ms")
+        self.assertEqual(self.get()[1], "one")
+        one.stop()
+        for i in range(30):  # also before the first is ejected, and the POSTs that reach nobody
+            self.assertEqual(self.get(f"/{i}")[:2], (200, "two"))
+            self.assertEqual(self.get("/", "POST", body=b"x")[:2], (200, "two"))
+        self.assertEqual(self.metric("brim_origin_failovers_total"), 60)
+        one.start()  # asked again as soon as its time is over: 1 ms, 32 at most
+        wait_until(lambda: self.get()[1] == "one", "the first pool is back")
+
+    def test_a_pool_that_is_down_is_not_waited_for(self):
+        one, two = self.servers("one", "two")
+        one.health_status = 500
+        self.start_pair([one], [two], health=HEALTH)
+        self.await_down(1, "first")
+        self.assertEqual({self.get(f"/{i}")[1] for i in range(10)}, {"two"})
+        self.assertEqual(one.asked, [])
+
+    def test_who_comes_back_takes_over_little_by_little(self):
+        one, two = self.servers("one", "two")
+        one.health_status = 500
+        self.start_pair([one], [two], health=HEALTH, slow_start="1h")
+        self.await_down(1, "first")
+        one.health_status = 200
+        self.await_down(0, "first")
+        bodies = [self.get(f"/{i}")[1] for i in range(40)]
+        self.assertIn(bodies.count("one"), range(2, 9))  # a tenth
+        two.stop()  # better somebody in doubt than nobody
+        self.assertEqual({self.get(f"/{i}")[1] for i in range(40)}, {"one"})
+
+    def test_an_answer_of_retry_on_is_asked_of_another(self):
+        one, two = self.servers("one", "two")
+        one.status = 503
+        self.start_pair([one], [two], retry_on=[503, "timeout"], eject_failures=0, eject_percent=0)
+        self.assertEqual(self.get()[:2], (200, "two"))
+        self.assertEqual(self.get("/", "PUT", body=b"body")[:2], (200, "two"))
+        self.assertEqual(two.asked[-1][3], b"body")
+        self.assertEqual(self.get("/", "POST", body=b"x")[:2], (503, "one"))
+        two.status = 503  # nobody else is left: the answer is what it is
+        self.assertEqual(self.get()[0], 503)
+        self.assertGreaterEqual(self.metric("brim_origin_retries_total"), 3)
+
+    def test_retries_are_bounded_when_all_fail(self):
+        names = [f"s{i}" for i in range(5)]
+        servers = self.servers(*names)
+        for server in servers:
+            server.status = 503
+        self.start(self.pool(servers, retry_on=[503], eject_failures=0, eject_percent=0))
+        for i in range(100):
+            self.assertEqual(self.get(f"/{i}")[0], 503)
+        asked = sum(len(server.asked) for server in servers)
+        self.assertLessEqual(asked, 100 + 10 + 20 + 2)
+        self.assertGreater(self.metric("brim_origin_retries_refused_total"), 0)
+
+    def test_a_slow_get_is_hedged(self):
+        one, two = self.servers("one", "two")
+        held = threading.Event()
+        self.addCleanup(held.set)
+
+        def slow(_handler):
+            held.wait(60)
+            return 200, {"Cache-Control": "no-store"}, b"slow"
+        one.answer = slow
+        self.start(self.pool([one, two], hedge="20ms"))
+        for i in range(4):  # in turn: every other begins with the slow one
+            self.assertEqual(self.get(f"/{i}")[:2], (200, "two"))
+        hedges = self.metric("brim_origin_hedges_total")
+        self.assertGreaterEqual(hedges, 2)
+        held.set()
+        one.answer = two.answer
+        self.assertEqual(self.get("/", "POST", body=b"x")[0], 200)
 
 
 if __name__ == "__main__":

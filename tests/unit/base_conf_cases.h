@@ -28,7 +28,7 @@
 #define ORIGINS_ACCEPTED                                                                           \
     "accepted: a sequence of 1 to 10000 mappings with name, servers, balance, hash_on, "           \
     "hash_name, eject_failures, eject_percent, eject_time, eject_max, slow_start, "                \
-    "retry_percent, host, connect_timeout, "                                                       \
+    "retry_percent, retry_on, hedge, fallback, host, connect_timeout, "                            \
     "first_byte_timeout, between_bytes_timeout, pool, queue, health, tls\n"
 #define SITES_ACCEPTED                                                                             \
     "accepted: a sequence of 1 to 10000 mappings with hosts, origin, forwarded, origin_coding, "   \
@@ -359,6 +359,21 @@ static const struct bad_case {
      ":2: origins[0].health.host: \"a/b\" is not a host; accepted: host[:port], or \"\"\n"},
     {LISTENERS "origins: [{name: app, servers: [{url: \"http://a\"}], health: {fall: 0}}]\n" SITES,
      ":2: origins[0].health.fall: \"0\" is out of range; accepted: whole number from 1 to 1000\n"},
+    {LISTENERS "origins:\n- {name: app, servers: [{url: \"http://a\"}], fallback: b}\n"
+               "- {name: b, servers: [{url: \"http://b\"}], fallback: c}\n"
+               "- {name: c, servers: [{url: \"http://c\"}], fallback: app}\n"
+               "- {name: d, servers: [{url: \"http://d\"}], fallback: app}\n" SITES,
+     ":3: origins[0].fallback: \"b\" leads back to this origin; accepted: a chain that ends\n"
+     ":4: origins[1].fallback: \"c\" leads back to this origin; accepted: a chain that ends\n"
+     ":5: origins[2].fallback: \"app\" leads back to this origin; accepted: a chain that ends\n"},
+    {LISTENERS "origins: [{name: app, servers: [{url: \"http://a\"}], fallback: app}]\n" SITES,
+     ":2: origins[0].fallback: \"app\" leads back to this origin; accepted: a chain that ends\n"},
+    {LISTENERS "origins: [{name: app, servers: [{url: \"http://a\"}], fallback: ap}]\n" SITES,
+     ":2: origins[0].fallback: \"ap\" is no origin, perhaps \"app\"; accepted: app\n"},
+    {LISTENERS
+     "origins: [{name: app, servers: [{url: \"http://a\"}], retry_on: [503, 404, 5xx]}]\n" SITES,
+     ":2: origins[0].retry_on[1]: \"404\" is nothing to retry on; accepted: 500 to 599, timeout\n"
+     ":2: origins[0].retry_on[2]: \"5xx\" is nothing to retry on; accepted: 500 to 599, timeout\n"},
     {"node: [1\n" REST, ":2: not valid YAML: did not find expected ',' or ']', while parsing a "
                         "flow sequence from line 1; accepted: YAML 1.1\n"},
     {"node:\n\tid: x\n" REST,

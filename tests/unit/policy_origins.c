@@ -66,6 +66,11 @@ static const char *const changes[] = {
     "  - {name: one, health: {interval: 9s}, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
     "  - {name: one, health: {timeout: 9s}, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
     "  - {name: one, health: {all_down: ask}, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
+    "  - {name: one, hedge: 9ms, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
+    "  - {name: one, retry_on: 503, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
+    "  - {name: one, retry_on: timeout, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
+    "  - {name: one, fallback: two, servers: [{url: \"http://127.0.0.1:1\"}]}\n"
+    "  - {name: two, servers: [{url: \"http://127.0.0.1:2\"}]}\n",
     "  - {name: one, host: h, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
     "  - {name: one, pool: 7, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
     "  - {name: one, queue: 7, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
@@ -96,6 +101,28 @@ START_TEST(what_has_changed_is_new_and_keeps_its_number)
 }
 END_TEST
 
+#define STANDS_IN(port)                                                                            \
+    "  - {name: one, servers: [{url: \"http://127.0.0.1:1\"}], fallback: two}\n"                   \
+    "  - {name: two, servers: [{url: \"http://127.0.0.1:" port "\"}]}\n"
+
+/* What refers to it must not refer to the old one. */
+START_TEST(a_new_fallback_makes_whom_it_stands_in_for_new)
+{
+    struct brim_origins *first = compile(HEAD STANDS_IN("2"), NULL);
+    struct brim_origins *second = compile(HEAD STANDS_IN("2"), first);
+    struct brim_origins *third = compile(HEAD STANDS_IN("3"), second);
+    struct brim_origin *one = brim_origins_get(first, "one");
+
+    ck_assert_ptr_eq(one->fallback, brim_origins_get(first, "two"));
+    ck_assert_ptr_eq(brim_origins_get(second, "one"), one);
+    ck_assert_ptr_ne(brim_origins_get(third, "one"), one);
+    ck_assert_ptr_eq(brim_origins_get(third, "one")->fallback, brim_origins_get(third, "two"));
+    brim_origins_free(first);
+    brim_origins_free(second);
+    brim_origins_free(third);
+}
+END_TEST
+
 START_TEST(a_header_to_hash_on_is_found_however_it_is_written)
 {
     struct brim_origins *origins =
@@ -120,6 +147,7 @@ int main(void)
     tcase_add_loop_test(reload, what_has_changed_is_new_and_keeps_its_number, 0,
                         (int)(sizeof(changes) / sizeof(changes[0])));
     tcase_add_test(reload, a_header_to_hash_on_is_found_however_it_is_written);
+    tcase_add_test(reload, a_new_fallback_makes_whom_it_stands_in_for_new);
     suite_add_tcase(suite, reload);
     return unit_run(suite);
 }

@@ -22,5 +22,7 @@ bool brim_conf_check_is_authority(const char *text);
 /* Of the origin at position i: what is in conf_check_origin.c. */
 void brim_conf_check_origin(const struct brim_conf_origin *origin, size_t i,
                             struct brim_conf_faults *faults);
+/* Chains of origins that stand in for each other. */
+void brim_conf_check_fallbacks(const struct brim_conf_root *root, struct brim_conf_faults *faults);
 
 #endif

@@ -220,6 +220,12 @@
       "Who is back gets its share little by little; 0: at once.")                                  \
     O(INT, retry_percent, "retry_percent", "20", 0, 100, LIVE,                                     \
       "Of the exchanges, how many (and a few) may be tried again on another server.")              \
+    O(STRINGS, retry_on, "retry_on", "", 0, 32, LIVE,                                              \
+      "Answers that another server is asked instead of: statuses from 500 to 599, `timeout`.")     \
+    O(DURATION, hedge_ms, "hedge", "off", -1, 600000, LIVE,                                        \
+      "A GET without an answer so far is asked of a second server too; the first answer counts.")  \
+    O(STRING, fallback, "fallback", "", 0, 64, LIVE,                                               \
+      "Origin that is asked when no server of this one is in or answers; empty: none.")            \
     O(STRING, host, "host", "", 0, 261, LIVE, "Host field for the origin; empty: the client's.")   \
     O(DURATION, connect_timeout_ms, "connect_timeout", "3s", 1, 600000, LIVE,                      \
       "Connecting, TLS included.")                                                                 \

@@ -68,6 +68,12 @@
     X(SERVERS_EJECTED, "brim_origin_ejections_total", "", COUNTER,                                 \
       "Times a server was left out because it failed.")                                            \
     X(SERVERS_OUT, "brim_origin_servers_ejected", "", GAUGE, "Servers that are left out now.")     \
+    X(RETRIES, "brim_origin_retries_total", "", COUNTER,                                           \
+      "Exchanges tried again on another server.")                                                  \
+    X(FAILOVERS, "brim_origin_failovers_total", "", COUNTER,                                       \
+      "Exchanges with an origin that stands in for another (fallback).")                           \
+    X(HEDGES, "brim_origin_hedges_total", "", COUNTER,                                             \
+      "Exchanges asked of a second server, as the first was slow.")                                \
     X(RETRIES_REFUSED, "brim_origin_retries_refused_total", "", COUNTER,                           \
       "Exchanges not tried again on another server, as too many were.")                            \
     X(ORIGIN_ERRORS, "brim_origin_errors_total", "", COUNTER, "Exchanges that failed.")            \

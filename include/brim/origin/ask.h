@@ -38,6 +38,10 @@ struct brim_origin {
     enum brim_hash_on hash_on;
     struct brim_str hash_name; /* of the field or cookie */
     struct brim_check_rules health;
+    struct brim_origin *fallback; /* is asked when this one has no answer; NULL: none */
+    struct brim_spans retry_on;   /* statuses that another server is asked for */
+    bool retry_timeout;           /* likewise, when there is no answer in time */
+    uint64_t hedge_ms;            /* a GET without an answer is asked twice then; 0: never */
 };
 
 enum brim_flight_kind {

@@ -64,6 +64,8 @@ void brim_balance_inherit(struct brim_balance *balance, struct brim_balance *old
 struct brim_balance_tried {
     uint64_t bits[BRIM_BALANCE_SERVERS_MAX / 64];
     unsigned count;
+    bool is_retry; /* counts as one although none of these was asked: others were */
+    bool insists;  /* nobody else stands in any more: asks as if there were no fallback */
 };
 
 /*
@@ -83,10 +85,11 @@ const char *brim_balance_url(const struct brim_balance *balance, unsigned server
 enum brim_balance_verdict {
     BRIM_BALANCE_GOOD,
     BRIM_BALANCE_BAD,     /* no answer, or one that says that the server cannot */
+    BRIM_BALANCE_SLOW,    /* cancelled for being slow: its latency is more than is told */
     BRIM_BALANCE_UNKNOWN, /* cancelled, or not the server's doing */
 };
 
-/* An exchange has ended. latency_ms: to the first byte of the answer; counts where GOOD. */
+/* An exchange has ended. latency_ms: to the first byte of the answer; where GOOD or SLOW. */
 void brim_balance_end(struct brim_balance *balance, unsigned server,
                       enum brim_balance_verdict verdict, uint64_t latency_ms, uint64_t now_mono_ms);
 

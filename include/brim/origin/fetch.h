@@ -49,6 +49,9 @@ struct brim_fetch_callbacks {
      * truncated. BRIM_ETIMEOUT, BRIM_ECONNECT, BRIM_EDNS, BRIM_ETLS, BRIM_ECLOSED (cancelled),
      * BRIM_ELIMIT (queue full or header too large). After it the brim_fetch is gone. */
     void (*done)(void *ctx, enum brim_err result, enum brim_fetch_cause cause, const char *detail);
+    /* Once, if the request says slow_ms and no header has come that long after its turn came.
+     * Before headers or done. */
+    void (*slow)(void *ctx);
 };
 
 BRIM_MUST_USE enum brim_err brim_fetchers_open(const struct brim_fetch_config *config,

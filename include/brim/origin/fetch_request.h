@@ -34,6 +34,7 @@ struct brim_fetch_request {                 /* everything is copied by start */
     struct brim_fields fields; /* without Host, framing and hop-by-hop fields */
     const void *body;
     size_t body_bytes; /* 0: no body (Content-Length: 0 is sent for POST/PUT/PATCH) */
+    uint64_t slow_ms;  /* slow() is called if there are no headers by then; 0: never */
     bool has_body;
 };
 

@@ -16,28 +16,53 @@
 
 #define BRIM_FLIGHT_MAGIC 0x666c7431u
 
+#define BRIM_FLIGHT_TRIES 2u /* exchanges at a time: one, and one that hedges it */
+
+/* One exchange of a flight; the place is used again for the next. */
+struct brim_flight_try {
+    struct brim_flight *flight;
+    struct brim_origin *origin; /* these are set before it starts */
+    unsigned server;
+    int64_t request_wall_ms;
+    uint64_t request_mono_ms;
+    unsigned status;          /* fetcher thread only, like the next; 0: no answer yet */
+    uint64_t took_ms;         /* to that */
+    bool is_running;          /* the flight's lock from here on */
+    bool has_lost;            /* the other's answer came first */
+    struct brim_fetch *fetch; /* counted; of the latest, also when it is over */
+};
+
+/* A server that is to be asked next. */
+struct brim_flight_next {
+    struct brim_origin *origin;
+    unsigned server;
+    bool is_picked;
+};
+
 enum brim_flight_stage { ASKED, READY, ALONE, FAILED, STAGES };
 
 struct brim_flight {
     uint32_t magic;
-    _Atomic unsigned refs; /* waiters, and one for the exchange until it is done */
+    _Atomic unsigned refs; /* waiters, and one for each exchange until it is done */
     struct brim_flights *flights;
     struct brim_flight_place place; /* table lock */
     enum brim_flight_kind kind;
     struct brim_letter *letter; /* own copy of what was asked */
     uint64_t seq;
     uint64_t slice_bytes; /* SLICE */
-    struct brim_origin *origin;
+    struct brim_origin *first_origin;
+    struct brim_origin *origin; /* the first, or one of those that stand in for it */
     const struct brim_cache_rules *rules;
     struct brim_answer_hook hook;
     void (*keep_unref)(void *keep);
     void *keep;
     uint64_t hash;
-    struct brim_balance_tried tried; /* servers asked so far */
-    unsigned server;                 /* that is being asked */
-    bool unconditional;              /* a 304 did not fit: asked again without conditions */
-    int64_t request_wall_ms;
-    uint64_t request_mono_ms;
+    struct brim_balance_tried tried; /* servers of origin asked so far */
+    unsigned position;               /* of origin in the chain that begins with the first */
+    uint64_t asked_pools;            /* by position */
+    struct brim_flight_next next;
+    bool unconditional; /* a 304 did not fit: asked again without conditions */
+    bool has_hedged;
     struct brim_fill *fill; /* fetcher thread only, like the next three */
     uint64_t expected;      /* body bytes, or BRIM_BODY_LENGTH_UNKNOWN */
     uint64_t received;
@@ -50,8 +75,9 @@ struct brim_flight {
     enum brim_flight_stage stage;
     struct brim_port *leader; /* compared, never followed; NULL: left or never was */
     unsigned waiters;
-    struct brim_fetch *fetch; /* counted */
-    bool wants_resume;        /* before fetch was known */
+    struct brim_flight_try tries[BRIM_FLIGHT_TRIES];
+    struct brim_flight_try *winner; /* whose answer it is; NULL: there is none yet */
+    bool wants_resume;              /* before its fetch was known */
     bool wants_cancel;
     struct brim_object *object;     /* counted; READY, ALONE */
     struct brim_object *own;        /* counted; the leader's, with fields that nobody else sees */
@@ -92,7 +118,18 @@ void brim_flight_keep_start(struct brim_flight *f, struct brim_body *body);
 void brim_flight_let_start_go(struct brim_flight *f);
 struct brim_body_hooks brim_flight_hooks(struct brim_flight *f);
 
-/* ---- flight_land.c: callbacks of the exchange, on the fetcher thread ---- */
+void brim_flight_unref(struct brim_flight *f);
+
+/* ---- flight_ask.c ---- */
+
+/* Asks the next server. The exchange's count on f is there already. */
+enum brim_err brim_flight_launch(struct brim_flight *f);
+/* Whether the answer of this status is dropped, as another server is to be asked instead. */
+bool brim_flight_passes_over(struct brim_flight_try *try, unsigned status);
+/* Whether the answer is the one that counts: that which begins first. */
+bool brim_flight_wins(struct brim_flight_try *try);
+
+/* ---- flight_land.c: callbacks of the exchange, a try, on the fetcher thread ---- */
 
 enum brim_err brim_flight_on_headers(void *ctx, unsigned status, struct brim_fields fields,
                                      uint64_t length);

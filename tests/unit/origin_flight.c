@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: MIT */
+/* Flights with real exchanges against servers whose answers are scripted. */
+#include "brim/origin/flight.h"
+
+#include <string.h>
+
+#include "brim/base/invariant.h"
+#include "brim/base/metric.h"
+#include "brim/base/metric_group.h"
+#include "scripted_origin.h"
+#include "unit.h"
+
+#define SERVERS  4
+#define OK(body) "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 1\r\n\r\n" body
+#define PASSED   "HTTP/1.1 200 OK\r\nCache-Control: private\r\nContent-Length: 1\r\n\r\np"
+#define BUSY     "HTTP/1.1 503 Busy\r\nContent-Length: 1\r\n\r\nb"
+
+/* Who waits for a flight. */
+struct waiter {
+    struct brim_port port;
+    pthread_mutex_t lock;
+    pthread_cond_t rang;
+    bool has_news;
+    struct brim_flight *flight;
+};
+
+static struct scripted servers[SERVERS];
+static struct brim_balance_server known[SERVERS];
+static struct brim_origin pools[2]; /* of two servers each */
+static struct brim_balance_config configs[2];
+static struct brim_cache_rules rules;
+static struct brim_pool *pool;
+static struct brim_cache *cache;
+static struct brim_fetchers *fetchers;
+static struct brim_flights *flights;
+static _Atomic int kept;
+
+static void keep_ref(void *keep)
+{
+    (void)keep;
+    kept++;
+}
+
+static void keep_unref(void *keep)
+{
+    (void)keep;
+    kept--;
+}
+
+static void open_cache(void)
+{
+    struct brim_pool_limits limits = {.threads = 1, .queue_max = 16};
+    struct brim_cache_config config = {
+        .path = "",
+        .segment_bytes = 1 << 20,
+        .memory_bytes = 8 << 20,
+        .memory_object_bytes = 1 << 16,
+        .object_bytes_max = 1 << 20,
+        .window_bytes = 1 << 16,
+        .write_queue_max = 16,
+        .purge_epochs_max = 100,
+    };
+
+    ck_assert_int_eq(brim_pool_open(&limits, &pool), BRIM_OK);
+    config.pool = pool;
+    ck_assert_int_eq(brim_cache_open(&config, &cache), BRIM_OK);
+}
+
+static void setup(void)
+{
+    struct brim_fetch_config fetch = {
+        .threads = 1, .header_bytes_max = 65536, .header_count_max = 100};
+    struct brim_flights_config config = {.pass_ttl_ms = 1000, .flights_max = 100};
+
+    open_cache();
+    ck_assert_int_eq(brim_fetchers_open(&fetch, &fetchers), BRIM_OK);
+    config.cache = cache;
+    config.fetchers = fetchers;
+    ck_assert_int_eq(brim_flights_open(&config, &flights), BRIM_OK);
+    rules = (struct brim_cache_rules){.default_ttl_ms = -1, .max_ttl_ms = -1};
+    for (unsigned i = 0; i < SERVERS; i++) {
+        scripted_open(&servers[i], OK("a"));
+        known[i] = (struct brim_balance_server){.url = servers[i].url, .weight = 1};
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        configs[i] = (struct brim_balance_config){.name = i == 0 ? "first" : "second",
+                                                  .servers = &known[2 * i],
+                                                  .server_count = 2,
+                                                  .retry_percent = 20};
+        pools[i] = (struct brim_origin){.name = configs[i].name,
+                                        .fetch = {.id = i,
+                                                  .metrics = BRIM_METRIC_ORIGIN_NONE,
+                                                  .sockets = BRIM_METRIC_ORIGIN_NONE,
+                                                  .connections_max = 8,
+                                                  .queue_max = 8,
+                                                  .connect_timeout_ms = 60000,
+                                                  .first_byte_timeout_ms = 60000,
+                                                  .between_bytes_timeout_ms = 60000}};
+    }
+}
+
+static void open_pools(void)
+{
+    for (unsigned i = 0; i < 2; i++)
+        pools[i].balance = brim_balance_open(&configs[i]);
+}
+
+static void with_fallback(void)
+{
+    pools[0].fallback = &pools[1];
+    configs[0].has_fallback = true;
+}
+
+static void start(unsigned first, unsigned last)
+{
+    for (unsigned i = first; i <= last; i++)
+        scripted_start(&servers[i]);
+}
+
+static void teardown(void)
+{
+    for (unsigned i = 0; i < SERVERS; i++)
+        servers[i].hangs = false;
+    brim_fetchers_close(fetchers);
+    ck_assert_int_eq(kept, 0); /* every flight is over and has let go */
+    brim_cache_close(cache);
+    brim_pool_close(pool);
+    brim_flights_close(flights);
+    for (unsigned i = 0; i < 2; i++)
+        brim_balance_close(pools[i].balance);
+    for (unsigned i = 0; i < SERVERS; i++)
+        scripted_close(&servers[i]);
+}
+
+/* ---- waiting ---- */
+
+static void on_news(struct brim_port *port)
+{
+    struct waiter *w = (struct waiter *)port;
+
+    pthread_mutex_lock(&w->lock);
+    w->has_news = true;
+    pthread_cond_signal(&w->rang);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* The last to let go, perhaps the thread that fires. */
+static void on_destroy(struct brim_port *port)
+{
+    struct waiter *w = (struct waiter *)port;
+
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->rang);
+    free(w);
+}
+
+static struct waiter *join(enum brim_flight_kind kind, const char *method)
+{
+    struct waiter *w = brim_alloc(sizeof(*w));
+    static const char url[] = "http://h/x";
+    struct brim_flight_ask ask = {
+        .kind = kind,
+        .primary = brim_key_of(brim_str_of(url)),
+        .key = brim_key_of(brim_str_of(url)),
+        .method = brim_str_of(method),
+        .target = BRIM_STR("/x"),
+        .host = BRIM_STR("h"),
+        .origin = &pools[0],
+        .rules = &rules,
+        .keep_ref = keep_ref,
+        .keep_unref = keep_unref,
+    };
+
+    brim_port_init(&w->port, on_news, on_destroy);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->rang, NULL);
+    ck_assert_int_eq(brim_flight_join(flights, &ask, &w->port, &w->flight), BRIM_OK);
+    return w;
+}
+
+static struct brim_flight_view wait_for(struct waiter *w)
+{
+    struct brim_flight_view view;
+
+    for (;;) {
+        brim_flight_view(w->flight, &w->port, (struct brim_fields){NULL, 0}, &view);
+        if (view.state != BRIM_FLIGHT_WAIT)
+            return view;
+        pthread_mutex_lock(&w->lock);
+        while (!w->has_news)
+            pthread_cond_wait(&w->rang, &w->lock);
+        w->has_news = false;
+        pthread_mutex_unlock(&w->lock);
+        brim_port_begin(&w->port);
+        brim_port_unref(&w->port);
+    }
+}
+
+static void leave(struct waiter *w)
+{
+    brim_flight_leave(w->flight, &w->port);
+    brim_port_unref(&w->port);
+}
+
+/* The first byte of what was answered; or 0 and why in *why_out. */
+static char ask(enum brim_flight_kind kind, const char *method, unsigned *status_out,
+                enum brim_err *why_out)
+{
+    struct waiter *w;
+    struct brim_flight_view view;
+    char byte = 0;
+
+    w = join(kind, method);
+    view = wait_for(w);
+    *why_out = view.why;
+    *status_out = view.origin_status;
+    if (view.state != BRIM_FLIGHT_FAILED) {
+        ck_assert(view.state == BRIM_FLIGHT_READY || view.state == BRIM_FLIGHT_ALONE);
+        byte = view.object->status == 200 ? 'a' : 'b';
+        brim_object_unref(view.object);
+    }
+    leave(w);
+    return byte;
+}
+
+static unsigned status_of(enum brim_flight_kind kind, const char *method)
+{
+    enum brim_err why;
+    unsigned status;
+
+    (void)ask(kind, method, &status, &why);
+    return status;
+}
+
+static enum brim_err why_of(enum brim_flight_kind kind, const char *method)
+{
+    enum brim_err why;
+    unsigned status;
+
+    ck_assert_int_eq(ask(kind, method, &status, &why), 0);
+    return why;
+}
+
+static unsigned asked(unsigned first, unsigned last)
+{
+    unsigned sum = 0;
+
+    for (unsigned i = first; i <= last; i++)
+        sum += servers[i].asked;
+    return sum;
+}
+
+/* ---- what is tested ---- */
+
+START_TEST(one_exchange_serves_all_who_wait)
+{
+    struct waiter *waiters[8];
+
+    start(0, 0);
+    configs[0].server_count = 1;
+    open_pools();
+    servers[0].hangs = true;
+    for (unsigned i = 0; i < 8; i++)
+        waiters[i] = join(BRIM_FLIGHT_SHARED, "GET");
+    servers[0].hangs = false;
+    for (unsigned i = 0; i < 8; i++) {
+        struct brim_flight_view view = wait_for(waiters[i]);
+
+        ck_assert_int_eq(view.state, BRIM_FLIGHT_READY);
+        ck_assert_int_eq(view.led, i == 0);
+        brim_object_unref(view.object);
+        leave(waiters[i]);
+    }
+    ck_assert_uint_eq(servers[0].asked, 1);
+}
+END_TEST
+
+START_TEST(a_server_that_refuses_is_followed_by_the_next)
+{
+    start(1, 1);
+    open_pools();
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_uint_eq(status_of(BRIM_FLIGHT_PASS, "POST"), 200); /* nothing had been sent */
+    ck_assert_uint_eq(servers[1].asked, 4);
+}
+END_TEST
+
+/* The request may have been carried out: only asking twice what does no harm is allowed. */
+START_TEST(a_server_that_drops_a_request_is_followed_if_asking_twice_does_no_harm)
+{
+    start(0, 1);
+    open_pools();
+    servers[0].answer = servers[1].answer = NULL;
+    ck_assert_int_eq(why_of(BRIM_FLIGHT_PASS, "POST"), BRIM_EPROTO);
+    ck_assert_uint_eq(asked(0, 1), 1);
+    ck_assert_int_eq(why_of(BRIM_FLIGHT_PASS, "PUT"), BRIM_EPROTO);
+    ck_assert_uint_eq(asked(0, 1), 3); /* each once */
+}
+END_TEST
+
+START_TEST(a_pool_is_followed_by_the_one_that_stands_in)
+{
+    start(2, 3);
+    with_fallback();
+    open_pools();
+    for (unsigned i = 0; i < 20; i++)
+        ck_assert_uint_eq(status_of(BRIM_FLIGHT_PASS, "POST"), 200);
+    ck_assert_uint_eq(asked(2, 3), 20);
+    ck_assert_int_eq(brim_metric_read(BRIM_METRIC_FAILOVERS), 20);
+}
+END_TEST
+
+/* Nobody stands in for the last, and all have been asked: twice at most. */
+START_TEST(a_chain_has_an_end)
+{
+    with_fallback();
+    open_pools();
+    ck_assert_int_eq(why_of(BRIM_FLIGHT_PASS, "GET"), BRIM_ECONNECT);
+    ck_assert_int_le(brim_metric_read(BRIM_METRIC_ORIGIN_REQUESTS), 8);
+}
+END_TEST
+
+/* Its answer is as good as any, when nobody else has one. */
+START_TEST(who_is_out_is_the_last_resort)
+{
+    start(0, 0);
+    with_fallback();
+    configs[0].server_count = 1;
+    configs[0].eject_failures = 1;
+    configs[0].eject_ms = 3600000;
+    open_pools();
+    servers[0].answer = BUSY;
+    ck_assert_uint_eq(status_of(BRIM_FLIGHT_PASS, "GET"), 503); /* out from now on */
+    servers[0].answer = PASSED;
+    ck_assert_uint_eq(status_of(BRIM_FLIGHT_PASS, "GET"), 200);
+    ck_assert_uint_eq(servers[0].asked, 2);
+}
+END_TEST
+
+START_TEST(nobody_is_asked_when_all_are_down)
+{
+    start(0, 1);
+    configs[0].fall = configs[0].rise = 1;
+    open_pools();
+    for (unsigned i = 0; i < 2; i++)
+        ck_assert_int_eq(brim_balance_checked(pools[0].balance, i, BRIM_BALANCE_BAD, 1),
+                         BRIM_BALANCE_WENT_DOWN);
+    ck_assert_int_eq(why_of(BRIM_FLIGHT_PASS, "GET"), BRIM_ENOENT);
+    ck_assert_uint_eq(asked(0, 1), 0);
+}
+END_TEST
+
+/* ... unless it is all there is, or the method forbids it. */
+START_TEST(an_answer_of_retry_on_is_dropped_for_a_better_one)
+{
+    start(0, 1);
+    pools[0].retry_on = (struct brim_spans){1, {{503, 503}}};
+    open_pools();
+    servers[0].answer = BUSY;
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_uint_eq(status_of(BRIM_FLIGHT_PASS, "GET"), 200);
+    ck_assert_uint_eq(status_of(BRIM_FLIGHT_SHARED, "GET"), 200);
+    servers[1].answer = BUSY;
+    ck_assert_uint_eq(status_of(BRIM_FLIGHT_PASS, "GET"), 503);
+    ck_assert_uint_eq(status_of(BRIM_FLIGHT_PASS, "POST"), 503);
+}
+END_TEST
+
+START_TEST(a_slow_server_is_hedged_by_another)
+{
+    struct brim_flight_view view;
+    struct waiter *w;
+
+    start(0, 1);
+    servers[0].answer = BUSY;
+    servers[0].hangs = true;
+    pools[0].hedge_ms = 1;
+    open_pools();
+    w = join(BRIM_FLIGHT_PASS, "GET");
+    view = wait_for(w);
+    ck_assert_uint_eq(view.origin_status, 200);
+    brim_object_unref(view.object);
+    leave(w);
+    ck_assert_uint_eq(servers[1].asked, 1);
+    ck_assert_int_eq(brim_metric_read(BRIM_METRIC_HEDGES), 1);
+}
+END_TEST
+
+/* The second cannot be reached: the first is waited for as if nothing had been. */
+START_TEST(a_hedge_that_fails_costs_nothing)
+{
+    struct brim_flight_view view;
+    struct waiter *w;
+
+    start(0, 0);
+    servers[0].hangs = true;
+    pools[0].hedge_ms = 1;
+    open_pools();
+    w = join(BRIM_FLIGHT_PASS, "GET");
+    while (brim_metric_read(BRIM_METRIC_ORIGIN_ERRORS) == 0)
+        usleep(1000);
+    servers[0].hangs = false;
+    view = wait_for(w);
+    ck_assert_uint_eq(view.origin_status, 200);
+    brim_object_unref(view.object);
+    leave(w);
+}
+END_TEST
+
+/* The first fails after the second was asked: whose answer comes is who counts. */
+START_TEST(a_hedge_outlives_the_first)
+{
+    struct brim_flight_view view;
+    struct waiter *w;
+
+    start(0, 1);
+    servers[0].hangs = servers[1].hangs = true;
+    servers[0].answer = NULL;
+    pools[0].hedge_ms = 1;
+    open_pools();
+    w = join(BRIM_FLIGHT_PASS, "GET");
+    while (servers[1].asked == 0)
+        usleep(1000);
+    servers[0].hangs = false;
+    while (brim_metric_read(BRIM_METRIC_ORIGIN_ERRORS) == 0)
+        usleep(1000);
+    servers[1].hangs = false;
+    view = wait_for(w);
+    ck_assert_uint_eq(view.origin_status, 200);
+    brim_object_unref(view.object);
+    leave(w);
+}
+END_TEST
+
+/* A client that leaves while both are asked: both end. */
+START_TEST(who_leaves_ends_both)
+{
+    struct waiter *w;
+
+    start(0, 1);
+    servers[0].hangs = servers[1].hangs = true;
+    pools[0].hedge_ms = 1;
+    open_pools();
+    w = join(BRIM_FLIGHT_PASS, "GET");
+    while (servers[1].asked == 0)
+        usleep(1000);
+    leave(w);
+    while (kept > 0)
+        usleep(1000);
+}
+END_TEST
+
+START_TEST(what_changes_something_is_not_hedged)
+{
+    struct brim_flight_view view;
+    struct waiter *w;
+
+    start(0, 1);
+    servers[0].hangs = true;
+    pools[0].hedge_ms = 1;
+    pools[0].fetch.first_byte_timeout_ms = 300;
+    open_pools();
+    w = join(BRIM_FLIGHT_PASS, "PUT");
+    view = wait_for(w);
+    ck_assert_int_eq(view.why, BRIM_ETIMEOUT);
+    ck_assert_uint_eq(servers[1].asked, 0);
+    leave(w);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("origin/flight");
+    TCase *tcase = tcase_create("flight");
+
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, one_exchange_serves_all_who_wait);
+    tcase_add_test(tcase, a_server_that_refuses_is_followed_by_the_next);
+    tcase_add_test(tcase, a_server_that_drops_a_request_is_followed_if_asking_twice_does_no_harm);
+    tcase_add_test(tcase, a_pool_is_followed_by_the_one_that_stands_in);
+    tcase_add_test(tcase, a_chain_has_an_end);
+    tcase_add_test(tcase, who_is_out_is_the_last_resort);
+    tcase_add_test(tcase, nobody_is_asked_when_all_are_down);
+    tcase_add_test(tcase, an_answer_of_retry_on_is_dropped_for_a_better_one);
+    tcase_add_test(tcase, a_slow_server_is_hedged_by_another);
+    tcase_add_test(tcase, a_hedge_that_fails_costs_nothing);
+    tcase_add_test(tcase, a_hedge_outlives_the_first);
+    tcase_add_test(tcase, who_leaves_ends_both);
+    tcase_add_test(tcase, what_changes_something_is_not_hedged);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}

@@ -41,10 +41,12 @@
 
 #define FILL_MAGIC 0x66696c31u
 
-#define DISK_SHARE      4u /* the largest object is at most this part of the disk tier */
-#define SHARDS_MAX      64u
-#define SKETCH_COUNTERS (1u << 18)
-#define SPILL_PIECE_MIN ((size_t)128 * 1024)
+#define DISK_SHARE         4u   /* the largest object is at most this part of the disk tier */
+#define REMEMBER_SHARE     128u /* of the disk tier, twice */
+#define REMEMBER_BYTES_MAX ((uint64_t)4 << 20)
+#define SHARDS_MAX         64u
+#define SKETCH_COUNTERS    (1u << 18)
+#define SPILL_PIECE_MIN    ((size_t)128 * 1024)
 
 /* ---- life ---- */
 
@@ -53,11 +55,40 @@ static void restore_epoch(const struct brim_purge_epoch *epoch, void *ctx)
     brim_purge_restore(ctx, epoch);
 }
 
+/* Two files, of which one is there for a moment, within the quota. */
+static uint64_t remembered_bytes(const struct brim_cache_config *config)
+{
+    uint64_t bytes = config->disk_bytes / REMEMBER_SHARE;
+
+    if (config->remember_ms == 0)
+        return 0;
+    return bytes < BRIM_REMEMBER_BYTES_MIN ? BRIM_REMEMBER_BYTES_MIN
+           : bytes > REMEMBER_BYTES_MAX    ? REMEMBER_BYTES_MAX
+                                           : bytes;
+}
+
+static enum brim_err open_remember(struct brim_cache *cache)
+{
+    const struct brim_cache_config *config = &cache->config;
+    struct brim_remember_config remember = {.path = config->path,
+                                            .interval_ms = config->remember_ms,
+                                            .file_bytes_max = remembered_bytes(config),
+                                            .hot_bytes_max =
+                                                config->memory_bytes - config->memory_bytes / 8,
+                                            .hot = cache->hot,
+                                            .disk = cache->disk,
+                                            .purge = cache->purge};
+
+    if (cache->disk == NULL || config->remember_ms == 0)
+        return BRIM_OK;
+    return brim_remember_open(&remember, &cache->remember);
+}
+
 static enum brim_err open_disk(struct brim_cache *cache)
 {
     const struct brim_cache_config *config = &cache->config;
     struct brim_disk_config disk = {.path = config->path,
-                                    .bytes_max = config->disk_bytes,
+                                    .bytes_max = config->disk_bytes - 2 * remembered_bytes(config),
                                     .segment_bytes = config->segment_bytes,
                                     .write_queue_max = config->write_queue_max,
                                     .pool = config->pool};
@@ -117,6 +148,8 @@ enum brim_err brim_cache_open(const struct brim_cache_config *config, struct bri
         err = brim_hot_open(config->memory_bytes, shards_for(config), &cache->hot);
     if (err == BRIM_OK)
         err = open_disk(cache);
+    if (err == BRIM_OK)
+        err = open_remember(cache);
     cache->config.path = NULL; /* borrowed for the call only */
     if (err != BRIM_OK) {
         brim_cache_close(cache);
@@ -140,6 +173,7 @@ void brim_cache_close(struct brim_cache *cache)
         return;
     OBJ_CHECK(cache, CACHE_MAGIC);
     wait_for_purges(cache);
+    brim_remember_close(cache->remember);
     if (cache->disk != NULL)
         brim_disk_close(cache->disk);
     brim_hot_close(cache->hot);
@@ -157,6 +191,7 @@ void brim_cache_release(struct brim_cache *cache)
     OBJ_CHECK(cache, CACHE_MAGIC);
     INVARIANT(!atomic_load(&cache->is_released));
     wait_for_purges(cache);
+    brim_remember_end(cache->remember); /* the successor reads it */
     if (cache->disk != NULL)
         brim_disk_release(cache->disk);
     cache->purges_seen = atomic_load(cache->config.purges);

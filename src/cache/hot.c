@@ -30,6 +30,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "brim/base/invariant.h"
 #include "brim/base/metric.h"
@@ -44,6 +45,8 @@ enum {
     USE_PROMOTES = 2,  /* uses in SMALL that make an object move to MAIN */
     SMALL_SHARE = 10,  /* SMALL is one part in this many */
     EVICT_BATCH = 128, /* steps of eviction per lock hold */
+    LIST_BATCH = 256,  /* buckets listed per lock hold */
+    RANKS = 2 * (USE_MAX + 1),
 };
 
 struct entry {
@@ -513,4 +516,85 @@ uint64_t brim_hot_bytes(struct brim_hot *hot)
         pthread_mutex_unlock(&hot->shards[i].lock);
     }
     return bytes;
+}
+
+/* ---- listing ---- */
+
+struct listing {
+    const struct brim_hot *hot;
+    struct brim_digest *digests; /* NULL: only counting */
+    size_t next[RANKS];          /* where the next of a rank goes */
+    size_t end[RANKS];
+};
+
+/* 0 is the most used. */
+static unsigned rank_of(const struct shard *shard, const struct entry *entry)
+{
+    uint32_t use = atomic_load_explicit(&entry->object->use, memory_order_relaxed);
+
+    use = use > USE_MAX ? USE_MAX : use;
+    return (entry->queue == &shard->main ? 0 : USE_MAX + 1) + (USE_MAX - use);
+}
+
+static void list_entry(struct listing *listing, const struct shard *shard,
+                       const struct entry *entry)
+{
+    unsigned rank;
+
+    if (atomic_load_explicit(&entry->object->on_disk, memory_order_relaxed) == 0)
+        return;
+    rank = rank_of(shard, entry);
+    if (listing->digests == NULL)
+        listing->next[rank]++;
+    else if (listing->next[rank] < listing->end[rank])
+        listing->digests[listing->next[rank]++] = entry->digest;
+}
+
+/* The table may be doubled between two holds: then some are listed twice, or not. */
+static void list_shard(struct listing *listing, struct shard *shard)
+{
+    bool more = true;
+
+    for (size_t first = 0; more; first += LIST_BATCH) {
+        pthread_mutex_lock(&shard->lock);
+        for (size_t i = first; i < first + LIST_BATCH && i < shard->bucket_count; i++)
+            for (const struct entry *entry = shard->buckets[i]; entry != NULL; entry = entry->chain)
+                list_entry(listing, shard, entry);
+        more = first + LIST_BATCH < shard->bucket_count;
+        pthread_mutex_unlock(&shard->lock);
+    }
+}
+
+static void list_all(struct listing *listing)
+{
+    for (unsigned i = 0; i < listing->hot->shard_count; i++)
+        list_shard(listing, &listing->hot->shards[i]);
+}
+
+/* Counts each rank first, which says where it goes. */
+size_t brim_hot_list(struct brim_hot *hot, struct brim_digest *digests_out, size_t max)
+{
+    struct listing listing = {.hot = hot};
+    size_t start = 0, listed = 0;
+
+    OBJ_CHECK(hot, HOT_MAGIC);
+    list_all(&listing);
+    for (unsigned rank = 0; rank < RANKS; rank++) {
+        size_t room = max - start;
+        size_t count = listing.next[rank] < room ? listing.next[rank] : room;
+
+        listing.next[rank] = start;
+        start += count;
+        listing.end[rank] = start;
+    }
+    listing.digests = digests_out;
+    list_all(&listing);
+    for (unsigned rank = 0; rank < RANKS; rank++) { /* fewer may have come than were counted */
+        size_t from = rank == 0 ? 0 : listing.end[rank - 1];
+        size_t count = listing.next[rank] - from;
+
+        memmove(digests_out + listed, digests_out + from, count * sizeof(*digests_out));
+        listed += count;
+    }
+    return listed;
 }

@@ -139,6 +139,7 @@ static enum brim_err open_cache(struct node *n)
         .window_bytes = c->window_bytes,
         .write_queue_max = (unsigned)c->write_queue,
         .purge_epochs_max = (unsigned)c->purge_epochs,
+        .remember_ms = (uint64_t)c->remember_ms,
         .admit = c->admit == 0 ? BRIM_ADMIT_ALWAYS : BRIM_ADMIT_SECOND_HIT,
         .pool = n->pool,
         .purges = n->start->estate == NULL ? NULL : &n->start->estate->purges,

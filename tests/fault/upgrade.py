@@ -185,6 +185,7 @@ async def check_upgrades(site, origin, count):
         if result is not None:
             raise result
     assert site.metric("brim_node_upgrades_total") == count
+    brim_node.wait_until(lambda: site.metric("brim_hot_remembered_total") >= WARM, "RAM is warm")
     assert counts["connections"] > H2_CLIENTS  # some were told to go
     return requests + counts["h1"] + counts["h2"]
 

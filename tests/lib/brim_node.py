@@ -147,9 +147,11 @@ def is_stopped(pid):
 
 
 def is_running(pid):
-    """Whether pid is there and not a zombie that waits for its parent."""
+    """Whether pid is there and not a zombie that waits for its parent. One whose other threads are
+    still on their way out holds its sockets."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        return state != "Z" or len(os.listdir(f"/proc/{pid}/task")) > 1
     except OSError:
         return False
 

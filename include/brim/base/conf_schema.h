@@ -119,7 +119,9 @@
     O(INT, purge_epochs, "purge_epochs", "100000", 16, 10000000, START,                            \
       "Purges remembered one by one; beyond it the oldest purge more than asked.")                 \
     O(DURATION, pass_ttl_ms, "pass_ttl", "120s", 0, BRIM_DAY_MS, START,                            \
-      "How long an uncacheable answer is remembered (hit-for-miss).")
+      "How long an uncacheable answer is remembered (hit-for-miss).")                              \
+    O(DURATION, remember_ms, "remember", "60s", 0, BRIM_DAY_MS, START,                             \
+      "How often it is noted what is in RAM, to be read back after a start; 0: never.")
 
 #define BRIM_CONF_COMPRESS(O, S, L)                                                                \
     O(INT, threads, "threads", "1", 0, 64, START,                                                  \

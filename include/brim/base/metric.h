@@ -84,6 +84,8 @@
     X(HOT_BYTES, "brim_hot_bytes", "", GAUGE, "Bytes in the hot tier.")                            \
     X(HOT_OBJECTS, "brim_hot_objects", "", GAUGE, "Objects in the hot tier.")                      \
     X(HOT_EVICTIONS, "brim_hot_evictions_total", "", COUNTER, "Objects evicted from RAM.")         \
+    X(HOT_REMEMBERED, "brim_hot_remembered_total", "", COUNTER,                                    \
+      "Objects read back into RAM after a start (cache.remember).")                                \
     X(HOT_HITS, "brim_tier_hits_total", "tier=\"hot\"", COUNTER, "Lookups answered by a tier.")    \
     X(DISK_HITS, "brim_tier_hits_total", "tier=\"disk\"", COUNTER, "")                             \
     X(TIER_MISSES, "brim_tier_misses_total", "", COUNTER, "Lookups that no tier could answer.")    \

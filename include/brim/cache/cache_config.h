@@ -22,6 +22,7 @@ struct brim_cache_config {
     uint64_t window_bytes;        /* unread bytes held per passing or spilling body */
     unsigned write_queue_max;
     unsigned purge_epochs_max;
+    uint64_t remember_ms; /* how often the hot set is noted; 0: never */
     enum brim_cache_admit admit;
     struct brim_pool *pool;   /* borrowed */
     _Atomic uint64_t *purges; /* borrowed: counts those of every process of the node; NULL: alone */

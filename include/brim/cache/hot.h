@@ -32,6 +32,10 @@ void brim_hot_promote(struct brim_hot *hot, struct brim_object *object);
 /* Removes what stands under key, only if it is `only` when that is not NULL. Thread: any. */
 void brim_hot_drop(struct brim_hot *hot, const struct brim_key *key, struct brim_object *only);
 
+/* Lists what is on disk too, most used first, up to max. Holds a shard for a few entries at a time,
+ * so what moves meanwhile may be missed. Returns how many. Thread: any. */
+size_t brim_hot_list(struct brim_hot *hot, struct brim_digest *digests_out, size_t max);
+
 /* Bytes charged now; never over bytes_max, at no moment in any shard. Thread: any. */
 uint64_t brim_hot_bytes(struct brim_hot *hot);
 

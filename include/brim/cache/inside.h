@@ -14,6 +14,7 @@
 #include "brim/cache/disk.h"
 #include "brim/cache/hot.h"
 #include "brim/cache/purge.h"
+#include "brim/cache/remember.h"
 #include "brim/cache/sketch.h"
 
 #define CACHE_MAGIC 0x63616331u
@@ -22,9 +23,10 @@ struct brim_cache {
     uint32_t magic;
     struct brim_cache_config config;
     struct brim_hot *hot;
-    struct brim_disk *disk;    /* NULL: none */
-    struct brim_sketch *asked; /* how often for what; NULL: everything is admitted */
-    uint64_t body_id_base;     /* random: body ids of this run begin here */
+    struct brim_disk *disk;         /* NULL: none */
+    struct brim_remember *remember; /* NULL: off */
+    struct brim_sketch *asked;      /* how often for what; NULL: everything is admitted */
+    uint64_t body_id_base;          /* random: body ids of this run begin here */
     _Atomic uint64_t bodies;
     atomic_flag ageing; /* of asked: one at a time */
     struct brim_purge *purge;

@@ -514,6 +514,8 @@ static void check_routes(const struct brim_conf_site *site, size_t i, const stru
         (void)snprintf(path, sizeof(path), "sites[%zu].routes[%zu].jwt.jwks_origin", i, j);
         if (route->jwt.jwks_origin != site->jwt.jwks_origin)
             check_reference(faults, origins, path, route->jwt.jwks_origin);
+        (void)snprintf(path, sizeof(path), "sites[%zu].routes[%zu].write_origin", i, j);
+        check_reference(faults, origins, path, route->write_origin);
         (void)snprintf(path, sizeof(path), "sites[%zu].routes[%zu].cache", i, j);
         if (route->cache.targets.items != site->cache.targets.items) /* else inherited */
             check_targets(faults, path, &route->cache.targets);
@@ -521,11 +523,14 @@ static void check_routes(const struct brim_conf_site *site, size_t i, const stru
             check_dictionary(faults, path, route->cache.use_as_dictionary);
         (void)snprintf(path, sizeof(path), "sites[%zu].routes[%zu]", i, j);
         check_route_gates(faults, path, site, route);
+        brim_conf_check_route(route, path, faults);
         if (route->path == NULL)
             continue;
         paths[count] =
             (struct named){.text = route->path, .kind = ROUTE_PATH, .outer = i, .inner = j};
-        check_route_path(faults, &paths[count++]);
+        check_route_path(faults, &paths[count]);
+        if (route->methods.count + route->headers.count == 0)
+            count++; /* with conditions there may be several for one path */
     }
     check_unique(faults, paths, count);
     free(paths);
@@ -567,12 +572,15 @@ static void check_sites(const struct brim_conf_root *root, const struct names *o
         check_reference(faults, origins, path, site->origin);
         (void)snprintf(path, sizeof(path), "sites[%zu].jwt.jwks_origin", i);
         check_reference(faults, origins, path, site->jwt.jwks_origin);
+        (void)snprintf(path, sizeof(path), "sites[%zu].write_origin", i);
+        check_reference(faults, origins, path, site->write_origin);
         (void)snprintf(path, sizeof(path), "sites[%zu].cache", i);
         check_targets(faults, path, &site->cache.targets);
         check_dictionary(faults, path, site->cache.use_as_dictionary);
         (void)snprintf(path, sizeof(path), "sites[%zu]", i);
         brim_conf_check_gates(
             &(struct brim_conf_gates){&site->access, &site->rate_limit, &site->jwt}, path, faults);
+        brim_conf_check_ryw(&site->read_your_writes, path, faults);
         check_routes(site, i, origins, faults);
     }
     check_hosts(root, faults);

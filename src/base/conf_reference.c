@@ -39,6 +39,7 @@ static const struct {
     {"sites.handlers.env.name", "GREETING"},
     {"sites.routes.handlers.env.name", "GREETING"},
     {"sites.routes.path", "/img/"},
+    {"sites.routes.headers.name", "x-version"},
 };
 
 static const char *example_of(const char *path)

@@ -38,6 +38,7 @@
 #include "brim/cache/marker.h"
 #include "brim/cache/sketch.h"
 #include "brim/cache/spill.h"
+#include "brim/http/vary.h"
 
 #define FILL_MAGIC 0x66696c31u
 
@@ -449,6 +450,13 @@ static enum brim_found find_variant(struct brim_cache *cache, struct brim_find *
     return not_found(cache, find, BRIM_ENOENT);
 }
 
+/* What was stored for a request with a part of the key beside the URL stands behind a marker: what
+ * stands in its place is from before that part was asked for, and somebody else's. */
+static bool is_keyed(struct brim_fields request)
+{
+    return request.count > 0 && brim_str_is(request.items[0].name, BRIM_STR(BRIM_VARY_KEY));
+}
+
 enum brim_found brim_cache_find(struct brim_cache *cache, struct brim_find *find)
 {
     struct brim_object *object;
@@ -466,7 +474,10 @@ enum brim_found brim_cache_find(struct brim_cache *cache, struct brim_find *find
         return not_found(cache, find, err);
     switch ((enum brim_object_kind)object->kind) {
     case BRIM_OBJECT_RESPONSE:
-        return found(cache, find, object);
+        if (!is_keyed(find->request))
+            return found(cache, find, object);
+        brim_object_unref(object);
+        return not_found(cache, find, BRIM_ENOENT);
     case BRIM_OBJECT_VARY:
         find->marker = object;
         return find_variant(cache, find);

@@ -60,13 +60,14 @@ static void print_key(const struct brim_route *route, const struct brim_uri *uri
 {
     size_t room = uri->authority.len + uri->target.len + 16;
     char *target = brim_alloc(uri->target.len + 1), *text = brim_alloc(room);
-    char selector[SELECTOR_BYTES];
+    struct brim_str none = brim_str(NULL, 0);
+    char *part = brim_alloc(brim_route_part_room(route, none, none)), selector[SELECTOR_BYTES];
     struct brim_str counts =
         brim_str(target, brim_cache_key_target(&route->key, uri->target, target));
     struct brim_key key = brim_key_of(
         brim_str(text, brim_uri_key_text(uri->scheme, uri->authority, counts, text, room)));
-    size_t len =
-        brim_cache_key_selector(&route->key, fields, brim_str(NULL, 0), selector, sizeof(selector));
+    size_t len = brim_cache_key_selector(
+        &route->key, fields, brim_route_part(route, none, none, part), selector, sizeof(selector));
 
     print_pair("site", brim_str_of(route->site));
     print_pair("route", brim_str_of(route->path[0] == '\0' ? "(the site's)" : route->path));
@@ -79,12 +80,15 @@ static void print_key(const struct brim_route *route, const struct brim_uri *uri
         print_pair("selector", brim_str(selector, len));
     if (route->rules.bypass)
         print_pair("note", BRIM_STR("bypass: never looked up, never stored"));
+    free(part);
     free(target);
     free(text);
 }
 
-static const struct brim_route *match(const struct brim_routes *routes, const struct brim_uri *uri)
+static const struct brim_route *match(const struct brim_routes *routes, const struct brim_uri *uri,
+                                      struct brim_fields fields)
 {
+    const struct brim_condition_ask ask = {BRIM_STR("GET"), fields};
     const char *query = memchr(uri->target.base, '?', uri->target.len);
     struct brim_str path = uri->target, host;
     char lower[256];
@@ -97,7 +101,7 @@ static const struct brim_route *match(const struct brim_routes *routes, const st
             (char)(host.base[i] >= 'A' && host.base[i] <= 'Z' ? host.base[i] | 0x20 : host.base[i]);
     if (query != NULL)
         path.len = (size_t)(query - path.base);
-    return brim_routes_match(routes, brim_str(lower, host.len), path);
+    return brim_routes_match(routes, brim_str(lower, host.len), path, &ask);
 }
 
 static int print(const struct arguments *arguments)
@@ -116,7 +120,8 @@ static int print(const struct arguments *arguments)
     if (brim_conf_load(arguments->config, stderr, &conf) != BRIM_OK)
         return status;
     if (brim_routes_compile(brim_conf_root(conf), NULL, NULL, &routes) == BRIM_OK) {
-        route = match(routes, &uri);
+        route =
+            match(routes, &uri, (struct brim_fields){arguments->fields, arguments->field_count});
         status = route == NULL ? BRIM_EXIT_FAILED : BRIM_EXIT_OK;
         if (route == NULL)
             (void)fputs("brim key: no site has this host\n", stderr);

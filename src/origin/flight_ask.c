@@ -136,7 +136,9 @@ static enum brim_err ask_next(struct brim_flight_try *try)
     request.origin = &try->origin->fetch;
     request.server = brim_str_of(brim_balance_url(try->origin->balance, try->server));
     request.slow_ms = f->has_hedged ? 0 : try->origin->hedge_ms;
-    if (try->origin->host != NULL)
+    if (brim_letter_host_sent(try->flight->letter).len > 0)
+        request.host = brim_letter_host_sent(try->flight->letter);
+    else if (try->origin->host != NULL)
         request.host = brim_str_of(try->origin->host);
     /* The flight may be over, and gone, before start returns: hold it. */
     atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);

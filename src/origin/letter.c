@@ -19,6 +19,7 @@ struct brim_letter {
     struct brim_str method;
     struct brim_str target;
     struct brim_str host;
+    struct brim_str host_sent;
     struct brim_str body;
     bool has_body;
     struct brim_object *stale; /* counted */
@@ -31,7 +32,8 @@ struct brim_letter {
 static size_t text_bytes(const struct brim_flight_ask *ask)
 {
     size_t bytes = ask->key.text.len + ask->primary.text.len + ask->method.len + ask->target.len +
-                   ask->host.len + ask->range.len + (ask->has_body ? ask->body_bytes : 0);
+                   ask->host.len + ask->host_sent.len + ask->range.len +
+                   (ask->has_body ? ask->body_bytes : 0);
 
     for (size_t i = 0; i < ask->fields.count; i++)
         bytes += ask->fields.items[i].name.len + ask->fields.items[i].value.len;
@@ -79,6 +81,7 @@ struct brim_letter *brim_letter_new(const struct brim_flight_ask *ask)
     letter->method = put(&at, ask->method);
     letter->target = put(&at, ask->target);
     letter->host = put(&at, ask->host);
+    letter->host_sent = put(&at, ask->host_sent);
     letter->field_count = ask->fields.count;
     for (size_t i = 0; i < ask->fields.count; i++) {
         letter->fields[i].name = put(&at, ask->fields.items[i].name);
@@ -118,6 +121,11 @@ const struct brim_key *brim_letter_primary(const struct brim_letter *letter)
 struct brim_str brim_letter_method(const struct brim_letter *letter)
 {
     return letter->method;
+}
+
+struct brim_str brim_letter_host_sent(const struct brim_letter *letter)
+{
+    return letter->host_sent;
 }
 
 struct brim_fields brim_letter_fields(const struct brim_letter *letter)

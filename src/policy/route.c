@@ -2,7 +2,8 @@
 /*
  * Compiled once, read by every request. Hosts are one sorted array: exact names, found by binary
  * search; wildcards are the same array asked for each suffix of the name ("*.b.c", "*.c"), longest
- * first, then "*". A site keeps its globs in the order of the file and its prefixes longest first,
+ * first, then "*". A site keeps its globs in the order of the file (those with conditions where the
+ * first of the same pattern stands) and its prefixes longest first,
  * so both are a walk that stops at the first match; sites have few routes.
  */
 #include "brim/policy/route.h"
@@ -14,6 +15,7 @@
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric_group.h"
+#include "brim/base/text.h"
 #include "brim/policy/origins.h"
 #include "brim/policy/script_test.h"
 
@@ -107,12 +109,49 @@ static bool is_glob(const char *path)
     return strpbrk(path, "*?") != NULL;
 }
 
+/* A position in the file. */
+static int compare_places(size_t left, size_t right)
+{
+    return left < right ? -1 : left > right;
+}
+
+/* Of routes with one path: those with conditions first, in the order of the file. */
+static int by_conditions(const struct brim_route *a, const struct brim_route *b)
+{
+    if ((a->condition == NULL) != (b->condition == NULL))
+        return a->condition == NULL ? 1 : -1;
+    return compare_places(a->place, b->place);
+}
+
 static int by_length_down(const void *a, const void *b)
 {
-    size_t left = strlen(((const struct brim_route *)a)->path);
-    size_t right = strlen(((const struct brim_route *)b)->path);
+    const struct brim_route *left = a, *right = b;
+    int order = compare_places(strlen(right->path), strlen(left->path));
 
-    return left < right ? 1 : left > right ? -1 : 0;
+    return order != 0 ? order : by_conditions(left, right);
+}
+
+static int by_rank(const void *a, const void *b)
+{
+    const struct brim_route *left = a, *right = b;
+    int order = compare_places(left->rank, right->rank);
+
+    return order != 0 ? order : by_conditions(left, right);
+}
+
+/* A glob with conditions ranks with the first of its pattern, so that it comes before one without
+ * them; the others stay where they are. */
+static void order_globs(struct site *site)
+{
+    for (size_t i = 0; i < site->glob_count; i++) {
+        struct brim_route *glob = &site->globs[i];
+        size_t first = 0;
+
+        while (glob->condition != NULL && strcmp(site->globs[first].path, glob->path) != 0)
+            first++;
+        glob->rank = glob->condition == NULL ? glob->place : site->globs[first].place;
+    }
+    qsort(site->globs, site->glob_count, sizeof(*site->globs), by_rank);
 }
 
 /* The handlers' own test, with what it says in the log where it fails. */
@@ -211,6 +250,18 @@ static enum brim_err compile_route_gates(const struct brim_conf_route *conf,
     return err;
 }
 
+/* A route that reads elsewhere does not write to the site's. */
+static void choose_origins(const struct brim_routes *routes, const struct brim_conf_route *conf,
+                           struct brim_route *route)
+{
+    if (conf->origin[0] != '\0') {
+        route->origin = brim_origins_get(routes->origins, conf->origin);
+        route->write_origin = NULL;
+    }
+    if (conf->write_origin[0] != '\0')
+        route->write_origin = brim_origins_get(routes->origins, conf->write_origin);
+}
+
 static enum brim_err compile_route(struct brim_routes *routes, const struct brim_conf_route *conf,
                                    const struct brim_conf_site *site, const struct brim_route *own,
                                    struct brim_route *route_out)
@@ -219,14 +270,23 @@ static enum brim_err compile_route(struct brim_routes *routes, const struct brim
 
     *route_out = *own;
     route_out->path = brim_strdup(conf->path);
+    route_out->condition = brim_condition_compile(conf);
+    route_out->rewrite = brim_rewrite_compile(conf);
     route_out->rules = compile_rules(&conf->cache);
     route_out->key = compile_key(&conf->cache);
-    if (conf->origin[0] != '\0')
-        route_out->origin = brim_origins_get(routes->origins, conf->origin);
+    choose_origins(routes, conf, route_out);
     err = compile_route_gates(conf, site, route_out);
     if (err == BRIM_OK)
         err = compile_handlers(routes, &conf->handlers, own->site, &route_out->handlers);
     return err;
+}
+
+static bool has_conditions(const struct brim_conf_site *conf)
+{
+    for (size_t i = 0; i < conf->routes.count; i++)
+        if (conf->routes.items[i].methods.count + conf->routes.items[i].headers.count > 0)
+            return true;
+    return false;
 }
 
 static enum brim_err compile_site(struct brim_routes *routes, const struct brim_conf_site *conf,
@@ -245,20 +305,27 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
         .forwarded = (enum brim_forwarded)conf->forwarded,
         .trace = (enum brim_trace_mode)conf->trace,
         .server_timing = conf->server_timing,
+        .tells_origins = has_conditions(conf),
         .accept_encoding = accept_encodings[conf->origin_coding],
     };
-    err = compile_site_gates(conf, &site->own);
+    if (conf->write_origin[0] != '\0')
+        site->own.write_origin = brim_origins_get(routes->origins, conf->write_origin);
+    err = brim_pin_open(&conf->read_your_writes, site->own.site, &site->own.pin);
+    if (err == BRIM_OK)
+        err = compile_site_gates(conf, &site->own);
     if (err == BRIM_OK)
         err = compile_handlers(routes, &conf->handlers, site->own.site, &site->own.handlers);
     site->globs = brim_alloc(room * sizeof(*site->globs));
     site->prefixes = brim_alloc(room * sizeof(*site->prefixes));
     for (size_t i = 0; i < conf->routes.count && err == BRIM_OK; i++) {
         const struct brim_conf_route *from = &conf->routes.items[i];
+        struct brim_route *route = is_glob(from->path) ? &site->globs[site->glob_count++]
+                                                       : &site->prefixes[site->prefix_count++];
 
-        err = compile_route(routes, from, conf, &site->own,
-                            is_glob(from->path) ? &site->globs[site->glob_count++]
-                                                : &site->prefixes[site->prefix_count++]);
+        err = compile_route(routes, from, conf, &site->own, route);
+        route->place = i;
     }
+    order_globs(site);
     qsort(site->prefixes, site->prefix_count, sizeof(*site->prefixes), by_length_down);
     return err;
 }
@@ -380,6 +447,8 @@ static void free_routes(struct brim_route *routes, size_t count, const struct br
 {
     for (size_t i = 0; i < count; i++) {
         free_const(routes[i].path);
+        brim_condition_free(routes[i].condition);
+        brim_rewrite_fini(&routes[i].rewrite);
         free_rules(&routes[i].rules);
         free_key(&routes[i].key);
         brim_access_free(routes[i].access);
@@ -396,6 +465,7 @@ static void free_site(struct site *site)
     free_routes(site->prefixes, site->prefix_count, &site->own);
     free_rules(&site->own.rules);
     free_key(&site->own.key);
+    brim_pin_close(site->own.pin);
     brim_access_free(site->own.site_access);
     brim_rate_limit_free(site->own.site_rate);
     brim_jwt_gate_free(site->own.jwt);
@@ -514,17 +584,20 @@ static bool glob_matches(const char *pattern, struct brim_str path)
 }
 
 const struct brim_route *brim_routes_match(const struct brim_routes *routes, struct brim_str host,
-                                           struct brim_str path)
+                                           struct brim_str path,
+                                           const struct brim_condition_ask *ask)
 {
     const struct site *site = find_site(routes, host);
 
     if (site == NULL)
         return NULL;
     for (size_t i = 0; i < site->glob_count; i++)
-        if (glob_matches(site->globs[i].path, path))
+        if (glob_matches(site->globs[i].path, path) &&
+            brim_condition_holds(site->globs[i].condition, ask))
             return &site->globs[i];
     for (size_t i = 0; i < site->prefix_count; i++)
-        if (brim_str_has_prefix(path, brim_str_of(site->prefixes[i].path)))
+        if (brim_str_has_prefix(path, brim_str_of(site->prefixes[i].path)) &&
+            brim_condition_holds(site->prefixes[i].condition, ask))
             return &site->prefixes[i];
     return &site->own;
 }
@@ -540,4 +613,30 @@ void brim_routes_check(struct brim_routes *routes, struct brim_checks *checks)
 
     brim_routes_ref(routes);
     brim_origins_check(routes->origins, checks, &keep);
+}
+
+/* ---- keys ---- */
+
+size_t brim_route_part_room(const struct brim_route *route, struct brim_str origin,
+                            struct brim_str part)
+{
+    return strlen(route->origin->name) + origin.len + route->rewrite.text.len + part.len + 2;
+}
+
+struct brim_str brim_route_part(const struct brim_route *route, struct brim_str origin,
+                                struct brim_str part, char *buffer)
+{
+    struct brim_text text = brim_text_in(buffer, brim_route_part_room(route, origin, part));
+
+    if (origin.len == 0 && route->tells_origins)
+        origin = brim_str_of(route->origin->name);
+    if (origin.len + part.len == 0)
+        return brim_str(NULL, 0);
+    brim_text_put(&text, origin);
+    if (origin.len > 0)
+        brim_text_put(&text, route->rewrite.text);
+    brim_text_put(&text, BRIM_STR(" "));
+    brim_text_put(&text, part);
+    INVARIANT(!text.is_cut);
+    return brim_text_str(&text);
 }

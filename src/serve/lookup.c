@@ -14,6 +14,7 @@
 #include "brim/base/log.h"
 #include "brim/http/uri.h"
 #include "brim/http/vary.h"
+#include "brim/origin/method.h"
 
 #define SCHEME_ROOM    16u /* "https://" and a port */
 #define SELECTOR_BYTES 8192u
@@ -131,32 +132,43 @@ bool brim_lookup_make(struct brim_lookup *lookup, const struct brim_key_rules *r
     return len > 0 && make_fields(lookup, rules, find);
 }
 
-struct brim_str brim_lookup_part(h2o_mem_pool_t *pool, struct brim_str origin, struct brim_str part)
+struct brim_str brim_lookup_part(h2o_mem_pool_t *pool, const struct brim_route *route,
+                                 struct brim_str origin, struct brim_str part)
 {
-    size_t len = part.len + origin.len + 1;
-    char *text;
+    size_t room = brim_route_part_room(route, origin, part);
 
-    if (len == 1)
-        return brim_str(NULL, 0);
-    text = h2o_mem_alloc_pool(pool, len);
-    if (origin.len > 0)
-        memcpy(text, origin.base, origin.len);
-    text[origin.len] = ' ';
-    if (part.len > 0)
-        memcpy(text + origin.len + 1, part.base, part.len);
-    return brim_str(text, len);
+    return brim_route_part(route, origin, part, h2o_mem_alloc_pool(pool, room));
+}
+
+struct brim_origin *brim_lookup_origin(const struct brim_route *route, struct brim_str method,
+                                       bool is_pinned)
+{
+    bool writes = !brim_method_is_safe(method);
+
+    return route->write_origin != NULL && (writes || is_pinned) ? route->write_origin
+                                                                : route->origin;
+}
+
+struct brim_str brim_lookup_sent(h2o_mem_pool_t *pool, const struct brim_route *route,
+                                 struct brim_str target)
+{
+    if (route->rewrite.prefix.len == 0)
+        return target;
+    return brim_rewrite_target(
+        &route->rewrite, target,
+        h2o_mem_alloc_pool(pool, brim_rewrite_room(&route->rewrite, target)));
 }
 
 const struct brim_route *brim_lookup_route(h2o_mem_pool_t *pool, const struct brim_routes *routes,
-                                           struct brim_str host, struct brim_str target,
+                                           const struct brim_lookup_url *url,
                                            struct brim_str *host_out)
 {
-    const char *query = memchr(target.base, '?', target.len);
-    struct brim_str name;
+    const char *query = memchr(url->target.base, '?', url->target.len);
+    struct brim_str name, path = url->target;
     uint16_t port;
     char *lower;
 
-    if (!brim_uri_parse_authority(host, &name, &port))
+    if (!brim_uri_parse_authority(url->host, &name, &port))
         return NULL;
     lower = h2o_mem_alloc_pool(pool, name.len + 1);
     memcpy(lower, name.base, name.len);
@@ -165,6 +177,6 @@ const struct brim_route *brim_lookup_route(h2o_mem_pool_t *pool, const struct br
         name.len--;
     *host_out = brim_str(lower, name.len);
     if (query != NULL)
-        target.len = (size_t)(query - target.base);
-    return brim_routes_match(routes, *host_out, target);
+        path.len = (size_t)(query - path.base);
+    return brim_routes_match(routes, *host_out, path, &url->ask);
 }

@@ -174,9 +174,7 @@ static void answer_failure(struct request *r, enum brim_err why, enum brim_fetch
 /* Where this request is fetched from. */
 static struct brim_origin *origin_of(const struct request *r)
 {
-    if (r->asking != NULL)
-        return r->asked_origin;
-    return r->origin != NULL ? r->origin : r->route->origin;
+    return r->asking != NULL ? r->asked_origin : brim_request_origin(r);
 }
 
 void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
@@ -205,10 +203,9 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
         .primary = r->find.primary,
         .key = r->find.key,
         .method = kind == BRIM_FLIGHT_SHARED ? BRIM_STR("GET") : method,
-        .target = asking != NULL               ? asking->target
-                  : kind == BRIM_FLIGHT_SHARED ? r->key_target
-                                               : r->target,
+        .target = asking != NULL ? asking->target : brim_request_sent(r, kind),
         .host = r->authority,
+        .host_sent = r->route->rewrite.host,
         .fields = brim_upstream_fields(&r->req->pool, r->env, r->route, kind, fields, &client),
         .body = r->req->entity.base,
         .body_bytes = r->req->entity.base == NULL ? 0 : r->req->entity.len,
@@ -518,6 +515,13 @@ static struct brim_fields fields_of(h2o_req_t *req)
     return (struct brim_fields){fields, count};
 }
 
+/* What is said on every response, whoever made it. */
+static void dress(struct brim_delivery *delivery)
+{
+    brim_request_tell_rates(delivery);
+    brim_request_tell_pin(delivery);
+}
+
 static struct request *request_new(struct brim_env *env, h2o_req_t *req)
 {
     struct request *r = h2o_mem_alloc_shared(&req->pool, sizeof(*r), on_dispose);
@@ -536,6 +540,7 @@ static struct request *request_new(struct brim_env *env, h2o_req_t *req)
     r->routes = env->routes;
     brim_routes_ref(r->routes);
     brim_deliver_init(&r->delivery, env, req, r->fields);
+    r->delivery.dress = dress;
     r->conn = r->delivery.conn;
     return r;
 }
@@ -555,7 +560,9 @@ static void refuse(struct request *r, const struct brim_guard_refusal *refusal)
 
 bool brim_request_match_route(struct request *r)
 {
-    r->route = brim_lookup_route(&r->req->pool, r->routes, r->authority, r->target, &r->host);
+    const struct brim_lookup_url url = {r->authority, r->target, {r->method, r->fields}};
+
+    r->route = brim_lookup_route(&r->req->pool, r->routes, &url, &r->host);
     return r->route != NULL;
 }
 
@@ -589,7 +596,8 @@ static bool has_read_method(const struct request *r)
  * only the origin knows. */
 static bool is_cacheable_request(const struct request *r)
 {
-    return !r->route->rules.bypass && r->req->entity.base == NULL && has_read_method(r) &&
+    return !r->route->rules.bypass && !brim_request_is_pinned(r) && r->req->entity.base == NULL &&
+           has_read_method(r) &&
            !brim_conditional_is_for_origin(r->fields, r->delivery.now_wall_ms / 1000);
 }
 
@@ -614,7 +622,7 @@ static bool make_key(struct request *r)
         .scheme = brim_request_str(r->req->input.scheme->name),
         .host = r->authority,
         .target = r->target,
-        .part = r->key_part,
+        .part = brim_lookup_part(&r->req->pool, r->route, r->origin_named, r->key_part),
         .fields = r->fields,
     };
     bool is_made = brim_lookup_make(&lookup, &r->route->key, &r->find);
@@ -661,6 +669,7 @@ static void enter(struct request *r)
                                   "max-forwards", BRIM_PROXY_OWN);
         return;
     }
+    brim_request_begin_pin(r);
     if (brim_request_handle(r))
         brim_request_look(r);
 }
@@ -688,6 +697,7 @@ static void begin(struct request *r)
     if (brim_request_admit(r, enter))
         enter(r);
 }
+
 int brim_request_start(h2o_handler_t *handler, h2o_req_t *req)
 {
     struct brim_env *env = brim_env_of(req);

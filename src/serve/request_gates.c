@@ -52,12 +52,17 @@ static const struct brim_rate_limit *limit_of(const struct request *r, int which
 }
 
 /* RateLimit-Policy and RateLimit of the limits that the request was counted against. */
-static void tell_rates(struct brim_delivery *d)
+void brim_request_tell_rates(struct brim_delivery *d)
 {
     struct request *r = (struct request *)d; /* it stands first */
-    char *room = h2o_mem_alloc_pool(&d->req->pool, (size_t)RATES * RATE_TEXT_BYTES);
-    struct brim_text policy = brim_text_in(room, RATE_TEXT_BYTES);
-    struct brim_text state = brim_text_in(room + RATE_TEXT_BYTES, RATE_TEXT_BYTES);
+    char *room;
+    struct brim_text policy, state;
+
+    if (r->admitted == NULL || (r->admitted->site_rate == NULL && r->admitted->rate == NULL))
+        return;
+    room = h2o_mem_alloc_pool(&d->req->pool, (size_t)RATES * RATE_TEXT_BYTES);
+    policy = brim_text_in(room, RATE_TEXT_BYTES);
+    state = brim_text_in(room + RATE_TEXT_BYTES, RATE_TEXT_BYTES);
 
     for (int i = 0; i < RATES; i++) {
         if (!r->rates[i].is_told || limit_of(r, i) == NULL)
@@ -237,8 +242,6 @@ bool brim_request_admit(struct request *r, void (*then)(struct request *r))
     r->admitted = route;
     r->admitted_then = then;
     r->rates[ROUTE] = (struct brim_rate_limit_news){.is_told = false};
-    if (route->site_rate != NULL || route->rate != NULL)
-        r->delivery.dress = tell_rates;
     if (is_first && !pass_address(r, route->site_access))
         return false;
     if (!pass_address(r, route->access))

@@ -191,7 +191,8 @@ static bool take_changes(struct request *r, const struct brim_script_request *re
         if (r->origin == NULL)
             return false;
     }
-    r->key_part = brim_lookup_part(&r->req->pool, request->origin, request->key);
+    r->origin_named = request->origin;
+    r->key_part = request->key;
     return true;
 }
 
@@ -262,9 +263,9 @@ static void take_nothing(struct lua_State *L, void *ctx)
 
 static struct brim_origin *origin_of(struct request *r, const struct brim_script_request *asking)
 {
-    struct brim_origin *own = r->origin != NULL ? r->origin : r->route->origin;
-
-    return asking->origin.len == 0 ? own : brim_routes_origin(r->routes, asking->origin);
+    if (asking->origin.len == 0)
+        return brim_request_origin(r);
+    return brim_routes_origin(r->routes, asking->origin);
 }
 
 /* Whether the request goes on. */
@@ -294,8 +295,9 @@ bool brim_request_ask_handler(struct request *r, void (*again)(struct request *r
         !brim_handlers_has(r->handlers, BRIM_SCRIPT_ORIGIN_REQUEST))
         return true;
     asking = h2o_mem_alloc_pool(&r->req->pool, sizeof(*asking));
-    *asking = r->is_shared ? request_of(r, r->find.request, r->key_target)
-                           : request_of(r, r->fields, r->target);
+    *asking = r->is_shared
+                  ? request_of(r, r->find.request, brim_request_sent(r, BRIM_FLIGHT_SHARED))
+                  : request_of(r, r->fields, brim_request_sent(r, BRIM_FLIGHT_PASS));
     asking->key_is_made = true;
     what.ctx = asking;
     r->drafted = asking;

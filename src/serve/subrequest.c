@@ -263,8 +263,10 @@ static struct brim_flight_ask letter_of(struct brim_subrequest *s, enum brim_fli
         .primary = s->find.primary,
         .key = s->find.key,
         .method = ask->method,
-        .target = is_shared ? s->lookup.key_target : ask->url.target,
+        .target = brim_lookup_sent(&s->pool, s->route,
+                                   is_shared ? s->lookup.key_target : ask->url.target),
         .host = ask->url.authority,
+        .host_sent = s->route->rewrite.host,
         .fields = brim_upstream_fields(&s->pool, ask->env, s->route, kind,
                                        is_shared ? s->find.request : s->lookup.fields, &client),
         .body = ask->body.base,
@@ -425,15 +427,17 @@ static struct brim_subrequest *subrequest_new(const struct brim_subrequest_ask *
 static const char *prepare(struct brim_subrequest *s)
 {
     const struct brim_subrequest_ask *ask = &s->ask;
+    const struct brim_lookup_url url = {
+        ask->url.authority, ask->url.target, {ask->method, ask->fields}};
     struct brim_str host;
 
     if (!brim_uri_target_is_valid(ask->url.target))
         return "the path is not percent-encoded as it has to be";
-    s->route = brim_lookup_route(&s->pool, ask->routes, ask->url.authority, ask->url.target, &host);
+    s->route = brim_lookup_route(&s->pool, ask->routes, &url, &host);
     if (s->route == NULL)
         return "no site of this node serves the host";
-    s->origin =
-        ask->origin.len == 0 ? s->route->origin : brim_routes_origin(ask->routes, ask->origin);
+    s->origin = ask->origin.len == 0 ? brim_lookup_origin(s->route, ask->method, false)
+                                     : brim_routes_origin(ask->routes, ask->origin);
     if (s->origin == NULL)
         return "no origin has this name";
     s->lookup = (struct brim_lookup){
@@ -441,7 +445,7 @@ static const char *prepare(struct brim_subrequest *s)
         .scheme = ask->url.scheme,
         .host = ask->url.authority,
         .target = ask->url.target,
-        .part = brim_lookup_part(&s->pool, ask->origin, brim_str(NULL, 0)),
+        .part = brim_lookup_part(&s->pool, s->route, ask->origin, brim_str(NULL, 0)),
         .fields = ask->fields,
     };
     if (!brim_lookup_make(&s->lookup, &s->route->key, &s->find))

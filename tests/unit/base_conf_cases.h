@@ -31,7 +31,8 @@
     "retry_percent, retry_on, hedge, fallback, host, connect_timeout, "                            \
     "first_byte_timeout, between_bytes_timeout, pool, queue, health, tls\n"
 #define SITES_ACCEPTED                                                                             \
-    "accepted: a sequence of 1 to 10000 mappings with hosts, origin, forwarded, origin_coding, "   \
+    "accepted: a sequence of 1 to 10000 mappings with hosts, origin, write_origin, "               \
+    "read_your_writes, forwarded, origin_coding, "                                                 \
     "trace, server_timing, access, rate_limit, jwt, "                                              \
     "handlers, cache, "                                                                            \
     "routes\n"
@@ -325,8 +326,36 @@ static const struct bad_case {
     {LISTENERS ORIGINS
      "sites: [{hosts: \"*\", origin: app, routes: [{path: /a/}, {path: /b/}, {path: /a/}]}]\n",
      ":3: sites[0].routes[2].path: \"/a/\" is also sites[0].routes[0].path; accepted: each once\n"},
+    {LISTENERS ORIGINS
+     "sites: [{hosts: \"*\", origin: app, routes: [{path: /a, methods: [get]}]}]\n",
+     ":3: sites[0].routes[0].methods[0]: \"get\" is no method; accepted: GET (and with it HEAD), "
+     "POST, "
+     "PUT, PATCH, DELETE, OPTIONS\n"},
+    {LISTENERS ORIGINS
+     "sites: [{hosts: \"*\", origin: app, routes: [{path: /a, headers: [{name: x-a, "
+     "value: b, prefix: c}]}]}]\n",
+     ":3: sites[0].routes[0].headers[0]: \"x-a\" has more than one condition; accepted: one of "
+     "value, "
+     "prefix, present: false\n"},
+    {LISTENERS ORIGINS "sites: [{hosts: \"*\", origin: app, routes: [{path: /a, rewrite: {prefix: "
+                       "a, to: \"/b c\"}}]}]\n",
+     ":3: sites[0].routes[0].rewrite.prefix: \"a\" is no path; accepted: text that begins with /, "
+     "without blanks, ? and #\n"
+     ":3: sites[0].routes[0].rewrite.to: \"/b c\" is no path; accepted: text that begins with /, "
+     "without blanks, ? and #\n"},
+    {LISTENERS ORIGINS
+     "sites: [{hosts: \"*\", origin: app, write_origin: ap, read_your_writes: {for: 5s, "
+     "cookie: \"a b\"}}]\n",
+     ":3: sites[0].write_origin: \"ap\" is no origin, perhaps \"app\"; accepted: app\n"
+     ":3: sites[0].read_your_writes.cookie: \"a b\" is no name of a cookie; accepted: letters, "
+     "digits, "
+     "'-', '_', '.'\n"
+     ":3: sites[0].read_your_writes.secret: \"\" signs nothing; accepted: a file with 16 bytes or "
+     "more "
+     "that nobody else knows\n"},
     {LISTENERS ORIGINS "sites: [{hosts: \"*\", origin: app, routes: [/img/]}]\n",
-     ":3: sites[0].routes[0]: is a single value; accepted: a mapping with path, origin, access, "
+     ":3: sites[0].routes[0]: is a single value; accepted: a mapping with path, methods, headers, "
+     "origin, write_origin, host, rewrite, access, "
      "rate_limit, jwt, "
      "handlers, "
      "cache\n"},

@@ -27,6 +27,7 @@ static const char config[] =
     "  - {hosts: [\"*\"], origin: two}\n";
 
 static struct brim_routes *routes;
+static struct brim_condition_ask get = {.method = {"GET", 3}};
 
 static struct brim_routes *compile(const char *text)
 {
@@ -57,7 +58,7 @@ static void teardown(void)
 
 static const struct brim_route *match(const char *host, const char *path)
 {
-    return brim_routes_match(routes, brim_str_of(host), brim_str_of(path));
+    return brim_routes_match(routes, brim_str_of(host), brim_str_of(path), &get);
 }
 
 static const struct {
@@ -144,9 +145,9 @@ START_TEST(unknown_host_has_no_route_without_a_star)
                 "origins: [{name: o, servers: [{url: \"http://127.0.0.1:1\"}]}]\n"
                 "sites: [{hosts: [\"*.a.org\"], origin: o}]\n");
 
-    ck_assert_ptr_null(brim_routes_match(strict, BRIM_STR("a.org"), BRIM_STR("/")));
-    ck_assert_ptr_null(brim_routes_match(strict, BRIM_STR("b.org"), BRIM_STR("/")));
-    ck_assert_ptr_nonnull(brim_routes_match(strict, BRIM_STR("x.a.org"), BRIM_STR("/")));
+    ck_assert_ptr_null(brim_routes_match(strict, BRIM_STR("a.org"), BRIM_STR("/"), &get));
+    ck_assert_ptr_null(brim_routes_match(strict, BRIM_STR("b.org"), BRIM_STR("/"), &get));
+    ck_assert_ptr_nonnull(brim_routes_match(strict, BRIM_STR("x.a.org"), BRIM_STR("/"), &get));
     brim_routes_unref(strict);
 }
 END_TEST
@@ -164,10 +165,73 @@ START_TEST(globs_with_many_stars_end)
     memset(path, 'a', sizeof(path) - 1);
     path[0] = '/';
     path[sizeof(path) - 1] = '\0';
-    ck_assert_str_eq(brim_routes_match(many, BRIM_STR("h"), brim_str_of(path))->path, "");
+    ck_assert_str_eq(brim_routes_match(many, BRIM_STR("h"), brim_str_of(path), &get)->path, "");
     path[sizeof(path) - 2] = 'b';
-    ck_assert_str_eq(brim_routes_match(many, BRIM_STR("h"), brim_str_of(path))->path,
+    ck_assert_str_eq(brim_routes_match(many, BRIM_STR("h"), brim_str_of(path), &get)->path,
                      "*a*a*a*a*a*a*a*a*b");
+    brim_routes_unref(many);
+}
+END_TEST
+
+/* A route with conditions comes before one without, wherever it stands; one whose conditions do not
+ * hold is as if it were not there. */
+START_TEST(conditions_come_first)
+{
+    struct brim_routes *many =
+        compile("listeners: [{address: \":8080\"}]\n"
+                "origins: [{name: o, servers: [{url: \"http://127.0.0.1:1\"}]}]\n"
+                "sites: [{hosts: [\"*\"], origin: o, routes: ["
+                "{path: /a/, cache: {default_ttl: 1s}},"
+                "{path: /a/, methods: [POST], cache: {default_ttl: 2s}},"
+                "{path: /a/, headers: [{name: x-v, value: \"2\"}], cache: {default_ttl: 3s}},"
+                "{path: \"*.c\", cache: {default_ttl: 4s}},"
+                "{path: \"*.c\", methods: [POST], cache: {default_ttl: 5s}},"
+                "{path: /a/b/, headers: [{name: x-none}], cache: {default_ttl: 6s}}]}]\n");
+    struct brim_field field = {BRIM_STR("x-v"), BRIM_STR("2")};
+    struct brim_condition_ask post = {.method = BRIM_STR("POST")},
+                              v2 = {BRIM_STR("GET"), {&field, 1}},
+                              both = {BRIM_STR("POST"), {&field, 1}};
+    struct brim_str host = BRIM_STR("h");
+
+#define TTL(path, ask) (brim_routes_match(many, host, BRIM_STR(path), ask)->rules.default_ttl_ms)
+    ck_assert_int_eq(TTL("/a/x", &get), 1000);
+    ck_assert_int_eq(TTL("/a/x", &post), 2000);
+    ck_assert_int_eq(TTL("/a/x", &v2), 3000);
+    ck_assert_int_eq(TTL("/a/x", &both), 2000); /* the first in the file */
+    ck_assert_int_eq(TTL("/a/b/x", &get), 1000);
+    ck_assert_int_eq(TTL("/x.c", &get), 4000);
+    ck_assert_int_eq(TTL("/x.c", &post), 5000);
+#undef TTL
+    brim_routes_unref(many);
+}
+END_TEST
+
+/* Where two origins may answer one URL, what they say is kept apart. */
+START_TEST(the_key_tells_origins_apart)
+{
+    struct brim_routes *many = compile(
+        "listeners: [{address: \":8080\"}]\n"
+        "origins: [{name: o, servers: [{url: \"http://127.0.0.1:1\"}]}]\n"
+        "sites: [{hosts: [\"*\"], origin: o, routes: ["
+        "{path: /a/},"
+        "{path: /a/, headers: [{name: x-v, value: \"2\"}]},"
+        "{path: /a/, headers: [{name: x-v, value: \"3\"}], rewrite: {prefix: /a/, to: /3/}}]}]\n");
+    struct brim_field two = {BRIM_STR("x-v"), BRIM_STR("2")},
+                      three = {BRIM_STR("x-v"), BRIM_STR("3")};
+    struct brim_condition_ask v2 = {BRIM_STR("GET"), {&two, 1}},
+                              v3 = {BRIM_STR("GET"), {&three, 1}};
+    struct brim_str host = BRIM_STR("h"), path = BRIM_STR("/a/x"), none = BRIM_STR("");
+    char text[3][64];
+    struct brim_str parts[] = {
+        brim_route_part(brim_routes_match(many, host, path, &get), none, none, text[0]),
+        brim_route_part(brim_routes_match(many, host, path, &v2), none, none, text[1]),
+        brim_route_part(brim_routes_match(many, host, path, &v3), none, none, text[2]),
+    };
+
+    ck_assert(brim_str_is(parts[0], BRIM_STR("o ")));
+    ck_assert_uint_eq(brim_route_part(match("example.com", "/"), none, none, text[0]).len, 0);
+    ck_assert(brim_str_is(parts[1], BRIM_STR("o ")));
+    ck_assert(brim_str_is(parts[2], BRIM_STR("o|/a/ /3/  ")));
     brim_routes_unref(many);
 }
 END_TEST
@@ -185,6 +249,8 @@ int main(void)
     tcase_add_test(tcase, routes_inherit_what_they_do_not_set);
     tcase_add_test(tcase, unknown_host_has_no_route_without_a_star);
     tcase_add_test(tcase, globs_with_many_stars_end);
+    tcase_add_test(tcase, conditions_come_first);
+    tcase_add_test(tcase, the_key_tells_origins_apart);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

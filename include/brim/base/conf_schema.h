@@ -372,10 +372,39 @@
       "Claims that the origin is told, as in `sub=X-User`; answers then differ by them.")          \
     O(BOOL, strip, "strip", "false", 0, 0, LIVE, "The origin does not get the token.")
 
+#define BRIM_CONF_RYW(O, S, L)                                                                     \
+    O(DURATION, for_ms, "for", "0", 0, BRIM_DAY_MS, LIVE,                                          \
+      "How long after its last write; longer than replicas lag; 0: not at all.")                   \
+    O(FILE, secret, "secret", "", 0, 4096, LIVE,                                                   \
+      "File with the secret that signs the cookie, 16 bytes or more; the same on all nodes.")      \
+    O(STRING, cookie, "cookie", "brim_wrote", 1, 64, LIVE, "Name of the cookie.")
+
+#define BRIM_CONF_ROUTE_HEADER(O, S, L)                                                            \
+    O(STRING, name, "name", NULL, 1, 256, LIVE, "Name of the request field.")                      \
+    O(STRING, value, "value", "", 0, 1024, LIVE, "It is this, letter by letter.")                  \
+    O(STRING, prefix, "prefix", "", 0, 1024, LIVE, "It begins so.")                                \
+    O(BOOL, present, "present", "true", 0, 0, LIVE, "It is there; false: it is not.")
+
+#define BRIM_CONF_REWRITE(O, S, L)                                                                 \
+    O(STRING, prefix, "prefix", "", 0, 1024, LIVE,                                                 \
+      "Beginning of the path that is replaced on the way to the origin; empty: none.")             \
+    O(STRING, to, "to", "/", 1, 1024, LIVE, "What stands there instead.")
+
 #define BRIM_CONF_ROUTE(O, S, L)                                                                   \
     O(STRING, path, "path", NULL, 1, 1024, LIVE,                                                   \
       "Prefix (`/img/`) or glob (`*.css`, `/a/*/b`: * any run without /, ** any run, ? one).")     \
+    O(STRINGS, methods, "methods", "", 0, 16, LIVE,                                                \
+      "Only requests with these methods; GET stands for HEAD too; empty: all.")                    \
+    L(headers, "headers", BRIM_CONF_ROUTE_HEADER, brim_conf_route_header, 0, 16,                   \
+      "Only requests of whose fields all this holds.")                                             \
     O(STRING, origin, "origin", "", 0, 64, LIVE, "Origin; empty: the site's.")                     \
+    O(STRING, write_origin, "write_origin", "", 0, 64, LIVE,                                       \
+      "Origin for other methods than GET, HEAD and OPTIONS; empty: the site's, or, in a route "    \
+      "with an origin of its own, that.")                                                          \
+    O(STRING, host, "host", "", 0, 261, LIVE,                                                      \
+      "Host field for the origin; empty: what the origin's own `host` says.")                      \
+    S(rewrite, "rewrite", BRIM_CONF_REWRITE, brim_conf_rewrite,                                    \
+      "The path that the origin is asked for, where it is not the client's.")                      \
     S(access, "access", BRIM_CONF_ACCESS, brim_conf_access,                                        \
       "Who may ask, beside what the site says.")                                                   \
     S(rate_limit, "rate_limit", BRIM_CONF_RATE_LIMIT, brim_conf_rate_limit,                        \
@@ -388,6 +417,10 @@
     O(STRINGS, hosts, "hosts", NULL, 1, 1000, LIVE,                                                \
       "Host names: example.com, *.example.com, or * for every other.")                             \
     O(STRING, origin, "origin", NULL, 1, 64, LIVE, "Name of its origin.")                          \
+    O(STRING, write_origin, "write_origin", "", 0, 64, LIVE,                                       \
+      "Origin for other methods than GET, HEAD and OPTIONS; empty: the same.")                     \
+    S(read_your_writes, "read_your_writes", BRIM_CONF_RYW, brim_conf_ryw,                          \
+      "Clients that have written read from write_origin, past the cache, for a while.")            \
     O(CHOICE, forwarded, "forwarded", "x-forwarded", 0, "x-forwarded|forwarded|both|none", LIVE,   \
       "How the origin learns the client: X-Forwarded-For/-Proto/-Host, Forwarded (RFC 7239).")     \
     O(CHOICE, origin_coding, "origin_coding", "gzip", 0, "gzip|br|identity", LIVE,                 \
@@ -402,7 +435,9 @@
     S(handlers, "handlers", BRIM_CONF_HANDLERS, brim_conf_handlers, "Lua handlers of the site.")   \
     S(cache, "cache", BRIM_CONF_RULES, brim_conf_rules, "Cache rules of the site.")                \
     L(routes, "routes", BRIM_CONF_ROUTE, brim_conf_route, 0, 10000,                                \
-      "Path rules; the longest prefix wins, a glob before a prefix, the first glob first.")
+      "Path rules; the longest prefix wins, a glob before a prefix, the first glob first; for "    \
+      "one "                                                                                       \
+      "path those with conditions first.")
 
 #define BRIM_CONF_ROOT(O, S, L)                                                                    \
     S(node, "node", BRIM_CONF_NODE, brim_conf_node, "The process.")                                \

@@ -55,6 +55,8 @@
       "Requests refused because they do not show who asks (jwt).")                                 \
     X(RATE_LIMITED, "brim_rate_limited_total", "", COUNTER,                                        \
       "Requests refused because the client makes too many (rate_limit).")                          \
+    X(READS_PINNED, "brim_reads_pinned_total", "", COUNTER,                                        \
+      "Reads sent to a write origin because their client has written (read_your_writes).")         \
     X(GUARD_H2_KILLED, "brim_guard_killed_total", "", COUNTER,                                     \
       "HTTP/2 connections closed for abuse.")                                                      \
     X(SWEEP_KILLED, "brim_sweep_killed_total", "", COUNTER,                                        \

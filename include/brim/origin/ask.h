@@ -78,6 +78,7 @@ struct brim_flight_ask { /* everything is copied or counted by the call, except 
     struct brim_str method;    /* SHARED, SLICE: always sent as GET */
     struct brim_str target;    /* path and query for the origin */
     struct brim_str host;      /* the client's, lower-case */
+    struct brim_str host_sent; /* in place of it and of the origin's own; empty: one of them */
     struct brim_fields fields; /* end-to-end request fields for the origin, see below */
     struct brim_str range;     /* SLICE: value of the Range field that is sent */
     uint64_t slice_bytes;      /* SLICE: where slices begin and end */

@@ -18,6 +18,7 @@ const struct brim_key *brim_letter_key(const struct brim_letter *letter);
 const struct brim_key *brim_letter_primary(const struct brim_letter *letter);
 struct brim_str brim_letter_method(const struct brim_letter *letter);
 /* The asker's fields, without the conditions that brim adds: what Vary is judged against. */
+struct brim_str brim_letter_host_sent(const struct brim_letter *letter); /* empty: none */
 struct brim_fields brim_letter_fields(const struct brim_letter *letter);
 struct brim_object *brim_letter_stale(const struct brim_letter *letter); /* borrowed; or NULL */
 

@@ -4,7 +4,8 @@
  * the config's sites and origins.
  *
  * Hosts: exact name before the longest wildcard before "*". Paths: the first glob that matches,
- * then the longest prefix, then the site itself.
+ * then the longest prefix, then the site itself. Of routes with one path, those with conditions
+ * (policy/condition) come first; one whose conditions do not hold is passed over.
  */
 #ifndef BRIM_POLICY_ROUTE_H
 #define BRIM_POLICY_ROUTE_H
@@ -16,9 +17,12 @@
 #include "brim/origin/checks.h"
 #include "brim/origin/flight.h"
 #include "brim/policy/access.h"
+#include "brim/policy/condition.h"
 #include "brim/policy/handlers.h"
 #include "brim/policy/jwt_gate.h"
+#include "brim/policy/pin.h"
 #include "brim/policy/rate_limit.h"
+#include "brim/policy/rewrite.h"
 
 struct brim_routes; /* opaque, counted */
 
@@ -36,9 +40,15 @@ struct brim_route {
     unsigned metrics; /* the site's group of base/metric_group */
     const char *path; /* pattern, "" for the site's own */
     struct brim_origin *origin;
-    struct brim_handlers *handlers;    /* NULL: none */
-    struct brim_access *site_access;   /* NULL: everybody */
-    struct brim_access *access;        /* the route's own, beside it; likewise */
+    struct brim_origin *write_origin; /* for unsafe methods; NULL: the same */
+    struct brim_pin *pin;             /* the site's; NULL: who writes reads as all others */
+    struct brim_condition *condition; /* NULL: none but the path */
+    bool tells_origins;              /* its site has conditions: keys tell where answers are from */
+    struct brim_rewrite rewrite;     /* of what goes to the origin */
+    size_t place, rank;              /* in the file, and for the order of globs */
+    struct brim_handlers *handlers;  /* NULL: none */
+    struct brim_access *site_access; /* NULL: everybody */
+    struct brim_access *access;      /* the route's own, beside it; likewise */
     struct brim_rate_limit *site_rate; /* NULL: any number */
     struct brim_rate_limit *rate;      /* the route's own, beside it; likewise */
     struct brim_jwt_gate *jwt;         /* the route's or its site's; NULL: nobody needs a token */
@@ -61,9 +71,21 @@ void brim_routes_ref(struct brim_routes *routes);
 void brim_routes_unref(struct brim_routes *routes);
 
 /* Returns the route (borrowed from routes), or NULL: no site has this host. host: lower-case,
- * without port. path: as received, without query. Thread: any. */
+ * without port. path: as received, without query. ask: what conditions are about. Thread: any. */
 const struct brim_route *brim_routes_match(const struct brim_routes *routes, struct brim_str host,
-                                           struct brim_str path);
+                                           struct brim_str path,
+                                           const struct brim_condition_ask *ask);
+
+/*
+ * What is added to the key where a handler chose an origin or names a part of the key, and in sites
+ * that have routes with conditions: what two origins say of one URL is not the same, nor what one
+ * says when it is asked for two paths. origin and part are a handler's; both may be empty. Empty:
+ * nothing is added. buffer: of brim_route_part_room() bytes. Thread: any.
+ */
+size_t brim_route_part_room(const struct brim_route *route, struct brim_str origin,
+                            struct brim_str part);
+struct brim_str brim_route_part(const struct brim_route *route, struct brim_str origin,
+                                struct brim_str part, char *buffer);
 
 /* The origin called name, or NULL. Thread: any. */
 struct brim_origin *brim_routes_origin(const struct brim_routes *routes, struct brim_str name);

@@ -19,25 +19,39 @@ struct brim_lookup {
     struct brim_str scheme;     /* "http" or "https" */
     struct brim_str host;       /* with port, as received */
     struct brim_str target;     /* path and query */
-    struct brim_str part;       /* that a handler adds to the key */
+    struct brim_str part;       /* added to the key: see brim_lookup_part() */
     struct brim_fields fields;  /* in: as received; out: with the field that is only for the key */
     struct brim_str key_target; /* out: with the parameters that count */
 };
 
-/* The route of host (with port) and target; NULL: no site has it. host_out: lower-case, without
- * port and the root's dot; memory from pool. */
+/* What a route is chosen by. */
+struct brim_lookup_url {
+    struct brim_str host; /* with port, as received */
+    struct brim_str target;
+    struct brim_condition_ask ask;
+};
+
+/* The route of url; NULL: no site has it. host_out: lower-case, without port and the root's dot;
+ * memory from pool. */
 const struct brim_route *brim_lookup_route(h2o_mem_pool_t *pool, const struct brim_routes *routes,
-                                           struct brim_str host, struct brim_str target,
+                                           const struct brim_lookup_url *url,
                                            struct brim_str *host_out);
 
 /* Makes primary key and fields of find. False: the URL, or what counts, is too long. */
 bool brim_lookup_make(struct brim_lookup *lookup, const struct brim_key_rules *rules,
                       struct brim_find *find);
 
-/* What is added to the key where a handler chose an origin or names a part of it: what two origins
- * say of one URL is not the same. Both may be empty. */
-struct brim_str brim_lookup_part(h2o_mem_pool_t *pool, struct brim_str origin,
-                                 struct brim_str part);
+/* brim_route_part() in memory from pool. */
+struct brim_str brim_lookup_part(h2o_mem_pool_t *pool, const struct brim_route *route,
+                                 struct brim_str origin, struct brim_str part);
+
+/* The route's origin for a method; is_pinned: the client reads where it has written. */
+struct brim_origin *brim_lookup_origin(const struct brim_route *route, struct brim_str method,
+                                       bool is_pinned);
+
+/* What the origin is asked for, for this target; memory from pool. */
+struct brim_str brim_lookup_sent(h2o_mem_pool_t *pool, const struct brim_route *route,
+                                 struct brim_str target);
 
 /* fields with that of `of` which is only for the key, if it has one. */
 struct brim_fields brim_lookup_with_key(h2o_mem_pool_t *pool, struct brim_fields of,

@@ -45,6 +45,7 @@ struct request {
     struct brim_subrequest *keys;         /* that gate's, while they are fetched */
     void (*admitted_then)(struct request *r);
     struct brim_origin *origin;             /* chosen by a handler; NULL: the route's */
+    struct brim_str origin_named;           /* likewise; empty: the route's */
     struct brim_str key_part;               /* by a handler, of the cache key */
     struct brim_handlers *handlers;         /* of the route that the client asked for; NULL: none */
     struct brim_script_run *script;         /* their run; NULL: none, or it failed */
@@ -78,10 +79,11 @@ struct request {
     uint64_t id[2];
     struct brim_trace trace;
     unsigned origin_status;
-    bool is_counted; /* by the site's rate limit, where that goes by a token */
-    bool has_peeked; /* at what a flight is about to publish */
-    bool is_behind;  /* origin_request runs for a refresh that nobody waits for */
-    bool is_shared;  /* the flight asked for the whole, without the client's conditions */
+    bool is_counted;  /* by the site's rate limit, where that goes by a token */
+    bool has_written; /* a while ago, as its cookie says */
+    bool has_peeked;  /* at what a flight is about to publish */
+    bool is_behind;   /* origin_request runs for a refresh that nobody waits for */
+    bool is_shared;   /* the flight asked for the whole, without the client's conditions */
 };
 
 static inline struct brim_str brim_request_str(h2o_iovec_t text)
@@ -112,6 +114,20 @@ void brim_request_answer(struct request *r, struct brim_flight_view *view);
 
 /* Counts and logs a request that is over. */
 void brim_request_account(struct request *r);
+
+/* ---- request_origin.c ---- */
+
+/* Where this request is fetched from, if no origin_request says otherwise. */
+struct brim_origin *brim_request_origin(const struct request *r);
+/* The target that goes there, likewise. */
+struct brim_str brim_request_sent(struct request *r, enum brim_flight_kind kind);
+/* Finds out whether the client has written a while ago. The cookie that says so is ours alone:
+ * nobody sees it behind this. */
+void brim_request_begin_pin(struct request *r);
+/* Whether the request therefore goes to the write origin, past the cache. */
+bool brim_request_is_pinned(const struct request *r);
+/* Of a delivery's dress: gives the cookie to who has just written. */
+void brim_request_tell_pin(struct brim_delivery *delivery);
 
 /* ---- request_trace.c ---- */
 
@@ -145,6 +161,8 @@ bool brim_request_match_route(struct request *r);
  * answered, or one waits and then() comes later. */
 bool brim_request_admit(struct request *r, void (*then)(struct request *r));
 void brim_request_end_gates(struct request *r);
+/* Of a delivery's dress: what the rate limits say. */
+void brim_request_tell_rates(struct brim_delivery *delivery);
 
 /* ---- request_handlers.c ---- */
 

@@ -76,6 +76,72 @@ static bool has_nul(struct brim_str target)
     return memmem(target.base, len, "%00", 3) != NULL;
 }
 
+static unsigned hex_value(char c)
+{
+    return is_digit(c) ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a') + 10;
+}
+
+/* The byte that stands at *at in text, decoded; *at moves behind it. text is well-formed. */
+static char next_byte(struct brim_str text, size_t *at)
+{
+    const char *c = text.base + *at;
+
+    if (*c != '%' || text.len - *at < 3) {
+        *at += 1;
+        return *c;
+    }
+    *at += 3;
+    return (char)(hex_value(c[1]) << 4 | hex_value(c[2]));
+}
+
+/* Whether a segment of the path is "." or "..", however it is written. */
+static bool has_dot_segment(struct brim_str target)
+{
+    unsigned dots = 0;
+    bool only_dots = false;
+
+    /* most have neither */
+    if (memmem(target.base, target.len, "/.", 2) == NULL &&
+        memchr(target.base, '%', target.len) == NULL)
+        return false;
+    for (size_t at = 0; at < target.len && target.base[at] != '?';) {
+        char c = next_byte(target, &at);
+        bool ends = c == '/' || c == '\\' || c == ';';
+
+        if (ends && only_dots && dots >= 1 && dots <= 2)
+            return true;
+        if (c == '/' || c == '\\') {
+            only_dots = true;
+            dots = 0;
+        } else if (c == '.') {
+            dots++;
+        } else {
+            only_dots = false;
+        }
+    }
+    return only_dots && dots >= 1 && dots <= 2;
+}
+
+struct brim_str brim_uri_path_plain(struct brim_str path, char *buffer)
+{
+    size_t len = 0;
+
+    if (memchr(path.base, '%', path.len) == NULL && memmem(path.base, path.len, "//", 2) == NULL)
+        return path;
+    for (size_t at = 0; at < path.len;) {
+        size_t from = at;
+        char c = next_byte(path, &at);
+
+        if (c == '*' || (c == '?' && at > from + 1)) {
+            memcpy(buffer + len, path.base + from, at - from);
+            len += at - from;
+        } else if (c != '/' || len == 0 || buffer[len - 1] != '/') {
+            buffer[len++] = c;
+        }
+    }
+    return brim_str(buffer, len);
+}
+
 bool brim_uri_target_is_valid(struct brim_str target)
 {
     if (target.len == 0 || target.base[0] != '/')
@@ -89,7 +155,7 @@ bool brim_uri_target_is_valid(struct brim_str target)
             return false;
         i += 2;
     }
-    return !has_nul(target);
+    return !has_nul(target) && !has_dot_segment(target);
 }
 
 /* The lower-case form of a byte of a name or IPv4 address, 0 for a byte that is in none. */

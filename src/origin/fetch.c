@@ -401,7 +401,8 @@ static enum brim_err reason_of(const struct brim_fetch *f, CURLcode code)
     case CURLE_SSL_ISSUER_ERROR:
         return BRIM_ETLS;
     case CURLE_OUT_OF_MEMORY:
-        return BRIM_ENOMEM;
+        /* It says so, too, of a line that is longer than it takes (100 KB). */
+        return f->was_sent && !f->has_headers ? BRIM_EPROTO : BRIM_ENOMEM;
     default:
         return BRIM_EPROTO; /* dropped, cut off, or not HTTP */
     }

@@ -16,10 +16,12 @@
 #include "brim/base/log.h"
 #include "brim/base/metric_group.h"
 #include "brim/base/text.h"
+#include "brim/http/uri.h"
 #include "brim/policy/origins.h"
 #include "brim/policy/script_test.h"
 
-#define ROUTES_MAGIC 0x726f7531u
+#define ROUTES_MAGIC   0x726f7531u
+#define PATH_BYTES_MAX (64u * 1024u) /* the most that limits.target can be */
 
 struct site {
     struct brim_route own; /* where no route matches */
@@ -262,6 +264,17 @@ static void choose_origins(const struct brim_routes *routes, const struct brim_c
         route->write_origin = brim_origins_get(routes->origins, conf->write_origin);
 }
 
+/* As requests are matched. The caller's. */
+static char *plain_path(const char *path)
+{
+    char *buffer = brim_alloc(strlen(path) + 1);
+    struct brim_str plain = brim_uri_path_plain(brim_str_of(path), buffer);
+
+    memmove(buffer, plain.base, plain.len);
+    buffer[plain.len] = '\0';
+    return buffer;
+}
+
 static enum brim_err compile_route(struct brim_routes *routes, const struct brim_conf_route *conf,
                                    const struct brim_conf_site *site, const struct brim_route *own,
                                    struct brim_route *route_out)
@@ -269,7 +282,7 @@ static enum brim_err compile_route(struct brim_routes *routes, const struct brim
     enum brim_err err;
 
     *route_out = *own;
-    route_out->path = brim_strdup(conf->path);
+    route_out->path = plain_path(conf->path);
     route_out->condition = brim_condition_compile(conf);
     route_out->rewrite = brim_rewrite_compile(conf);
     route_out->rules = compile_rules(&conf->cache);
@@ -583,14 +596,9 @@ static bool glob_matches(const char *pattern, struct brim_str path)
     }
 }
 
-const struct brim_route *brim_routes_match(const struct brim_routes *routes, struct brim_str host,
-                                           struct brim_str path,
-                                           const struct brim_condition_ask *ask)
+static const struct brim_route *match(const struct site *site, struct brim_str path,
+                                      const struct brim_condition_ask *ask)
 {
-    const struct site *site = find_site(routes, host);
-
-    if (site == NULL)
-        return NULL;
     for (size_t i = 0; i < site->glob_count; i++)
         if (glob_matches(site->globs[i].path, path) &&
             brim_condition_holds(site->globs[i].condition, ask))
@@ -600,6 +608,26 @@ const struct brim_route *brim_routes_match(const struct brim_routes *routes, str
             brim_condition_holds(site->prefixes[i].condition, ask))
             return &site->prefixes[i];
     return &site->own;
+}
+
+/* A rule about /staff/ is about /%73taff/ and //staff/, too: the origin may take them for one. */
+static const struct brim_route *match_plain(const struct site *site, struct brim_str path,
+                                            const struct brim_condition_ask *ask)
+{
+    char buffer[PATH_BYTES_MAX];
+
+    return match(site, brim_uri_path_plain(path, buffer), ask);
+}
+
+const struct brim_route *brim_routes_match(const struct brim_routes *routes, struct brim_str host,
+                                           struct brim_str path,
+                                           const struct brim_condition_ask *ask)
+{
+    const struct site *site = find_site(routes, host);
+
+    if (site == NULL)
+        return NULL;
+    return path.len <= PATH_BYTES_MAX ? match_plain(site, path, ask) : match(site, path, ask);
 }
 
 struct brim_origin *brim_routes_origin(const struct brim_routes *routes, struct brim_str name)

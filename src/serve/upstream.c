@@ -42,6 +42,8 @@ static bool is_claim(struct brim_str name)
         BRIM_STR("x-original-url"),     BRIM_STR("x-original-host"),
         BRIM_STR("x-rewrite-url"),      BRIM_STR("x-http-method-override"),
         BRIM_STR("x-http-method"),      BRIM_STR("x-method-override"),
+        BRIM_STR("x-real-ip"),          BRIM_STR("x-client-ip"),
+        BRIM_STR("true-client-ip"),     BRIM_STR("x-cluster-client-ip"),
     };
     return name_is_one_of(name, claims, sizeof(claims) / sizeof(claims[0]));
 }

@@ -101,7 +101,12 @@ static const struct {
     {"/style.css.map", ""},
     {"/a/x/b", "/a/*/b"},
     {"/a/x/y/b", ""}, /* * does not cross a slash */
-    {"/a//b", "/a/*/b"},
+    {"/a//b", ""},    /* slashes in a row are one */
+    {"//img///x", "/img/"},
+    {"/%69mg/x", "/img/"}, /* however it is spelt */
+    {"/img%2Fx", "/img/"},
+    {"/img%2fraw/x", "/img/raw/"},
+    {"/style%2ecss", "*.css"},
     {"/a/x/bc", ""},
     {"/deep/x/y/end", "/deep/**/end"},
     {"/deep/end", ""},

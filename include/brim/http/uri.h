@@ -11,8 +11,15 @@
 
 /* Origin-form: starts with '/', only pchar, '/', '?', valid percent-escapes and the seven bytes
  * that browsers leave as they are ([ ] { } | ^ `); no fragment, no control, no space, no backslash,
- * quote or angle bracket, no byte >= 0x80. Thread: any. */
+ * quote or angle bracket, no byte >= 0x80; and no "." or ".." for a segment of the path, encoded or
+ * not, also behind an encoded slash or before a ';': whoever takes them away has another path (RFC
+ * 3986 5.2.4: clients have done so before they send). Thread: any. */
 bool brim_uri_target_is_valid(struct brim_str target);
+
+/* A path as an origin may read it: escapes decoded, but those of the bytes that globs are made of,
+ * and slashes in a row as one. The path itself where that is the same, else in buffer, which has
+ * room for path. For rules about paths; keys and origins have what was sent. Thread: any. */
+struct brim_str brim_uri_path_plain(struct brim_str path, char *buffer);
 
 /* Host [":" port] without userinfo: a name (ALPHA, DIGIT, "-._~"; no empty label but for one
  * trailing dot), IPv4 or [IPv6]. port_out: 0 if absent; host_out: without port, brackets kept.

@@ -38,7 +38,7 @@ enum brim_response_got {
  * FINAL, lines are trailers and are dropped (MORE).
  * BAD: not CRLF, folded, space before the colon, name or value not valid, Content-Length repeated
  * or not digits or beside Transfer-Encoding, Transfer-Encoding other than one "chunked" on 1.1,
- * status not 100..599 or 101, too many interim responses, over a limit. Spec: RFC 9112 4, 5, 6.
+ * status not 100..999 or 101, too many interim responses, over a limit. Spec: RFC 9112 4, 5, 6.
  */
 enum brim_response_got brim_response_line(struct brim_response *response, struct brim_str line);
 

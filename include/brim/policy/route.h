@@ -71,7 +71,8 @@ void brim_routes_ref(struct brim_routes *routes);
 void brim_routes_unref(struct brim_routes *routes);
 
 /* Returns the route (borrowed from routes), or NULL: no site has this host. host: lower-case,
- * without port. path: as received, without query. ask: what conditions are about. Thread: any. */
+ * without port. path: as received, without query; it is matched as brim_uri_path_plain() gives it.
+ * ask: what conditions are about. Thread: any. */
 const struct brim_route *brim_routes_match(const struct brim_routes *routes, struct brim_str host,
                                            struct brim_str path,
                                            const struct brim_condition_ask *ask);

@@ -24,6 +24,7 @@ static const struct command {
     {"upgrade", "brim upgrade", brim_cli_upgrade, "have another version of brim take over"},
     {"kv", "brim kv", brim_cli_kv, "read and write the named stores of a running node"},
     {"key", "brim key", brim_cli_key, "print what a request is looked up by"},
+    {"sign", "brim sign", brim_cli_sign, "sign a URL for a while"},
     {"stats", "brim stats", brim_cli_stats, "print the counters of a running node"},
     {"top", "brim top", brim_cli_top, "show what a running node is doing"},
     {"lua", "brim lua", brim_cli_lua, "test and try Lua handlers"},

@@ -522,6 +522,8 @@ static void derive(struct brim_conf *conf)
     static const struct inherited inherited[] = {
         INHERITED(cache, brim_conf_table_rules),
         INHERITED(jwt, brim_conf_table_jwt),
+        INHERITED(basic_auth, brim_conf_table_basic_auth),
+        INHERITED(signed_url, brim_conf_table_signed_url),
     };
     const struct brim_conf_yaml *yaml = conf->yaml;
     struct brim_conf_root *root = &conf->root;

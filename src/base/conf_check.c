@@ -496,6 +496,9 @@ static void check_route_gates(struct brim_conf_faults *faults, const char *path,
 
     if (!brim_conf_table_is_same(&brim_conf_table_jwt, &route->jwt, &site->jwt))
         gates.jwt = &route->jwt;
+    if (!brim_conf_table_is_same(&brim_conf_table_basic_auth, &route->basic_auth,
+                                 &site->basic_auth))
+        gates.basic_auth = &route->basic_auth;
     brim_conf_check_gates(&gates, path, faults);
 }
 
@@ -578,8 +581,9 @@ static void check_sites(const struct brim_conf_root *root, const struct names *o
         check_targets(faults, path, &site->cache.targets);
         check_dictionary(faults, path, site->cache.use_as_dictionary);
         (void)snprintf(path, sizeof(path), "sites[%zu]", i);
-        brim_conf_check_gates(
-            &(struct brim_conf_gates){&site->access, &site->rate_limit, &site->jwt}, path, faults);
+        brim_conf_check_gates(&(struct brim_conf_gates){&site->access, &site->rate_limit,
+                                                        &site->jwt, &site->basic_auth},
+                              path, faults);
         brim_conf_check_ryw(&site->read_your_writes, path, faults);
         check_routes(site, i, origins, faults);
     }

@@ -12,6 +12,7 @@
 
 enum { HS512 = 3 }; /* of jwt.alg: the last with a shared secret */
 
+#define REALM_ACCEPTED  "has a quote or backslash; accepted: text without"
 #define BLOCKS_ACCEPTED "accepted: as in 192.0.2.1, 10.0.0.0/8, 2001:db8::/32"
 
 /* A fault of the option called key below where. */
@@ -159,7 +160,7 @@ static void check_jwt(struct brim_conf_faults *faults, const char *where,
               "has no public keys that could be fetched; accepted: beside jwks_url RS256, PS256, "
               "ES256 and their like");
     if (jwt->realm != NULL && strpbrk(jwt->realm, "\"\\") != NULL)
-        fault(faults, where, "jwt.realm", "has a quote or backslash; accepted: text without");
+        fault(faults, where, "jwt.realm", REALM_ACCEPTED);
     if (jwt->revoked != NULL && !brim_conf_value_is_name(jwt->revoked))
         fault(faults, where, "jwt.revoked",
               "is not the name of a store; accepted: letters, digits, '-', '.', '_'");
@@ -172,4 +173,7 @@ void brim_conf_check_gates(const struct brim_conf_gates *gates, const char *wher
     check_rate_limit(faults, where, gates->rate_limit);
     if (gates->jwt != NULL)
         check_jwt(faults, where, gates->jwt);
+    if (gates->basic_auth != NULL && gates->basic_auth->realm != NULL &&
+        strpbrk(gates->basic_auth->realm, "\"\\") != NULL)
+        fault(faults, where, "basic_auth.realm", REALM_ACCEPTED);
 }

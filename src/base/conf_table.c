@@ -75,6 +75,8 @@
 #define TABLE_OF_brim_conf_rewrite      rewrite_table
 #define TABLE_OF_brim_conf_route        route_table
 #define TABLE_OF_brim_conf_site         site_table
+#define TABLE_OF_brim_conf_basic_auth   brim_conf_table_basic_auth
+#define TABLE_OF_brim_conf_signed_url   brim_conf_table_signed_url
 
 /* Initialiser of a table, and what must hold of it. */
 #define TABLE(tag_, fields_)                                                                       \
@@ -243,6 +245,22 @@ CHECK_TABLE(brim_conf_route_header, route_header_fields);
 static const struct brim_conf_field rewrite_fields[] = {BRIM_CONF_REWRITE(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table rewrite_table = TABLE(brim_conf_rewrite, rewrite_fields);
 CHECK_TABLE(brim_conf_rewrite, rewrite_fields);
+#undef THIS
+
+#define THIS brim_conf_basic_auth
+static const struct brim_conf_field basic_auth_fields[] = {
+    BRIM_CONF_BASIC_AUTH(ROW_O, ROW_S, ROW_L)};
+const struct brim_conf_table brim_conf_table_basic_auth =
+    TABLE(brim_conf_basic_auth, basic_auth_fields);
+CHECK_TABLE(brim_conf_basic_auth, basic_auth_fields);
+#undef THIS
+
+#define THIS brim_conf_signed_url
+static const struct brim_conf_field signed_url_fields[] = {
+    BRIM_CONF_SIGNED_URL(ROW_O, ROW_S, ROW_L)};
+const struct brim_conf_table brim_conf_table_signed_url =
+    TABLE(brim_conf_signed_url, signed_url_fields);
+CHECK_TABLE(brim_conf_signed_url, signed_url_fields);
 #undef THIS
 
 #define THIS brim_conf_route

@@ -205,6 +205,19 @@ static const struct brim_str accept_encodings[] = {
     BRIM_STR("identity"),
 };
 
+/* NULL in *keys_out: none are needed. */
+static enum brim_err compile_signing(const struct brim_conf_signed_url *conf,
+                                     struct brim_url_keys **keys_out)
+{
+    const char *why;
+
+    *keys_out = NULL;
+    if (conf->key[0] == '\0' || brim_url_keys_read(conf->key, keys_out, &why) == BRIM_OK)
+        return BRIM_OK;
+    BRIM_LOG(ERROR, "signed_url.key", "file=%s reason=\"%s\"", conf->key, why);
+    return BRIM_EINVAL;
+}
+
 /* What the origin is told of a token's claims may change its answer, and must not be stored for
  * somebody else. */
 static void key_by_claims(struct brim_route *route)
@@ -233,6 +246,10 @@ static enum brim_err compile_site_gates(const struct brim_conf_site *conf, struc
     own->site_rate = brim_rate_limit_compile(&conf->rate_limit, &place);
     if (err == BRIM_OK)
         err = brim_jwt_gate_compile(&conf->jwt, &own->jwt);
+    if (err == BRIM_OK)
+        err = brim_basic_auth_compile(&conf->basic_auth, &own->basic);
+    if (err == BRIM_OK)
+        err = compile_signing(&conf->signed_url, &own->signing);
     key_by_claims(own);
     return err;
 }
@@ -248,6 +265,12 @@ static enum brim_err compile_route_gates(const struct brim_conf_route *conf,
     route->rate = brim_rate_limit_compile(&conf->rate_limit, &place);
     if (err == BRIM_OK && !brim_conf_table_is_same(&brim_conf_table_jwt, &conf->jwt, &site->jwt))
         err = brim_jwt_gate_compile(&conf->jwt, &route->jwt);
+    if (err == BRIM_OK &&
+        !brim_conf_table_is_same(&brim_conf_table_basic_auth, &conf->basic_auth, &site->basic_auth))
+        err = brim_basic_auth_compile(&conf->basic_auth, &route->basic);
+    if (err == BRIM_OK &&
+        !brim_conf_table_is_same(&brim_conf_table_signed_url, &conf->signed_url, &site->signed_url))
+        err = compile_signing(&conf->signed_url, &route->signing);
     key_by_claims(route);
     return err;
 }
@@ -468,6 +491,10 @@ static void free_routes(struct brim_route *routes, size_t count, const struct br
         brim_rate_limit_free(routes[i].rate);
         if (routes[i].jwt != own->jwt)
             brim_jwt_gate_free(routes[i].jwt);
+        if (routes[i].basic != own->basic)
+            brim_basic_auth_free(routes[i].basic);
+        if (routes[i].signing != own->signing)
+            brim_url_keys_free(routes[i].signing);
     }
     free(routes);
 }
@@ -482,6 +509,8 @@ static void free_site(struct site *site)
     brim_access_free(site->own.site_access);
     brim_rate_limit_free(site->own.site_rate);
     brim_jwt_gate_free(site->own.jwt);
+    brim_basic_auth_free(site->own.basic);
+    brim_url_keys_free(site->own.signing);
     free_const(site->own.site);
 }
 

@@ -45,6 +45,7 @@ struct node {
     const struct brim_conf_root *root;
     const struct brim_sockets *sockets;
     struct brim_pool *pool;
+    struct brim_pool *hashers; /* apart, so that who tries passwords keeps nobody else waiting */
     struct brim_cache *cache;
     struct brim_script_stores stores;
     struct brim_fetchers *fetchers;
@@ -247,6 +248,7 @@ static enum brim_err open_workers(struct node *n)
             .encoders = n->encoders,
             .dictionaries = n->dictionaries,
             .dict = n->stores.dict,
+            .hashers = n->hashers,
             .kv = n->stores.kv,
             .log = n->log,
             .top = n->top,
@@ -326,6 +328,7 @@ static enum brim_err open_admin(struct node *n)
 
 static enum brim_err node_open(struct node *n, FILE *faults)
 {
+    static const struct brim_pool_limits hashers = {.threads = 2, .queue_max = 256};
     struct brim_pool_limits limits = {
         .threads = (unsigned)n->root->node.io_threads,
         .queue_max = (unsigned)n->root->node.io_queue,
@@ -334,6 +337,8 @@ static enum brim_err node_open(struct node *n, FILE *faults)
 
     if (err == BRIM_OK)
         err = brim_pool_open(&limits, &n->pool);
+    if (err == BRIM_OK)
+        err = brim_pool_open(&hashers, &n->hashers);
     if (err == BRIM_OK)
         err = open_cache(n);
     if (err == BRIM_OK)
@@ -404,6 +409,8 @@ static void node_close(struct node *n)
     brim_cache_close(n->cache);
     if (n->pool != NULL)
         brim_pool_close(n->pool);
+    if (n->hashers != NULL)
+        brim_pool_close(n->hashers);
     brim_dictionaries_close(n->dictionaries);
     if (left == 0 && n->flights != NULL)
         brim_flights_close(n->flights);

@@ -491,6 +491,8 @@ static void on_wake(void *ctx)
         brim_deliver_wake(&r->delivery);
     else if (r->state == REQUEST_FIND)
         find(r);
+    else if (r->state == REQUEST_GATE)
+        brim_request_look_at_gate(r);
     else if (r->state == REQUEST_CHOICE)
         brim_request_look_at_choice(r);
     else if (r->state == REQUEST_SLICES)

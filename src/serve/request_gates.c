@@ -3,7 +3,7 @@
  * The gates between a request and everything that could answer it (handlers, cache, origin), in
  * this order, the cheapest first:
  *
- *   address -> rate limits -> token -> rate limits that go by its subject
+ *   address -> rate limits -> token, password -> rate limits by a token's subject -> signed URL
  *
  * Each is a leaf of policy/ that is given facts and says yes or no; what follows from a no stands
  * here. Site and route each have their say. A request that a handler sends on to another route
@@ -112,6 +112,19 @@ static bool pass_rate(struct request *r, int which, bool has_subject)
     return false;
 }
 
+/* The request's fields but those called name. */
+static struct brim_fields without(struct request *r, struct brim_str name)
+{
+    struct brim_field *items =
+        h2o_mem_alloc_pool(&r->req->pool, (r->fields.count + 1) * sizeof(*items));
+    size_t count = 0;
+
+    for (size_t i = 0; i < r->fields.count; i++)
+        if (!brim_str_is(r->fields.items[i].name, name))
+            items[count++] = r->fields.items[i];
+    return (struct brim_fields){items, count};
+}
+
 /* ---- token ---- */
 
 static void *pool_alloc(void *pool, size_t bytes)
@@ -207,17 +220,116 @@ static bool pass_token(struct request *r, bool has_fetched)
     return pass_token(r, true);
 }
 
+/* ---- password ---- */
+
+static bool end_password(struct request *r, bool fits)
+{
+    struct brim_basic_auth *auth = r->route->basic;
+
+    if (!fits) {
+        BRIM_COUNT(UNAUTHORIZED);
+        refuse(r, 401, "user and password are needed", "password", brim_basic_auth_challenge(auth));
+        return false;
+    }
+    if (brim_basic_auth_strips(auth))
+        r->fields = r->delivery.request = without(r, BRIM_STR("authorization"));
+    r->known_to = auth;
+    return true;
+}
+
+/* A hash has to be computed, which takes tens of milliseconds, somewhere else. */
+static void begin_password(struct request *r)
+{
+    struct brim_str password = brim_str(r->basic->password, r->basic->password_len);
+
+    r->password =
+        brim_password_begin(r->env->hashers, password, r->basic->hash, brim_request_port(r));
+    explicit_bzero(r->basic->password, sizeof(r->basic->password));
+    if (r->password != NULL)
+        r->state = REQUEST_GATE;
+    else
+        refuse(r, 503, "too many passwords are being checked", "password", "retry-after: 1");
+}
+
+/* False: refused, or waits. */
+static bool pass_password(struct request *r)
+{
+    struct brim_basic_auth *auth = r->route->basic;
+
+    if (auth == NULL || auth == r->known_to)
+        return true;
+    if (r->basic == NULL)
+        r->basic = h2o_mem_alloc_pool(&r->req->pool, sizeof(*r->basic));
+    brim_basic_auth_ask(auth, r->fields, r->started_us / 1000, r->basic);
+    if (r->basic->state != BRIM_BASIC_HASH)
+        return end_password(r, r->basic->state == BRIM_BASIC_IN);
+    begin_password(r);
+    return false;
+}
+
+/* ---- signed URL ---- */
+
+static bool pass_signature(struct request *r)
+{
+    const struct brim_url_keys *keys = r->route->signing;
+    struct brim_signed_url_ask ask = {
+        .host = r->host, .target = r->target, .now_s = r->delivery.now_wall_ms / 1000};
+    const char *why;
+    char *room;
+
+    if (keys == NULL || keys == r->signed_by)
+        return true;
+    room = h2o_mem_alloc_pool(&r->req->pool, r->target.len + 1);
+    why = brim_signed_url_check(keys, &ask, room, &r->target);
+    if (why == NULL && !brim_request_method_is(r, "GET") && !brim_request_method_is(r, "HEAD"))
+        why = "a signed URL is for GET and HEAD";
+    if (why == NULL) {
+        r->signed_by = keys;
+        return true;
+    }
+    BRIM_COUNT(UNAUTHORIZED);
+    refuse(r, 403, why, "signature", NULL);
+    return false;
+}
+
 /* ---- all of them ---- */
 
-/* Those that have to know who asks, and what stands behind them. */
-static bool pass_identity(struct request *r, bool has_fetched)
+/* What stands behind those that have to know who asks. */
+static bool pass_rest(struct request *r)
 {
     bool is_first = !r->is_counted;
 
-    if (!pass_token(r, has_fetched))
-        return false;
     r->is_counted = true;
-    return (!is_first || pass_rate(r, SITE, true)) && pass_rate(r, ROUTE, true);
+    return (!is_first || pass_rate(r, SITE, true)) && pass_rate(r, ROUTE, true) &&
+           pass_signature(r);
+}
+
+static bool pass_identity(struct request *r, bool has_fetched)
+{
+    return pass_token(r, has_fetched) && pass_password(r) && pass_rest(r);
+}
+
+/* The hash is there, or not yet. */
+static void take_password(struct request *r)
+{
+    enum brim_password_state state = brim_password_look(r->password);
+    bool fits = state == BRIM_PASSWORD_FITS && r->basic->is_known;
+
+    if (state == BRIM_PASSWORD_WAIT)
+        return;
+    brim_password_end(r->password);
+    r->password = NULL;
+    r->state = REQUEST_START;
+    if (fits)
+        brim_basic_auth_keep(r->route->basic, r->basic, r->started_us / 1000);
+    if (end_password(r, fits) && pass_rest(r))
+        r->admitted_then(r);
+}
+
+void brim_request_look_at_gate(struct request *r)
+{
+    if (r->password != NULL)
+        take_password(r);
 }
 
 static void on_keys(void *ctx)
@@ -255,4 +367,6 @@ void brim_request_end_gates(struct request *r)
 {
     brim_subrequest_end(r->keys);
     r->keys = NULL;
+    brim_password_end(r->password);
+    r->password = NULL;
 }

@@ -33,7 +33,7 @@
 #define SITES_ACCEPTED                                                                             \
     "accepted: a sequence of 1 to 10000 mappings with hosts, origin, write_origin, "               \
     "read_your_writes, forwarded, origin_coding, "                                                 \
-    "trace, server_timing, access, rate_limit, jwt, "                                              \
+    "trace, server_timing, access, rate_limit, jwt, basic_auth, signed_url, "                      \
     "handlers, cache, "                                                                            \
     "routes\n"
 #define WORKERS       "accepted: whole number from 0 to 256\n"
@@ -356,7 +356,7 @@ static const struct bad_case {
     {LISTENERS ORIGINS "sites: [{hosts: \"*\", origin: app, routes: [/img/]}]\n",
      ":3: sites[0].routes[0]: is a single value; accepted: a mapping with path, methods, headers, "
      "origin, write_origin, host, rewrite, access, "
-     "rate_limit, jwt, "
+     "rate_limit, jwt, basic_auth, signed_url, "
      "handlers, "
      "cache\n"},
     {"cache: {memory: 1MiB, memory_object: 2MiB}\n" REST,

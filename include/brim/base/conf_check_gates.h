@@ -14,6 +14,7 @@ struct brim_conf_gates {
     const struct brim_conf_access *access;
     const struct brim_conf_rate_limit *rate_limit;
     const struct brim_conf_jwt *jwt;
+    const struct brim_conf_basic_auth *basic_auth;
 };
 
 /* where: path of the site or route. Thread: init or control. */

@@ -63,8 +63,8 @@
     O(INT, sample, "sample", "1", 1, 1000000, START,                                               \
       "One request in so many is logged; those answered with 5xx always are.")                     \
     O(STRINGS, redact, "redact",                                                                   \
-      "access_token id_token refresh_token client_secret api_key password", 0, 256, START,         \
-      "Query parameters whose values are not logged; `x*`: all that begin so.")
+      "access_token id_token refresh_token client_secret api_key password brim_sig", 0, 256,       \
+      START, "Query parameters whose values are not logged; `x*`: all that begin so.")
 
 #define BRIM_CONF_CERTIFICATE(O, S, L)                                                             \
     O(FILE, certificate, "certificate", NULL, 1, 4096, LIVE,                                       \
@@ -344,6 +344,16 @@
       "Of that header or cookie; who has none goes by address.")                                   \
     O(BOOL, fields, "fields", "true", 0, 0, LIVE, "Tell clients in RateLimit-Policy and RateLimit.")
 
+#define BRIM_CONF_BASIC_AUTH(O, S, L)                                                              \
+    O(FILE, file, "file", "", 0, 4096, LIVE,                                                       \
+      "File with USER:HASH a line (htpasswd -B); empty: nobody is asked for a password.")          \
+    O(STRING, realm, "realm", "brim", 1, 200, LIVE, "In WWW-Authenticate.")                        \
+    O(BOOL, strip, "strip", "false", 0, 0, LIVE, "The origin does not get user and password.")
+
+#define BRIM_CONF_SIGNED_URL(O, S, L)                                                              \
+    O(FILE, key, "key", "", 0, 4096, LIVE,                                                         \
+      "File with a key a line, as `brim sign` takes it; empty: URLs need no signature.")
+
 #define BRIM_CONF_JWT(O, S, L)                                                                     \
     O(CHOICE, alg, "alg", "off", 0,                                                                \
       "off|HS256|HS384|HS512|RS256|RS384|RS512|PS256|PS384|PS512|ES256|ES384|ES512", LIVE,         \
@@ -410,6 +420,10 @@
     S(rate_limit, "rate_limit", BRIM_CONF_RATE_LIMIT, brim_conf_rate_limit,                        \
       "How often, beside what the site says.")                                                     \
     S(jwt, "jwt", BRIM_CONF_JWT, brim_conf_jwt, "Only with a token; what is not set: the site's.") \
+    S(basic_auth, "basic_auth", BRIM_CONF_BASIC_AUTH, brim_conf_basic_auth,                        \
+      "Only with a password; what is not set: the site's.")                                        \
+    S(signed_url, "signed_url", BRIM_CONF_SIGNED_URL, brim_conf_signed_url,                        \
+      "Only by a signed URL; what is not set: the site's.")                                        \
     S(handlers, "handlers", BRIM_CONF_HANDLERS, brim_conf_handlers, "Lua handlers of the route.")  \
     S(cache, "cache", BRIM_CONF_RULES, brim_conf_rules, "Cache rules; what is not set: the site's.")
 
@@ -432,6 +446,10 @@
     S(access, "access", BRIM_CONF_ACCESS, brim_conf_access, "Who may ask.")                        \
     S(rate_limit, "rate_limit", BRIM_CONF_RATE_LIMIT, brim_conf_rate_limit, "How often.")          \
     S(jwt, "jwt", BRIM_CONF_JWT, brim_conf_jwt, "Only with a JSON Web Token.")                     \
+    S(basic_auth, "basic_auth", BRIM_CONF_BASIC_AUTH, brim_conf_basic_auth,                        \
+      "Only with user and password.")                                                              \
+    S(signed_url, "signed_url", BRIM_CONF_SIGNED_URL, brim_conf_signed_url,                        \
+      "Only by a URL with a signature.")                                                           \
     S(handlers, "handlers", BRIM_CONF_HANDLERS, brim_conf_handlers, "Lua handlers of the site.")   \
     S(cache, "cache", BRIM_CONF_RULES, brim_conf_rules, "Cache rules of the site.")                \
     L(routes, "routes", BRIM_CONF_ROUTE, brim_conf_route, 0, 10000,                                \

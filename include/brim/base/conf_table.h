@@ -68,6 +68,8 @@ BRIM_CONF_STRUCT(brim_conf_jwt, BRIM_CONF_JWT);
 BRIM_CONF_STRUCT(brim_conf_ryw, BRIM_CONF_RYW);
 BRIM_CONF_STRUCT(brim_conf_route_header, BRIM_CONF_ROUTE_HEADER);
 BRIM_CONF_STRUCT(brim_conf_rewrite, BRIM_CONF_REWRITE);
+BRIM_CONF_STRUCT(brim_conf_basic_auth, BRIM_CONF_BASIC_AUTH);
+BRIM_CONF_STRUCT(brim_conf_signed_url, BRIM_CONF_SIGNED_URL);
 BRIM_CONF_STRUCT(brim_conf_route, BRIM_CONF_ROUTE);
 BRIM_CONF_STRUCT(brim_conf_site, BRIM_CONF_SITE);
 BRIM_CONF_STRUCT(brim_conf_root, BRIM_CONF_ROOT);
@@ -127,6 +129,8 @@ extern const struct brim_conf_table brim_conf_table_root;
 extern const struct brim_conf_table brim_conf_table_rules;
 /* Likewise those of the gates. */
 extern const struct brim_conf_table brim_conf_table_jwt;
+extern const struct brim_conf_table brim_conf_table_basic_auth;
+extern const struct brim_conf_table brim_conf_table_signed_url;
 
 /* Whether two structs of table hold the very same values: of text the same memory, as what was
  * inherited does. Tables without mappings and lists only. */

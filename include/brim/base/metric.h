@@ -52,7 +52,7 @@
     X(ACCESS_DENIED, "brim_access_denied_total", "", COUNTER,                                      \
       "Requests refused because of the client's address.")                                         \
     X(UNAUTHORIZED, "brim_unauthorized_total", "", COUNTER,                                        \
-      "Requests refused because they do not show who asks (jwt).")                                 \
+      "Requests refused because they do not show who asks (jwt, basic_auth, signed_url).")         \
     X(RATE_LIMITED, "brim_rate_limited_total", "", COUNTER,                                        \
       "Requests refused because the client makes too many (rate_limit).")                          \
     X(READS_PINNED, "brim_reads_pinned_total", "", COUNTER,                                        \

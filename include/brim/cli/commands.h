@@ -28,6 +28,7 @@ int brim_cli_upgrade(int argc, char **argv);
 int brim_cli_warm(int argc, char **argv);
 int brim_cli_kv(int argc, char **argv);
 int brim_cli_key(int argc, char **argv);
+int brim_cli_sign(int argc, char **argv);
 int brim_cli_stats(int argc, char **argv);
 int brim_cli_top(int argc, char **argv);
 int brim_cli_lua(int argc, char **argv);

@@ -17,12 +17,14 @@
 #include "brim/origin/checks.h"
 #include "brim/origin/flight.h"
 #include "brim/policy/access.h"
+#include "brim/policy/basic_auth.h"
 #include "brim/policy/condition.h"
 #include "brim/policy/handlers.h"
 #include "brim/policy/jwt_gate.h"
 #include "brim/policy/pin.h"
 #include "brim/policy/rate_limit.h"
 #include "brim/policy/rewrite.h"
+#include "brim/policy/signed_url.h"
 
 struct brim_routes; /* opaque, counted */
 
@@ -52,6 +54,8 @@ struct brim_route {
     struct brim_rate_limit *site_rate; /* NULL: any number */
     struct brim_rate_limit *rate;      /* the route's own, beside it; likewise */
     struct brim_jwt_gate *jwt;         /* the route's or its site's; NULL: nobody needs a token */
+    struct brim_basic_auth *basic;     /* likewise; NULL: nobody needs a password */
+    struct brim_url_keys *signing;     /* likewise; NULL: URLs need no signature */
     struct brim_cache_rules rules;
     struct brim_key_rules key;
     enum brim_forwarded forwarded;

@@ -30,6 +30,7 @@ struct brim_env {
     unsigned streams;                       /* ... of them now */
     struct brim_dictionaries *dictionaries; /* NULL: none */
     struct brim_dict *dict;                 /* buckets of rate limits */
+    struct brim_pool *hashers;              /* where passwords are checked */
     struct brim_kv *kv;                     /* revoked tokens; NULL: no stores */
     struct brim_access_log *log;            /* NULL: off */
     struct brim_top *top;

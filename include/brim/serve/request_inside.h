@@ -38,11 +38,15 @@ struct request {
     struct brim_str target;
     struct brim_str authority;
     struct brim_fields fields;
-    const struct brim_route *admitted;    /* whose gates it has passed last; NULL: none */
-    struct brim_rate_limit_news rates[2]; /* of its site's and its route's limit */
-    struct brim_str subject;              /* of its token; empty: none */
-    const struct brim_jwt_gate *shown_to; /* that has let its token in; NULL: none */
-    struct brim_subrequest *keys;         /* that gate's, while they are fetched */
+    const struct brim_route *admitted;      /* whose gates it has passed last; NULL: none */
+    struct brim_rate_limit_news rates[2];   /* of its site's and its route's limit */
+    struct brim_str subject;                /* of its token; empty: none */
+    const struct brim_jwt_gate *shown_to;   /* that has let its token in; NULL: none */
+    struct brim_subrequest *keys;           /* that gate's, while they are fetched */
+    const struct brim_basic_auth *known_to; /* that has let its password in; NULL: none */
+    struct brim_basic_news *basic;          /* what is being found out about it */
+    struct brim_password_check *password;   /* likewise, while it is */
+    const struct brim_url_keys *signed_by;  /* whose signature its URL had; NULL: none */
     void (*admitted_then)(struct request *r);
     struct brim_origin *origin;             /* chosen by a handler; NULL: the route's */
     struct brim_str origin_named;           /* likewise; empty: the route's */
@@ -160,6 +164,8 @@ bool brim_request_match_route(struct request *r);
 /* Asks the gates of the route that the request has come to; false: one refused it, which is
  * answered, or one waits and then() comes later. */
 bool brim_request_admit(struct request *r, void (*then)(struct request *r));
+/* REQUEST_GATE: looks for news. */
+void brim_request_look_at_gate(struct request *r);
 void brim_request_end_gates(struct request *r);
 /* Of a delivery's dress: what the rate limits say. */
 void brim_request_tell_rates(struct brim_delivery *delivery);

@@ -20,6 +20,7 @@ struct brim_worker_config { /* all borrowed until close, routes counted */
     struct brim_encoders *encoders;
     struct brim_dictionaries *dictionaries; /* NULL: none */
     struct brim_dict *dict;
+    struct brim_pool *hashers;
     struct brim_kv *kv; /* NULL: no stores */
     struct brim_access_log *log;
     struct brim_top *top;

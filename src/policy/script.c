@@ -41,8 +41,6 @@
 #define HOOKLESS_US_MAX   100u /* a slice without a hook was short, whatever the wall says */
 #define LOAD_CPU_US       (1000u * 1000u)
 #define UNITS_PER_US      1000u
-#define TRACE_LEVELS_MAX  200 /* of a stack whose both ends are told */
-#define TRACE_LEVELS_TOLD 10  /* of a deeper one */
 /* What stays in most VMs is the library, and a cycle walks it; a VM that keeps more than a few MiB
  * must not let its garbage grow to a multiple of that. */
 #define GC_PAUSE_SMALL_PERCENT 800
@@ -98,7 +96,8 @@ static void on_hook(lua_State *L, lua_Debug *info);
 
 static int hook_mask(const struct brim_script_vm *vm)
 {
-    return LUA_MASKCOUNT | (vm->lines != NULL ? LUA_MASKLINE : 0);
+    return LUA_MASKCOUNT | (vm->lines != NULL ? LUA_MASKLINE : 0) |
+           (vm->is_tried ? LUA_MASKCALL : 0);
 }
 
 void brim_script_stop(lua_State *L, enum brim_script_end why)
@@ -169,6 +168,10 @@ static void on_hook(lua_State *L, lua_Debug *info)
 
     if (info->event == LUA_HOOKLINE) {
         on_line(vm, L, info);
+        return;
+    }
+    if (info->event == LUA_HOOKCALL || info->event == LUA_HOOKTAILCALL) {
+        brim_script_keep_on_call(L, info);
         return;
     }
     check(L, vm);
@@ -269,17 +272,37 @@ static void slice_end(struct brim_script_run *run, size_t used_before)
         set_pause(vm);
 }
 
-/* Pushes what the chunk returns in a fresh environment. */
-static void run_chunk(lua_State *L, struct brim_script_vm *vm)
+/* Sees what the chunk calls (script_keep.c); an error ends that too, in try_chunk(). */
+static void call_chunk(lua_State *L, struct brim_script_vm *vm)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->chunk);
+    if (vm->is_trial) {
+        vm->is_tried = true;
+        lua_sethook(L, on_hook, hook_mask(vm), HOOK_INSTRUCTIONS);
+    }
+    lua_call(L, 1, 1);
+    if (vm->is_trial) {
+        vm->is_tried = false;
+        lua_sethook(L, on_hook, hook_mask(vm), HOOK_INSTRUCTIONS);
+    }
+}
+
+/* Pushes what the chunk returns in a fresh environment. */
+static void run_chunk(lua_State *L, struct brim_script_run *run)
+{
+    struct brim_script_vm *vm = run->vm;
+
     lua_createtable(L, 0, 0);
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->env_meta);
     lua_setmetatable(L, -2);
-    lua_call(L, 1, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->chunk);
+    lua_pushvalue(L, -2);
+    call_chunk(L, vm);
     if (lua_type(L, -1) != LUA_TTABLE)
         luaL_error(L, "%s: must return a table of handlers, not %s", vm->file,
                    luaL_typename(L, -1));
+    if (vm->keeps)
+        brim_script_keep_note(L, run);
+    lua_remove(L, -2);
 }
 
 static int body_done(lua_State *L, int status, lua_KContext ctx)
@@ -299,11 +322,10 @@ static int body_done(lua_State *L, int status, lua_KContext ctx)
 static int body(lua_State *L)
 {
     struct brim_script_run *run = lua_touserdata(L, 2);
-    struct brim_script_vm *vm = run->vm;
     int args;
 
     if (lua_isnil(L, 1)) {
-        run_chunk(L, vm);
+        run_chunk(L, run);
         lua_replace(L, 1);
     }
     if (run->call == NULL) {
@@ -322,67 +344,6 @@ static int body(lua_State *L)
     return body_done(L, LUA_OK, (lua_KContext)run);
 }
 
-static const char *stop_text(enum brim_script_end end)
-{
-    switch (end) {
-    case BRIM_SCRIPT_CPU:
-        return "stopped: the CPU budget is used up";
-    case BRIM_SCRIPT_WALL:
-        return "stopped: the deadline has passed";
-    default:
-        return "stopped: not enough memory within the limit";
-    }
-}
-
-/* Adds the traceback to the text on top. A level is found by walking to it, so luaL_traceback,
- * which wants the outermost ones, would take a tenth of a second for a recursion that was stopped
- * at 200,000 levels, and nothing would stop it. */
-static void add_traceback(lua_State *L)
-{
-    lua_Debug at;
-
-    if (lua_getstack(L, TRACE_LEVELS_MAX, &at) == 0) {
-        luaL_traceback(L, L, lua_tostring(L, -1), 1);
-        return;
-    }
-    lua_pushliteral(L, "\nstack traceback:");
-    for (int level = 1; level <= TRACE_LEVELS_TOLD; level++) {
-        if (lua_getstack(L, level, &at) != 0 && lua_getinfo(L, "Sl", &at) != 0)
-            lua_pushfstring(L, "\n\t%s:%d: in a function", at.short_src, at.currentline);
-        else
-            lua_pushliteral(L, "");
-        lua_concat(L, 2);
-    }
-    lua_pushfstring(L, "\n\t... (more than %d levels)", TRACE_LEVELS_MAX);
-    lua_concat(L, 3);
-}
-
-/* Message handler: notes message and traceback where the error stands. Never runs script code: an
- * error object of the script's is named by its type only. */
-static int explain(lua_State *L)
-{
-    struct brim_script_vm *vm = brim_script_vm_of(L);
-    struct brim_script_run *run = vm->current;
-    size_t used_max = vm->used_max;
-    const char *what;
-
-    lua_settop(L, 1);
-    vm->used_max = SIZE_MAX; /* a traceback is small */
-    if (vm->stop != BRIM_SCRIPT_OK)
-        what = stop_text(vm->stop);
-    else if (lua_type(L, 1) == LUA_TSTRING)
-        what = lua_tostring(L, 1);
-    else
-        what = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
-    (void)snprintf(run->error, sizeof(run->error), "%.512s", what);
-    lua_pushstring(L, run->error);
-    add_traceback(L);
-    (void)snprintf(run->error, sizeof(run->error), "%s", lua_tostring(L, -1));
-    vm->used_max = used_max;
-    lua_settop(L, 1);
-    return 1;
-}
-
 /* The error is caught in here, not in lua_resume: only so do the hooks, which are off while one of
  * them raises, come back before <close> runs what the script left. */
 static int enter_done(lua_State *L, int status, lua_KContext ctx)
@@ -398,7 +359,7 @@ static int enter(lua_State *L)
 {
     int status;
 
-    lua_pushcfunction(L, explain);
+    lua_pushcfunction(L, brim_script_explain);
     lua_insert(L, 1);
     lua_pushcfunction(L, body);
     lua_insert(L, 2);
@@ -448,7 +409,7 @@ static enum brim_script_end judge(struct brim_script_run *run, int status)
         if (status == LUA_YIELD)
             (void)snprintf(run->error, sizeof(run->error), "a handler may not yield");
         else if (run->error[0] == '\0')
-            (void)snprintf(run->error, sizeof(run->error), "%s", stop_text(end));
+            (void)snprintf(run->error, sizeof(run->error), "%s", brim_script_stop_text(end));
         close_run(run);
     }
     return end;
@@ -497,13 +458,11 @@ static int new_thread(lua_State *L)
 
 struct brim_script_run *brim_script_run_begin(struct brim_script_vm *vm)
 {
-    struct brim_script_run *run = vm->spare;
+    struct brim_script_run *run;
 
     OBJ_CHECK(vm, BRIM_SCRIPT_VM_MAGIC);
-    if (run != NULL) {
-        vm->spare = NULL;
-        return run;
-    }
+    if (vm->spare_count > 0)
+        return vm->spares[--vm->spare_count];
     run = brim_alloc(sizeof(*run));
     run->vm = vm;
     lua_pushcfunction(vm->main, new_thread);
@@ -514,6 +473,13 @@ struct brim_script_run *brim_script_run_begin(struct brim_script_vm *vm)
         return NULL;
     }
     return run;
+}
+
+static void forget_handlers(struct brim_script_run *run)
+{
+    lua_settop(run->co, 0);
+    run->has_handlers = false;
+    brim_script_keep_drop(run);
 }
 
 void brim_script_run_end(struct brim_script_run *run)
@@ -532,15 +498,18 @@ void brim_script_run_end(struct brim_script_run *run)
         close_run(run);
         slice_end(run, used_before);
     }
-    if (vm->spare == NULL && !run->is_dead && lua_status(run->co) == LUA_OK) {
-        lua_settop(run->co, 0);
+    if (vm->spare_count < BRIM_SCRIPT_SPARES && !run->is_dead && lua_status(run->co) == LUA_OK) {
+        if (brim_script_keep_is_clean(run))
+            lua_settop(run->co, 1);
+        else
+            forget_handlers(run);
         run->cpu_us = run->deadline_mono_us = 0;
         run->grown = 0;
-        run->has_handlers = false;
         run->tasks = NULL;
-        vm->spare = run;
+        vm->spares[vm->spare_count++] = run;
         return;
     }
+    brim_script_keep_drop(run);
     luaL_unref(vm->main, LUA_REGISTRYINDEX, run->ref);
     free(run);
 }
@@ -592,6 +561,11 @@ uint64_t brim_script_run_due_us(const struct brim_script_run *run)
         if (run->slots[i].task != NULL && run->slots[i].deadline_mono_us < due)
             due = run->slots[i].deadline_mono_us;
     return due;
+}
+
+bool brim_script_run_is_kept(const struct brim_script_run *run)
+{
+    return run->has_handlers;
 }
 
 const char *brim_script_run_error(const struct brim_script_run *run)
@@ -653,6 +627,7 @@ static int open_inside(lua_State *L)
     lua_pushboolean(L, false);
     lua_setfield(L, -2, "__metatable");
     vm->env_meta = luaL_ref(L, LUA_REGISTRYINDEX);
+    brim_script_keep_open(L);
     load_chunk(L, opening);
     return 0;
 }
@@ -679,7 +654,21 @@ static int note_phases(lua_State *L)
     return 0;
 }
 
-/* Runs the file once, with time enough, to see what it has. */
+/* Sees whether a request that leaves no trace spares the next one the chunk. */
+static void try_keeping(struct brim_script_vm *vm)
+{
+    struct brim_script_run *run = vm->has_modules ? NULL : brim_script_run_begin(vm);
+
+    if (run == NULL)
+        return;
+    vm->keeps = vm->is_trial = true;
+    if (run_slice(run) != BRIM_SCRIPT_OK)
+        vm->keeps = false;
+    vm->is_trial = vm->is_tried = false;
+    brim_script_run_end(run);
+}
+
+/* Runs the file, with time enough, to see what it has. */
 static bool try_chunk(struct brim_script_vm *vm, char *error, size_t error_bytes)
 {
     struct brim_script_limits limits = vm->limits;
@@ -699,8 +688,10 @@ static bool try_chunk(struct brim_script_vm *vm, char *error, size_t error_bytes
             (void)snprintf(error, error_bytes, "%s", lua_tostring(vm->main, -1));
         lua_settop(vm->main, 0);
     }
-    vm->limits = limits;
     brim_script_run_end(run);
+    if (ok)
+        try_keeping(vm);
+    vm->limits = limits;
     return ok;
 }
 
@@ -773,7 +764,8 @@ void brim_script_vm_close(struct brim_script_vm *vm)
     if (vm->main != NULL)
         lua_close(vm->main);
     brim_script_arena_fini(&vm->arena);
-    free(vm->spare);
+    while (vm->spare_count > 0)
+        free(vm->spares[--vm->spare_count]);
     brim_script_files_free(vm->own_files);
     free(vm->file);
     free(vm->root);
@@ -795,4 +787,6 @@ void brim_script_vm_cover(struct brim_script_vm *vm, unsigned char *lines, size_
 {
     vm->lines = lines;
     vm->line_count = count;
+    for (unsigned i = 0; i < vm->spare_count; i++)
+        forget_handlers(vm->spares[i]); /* the chunk's lines count too */
 }

@@ -102,6 +102,17 @@ void brim_script_freeze(lua_State *L)
     freeze(L, 0);
 }
 
+bool brim_script_is_frozen(lua_State *L, int index)
+{
+    bool is;
+
+    if (luaL_getmetafield(L, index, "__newindex") == LUA_TNIL)
+        return false;
+    is = lua_tocfunction(L, -1) == refuse_write; /* no script can get hold of it */
+    lua_pop(L, 1);
+    return is;
+}
+
 /* ---- catching errors ---- */
 
 /* Lua's own message where memory ran out: one that is caught would leave the budget exceeded. */
@@ -430,6 +441,7 @@ static int safe_require(lua_State *L)
         return 1;
     lua_pop(L, 1);
     text = module_text(L, name);
+    brim_script_vm_of(L)->has_modules = true;
     brim_script_charge(L, text.len * PARSE_UNITS);
     if (luaL_loadbufferx(L, text.base, text.len, lua_pushfstring(L, "@%s.lua", name), "t") !=
         LUA_OK)

@@ -85,4 +85,8 @@ uint64_t brim_script_run_cpu_us(const struct brim_script_run *run);
 /* From now on sets lines[n] to 1 when line n < count of the handler file runs. Borrowed. */
 void brim_script_vm_cover(struct brim_script_vm *vm, unsigned char *lines, size_t count);
 
+/* Before its first call: whether the run has what an earlier request in it left as it found it
+ * (script_keep.c), so that the file's chunk is not run for it. */
+bool brim_script_run_is_kept(const struct brim_script_run *run);
+
 #endif

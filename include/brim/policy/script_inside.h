@@ -12,8 +12,10 @@
 #include "brim/policy/script_task.h"
 
 struct brim_script_run;
+struct lua_Debug;
 
 #define BRIM_SCRIPT_VM_MAGIC 0x6c766d31u
+#define BRIM_SCRIPT_SPARES   16
 
 struct brim_script_vm {
     struct brim_script_host host; /* first: brim_script_host_of() leads here */
@@ -34,8 +36,10 @@ struct brim_script_vm {
     int lent_meta; /* of script_http's userdata; also its address: */
     const void *lent_meta_at;
     struct brim_script_arena arena;
-    bool is_large;                 /* its collector's pace, see script.c */
-    struct brim_script_run *spare; /* to be used again, with its coroutine; NULL: none */
+    bool is_large; /* its collector's pace, see script.c */
+    struct brim_script_run
+        *spares[BRIM_SCRIPT_SPARES]; /* to be used again, with their coroutines */
+    unsigned spare_count;
     struct brim_script_run *current;
     struct lua_State *running; /* the coroutine that runs: kept by script_sandbox's resume */
     enum brim_script_end stop; /* sticky while a slice runs */
@@ -48,6 +52,12 @@ struct brim_script_vm {
     uint64_t slice_mono_us;
     uint64_t look_mono_us; /* no budget can be used up before */
     uint64_t slice_cpu_us; /* thread clock at its begin, once it was needed; 0: not yet */
+    int pure;              /* registry reference: functions that a kept chunk may call */
+    unsigned traces;       /* requests in a row that left one */
+    bool keeps;            /* runs may keep their handlers: script_keep.c */
+    bool is_trial;         /* a run sees whether they may */
+    bool is_tried;         /* and the chunk of it runs now */
+    bool has_modules;      /* one was loaded */
     unsigned char *lines;  /* coverage */
     size_t line_count;
 };
@@ -75,6 +85,8 @@ struct brim_script_run {
     uint64_t deadline_mono_us;
     size_t grown; /* bytes, over all slices */
     int after;    /* registry reference: list of functions; 0: none */
+    int noted;    /* registry reference: upvalues as they must be, up to noted_end; 0: none */
+    long long noted_end;
     bool has_handlers;
     bool is_waiting;
     bool is_after; /* those run now */
@@ -96,6 +108,24 @@ void brim_script_push_all(struct lua_State *L);
 /* Ends what the run began and has not ended. */
 void brim_script_end_tasks(struct brim_script_run *run);
 
+/* ---- script_explain.c ---- */
+
+const char *brim_script_stop_text(enum brim_script_end end);
+/* Message handler: notes message and traceback in the run. */
+int brim_script_explain(struct lua_State *L);
+
+/* ---- script_keep.c ---- */
+
+/* Once per state, when its globals are there. May raise. */
+void brim_script_keep_open(struct lua_State *L);
+/* Something was called while the chunk is tried. */
+void brim_script_keep_on_call(struct lua_State *L, struct lua_Debug *info);
+/* Notes what the run's handlers reach. Stack: (..., environment, handlers). May raise. */
+void brim_script_keep_note(struct lua_State *L, struct brim_script_run *run);
+/* Whether the next request may have these handlers: the run has ended well. */
+bool brim_script_keep_is_clean(struct brim_script_run *run);
+void brim_script_keep_drop(struct brim_script_run *run);
+
 /* ---- script_after.c ---- */
 
 /* Pushes brim.after. */
@@ -110,6 +140,7 @@ void brim_script_drop_after(struct brim_script_run *run);
 void brim_script_push_globals(struct lua_State *L, const char *const *env);
 /* Replaces the table on top by one that reads through to it and refuses writes. */
 void brim_script_freeze(struct lua_State *L);
+bool brim_script_is_frozen(struct lua_State *L, int index);
 
 /* ---- script_string.c, script_table.c: push the safe versions ---- */
 

@@ -56,7 +56,7 @@ if(TARGET brim)
       get_filename_component(name ${script} NAME_WE)
       set_tests_properties(fault.${name} PROPERTIES RUN_SERIAL ON)
     endforeach()
-    # The one that sanitizer builds run too.
-    set_tests_properties(fault.mix PROPERTIES LABELS "fault;mix")
+    # Those that sanitizer builds run too.
+    set_tests_properties(fault.mix fault.mixed fault.upgrade PROPERTIES LABELS "fault;mix")
   endif()
 endif()

@@ -569,6 +569,14 @@ struct brim_extent *brim_body_extents(struct brim_body *body, size_t *count_out)
 
 /* ---- reader's side ---- */
 
+/* Whether all from offset on is there: where storing was given up, the window may have moved on, so
+ * that between what is on disk and what is in RAM there is nothing. */
+static bool has_rest(const struct brim_body *body, uint64_t offset)
+{
+    return offset >= ram_start(body) ||
+           (offset < body->spilled && body->spilled >= ram_start(body));
+}
+
 struct brim_body_reader *brim_body_attach(struct brim_body *body, uint64_t offset)
 {
     struct brim_body_reader *reader = NULL;
@@ -577,7 +585,7 @@ struct brim_body_reader *brim_body_attach(struct brim_body *body, uint64_t offse
     if (brim_body_is_settled(body))
         return &no_place;
     pthread_mutex_lock(&body->lock);
-    if (offset >= ram_start(body) || offset < body->spilled) {
+    if (has_rest(body, offset)) {
         reader = brim_alloc(sizeof(*reader));
         reader->offset = offset;
         reader->next = body->readers;

@@ -339,6 +339,33 @@ START_TEST(spilled_body_is_all_on_disk_in_the_end)
 }
 END_TEST
 
+/* Then the window moves on past what the disk has. Who comes now could read the beginning from
+ * there and would be cut off in the middle: he is told at once. */
+START_TEST(nobody_begins_in_front_of_a_hole)
+{
+    struct brim_body *body = brim_body_new(UINT64_MAX);
+    struct brim_body_reader *ahead = brim_body_attach(body, 0), *late;
+    uint64_t written;
+
+    ck_assert_int_eq(append_pattern(body, 500 * KIB), BRIM_OK);
+    brim_body_set_mode(body, BRIM_BODY_SPILL, 128 * KIB);
+    written = spill_all(body, 256 * KIB, 0);
+    ck_assert_uint_gt(written, 0);
+    ck_assert_uint_lt(written, 500 * KIB);
+    brim_body_spill_abandon(body);
+    late = brim_body_attach(body, 0); /* all of it is there yet */
+    ck_assert_ptr_nonnull(late);
+    brim_body_detach(body, late);
+    brim_body_advance(body, ahead, 500 * KIB);
+    ck_assert_ptr_null(brim_body_attach(body, 0));
+    ck_assert_ptr_null(brim_body_attach(body, written - 1));
+    brim_body_finish(body);
+    ck_assert_ptr_null(brim_body_attach(body, 0));
+    brim_body_detach(body, ahead);
+    brim_body_unref(body);
+}
+END_TEST
+
 /* The disk is full in the middle: whoever reads still gets every byte, from both places. */
 START_TEST(abandoned_spill_serves_disk_and_window)
 {
@@ -569,6 +596,7 @@ int main(void)
     tcase_add_test(tc, reader_beyond_the_window_does_not_stop_the_writer);
     tcase_add_test(tc, becoming_window_without_readers_is_told);
     tcase_add_test(tc, spilled_body_is_all_on_disk_in_the_end);
+    tcase_add_test(tc, nobody_begins_in_front_of_a_hole);
     tcase_add_test(tc, abandoned_spill_serves_disk_and_window);
     tcase_add_test(tc, no_hook_runs_after_they_were_taken_away);
     tcase_add_test(tc, hook_may_take_itself_away);

@@ -148,6 +148,12 @@ unsigned brim_balance_count(const struct brim_balance *b)
     return b->config.server_count;
 }
 
+unsigned brim_balance_connections_max(const struct brim_balance *b, unsigned server)
+{
+    INVARIANT(server < b->config.server_count);
+    return b->servers[server].conf.connections_max;
+}
+
 const char *brim_balance_url(const struct brim_balance *b, unsigned server)
 {
     INVARIANT(server < b->config.server_count);
@@ -239,7 +245,8 @@ struct choice {
     unsigned items[BRIM_BALANCE_SERVERS_MAX];
     double shares[BRIM_BALANCE_SERVERS_MAX];
     unsigned count;
-    double sum; /* of shares */
+    bool is_full; /* none of them has room: whoever is picked has the exchange wait */
+    double sum;   /* of shares */
 };
 
 static bool is_tried(const struct brim_balance_tried *tried, unsigned i)
@@ -266,9 +273,16 @@ static bool is_of_kind(const struct server *s, enum kind kind)
     return kind == NOT_DOWN || (s->out_until_ms == 0 && s->conf.is_backup == (kind == IN_BACKUP));
 }
 
+static bool is_full(const struct server *s)
+{
+    return s->conf.connections_max > 0 && s->busy >= s->conf.connections_max;
+}
+
+/* All of a kind; where some have room, those. */
 static void collect(struct choice *c, const struct brim_balance_tried *tried, enum kind kind)
 {
     struct brim_balance *b = c->b;
+    unsigned full = 0, items = 0;
 
     for (unsigned i = 0; i < b->config.server_count; i++) {
         struct server *s = &b->servers[i];
@@ -276,10 +290,17 @@ static void collect(struct choice *c, const struct brim_balance_tried *tried, en
         take_back_if_due(b, s, c->now_ms);
         if (is_tried(tried, i) || !is_of_kind(s, kind))
             continue;
-        c->items[c->count] = i;
-        c->shares[c->count] = share_of(b, s, c->now_ms);
-        c->sum += c->shares[c->count++];
+        c->items[c->count++] = i;
+        full += is_full(s);
     }
+    c->is_full = full == c->count;
+    for (unsigned i = 0; i < c->count; i++)
+        if (c->is_full || !is_full(&b->servers[c->items[i]])) {
+            c->items[items] = c->items[i];
+            c->shares[items] = share_of(b, &b->servers[c->items[i]], c->now_ms);
+            c->sum += c->shares[items++];
+        }
+    c->count = items;
 }
 
 static bool are_even(const struct choice *c)
@@ -369,8 +390,25 @@ static unsigned by_hash(const struct choice *c)
     return best_free < c->count ? best_free : best;
 }
 
+/* The shortest queue for its server. */
+static unsigned least_full(const struct choice *c)
+{
+    unsigned best = 0;
+
+    for (unsigned i = 1; i < c->count; i++) {
+        const struct server *s = &c->b->servers[c->items[i]], *t = &c->b->servers[c->items[best]];
+
+        if ((uint64_t)s->busy * t->conf.connections_max <
+            (uint64_t)t->busy * s->conf.connections_max)
+            best = i;
+    }
+    return best;
+}
+
 static unsigned choose(const struct choice *c)
 {
+    if (c->is_full)
+        return least_full(c);
     switch (c->b->config.method) {
     case BRIM_BALANCE_LEAST_CONNECTIONS:
         return least_connections(c);

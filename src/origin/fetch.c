@@ -16,7 +16,6 @@
 #include "brim/origin/fetch.h"
 
 #include <curl/curl.h>
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -28,6 +27,7 @@
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
 #include "brim/origin/fetch_count.h"
+#include "brim/origin/fetch_reason.h"
 #include "brim/origin/fetch_wire.h"
 #include "brim/origin/response.h"
 
@@ -62,8 +62,10 @@ struct brim_fetch {
     struct brim_response *response;
     struct brim_wire wire;
     uint64_t deadline_ms; /* 0: none */
-    uint64_t slow_ms;     /* as in the request; 0 when it has been told */
-    uint64_t begun_us;    /* when it got its turn; 0: it has not */
+    unsigned server_number;
+    unsigned server_max; /* exchanges with that server; 0: no limit */
+    uint64_t slow_ms;    /* as in the request; 0 when it has been told */
+    uint64_t begun_us;   /* when it got its turn; 0: it has not */
     bool is_waiting;
     bool is_running;
     bool was_sent;
@@ -85,6 +87,7 @@ struct slot {
     unsigned waiting;
     struct brim_fetch *first;
     struct brim_fetch *last;
+    unsigned running_of[BRIM_FETCH_SERVERS_MAX]; /* by server */
 };
 
 struct fetcher {
@@ -307,6 +310,22 @@ static void slot_remove(struct slot *slot, struct brim_fetch *f)
     brim_metric_count_origin(f->origin->metrics, BRIM_METRIC_ORIGIN_WAITING, -1);
 }
 
+static bool may_run(const struct slot *slot, const struct brim_fetch *f)
+{
+    return slot->running < slot->origin->connections_max &&
+           (f->server_max == 0 || slot->running_of[f->server_number] < f->server_max);
+}
+
+/* The first that waits and may run now; NULL: none. */
+static struct brim_fetch *next_to_run(const struct slot *slot)
+{
+    struct brim_fetch *f = slot->running < slot->origin->connections_max ? slot->first : NULL;
+
+    while (f != NULL && !may_run(slot, f))
+        f = f->next;
+    return f;
+}
+
 static void running_add(struct fetcher *t, struct brim_fetch *f)
 {
     f->prev = NULL;
@@ -365,13 +384,14 @@ static void finish(struct brim_fetch *f, enum brim_err result, const char *detai
     if (f->is_running) {
         running_remove(t, f);
         slot->running--;
+        slot->running_of[f->server_number]--;
     }
     if (f->easy != NULL)
         give_handle_back(t, f);
     f->slot = NULL;
     if (slot != NULL) {
-        next = slot->first;
-        if (next != NULL && slot->running < slot->origin->connections_max) {
+        next = next_to_run(slot);
+        if (next != NULL) {
             slot_remove(slot, next);
             start_running(next);
         } else {
@@ -380,70 +400,6 @@ static void finish(struct brim_fetch *f, enum brim_err result, const char *detai
     }
     f->callbacks.done(f->ctx, result, f->cause, detail);
     unref(f);
-}
-
-static enum brim_err reason_of(const struct brim_fetch *f, CURLcode code)
-{
-    switch (code) {
-    case CURLE_OK:
-        return f->has_headers ? BRIM_OK : BRIM_EPROTO;
-    case CURLE_COULDNT_RESOLVE_HOST:
-        return BRIM_EDNS;
-    case CURLE_COULDNT_CONNECT:
-        return BRIM_ECONNECT;
-    case CURLE_OPERATION_TIMEDOUT:
-        return f->was_sent ? BRIM_ETIMEOUT : BRIM_ECONNECT;
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CIPHER:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-        return BRIM_ETLS;
-    case CURLE_OUT_OF_MEMORY:
-        /* It says so, too, of a line that is longer than it takes (100 KB). */
-        return f->was_sent && !f->has_headers ? BRIM_EPROTO : BRIM_ENOMEM;
-    default:
-        return BRIM_EPROTO; /* dropped, cut off, or not HTTP */
-    }
-}
-
-/* Meaningful with what reason_of() says of the same code. */
-static enum brim_fetch_cause cause_of(const struct brim_fetch *f, CURLcode code)
-{
-    long os_error = 0;
-
-    switch (code) {
-    case CURLE_COULDNT_CONNECT:
-        if (curl_easy_getinfo(f->easy, CURLINFO_OS_ERRNO, &os_error) != CURLE_OK)
-            break;
-        if (os_error == ECONNREFUSED)
-            return BRIM_FETCH_CAUSE_REFUSED;
-        if (os_error == ETIMEDOUT)
-            return BRIM_FETCH_CAUSE_CONNECT_TIMEOUT;
-        if (os_error == EHOSTUNREACH || os_error == ENETUNREACH)
-            return BRIM_FETCH_CAUSE_UNROUTABLE;
-        break;
-    case CURLE_OPERATION_TIMEDOUT:
-        return f->was_sent ? BRIM_FETCH_CAUSE_UNKNOWN : BRIM_FETCH_CAUSE_CONNECT_TIMEOUT;
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_ISSUER_ERROR:
-        return BRIM_FETCH_CAUSE_CERTIFICATE;
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CIPHER:
-        return BRIM_FETCH_CAUSE_OWN_TLS;
-    case CURLE_GOT_NOTHING:
-    case CURLE_RECV_ERROR:
-    case CURLE_SEND_ERROR:
-        return BRIM_FETCH_CAUSE_DROPPED;
-    case CURLE_OK: /* and no answer: see reason_of() */
-    case CURLE_PARTIAL_FILE:
-        return BRIM_FETCH_CAUSE_INCOMPLETE;
-    default:
-        break;
-    }
-    return BRIM_FETCH_CAUSE_UNKNOWN;
 }
 
 static void collect_done(struct fetcher *t)
@@ -462,8 +418,13 @@ static void collect_done(struct fetcher *t)
         if (f->failure != BRIM_OK) {
             finish(f, f->failure, f->detail);
         } else {
-            f->cause = cause_of(f, code);
-            finish(f, reason_of(f, code),
+            struct brim_fetch_end end = {.easy = f->easy,
+                                         .code = (int)code,
+                                         .was_sent = f->was_sent,
+                                         .has_headers = f->has_headers};
+
+            f->cause = brim_fetch_cause_of(&end);
+            finish(f, brim_fetch_reason_of(&end),
                    f->error[0] != '\0' ? f->error : curl_easy_strerror(code));
         }
     }
@@ -520,9 +481,12 @@ static void set_method(struct brim_fetch *f)
     }
     if (!brim_wire_method_is(&f->wire, "GET") || f->wire.has_body)
         curl_easy_setopt(f->easy, CURLOPT_CUSTOMREQUEST, f->wire.method);
-    /* libcurl sends again by itself when a reused connection turns out to be dead. */
-    if (!is_idempotent(f))
-        curl_easy_setopt(f->easy, CURLOPT_FRESH_CONNECT, 1L);
+    if (is_idempotent(f))
+        return;
+    /* libcurl sends again by itself when a reused connection turns out to be dead. And who makes a
+     * connection each time would leave one each time. */
+    curl_easy_setopt(f->easy, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(f->easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
 static void start_running(struct brim_fetch *f)
@@ -530,6 +494,7 @@ static void start_running(struct brim_fetch *f)
     struct fetcher *t = f->fetcher;
 
     f->slot->running++;
+    f->slot->running_of[f->server_number]++;
     running_add(t, f);
     f->easy = t->spare_count > 0 ? t->spare[--t->spare_count] : curl_easy_init();
     f->response = brim_response_new(&t->limits);
@@ -547,7 +512,7 @@ static void begin(struct brim_fetch *f)
 {
     brim_metric_count_origin(f->origin->metrics, BRIM_METRIC_ORIGIN_ASKED, 1);
     f->slot = slot_get(f->fetcher, f->origin);
-    if (f->slot->running < f->origin->connections_max)
+    if (may_run(f->slot, f))
         start_running(f);
     else if (f->slot->waiting < f->origin->queue_max)
         slot_push(f->slot, f);
@@ -682,6 +647,7 @@ enum brim_err brim_fetch_start(struct brim_fetchers *fetchers,
     enum brim_err err;
     bool is_closing;
 
+    INVARIANT(request->server_number < BRIM_FETCH_SERVERS_MAX);
     *fetch_out = NULL;
     f = brim_alloc(sizeof(*f));
     f->magic = FETCH_MAGIC;
@@ -689,6 +655,8 @@ enum brim_err brim_fetch_start(struct brim_fetchers *fetchers,
     f->fetcher = t;
     f->origin = request->origin;
     f->callbacks = *callbacks;
+    f->server_number = request->server_number;
+    f->server_max = request->server_connections_max;
     f->slow_ms = callbacks->slow == NULL ? 0 : request->slow_ms;
     f->ctx = ctx;
     err = brim_wire_write(request, &f->wire);

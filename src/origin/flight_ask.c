@@ -135,6 +135,9 @@ static enum brim_err ask_next(struct brim_flight_try *try)
                         &request);
     request.origin = &try->origin->fetch;
     request.server = brim_str_of(brim_balance_url(try->origin->balance, try->server));
+    request.server_number = try->server;
+    request.server_connections_max =
+        brim_balance_connections_max(try->origin->balance, try->server);
     request.slow_ms = f->has_hedged ? 0 : try->origin->hedge_ms;
     if (brim_letter_host_sent(try->flight->letter).len > 0)
         request.host = brim_letter_host_sent(try->flight->letter);

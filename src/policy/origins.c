@@ -73,6 +73,7 @@ static void compile_balance(const struct brim_conf_origin *conf, struct counted 
         counted->servers[i] = (struct brim_balance_server){
             .url = brim_strdup(conf->servers.items[i].url),
             .weight = (unsigned)conf->servers.items[i].weight,
+            .connections_max = (unsigned)conf->servers.items[i].max_connections,
             .is_backup = conf->servers.items[i].backup,
         };
     counted->config = balance_config(conf, counted);
@@ -144,6 +145,7 @@ static bool have_same_servers(const struct counted *a, const struct counted *b)
     for (unsigned i = 0; i < a->config.server_count; i++)
         if (strcmp(a->servers[i].url, b->servers[i].url) != 0 ||
             a->servers[i].weight != b->servers[i].weight ||
+            a->servers[i].connections_max != b->servers[i].connections_max ||
             a->servers[i].is_backup != b->servers[i].is_backup)
             return false;
     return true;

@@ -349,6 +349,8 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
     err = brim_pin_open(&conf->read_your_writes, site->own.site, &site->own.pin);
     if (err == BRIM_OK)
         err = compile_site_gates(conf, &site->own);
+    if (err == BRIM_OK && brim_error_page_read(conf->error_page, &site->own.error_page) != BRIM_OK)
+        err = BRIM_EINVAL;
     if (err == BRIM_OK)
         err = compile_handlers(routes, &conf->handlers, site->own.site, &site->own.handlers);
     site->globs = brim_alloc(room * sizeof(*site->globs));
@@ -511,6 +513,7 @@ static void free_site(struct site *site)
     brim_jwt_gate_free(site->own.jwt);
     brim_basic_auth_free(site->own.basic);
     brim_url_keys_free(site->own.signing);
+    brim_error_page_free(site->own.error_page);
     free_const(site->own.site);
 }
 

@@ -605,6 +605,15 @@ static void send_whole(struct brim_delivery *d, h2o_iovec_t body)
     send_dated(d, &body, 1, H2O_SEND_STATE_FINAL);
 }
 
+/* The site's own page, where the origin has no answer; not where the client wanted none of it. */
+static const struct brim_error_page *page_for(const struct brim_delivery *d,
+                                              const struct brim_deliver_error *error)
+{
+    bool is_own = error->proxy_error == NULL || strcmp(error->proxy_error, BRIM_PROXY_OWN) == 0;
+
+    return error->status >= 502 && error->status <= 504 && !is_own ? d->error_page : NULL;
+}
+
 void brim_deliver_error(struct brim_delivery *d, const struct brim_deliver_error *error,
                         const struct brim_deliver_facts *facts)
 {
@@ -612,8 +621,11 @@ void brim_deliver_error(struct brim_delivery *d, const struct brim_deliver_error
     size_t room = strlen(reason) + strlen(error->text) + 16;
     char *text = h2o_mem_alloc_pool(&d->req->pool, room);
     int len = snprintf(text, room, "%u %s: %s\n", error->status, reason, error->text);
+    const struct brim_error_page *page = page_for(d, error);
     h2o_iovec_t body = {text, (size_t)len};
 
+    if (page != NULL)
+        body = (h2o_iovec_t){(char *)(uintptr_t)page->body.base, page->body.len};
     INVARIANT(!d->started);
     INVARIANT(len > 0 && (size_t)len < room);
     stop_waiting(d);
@@ -621,10 +633,13 @@ void brim_deliver_error(struct brim_delivery *d, const struct brim_deliver_error
     d->facts = *facts;
     d->status = error->status;
     d->unframed = error->close;
-    brim_deliver_add_text(d, H2O_TOKEN_CONTENT_TYPE, NULL, BRIM_STR("text/plain; charset=utf-8"));
+    brim_deliver_add_text(d, H2O_TOKEN_CONTENT_TYPE, NULL,
+                          page != NULL ? page->type : BRIM_STR("text/plain; charset=utf-8"));
     brim_deliver_add_text(d, H2O_TOKEN_CACHE_CONTROL, NULL, BRIM_STR("no-store"));
     if (error->header != NULL)
         brim_deliver_add_error_header(d, error->header);
+    else if (page != NULL)
+        brim_deliver_add_error_header(d, "retry-after: 1");
     brim_deliver_add_cache_status(d);
     if (error->proxy_error != NULL)
         brim_deliver_add_proxy_status(d, error->proxy_error);

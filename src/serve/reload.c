@@ -102,7 +102,7 @@ static enum brim_err prepare(struct brim_reload *reload, struct prepared *next, 
                               reload->config.stores, &next->routes);
     if (err == BRIM_EINVAL)
         fprintf(faults,
-                "%s:%d: sites: a handler file does not load, or its test fails; the log says which "
+                "%s:%d: sites: a file does not load, or a handler's test fails; the log says which "
                 "and why\n",
                 brim_conf_path(next->conf), brim_conf_line(next->conf, "sites"));
     return err;

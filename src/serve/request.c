@@ -565,6 +565,7 @@ bool brim_request_match_route(struct request *r)
     const struct brim_lookup_url url = {r->authority, r->target, {r->method, r->fields}};
 
     r->route = brim_lookup_route(&r->req->pool, r->routes, &url, &r->host);
+    r->delivery.error_page = r->route == NULL ? NULL : r->route->error_page;
     return r->route != NULL;
 }
 

@@ -253,6 +253,73 @@ class Failover(Pools):
         one.answer = two.answer
         self.assertEqual(self.get("/", "POST", body=b"x")[0], 200)
 
+class Connections(Pools):
+    def test_what_may_not_be_sent_twice_leaves_no_connection_behind(self):
+        one, = self.servers("one")
+        self.start(self.pool([one]))
+        for i in range(20):
+            self.assertEqual(self.get(f"/{i}", "POST", body=b"x")[0], 200)
+            self.assertEqual(self.get(f"/{i}")[0], 200)
+        wait_until(lambda: self.metric("brim_origin_pool_connections") == 1, "one is kept")
+        self.assertEqual(one.all_connections, 21)
+
+
+class ErrorPage(Pools):
+    def page(self, name, text):
+        path = Path(self.directory.name) / name
+        path.write_text(text)
+        return str(path)
+
+    def test_a_site_shows_its_own_page_when_its_origin_has_no_answer(self):
+        one, = self.servers("one")
+        path = self.page("sorry.html", "<p>back soon</p>")
+        self.start(self.pool([one], pool=1, queue=0, first_byte_timeout="200ms"),
+                   site={"error_page": path})
+        self.assertEqual(self.get()[:2], (200, "one"))
+        held = threading.Event()
+        self.addCleanup(held.set)
+        one.answer = lambda _: (held.wait(60), (200, {}, b""))[1]
+        self.check_page(self.get("/slow"), 504, "<p>back soon</p>")
+        held.set()
+        one.stop()
+        status, body, fields = self.get()
+        self.check_page((status, body, fields), 502, "<p>back soon</p>")
+        self.assertIn("connection_refused", fields["proxy-status"])
+        self.assertEqual(self.get(method="HEAD")[:2], (502, ""))
+        only = self.get(fields={"Cache-Control": "only-if-cached"})
+        self.assertIn("only-if-cached was asked", only[1])
+        Path(path).write_text("<p>still gone</p>")
+        self.assertEqual(self.get()[1], "<p>back soon</p>")  # read when the config is
+        self.reload(self.config)
+        self.assertEqual(self.get()[1], "<p>still gone</p>")
+
+    def check_page(self, answer, status, body):
+        self.assertEqual(answer[:2], (status, body))
+        fields = answer[2]
+        self.assertEqual(fields["content-type"], "text/html; charset=utf-8")
+        self.assertEqual(fields["cache-control"], "no-store")
+        self.assertEqual(fields["retry-after"], "1")
+
+    def test_an_origins_own_errors_are_its_own(self):
+        one, = self.servers("one")
+        one.status = 503
+        self.start(self.pool([one]), site={"error_page": self.page("sorry.json", "{}")})
+        self.assertEqual(self.get()[:2], (503, "one"))
+
+    def test_a_page_that_is_too_large_is_refused(self):
+        one, = self.servers("one")
+        self.start(self.pool([one]))
+        large = {**self.config["sites"][0], "error_page": self.page("x.html", "x" * 1048577)}
+        brim_node.write_config({**self.config, "sites": [large]}, self.node.config_path)
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=60)
+        connection.request("POST", "/v1/reload")
+        answer = connection.getresponse()
+        self.assertEqual(answer.status, 422)
+        answer.read()
+        connection.close()
+        self.assertIn("site.error_page", self.node.log_path.read_text())
+        self.assertEqual(self.get()[1], "one")
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=1)

@@ -32,7 +32,7 @@
     "first_byte_timeout, between_bytes_timeout, pool, queue, health, tls\n"
 #define SITES_ACCEPTED                                                                             \
     "accepted: a sequence of 1 to 10000 mappings with hosts, origin, write_origin, "               \
-    "read_your_writes, forwarded, origin_coding, "                                                 \
+    "read_your_writes, error_page, forwarded, origin_coding, "                                     \
     "trace, server_timing, access, rate_limit, jwt, basic_auth, signed_url, "                      \
     "handlers, cache, "                                                                            \
     "routes\n"
@@ -235,7 +235,7 @@ static const struct bad_case {
      ":4: sites[0].jwt.realm: has a quote or backslash; accepted: text without\n"},
     {LISTENERS "origins: [{name: app, servers: []}]\n" SITES,
      ":2: origins[0].servers: has 0 members; accepted: a sequence of 1 to 256 mappings with url, "
-     "weight, backup\n"},
+     "weight, max_connections, backup\n"},
     {LISTENERS "origins: [{servers: [{url: \"http://h\"}]}]\n" SITES,
      ":2: origins[0].name: is missing and has no default; accepted: text of 1 to 64 bytes\n"},
     {LISTENERS "origins:\n  - {name: app, servers: [{url: \"http://a\"}]}\n  - {name: app, "

@@ -92,6 +92,28 @@ START_TEST(equal_servers_are_asked_in_turn)
 END_TEST
 
 /* Over any stretch, not only in the long run. */
+/* Others are asked first; when all are full, the shortest queue. */
+START_TEST(who_is_full_is_passed_over)
+{
+    unsigned had[MANY + 1] = {0};
+
+    servers[0].connections_max = 2;
+    servers[1].connections_max = 4;
+    config.server_count = 3;
+    servers[2].is_backup = true; /* full is not out: it is not asked instead */
+    open_balance();
+    for (unsigned i = 0; i < 6; i++)
+        had[pick(0)]++;
+    ck_assert_uint_eq(had[0], 2);
+    ck_assert_uint_eq(had[1], 4);
+    for (unsigned i = 0; i < 6; i++)
+        had[pick(0)]++;
+    ck_assert_uint_eq(had[0], 4);
+    ck_assert_uint_eq(had[1], 8);
+    ck_assert_uint_eq(had[2], 0);
+}
+END_TEST
+
 START_TEST(weights_are_shares)
 {
     unsigned had[MANY + 1];
@@ -467,6 +489,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, equal_servers_are_asked_in_turn);
+    tcase_add_test(tcase, who_is_full_is_passed_over);
     tcase_add_test(tcase, weights_are_shares);
     tcase_add_test(tcase, least_connections_asks_the_idle);
     tcase_add_test(tcase, ewma_avoids_the_slow);

@@ -50,6 +50,7 @@ static const char *const changes[] = {
     "  - {name: one, servers: [{url: \"http://127.0.0.1:1\"}, {url: \"http://127.0.0.1:9\"}]}\n",
     "  - {name: one, servers: [{url: \"http://127.0.0.1:1\", weight: 2}]}\n",
     "  - {name: one, servers: [{url: \"http://127.0.0.1:1\", backup: true}]}\n",
+    "  - {name: one, servers: [{url: \"http://127.0.0.1:1\", max_connections: 2}]}\n",
     "  - {name: one, balance: hash, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
     "  - {name: one, hash_on: client, servers: [{url: \"http://127.0.0.1:1\"}]}\n",
     "  - {name: one, hash_name: x, servers: [{url: \"http://127.0.0.1:1\"}]}\n",

@@ -175,6 +175,8 @@
 #define BRIM_CONF_SERVER(O, S, L)                                                                  \
     O(URL, url, "url", NULL, 1, 1024, LIVE, "http://host[:port] or https://host[:port], no path.") \
     O(INT, weight, "weight", "1", 1, 1000, LIVE, "Its share, beside those of the others.")         \
+    O(INT, max_connections, "max_connections", "0", 0, 65536, LIVE,                                \
+      "Connections to this server at once; 0: as many as the pool has.")                           \
     O(BOOL, backup, "backup", "false", 0, 0, LIVE, "Asked only when no other is in.")
 
 #define BRIM_CONF_ORIGIN_TLS(O, S, L)                                                              \
@@ -435,6 +437,8 @@
       "Origin for other methods than GET, HEAD and OPTIONS; empty: the same.")                     \
     S(read_your_writes, "read_your_writes", BRIM_CONF_RYW, brim_conf_ryw,                          \
       "Clients that have written read from write_origin, past the cache, for a while.")            \
+    O(FILE, error_page, "error_page", "", 0, 4096, LIVE,                                           \
+      "File shown when no origin has an answer (502, 503, 504); empty: a line of text.")           \
     O(CHOICE, forwarded, "forwarded", "x-forwarded", 0, "x-forwarded|forwarded|both|none", LIVE,   \
       "How the origin learns the client: X-Forwarded-For/-Proto/-Host, Forwarded (RFC 7239).")     \
     O(CHOICE, origin_coding, "origin_coding", "gzip", 0, "gzip|br|identity", LIVE,                 \

@@ -11,6 +11,8 @@
 #include "brim/origin/balance.h"
 #include "brim/origin/fetch.h"
 
+_Static_assert(BRIM_BALANCE_SERVERS_MAX <= BRIM_FETCH_SERVERS_MAX, "servers of an origin");
+
 /* What balance: hash goes by. Values of origins[].hash_on. */
 enum brim_hash_on {
     BRIM_HASH_ON_URL,

@@ -32,6 +32,8 @@ enum brim_balance_method { /* values of origins[].balance */
 struct brim_balance_server {
     const char *url; /* "http://host:port" without path; borrowed for ever */
     unsigned weight; /* 1 to 1000 */
+    unsigned
+        connections_max; /* exchanges at a time; 0: no limit. Others are picked before it waits */
     bool is_backup;
 };
 
@@ -80,6 +82,7 @@ BRIM_MUST_USE enum brim_err brim_balance_pick(struct brim_balance *balance, uint
                                               struct brim_balance_tried *tried,
                                               unsigned *server_out);
 unsigned brim_balance_count(const struct brim_balance *balance);
+unsigned brim_balance_connections_max(const struct brim_balance *balance, unsigned server);
 const char *brim_balance_url(const struct brim_balance *balance, unsigned server);
 
 enum brim_balance_verdict {

@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "brim/origin/fetch_reason.h"
 #include "brim/origin/fetch_request.h"
 
 struct brim_fetchers; /* opaque: all fetcher threads */
@@ -21,18 +22,6 @@ struct brim_fetch_config {
     unsigned threads;
     size_t header_bytes_max; /* response header block; default 64 KiB */
     unsigned header_count_max;
-};
-
-/* What stands behind a reason, where it is known: for messages, not for decisions. */
-enum brim_fetch_cause {
-    BRIM_FETCH_CAUSE_UNKNOWN,
-    BRIM_FETCH_CAUSE_REFUSED,         /* BRIM_ECONNECT: nobody listens */
-    BRIM_FETCH_CAUSE_CONNECT_TIMEOUT, /* BRIM_ECONNECT: nobody answers */
-    BRIM_FETCH_CAUSE_UNROUTABLE,      /* BRIM_ECONNECT: no way to the address */
-    BRIM_FETCH_CAUSE_CERTIFICATE,     /* BRIM_ETLS: the server's is not trusted */
-    BRIM_FETCH_CAUSE_OWN_TLS,         /* BRIM_ETLS: our own files cannot be used */
-    BRIM_FETCH_CAUSE_DROPPED,         /* BRIM_EPROTO: the connection ended instead of an answer */
-    BRIM_FETCH_CAUSE_INCOMPLETE,      /* BRIM_EPROTO: ... or in the middle of one */
 };
 
 /* Called on the fetcher thread, no lock held, in this order: headers once, data any times, done

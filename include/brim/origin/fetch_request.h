@@ -10,6 +10,8 @@
 #include "brim/base/err.h"
 #include "brim/http/field.h"
 
+#define BRIM_FETCH_SERVERS_MAX 256u
+
 /* What one origin allows. Borrowed until the last exchange with it has ended. */
 struct brim_fetch_origin {
     unsigned id;      /* id % threads is its fetcher */
@@ -28,10 +30,12 @@ struct brim_fetch_origin {
 struct brim_fetch_request {                 /* everything is copied by start */
     const struct brim_fetch_origin *origin; /* borrowed, see there */
     struct brim_str method;
-    struct brim_str server;    /* "http://host:port" or "https://host[:port]", no path */
-    struct brim_str target;    /* origin-form: path and query, sent as is */
-    struct brim_str host;      /* value for the Host field */
-    struct brim_fields fields; /* without Host, framing and hop-by-hop fields */
+    unsigned server_number;          /* below BRIM_FETCH_SERVERS_MAX; for the next */
+    unsigned server_connections_max; /* exchanges with this server at a time; 0: no limit */
+    struct brim_str server;          /* "http://host:port" or "https://host[:port]", no path */
+    struct brim_str target;          /* origin-form: path and query, sent as is */
+    struct brim_str host;            /* value for the Host field */
+    struct brim_fields fields;       /* without Host, framing and hop-by-hop fields */
     const void *body;
     size_t body_bytes; /* 0: no body (Content-Length: 0 is sent for POST/PUT/PATCH) */
     uint64_t slow_ms;  /* slow() is called if there are no headers by then; 0: never */

@@ -19,6 +19,7 @@
 #include "brim/policy/access.h"
 #include "brim/policy/basic_auth.h"
 #include "brim/policy/condition.h"
+#include "brim/policy/error_page.h"
 #include "brim/policy/handlers.h"
 #include "brim/policy/jwt_gate.h"
 #include "brim/policy/pin.h"
@@ -45,17 +46,18 @@ struct brim_route {
     struct brim_origin *write_origin; /* for unsafe methods; NULL: the same */
     struct brim_pin *pin;             /* the site's; NULL: who writes reads as all others */
     struct brim_condition *condition; /* NULL: none but the path */
-    bool tells_origins;              /* its site has conditions: keys tell where answers are from */
-    struct brim_rewrite rewrite;     /* of what goes to the origin */
-    size_t place, rank;              /* in the file, and for the order of globs */
-    struct brim_handlers *handlers;  /* NULL: none */
-    struct brim_access *site_access; /* NULL: everybody */
-    struct brim_access *access;      /* the route's own, beside it; likewise */
-    struct brim_rate_limit *site_rate; /* NULL: any number */
-    struct brim_rate_limit *rate;      /* the route's own, beside it; likewise */
-    struct brim_jwt_gate *jwt;         /* the route's or its site's; NULL: nobody needs a token */
-    struct brim_basic_auth *basic;     /* likewise; NULL: nobody needs a password */
-    struct brim_url_keys *signing;     /* likewise; NULL: URLs need no signature */
+    bool tells_origins;             /* its site has conditions: keys tell where answers are from */
+    struct brim_rewrite rewrite;    /* of what goes to the origin */
+    size_t place, rank;             /* in the file, and for the order of globs */
+    struct brim_handlers *handlers; /* NULL: none */
+    struct brim_error_page *error_page; /* the site's; NULL: none */
+    struct brim_access *site_access;    /* NULL: everybody */
+    struct brim_access *access;         /* the route's own, beside it; likewise */
+    struct brim_rate_limit *site_rate;  /* NULL: any number */
+    struct brim_rate_limit *rate;       /* the route's own, beside it; likewise */
+    struct brim_jwt_gate *jwt;          /* the route's or its site's; NULL: nobody needs a token */
+    struct brim_basic_auth *basic;      /* likewise; NULL: nobody needs a password */
+    struct brim_url_keys *signing;      /* likewise; NULL: URLs need no signature */
     struct brim_cache_rules rules;
     struct brim_key_rules key;
     enum brim_forwarded forwarded;

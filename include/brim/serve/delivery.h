@@ -8,6 +8,7 @@
 #include "brim/cache/reader.h"
 #include "brim/http/coding.h"
 #include "brim/http/range.h"
+#include "brim/policy/error_page.h"
 #include "brim/serve/env.h"
 #include "brim/serve/transcode.h"
 #include "brim/serve/wake.h"
@@ -49,6 +50,7 @@ struct brim_delivery {
     struct brim_object *object; /* whose fields and age are shown */
     struct brim_object *source; /* whose body is sent; counted */
     struct brim_deliver_facts facts;
+    const struct brim_error_page *error_page; /* the site's; NULL: none */
     struct brim_str key; /* for Cache-Status; empty: not told. Lives as long as the request */
     struct brim_reader reader;
     h2o_timeout_entry_t yield;

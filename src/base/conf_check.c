@@ -181,6 +181,9 @@ static void check_listeners(const struct brim_conf_root *root, struct brim_conf_
         const char *address = root->listeners.items[i].address;
         char path[PATH_BYTES];
 
+        (void)snprintf(path, sizeof(path), "listeners[%zu]", i);
+        brim_conf_check_blocks(&root->listeners.items[i].proxy_protocol, path, "proxy_protocol",
+                               faults);
         if (address == NULL)
             continue;
         (void)snprintf(path, sizeof(path), "listeners[%zu].address", i);

@@ -166,6 +166,12 @@ static void check_jwt(struct brim_conf_faults *faults, const char *where,
               "is not the name of a store; accepted: letters, digits, '-', '.', '_'");
 }
 
+void brim_conf_check_blocks(const struct brim_conf_strings *blocks, const char *where,
+                            const char *key, struct brim_conf_faults *faults)
+{
+    check_blocks(faults, where, key, blocks);
+}
+
 void brim_conf_check_gates(const struct brim_conf_gates *gates, const char *where,
                            struct brim_conf_faults *faults)
 {

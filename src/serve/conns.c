@@ -251,14 +251,11 @@ static void unmap(struct sockaddr_storage *peer)
     memcpy(peer, &v4, sizeof(v4));
 }
 
-static void note_peer(struct brim_conn *conn)
+static void name_peer(struct brim_conn *conn)
 {
-    socklen_t len = sizeof(conn->peer);
     const void *address = NULL;
     const char *text = "unknown";
 
-    if (getpeername(h2o_socket_get_fd(conn->sock), (struct sockaddr *)&conn->peer, &len) != 0)
-        conn->peer.ss_family = AF_UNSPEC; /* it has gone already */
     unmap(&conn->peer);
     if (conn->peer.ss_family == AF_INET) {
         const struct sockaddr_in *v4 = (const struct sockaddr_in *)&conn->peer;
@@ -276,6 +273,22 @@ static void note_peer(struct brim_conn *conn)
     if (address == NULL ||
         inet_ntop(conn->peer.ss_family, address, conn->peer_text, sizeof(conn->peer_text)) == NULL)
         memcpy(conn->peer_text, text, strlen(text) + 1);
+}
+
+static void note_peer(struct brim_conn *conn)
+{
+    socklen_t len = sizeof(conn->peer);
+
+    if (getpeername(h2o_socket_get_fd(conn->sock), (struct sockaddr *)&conn->peer, &len) != 0)
+        conn->peer.ss_family = AF_UNSPEC; /* it has gone already */
+    name_peer(conn);
+}
+
+void brim_conns_set_peer(struct brim_conn *conn, const struct sockaddr_storage *peer)
+{
+    OBJ_CHECK(conn, BRIM_CONN_MAGIC);
+    conn->peer = *peer;
+    name_peer(conn);
 }
 
 struct brim_conn *brim_conns_adopt(struct brim_conns *conns, h2o_socket_t *sock,

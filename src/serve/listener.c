@@ -2,8 +2,8 @@
 /*
  * The way of a connection before its first request:
  *
- *   accept -> TLS handshake -> ALPN ----> h2:       guard, h2o_http2_accept
- *         \-> sniff (cleartext) ------/-> http/1.1: h2o_http1_accept
+ *   accept -> (PROXY header) -> TLS handshake -> ALPN ----> h2:       guard, h2o_http2_accept
+ *                           \-> sniff (cleartext) ------/-> http/1.1: h2o_http1_accept
  *
  * h2o_accept() is not used: the guard has to stand between the socket and h2o's HTTP/2 code before
  * the first frame is parsed, and h2o would take bytes that are already there at once.
@@ -25,7 +25,9 @@
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
+#include "brim/policy/access.h"
 #include "brim/serve/conns.h"
+#include "brim/serve/proxy_protocol.h"
 
 #define LISTENERS_MAGIC   0x6c73746eu
 #define ACCEPTS_PER_EVENT 16 /* then others have their turn */
@@ -46,6 +48,9 @@ struct brim_listeners {
     struct brim_listeners_config config;
     h2o_accept_ctx_t accept_ctx;
     struct brim_conns *conns;
+    struct brim_access *
+        *proxies; /* by position: whose PROXY headers count; NULL: nobody sends any */
+    size_t positions;
     struct listening *items;
     size_t count;
     int reserve_fd; /* given up to get at a connection when no descriptor is left; -1: none */
@@ -154,6 +159,69 @@ static void on_sniff(h2o_socket_t *sock, const char *err)
         begin_h2(listeners, conn);
 }
 
+/* From here on conn->peer is the client. Bytes of its may be there already. */
+static void begin(struct brim_listeners *listeners, struct brim_conn *conn)
+{
+    h2o_socket_t *sock = conn->sock;
+
+    if (conn->is_tls) {
+        conn->phase = BRIM_CONN_HANDSHAKE;
+        h2o_socket_ssl_handshake(sock, listeners->config.tls[conn->listener], NULL, on_handshake);
+        return;
+    }
+    h2o_socket_read_start(sock, on_sniff);
+    if (sock->input->size > 0)
+        on_sniff(sock, NULL);
+}
+
+/* ---- PROXY protocol ---- */
+
+static void refuse_proxied(struct brim_conn *conn, const char *reason)
+{
+    BRIM_COUNT(PROXY_REFUSED);
+    BRIM_LOG(WARN, "listener.proxy_refused", "peer=%s listener=%u reason=\"%s\"", conn->peer_text,
+             conn->listener, reason);
+    h2o_socket_close(conn->sock);
+}
+
+static void on_proxy(h2o_socket_t *sock, const char *err)
+{
+    struct brim_conn *conn = sock->on_close.data;
+    struct brim_listeners *listeners = owner_of(conn, sock);
+    struct brim_proxy_header header =
+        brim_proxy_protocol_read(brim_str(sock->input->bytes, sock->input->size));
+
+    if (err != NULL) {
+        h2o_socket_close(sock);
+        return;
+    }
+    if (header.state == BRIM_PROXY_MORE)
+        return;
+    if (header.state == BRIM_PROXY_BAD) {
+        refuse_proxied(conn, "it is no PROXY header");
+        return;
+    }
+    h2o_socket_read_stop(sock);
+    h2o_buffer_consume(&sock->input, header.len);
+    if (header.state == BRIM_PROXY_ADDRESS)
+        brim_conns_set_peer(conn, &header.client);
+    begin(listeners, conn);
+}
+
+/* Who could send one and is not trusted could be anybody; who is trusted and sends none would be
+ * taken for his own client. Both are refused. */
+static void begin_proxied(struct brim_listeners *listeners, struct brim_conn *conn)
+{
+    const struct sockaddr *peer = (const struct sockaddr *)&conn->peer;
+
+    if (!brim_access_allows(listeners->proxies[conn->listener], peer)) {
+        refuse_proxied(conn, "not in proxy_protocol");
+        return;
+    }
+    conn->phase = BRIM_CONN_SNIFF;
+    h2o_socket_read_start(conn->sock, on_proxy);
+}
+
 /* ---- accepting ---- */
 
 static void on_accept(h2o_socket_t *sock, const char *err);
@@ -242,10 +310,10 @@ static void take_client(struct brim_listeners *listeners, struct listening *from
     conn->local_port = from->port;
     conn->is_tls = is_tls;
     sock->data = listeners; /* until a protocol takes it over */
-    if (is_tls)
-        h2o_socket_ssl_handshake(sock, from->tls, NULL, on_handshake);
+    if (listeners->proxies[from->position] != NULL)
+        begin_proxied(listeners, conn);
     else
-        h2o_socket_read_start(sock, on_sniff);
+        begin(listeners, conn);
 }
 
 static void on_accept(h2o_socket_t *sock, const char *err)
@@ -324,6 +392,22 @@ static enum brim_err listen_at(struct brim_listeners *listeners, size_t position
     return err;
 }
 
+static enum brim_err compile_proxies(struct brim_listeners *listeners)
+{
+    const struct brim_conf_root *conf = listeners->config.conf;
+    enum brim_err err = BRIM_OK;
+
+    listeners->positions = listeners->config.sockets->listeners;
+    listeners->proxies = brim_alloc(listeners->positions * sizeof(struct brim_access *));
+    for (size_t i = 0; i < conf->listeners.count && i < listeners->positions; i++) {
+        const struct brim_conf_access rule = {.allow = conf->listeners.items[i].proxy_protocol};
+
+        if (err == BRIM_OK)
+            err = brim_access_compile(&rule, &listeners->proxies[i]);
+    }
+    return err;
+}
+
 enum brim_err brim_listeners_open(const struct brim_listeners_config *config,
                                   struct brim_listeners **listeners_out)
 {
@@ -348,6 +432,8 @@ enum brim_err brim_listeners_open(const struct brim_listeners_config *config,
         brim_alloc(config->sockets->listeners * config->sockets->slots * sizeof(*listeners->items));
     listeners->reserve_fd = open_reserve();
     err = brim_conns_open(&conns, &listeners->conns);
+    if (err == BRIM_OK)
+        err = compile_proxies(listeners);
     for (size_t i = 0; i < config->sockets->listeners && err == BRIM_OK; i++)
         err = listen_at(listeners, i);
     if (err == BRIM_OK) {
@@ -393,6 +479,9 @@ void brim_listeners_close(struct brim_listeners *listeners)
     brim_conns_close(listeners->conns);
     if (listeners->reserve_fd != -1)
         close(listeners->reserve_fd);
+    for (size_t i = 0; i < listeners->positions; i++)
+        brim_access_free(listeners->proxies[i]);
+    free(listeners->proxies);
     free(listeners->items);
     listeners->magic = 0;
     free(listeners);

@@ -24,7 +24,8 @@
 #define NODE_KEYS                                                                                  \
     "accepted: a mapping with workers, fetchers, io_threads, io_queue, dict, geo, id, "            \
     "drain_timeout\n"
-#define LISTENERS_ACCEPTED "accepted: a sequence of 1 to 64 mappings with address, socket, tls\n"
+#define LISTENERS_ACCEPTED                                                                         \
+    "accepted: a sequence of 1 to 64 mappings with address, socket, proxy_protocol, tls\n"
 #define ORIGINS_ACCEPTED                                                                           \
     "accepted: a sequence of 1 to 10000 mappings with name, servers, balance, hash_on, "           \
     "hash_name, eject_failures, eject_percent, eject_time, eject_max, slow_start, "                \
@@ -80,8 +81,8 @@ static const struct bad_case {
      ":1: listeners: is a mapping; " LISTENERS_ACCEPTED},
     {"listeners: []\n" ORIGINS SITES, ":1: listeners: has 0 members; " LISTENERS_ACCEPTED},
     {"listeners:\n" ORIGINS SITES, ":1: listeners: has no value; " LISTENERS_ACCEPTED},
-    {"listeners: [\":80\"]\n" ORIGINS SITES,
-     ":1: listeners[0]: is a single value; accepted: a mapping with address, socket, tls\n"},
+    {"listeners: [\":80\"]\n" ORIGINS SITES, ":1: listeners[0]: is a single value; accepted: a "
+                                             "mapping with address, socket, proxy_protocol, tls\n"},
     {ORIGINS SITES, ":1: listeners: is missing and has no default; " LISTENERS_ACCEPTED},
     {"node: {workers: many}\n" REST, ":1: node.workers: \"many\" is not a whole number; " WORKERS},
     {"node: {workers: -1}\n" REST, ":1: node.workers: \"-1\" is out of range; " WORKERS},

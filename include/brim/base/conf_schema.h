@@ -82,6 +82,9 @@
       "Where clients connect. `:8080` is every IPv6 and IPv4 address.")                            \
     O(STRING, socket, "socket", "", 0, 255, START,                                                 \
       "Name of the socket that systemd hands over; empty: the one with this address, if any.")     \
+    O(STRINGS, proxy_protocol, "proxy_protocol", "", 0, 1000, START,                               \
+      "Balancers (addresses, blocks) whose connections begin with a PROXY header, version 1 or "   \
+      "2; who is not among them, or sends none, is refused. Empty: nobody sends any.")             \
     S(tls, "tls", BRIM_CONF_TLS, brim_conf_tls, "TLS for this listener.")
 
 #define BRIM_CONF_ADMIN(O, S, L)                                                                   \

@@ -38,6 +38,9 @@ void brim_conns_close(struct brim_conns *conns);
 struct brim_conn *brim_conns_adopt(struct brim_conns *conns, h2o_socket_t *sock,
                                    enum brim_conn_phase phase);
 
+/* Who it is whose connection another passes on. Before its first request. */
+void brim_conns_set_peer(struct brim_conn *conn, const struct sockaddr_storage *peer);
+
 size_t brim_conns_count(const struct brim_conns *conns);
 
 /* Ends HTTP/1 connections that wait for a next request, once they have been quiet for a second: a

@@ -211,7 +211,7 @@ static void make_credential(const struct brim_basic_auth *auth, const struct use
 static struct kept *place_of(struct brim_basic_auth *auth,
                              const unsigned char credential[BRIM_SHA256_BYTES])
 {
-    return &auth->kept[(credential[0] | credential[1] << 8) % KEPT_MAX];
+    return &auth->kept[((unsigned)credential[0] | (unsigned)credential[1] << 8) % KEPT_MAX];
 }
 
 static bool is_kept(struct brim_basic_auth *auth, const struct brim_basic_news *news,

@@ -444,17 +444,25 @@ static enum brim_flight_state state_for(const struct brim_flight *f, const struc
     return BRIM_FLIGHT_WAIT;
 }
 
-/* Whether one who begins to read now gets the whole. */
-static bool has_its_start(struct brim_body *body)
+/* Holds the body at its beginning, so that it is there when he who looks begins to read. False: it
+ * is gone. */
+static bool hold_start(struct brim_flight_view *view)
 {
-    struct brim_body_reader *place;
+    view->start = brim_body_attach(view->object->body, 0);
+    if (view->start == NULL)
+        return false;
+    view->held = view->object->body;
+    brim_body_ref(view->held);
+    return true;
+}
 
-    if (brim_body_mode(body) != BRIM_BODY_WINDOW)
-        return true;
-    place = brim_body_attach(body, 0);
-    if (place != NULL)
-        brim_body_detach(body, place);
-    return place != NULL;
+void brim_flight_let_go(struct brim_flight_view *view)
+{
+    if (view->held == NULL)
+        return;
+    brim_body_detach(view->held, view->start);
+    brim_body_unref(view->held);
+    view->held = NULL;
 }
 
 void brim_flight_view(struct brim_flight *f, struct brim_port *port, struct brim_fields fields,
@@ -477,7 +485,7 @@ void brim_flight_view(struct brim_flight *f, struct brim_port *port, struct brim
         view_out->state == BRIM_FLIGHT_OTHER)
         view_out->object = brim_object_ref(view_out->led && f->own != NULL ? f->own : f->object);
     pthread_mutex_unlock(&f->lock);
-    if (view_out->state == BRIM_FLIGHT_READY && !has_its_start(view_out->object->body)) {
+    if (view_out->state == BRIM_FLIGHT_READY && !hold_start(view_out)) {
         view_out->state = BRIM_FLIGHT_REFUSED;
         brim_object_unref(view_out->object);
         view_out->object = NULL;

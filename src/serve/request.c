@@ -351,6 +351,7 @@ void brim_request_answer(struct request *r, struct brim_flight_view *view)
     case BRIM_FLIGHT_READY:
     case BRIM_FLIGHT_ALONE:
         answer_flown(r, view);
+        brim_flight_let_go(view); /* what is sent is being read by now */
         return;
     case BRIM_FLIGHT_OTHER:
         fly_own_variant(r, view->object);

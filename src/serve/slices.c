@@ -421,8 +421,10 @@ static bool step_flight(struct brim_slices *s, struct brim_slices_news *news)
         say(s, BRIM_SLICES_WAIT, news);
         return true;
     case BRIM_FLIGHT_READY:
-        if (view.object->status == 206 && brim_part_of(view.object, &part))
+        if (view.object->status == 206 && brim_part_of(view.object, &part)) {
+            brim_flight_let_go(&view);
             return take_flown(s, &view, &part, news);
+        }
         break;
     case BRIM_FLIGHT_ALONE:
         if (view.object->status != 206)
@@ -441,10 +443,12 @@ static bool step_flight(struct brim_slices *s, struct brim_slices_news *news)
         break;
     }
     say(s, BRIM_SLICES_ANSWER, news);
-    if (news->state == BRIM_SLICES_ANSWER)
+    if (news->state == BRIM_SLICES_ANSWER) {
         news->view = view;
-    else
+    } else {
+        brim_flight_let_go(&view);
         brim_object_unref(view.object);
+    }
     return true;
 }
 

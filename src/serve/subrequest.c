@@ -229,6 +229,7 @@ static void look_at_flight(struct brim_subrequest *s)
             brim_object_unref(view.object);
         else
             take(s, view.object);
+        brim_flight_let_go(&view);
         return;
     case BRIM_FLIGHT_OTHER:
         brim_object_unref(view.object);

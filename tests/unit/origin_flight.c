@@ -184,6 +184,7 @@ static struct brim_flight_view wait_for(struct waiter *w)
 
     for (;;) {
         brim_flight_view(w->flight, &w->port, (struct brim_fields){NULL, 0}, &view);
+        brim_flight_let_go(&view); /* nobody reads ahead here */
         if (view.state != BRIM_FLIGHT_WAIT)
             return view;
         pthread_mutex_lock(&w->lock);

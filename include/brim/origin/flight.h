@@ -37,7 +37,9 @@ enum brim_flight_state {
 
 struct brim_flight_view {
     enum brim_flight_state state;
-    struct brim_object *object;  /* READY, ALONE: counted for the caller */
+    struct brim_object *object; /* READY, ALONE: counted for the caller */
+    struct brim_body *held;     /* READY: its body, held at its beginning until let_go */
+    struct brim_body_reader *start;
     enum brim_err why;           /* FAILED */
     enum brim_fetch_cause cause; /* likewise */
     bool led;                    /* this waiter started the flight */
@@ -75,6 +77,10 @@ BRIM_MUST_USE enum brim_err brim_flight_join(struct brim_flights *flights,
  * brim_flight_ask). Thread: any. */
 void brim_flight_view(struct brim_flight *flight, struct brim_port *port, struct brim_fields fields,
                       struct brim_flight_view *view_out);
+
+/* Lets the beginning of the body go: the caller reads it himself by now, or will not. Idempotent.
+ * Thread: any. */
+void brim_flight_let_go(struct brim_flight_view *view);
 
 /* The waiter goes (it may keep reading an object it was given). Drops the count. A PASS or ALONE
  * flight whose body nobody reads is cancelled; a shared one goes on. Thread: any. */

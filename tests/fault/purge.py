@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""purge - nothing older than a purge is served after its call has returned, by any worker, however
+it is asked for: clients ask without pause, the origin numbers what it answers, and a request that
+begins after a purge never gets a number from before it.
+
+Usage: tests/fault/purge.py BRIM [PURGES]
+"""
+
+import asyncio
+import json
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import brim_node  # noqa: E402
+import h2_client  # noqa: E402
+
+PURGES = 200
+WORKERS = 4
+URLS = 40
+CLIENTS, STREAMS = 12, 6
+CONNECTION_REQUESTS = 40  # then another one, which may be another worker's
+SIZES = (100, 3000, 300000)  # in RAM, likewise, larger than RAM may keep: on disk only
+
+
+class Origin:
+    """A number that grows is the version of everything; what is asked at one moment may be answered
+    later, so that purges meet exchanges under way."""
+
+    def __init__(self):
+        self.version = 1
+        self.asked = 0
+        self.chance = random.Random(7)
+
+    async def start(self):
+        server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        return server.sockets[0].getsockname()[1]
+
+    async def serve(self, reader, writer):
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                self.asked += 1
+                number = int(head.split(b" ")[1].rsplit(b"/", 1)[1])
+                body = b"%d " % self.version
+                body += b"." * (SIZES[number % len(SIZES)] - len(body))
+                if self.chance.random() < 0.2:
+                    await asyncio.sleep(0.01)
+                writer.write(b"HTTP/1.1 200 OK\r\nCache-Control: max-age=3600\r\n"
+                             b"Cache-Tag: all n%d\r\nContent-Length: %d\r\n\r\n"
+                             % (number, len(body)))
+                writer.write(body)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+class Floor:
+    """The oldest version of each URL that a request which begins now may get."""
+
+    def __init__(self):
+        self.of = [1] * URLS
+        self.over = False
+        self.requests = 0
+
+    def check(self, number, oldest, body):
+        version = int(body.split(b" ", 1)[0])
+        assert len(body) == SIZES[number % len(SIZES)], (number, len(body))
+        assert version >= oldest, f"/a/{number}: version {version} after a purge of {oldest}"
+        self.requests += 1
+
+
+async def ask_h1(port, floor, seed):
+    chance = random.Random(seed)
+    while not floor.over:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
+        for _ in range(CONNECTION_REQUESTS):
+            number = chance.randrange(URLS)
+            oldest = floor.of[number]
+            writer.write(b"GET /a/%d HTTP/1.1\r\nHost: site.test\r\n\r\n" % number)
+            head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).decode().lower()
+            assert head.startswith("http/1.1 200"), head
+            length = int(head.split("content-length: ")[1].split("\r\n")[0])
+            floor.check(number, oldest, await reader.readexactly(length))
+        writer.close()
+
+
+async def ask_h2(client, floor, seed):
+    chance = random.Random(seed)
+    while not floor.over:
+        number = chance.randrange(URLS)
+        oldest = floor.of[number]
+        status, body = await client.get(f"/a/{number}", 60)
+        assert status == 200, (number, status)
+        floor.check(number, oldest, body)
+
+
+def order_for(turn, chance):
+    """(what is purged, the numbers it takes out)"""
+    number = chance.randrange(URLS)
+    some = [n for n in range(URLS) if str(n).startswith("1")]
+    return (({"urls": [f"http://site.test/a/{number}"]}, [number]),
+            ({"tags": [f"n{number}"]}, [number]),
+            ({"tags": ["all"]}, range(URLS)),
+            ({"prefixes": ["//site.test/a/1"]}, some),
+            ({"hosts": ["site.test"]}, range(URLS)),
+            ({"all": True}, range(URLS)),
+            ({"urls": [f"http://site.test/a/{n}" for n in some]}, some))[turn % 7]
+
+
+async def purge_often(admin_port, origin, floor, count):
+    chance = random.Random(3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", admin_port)
+    for turn in range(count):
+        order, numbers = order_for(turn, chance)
+        origin.version += 1
+        version, body = origin.version, json.dumps(order)
+        writer.write(f"POST /v1/purge HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}"
+                     f"\r\n\r\n{body}".encode())
+        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).decode().lower()
+        assert head.startswith("http/1.1 200"), head
+        await reader.readexactly(int(head.split("content-length: ")[1].split("\r\n")[0]))
+        for number in numbers:
+            floor.of[number] = version
+        before = floor.requests
+        while floor.requests < before + 20:  # some of them hits of what was fetched since
+            await asyncio.sleep(0)
+    writer.close()
+
+
+async def run(brim, count, directory):
+    origin, floor = Origin(), Floor()
+    port, admin_port = brim_node.free_port(), brim_node.free_port()
+    config = brim_node.make_config(port, admin_port, await origin.start())
+    config["node"]["workers"] = WORKERS
+    config["cache"] = {"path": f"{directory}/cache", "disk": "256MiB", "memory": "1MiB",
+                       "memory_object": "64KiB"}
+    node = brim_node.Node(directory, config, brim)
+    await asyncio.to_thread(node.start)
+    h2 = [h2_client.Client(port), h2_client.Client(port)]
+    askers = [asyncio.create_task(ask_h1(port, floor, seed)) for seed in range(CLIENTS)]
+    askers += [asyncio.create_task(ask_h2(client, floor, seed)) for client in h2
+               for seed in range(STREAMS)]
+    purger = asyncio.create_task(purge_often(admin_port, origin, floor, count))
+    try:
+        done, _ = await asyncio.wait([purger, *askers], timeout=240,
+                                     return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+        assert purger in done, "too slow, or a client has ended"
+        floor.over = True
+        await asyncio.gather(*askers)
+        for client in h2:
+            await client.close()
+        assert origin.asked < floor.requests, "nothing was a hit"
+    except BaseException:
+        print(node.log_tail(60), file=sys.stderr)
+        raise
+    finally:
+        floor.over = True
+        status = await asyncio.to_thread(node.stop, 60)
+    assert status == 0, status
+    print(f"purge: {count} purges, {floor.requests} requests, {origin.asked} of them reached the "
+          "origin, none got what was purged")
+
+
+def main():
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else PURGES
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(run(sys.argv[1], count, directory))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

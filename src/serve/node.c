@@ -32,6 +32,7 @@
 #include "brim/serve/encoders.h"
 #include "brim/serve/parent.h"
 #include "brim/serve/reload.h"
+#include "brim/serve/sandbox.h"
 #include "brim/serve/service.h"
 #include "brim/serve/tls.h"
 #include "brim/serve/worker.h"
@@ -577,6 +578,8 @@ static int node_main(const struct brim_start *start)
 
     if (err == BRIM_OK)
         err = node_open(&n, stderr);
+    if (err == BRIM_OK)
+        err = brim_sandbox_enter((enum brim_sandbox)n.root->node.seccomp);
     if (err != BRIM_OK) {
         BRIM_LOG(ERROR, "node.start_failed", "reason=%s", brim_err_name(err));
         node_close(&n);

@@ -46,6 +46,8 @@
       "MaxMind DB (.mmdb) that brim.geo looks addresses up in; empty: none.")                      \
     O(STRING, id, "id", "brim", 1, 64, START,                                                      \
       "Name of this node in Via and Cache-Status: letters, digits, '-', '.', '_'.")                \
+    O(CHOICE, seccomp, "seccomp", "off", 0, "off|log|enforce", START,                              \
+      "System calls that a serving node does not make: noted by the kernel, or refused.")          \
     O(DURATION, drain_timeout_ms, "drain_timeout", "10s", 0, 3600000, LIVE,                        \
       "How long responses under way may take to finish after SIGTERM.")
 

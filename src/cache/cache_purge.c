@@ -56,36 +56,38 @@ static size_t without_all(struct brim_purge_epoch *epochs, size_t count)
     return kept;
 }
 
-/* Puts these in force and makes them durable. */
-static enum brim_err put(struct brim_cache *cache, const uint64_t *scopes, size_t count,
-                         enum brim_purge_kind kind)
+/* Makes durable what is in force. Under purge_turn. */
+static enum brim_err keep(struct brim_cache *cache, struct brim_purge_epoch *epochs, size_t count)
 {
-    struct brim_purge_epoch *epochs = calloc(count + 1, sizeof(*epochs));
-    enum brim_err err = BRIM_OK;
+    enum brim_err err;
 
-    INVARIANT(epochs != NULL);
-    atomic_fetch_add(cache->config.purges, 1); /* before it is in force: see brim_cache_release */
-    pthread_mutex_lock(&cache->purge_turn);
-    for (size_t i = 0; i < count; i++)
-        brim_purge_put(cache->purge, scopes[i], kind, &epochs[i]);
-    if (cache->disk != NULL) {
-        err = brim_cache_reserve_seqs(cache);
-        if (err == BRIM_OK)
-            err = brim_disk_put_epochs(cache->disk, epochs, without_all(epochs, count));
-        if (err == BRIM_OK)
-            err = keep_collapsed(cache);
-    }
-    pthread_mutex_unlock(&cache->purge_turn);
-    free(epochs);
+    if (cache->disk == NULL)
+        return BRIM_OK;
+    err = brim_cache_reserve_seqs(cache);
+    if (err == BRIM_OK)
+        err = brim_disk_put_epochs(cache->disk, epochs, without_all(epochs, count));
+    if (err == BRIM_OK)
+        err = keep_collapsed(cache);
     return err == BRIM_OK ? BRIM_OK : BRIM_EIO;
 }
 
 enum brim_err brim_cache_purge(struct brim_cache *cache, const uint64_t *scopes, size_t count,
                                enum brim_purge_kind kind)
 {
+    struct brim_purge_epoch *epochs = calloc(count + 1, sizeof(*epochs));
+    enum brim_err err;
+
     OBJ_CHECK(cache, CACHE_MAGIC);
+    INVARIANT(epochs != NULL);
     BRIM_ADD(PURGES, count);
-    return put(cache, scopes, count, kind);
+    atomic_fetch_add(cache->config.purges, 1); /* before it is in force: see brim_cache_release */
+    pthread_mutex_lock(&cache->purge_turn);
+    for (size_t i = 0; i < count; i++)
+        brim_purge_put(cache->purge, scopes[i], kind, &epochs[i]);
+    err = keep(cache, epochs, count);
+    pthread_mutex_unlock(&cache->purge_turn);
+    free(epochs);
+    return err;
 }
 
 /* ---- invalidation ---- */
@@ -106,7 +108,6 @@ bool brim_cache_has(struct brim_cache *cache, const struct brim_key *primary)
 struct behind {
     struct brim_job job; /* first */
     struct brim_cache *cache;
-    enum brim_purge_kind kind;
     size_t count;
     uint64_t scopes[];
 };
@@ -119,24 +120,42 @@ static void behind_ended(struct brim_cache *cache)
     pthread_mutex_unlock(&cache->behind_lock);
 }
 
+/* Their epochs are read when it is their turn, not taken along: another purge of the same scope may
+ * have come before. None is put again: that would purge what was fetched since. */
+static enum brim_err keep_scopes(struct brim_cache *cache, const uint64_t *scopes, size_t count)
+{
+    struct brim_purge_epoch *epochs = calloc(count + 1, sizeof(*epochs));
+    size_t there = 0;
+    enum brim_err err;
+
+    INVARIANT(epochs != NULL);
+    pthread_mutex_lock(&cache->purge_turn);
+    for (size_t i = 0; i < count; i++)
+        if (brim_purge_read(cache->purge, scopes[i], &epochs[there]))
+            there++;
+    err = keep(cache, epochs, there);
+    pthread_mutex_unlock(&cache->purge_turn);
+    free(epochs);
+    return err;
+}
+
 static void run_behind(struct brim_job *job)
 {
     struct behind *behind = (struct behind *)job;
     struct brim_cache *cache = behind->cache;
 
-    if (put(cache, behind->scopes, behind->count, behind->kind) != BRIM_OK)
+    if (keep_scopes(cache, behind->scopes, behind->count) != BRIM_OK)
         BRIM_LOG(WARN, "cache.purge_not_durable", "scopes=%zu", behind->count);
     free(behind);
     behind_ended(cache);
 }
 
 /* Makes durable what is in force. */
-static enum brim_err submit(struct brim_cache *cache, const uint64_t *scopes, size_t count,
-                            enum brim_purge_kind kind)
+static enum brim_err submit(struct brim_cache *cache, const uint64_t *scopes, size_t count)
 {
     struct behind *behind = brim_alloc(sizeof(*behind) + count * sizeof(*scopes));
 
-    *behind = (struct behind){.job.run = run_behind, .cache = cache, .kind = kind, .count = count};
+    *behind = (struct behind){.job.run = run_behind, .cache = cache, .count = count};
     memcpy(behind->scopes, scopes, count * sizeof(*scopes));
     pthread_mutex_lock(&cache->behind_lock);
     cache->behind++;
@@ -158,7 +177,7 @@ enum brim_err brim_cache_purge_soon(struct brim_cache *cache, const uint64_t *sc
     for (size_t i = 0; i < count; i++)
         brim_purge_put(cache->purge, scopes[i], kind, &epoch);
     BRIM_ADD(PURGES, count);
-    return cache->disk == NULL ? BRIM_OK : submit(cache, scopes, count, kind);
+    return cache->disk == NULL ? BRIM_OK : submit(cache, scopes, count);
 }
 
 void brim_cache_invalidate(struct brim_cache *cache, const struct brim_key *primary)

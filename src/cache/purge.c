@@ -331,6 +331,19 @@ void brim_purge_put(struct brim_purge *purge, uint64_t scope, enum brim_purge_ki
     pthread_rwlock_unlock(&purge->lock);
 }
 
+bool brim_purge_read(struct brim_purge *purge, uint64_t scope, struct brim_purge_epoch *epoch_out)
+{
+    bool is_there;
+
+    OBJ_CHECK(purge, PURGE_MAGIC);
+    INVARIANT(scope != 0);
+    pthread_rwlock_rdlock(&purge->lock);
+    *epoch_out = *table_slot(&purge->table, scope);
+    is_there = epoch_out->scope == scope;
+    pthread_rwlock_unlock(&purge->lock);
+    return is_there;
+}
+
 void brim_purge_read_all(struct brim_purge *purge, struct brim_purge_epoch *epoch_out)
 {
     OBJ_CHECK(purge, PURGE_MAGIC);

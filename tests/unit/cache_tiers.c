@@ -230,6 +230,42 @@ START_TEST(purges_survive_a_restart)
 }
 END_TEST
 
+#define SOON 60
+
+/* A purge that is made durable behind takes away what was there, also after a restart, and nothing
+ * that was fetched since it came into force. */
+START_TEST(a_purge_that_is_durable_later_purges_once)
+{
+    char url[SOON][2][32];
+    struct bell bell;
+
+    bell_init(&bell);
+    for (unsigned i = 0; i < SOON; i++) {
+        for (unsigned j = 0; j < 2; j++) {
+            uint64_t scope;
+
+            (void)snprintf(url[i][j], sizeof(url[i][j]), "http://a/%u/%u", i, j);
+            scope = brim_purge_scope_url(brim_str_of(url[i][j]));
+            exchange(url[i][j], 500, 0);
+            ck_assert_int_eq(brim_cache_purge_soon(cache, &scope, 1, BRIM_PURGE_HARD), BRIM_OK);
+        }
+        exchange(url[i][0], 600, 0);
+        if (i % 4 == 3)
+            brim_pool_wait_idle(pool); /* its queue is not endless */
+    }
+    close_cache();
+    open_cache();
+    for (unsigned i = 0; i < SOON; i++) {
+        struct brim_object *object = ask(url[i][0], &bell);
+
+        ck_assert_msg(object != NULL, "%s is gone", url[i][0]);
+        brim_object_unref(object);
+        ck_assert_ptr_null(ask(url[i][1], &bell));
+    }
+    bell_fini(&bell);
+}
+END_TEST
+
 static _Atomic uint64_t version, purged;
 static _Atomic bool stop;
 
@@ -310,6 +346,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, objects_of_all_sizes_survive_a_restart);
     tcase_add_test(tc, purges_survive_a_restart);
+    tcase_add_test(tc, a_purge_that_is_durable_later_purges_once);
     tcase_add_test(tc, nothing_purged_comes_back_from_either_tier);
     suite_add_tcase(suite, tc);
     return unit_run(suite);

@@ -60,6 +60,10 @@ void brim_purge_put(struct brim_purge *purge, uint64_t scope, enum brim_purge_ki
  * Thread: any. */
 void brim_purge_read_all(struct brim_purge *purge, struct brim_purge_epoch *epoch_out);
 
+/* The epoch of this scope as it is now. False: none, or it was collapsed into that of everything.
+ * Thread: any. */
+bool brim_purge_read(struct brim_purge *purge, uint64_t scope, struct brim_purge_epoch *epoch_out);
+
 /* Loads an epoch kept by the index, in any order. Thread: init. */
 void brim_purge_restore(struct brim_purge *purge, const struct brim_purge_epoch *epoch);
 

@@ -613,6 +613,7 @@ void brim_conf_check(const struct brim_conf_root *root, struct brim_conf_faults 
         check_reference(faults, &origins, path, root->origins.items[i].fallback);
     }
     brim_conf_check_fallbacks(root, faults);
+    brim_conf_check_tiers(root, faults);
     check_sites(root, &origins, faults);
     free(origins.all);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "brim/base/conf_check.h"
+#include "brim/base/secret.h"
 #include "brim/base/spans.h"
 
 #define PATH_BYTES 128
@@ -111,6 +112,61 @@ static bool leads_back(const struct brim_conf_root *root, const struct brim_conf
             return at != NULL;
     }
     return false;
+}
+
+enum { ORIGIN, SHIELD, PEER }; /* values of tier */
+enum { BALANCE_HASH = 3, HASH_ON_URL = 0 };
+
+static void tier_fault(size_t i, const char *text, struct brim_conf_faults *faults)
+{
+    char path[PATH_BYTES];
+
+    (void)snprintf(path, sizeof(path), "origins[%zu].tier", i);
+    brim_conf_fault(faults, path, "%s", text);
+}
+
+static void check_peers(const struct brim_conf_root *root, size_t i,
+                        struct brim_conf_faults *faults)
+{
+    const struct brim_conf_origin *origin = &root->origins.items[i];
+    bool all_named = true;
+
+    for (size_t j = 0; j < origin->servers.count; j++)
+        all_named &=
+            origin->servers.items[j].node != NULL && origin->servers.items[j].node[0] != '\0';
+    if (!all_named)
+        tier_fault(i, "peer: each server needs `node`, its node.id", faults);
+    if (origin->balance != BALANCE_HASH || origin->hash_on != HASH_ON_URL)
+        tier_fault(i, "peer: a key has one owner only with `balance: hash` by url", faults);
+    if (origin->fallback != NULL && origin->fallback[0] == '\0')
+        tier_fault(i, "peer: the owner of a key needs a `fallback`, where it asks itself", faults);
+    for (size_t j = 0; j < root->origins.count; j++)
+        if (root->origins.items[j].fallback != NULL && origin->name != NULL &&
+            strcmp(root->origins.items[j].fallback, origin->name) == 0)
+            tier_fault(i, "peer: peers are asked first, and stand in for nobody", faults);
+}
+
+void brim_conf_check_tiers(const struct brim_conf_root *root, struct brim_conf_faults *faults)
+{
+    struct brim_secret *secret;
+    const char *file = root->node.tier_secret;
+
+    if (file != NULL && file[0] != '\0') {
+        if (brim_secret_open(file, &secret) != BRIM_OK)
+            brim_conf_fault(faults, "node.tier_secret",
+                            "signs nothing; accepted: a file with 16 bytes or more that nobody "
+                            "else knows");
+        brim_secret_close(secret);
+    }
+    for (size_t i = 0; i < root->origins.count; i++) {
+        int tier = root->origins.items[i].tier;
+
+        if (tier != ORIGIN && file != NULL && file[0] == '\0')
+            tier_fault(i, "shields and peers know this node by node.tier_secret, which is not set",
+                       faults);
+        if (tier == PEER)
+            check_peers(root, i, faults);
+    }
 }
 
 void brim_conf_check_fallbacks(const struct brim_conf_root *root, struct brim_conf_faults *faults)

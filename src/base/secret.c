@@ -69,6 +69,12 @@ void brim_secret_sign(const struct brim_secret *secret, struct brim_str text,
     }
 }
 
+bool brim_secret_is_equal(const char a[BRIM_SECRET_SIGN_BYTES],
+                          const char b[BRIM_SECRET_SIGN_BYTES])
+{
+    return CRYPTO_memcmp(a, b, BRIM_SECRET_SIGN_BYTES) == 0;
+}
+
 bool brim_secret_is_signed(const struct brim_secret *secret, struct brim_str text,
                            struct brim_str sign)
 {
@@ -77,5 +83,5 @@ bool brim_secret_is_signed(const struct brim_secret *secret, struct brim_str tex
     if (sign.len != sizeof(own))
         return false;
     brim_secret_sign(secret, text, own);
-    return CRYPTO_memcmp(own, sign.base, sizeof(own)) == 0;
+    return brim_secret_is_equal(own, sign.base);
 }

@@ -5,6 +5,7 @@
 
 #include "brim/cache/purge.h"
 #include "brim/http/coding.h"
+#include "brim/origin/tier.h"
 
 static bool is_kept(struct brim_fields all, struct brim_str name, enum brim_answer_use use,
                     bool bodyless)
@@ -43,7 +44,8 @@ struct brim_fields brim_answer_without_tags(struct brim_field *items, size_t cou
     size_t kept = 0;
 
     for (size_t i = 0; i < count; i++)
-        if (!is_listed(&rules->tags, items[i].name))
+        if (!is_listed(&rules->tags, items[i].name) &&
+            !brim_str_is(items[i].name, BRIM_STR(BRIM_TIER_TAGS_FIELD)))
             items[kept++] = items[i];
     return (struct brim_fields){items, kept};
 }

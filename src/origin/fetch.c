@@ -430,6 +430,16 @@ static void collect_done(struct fetcher *t)
     }
 }
 
+/* In HTTP/2 an exchange has a connection of its own too (CURLPIPE_NOTHING): one that waits for its
+ * reader would hold up the others of its connection. */
+static long version_of(const struct brim_fetch *f)
+{
+    if (!f->origin->is_http2)
+        return CURL_HTTP_VERSION_1_1;
+    return strncmp(f->wire.url, "https:", 6) == 0 ? CURL_HTTP_VERSION_2TLS
+                                                  : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+}
+
 static void set_options(struct brim_fetch *f)
 {
     CURL *easy = f->easy;
@@ -444,7 +454,7 @@ static void set_options(struct brim_fetch *f)
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version_of(f));
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, f->wire.headers);
     curl_easy_setopt(easy, CURLOPT_CONNECT_TO, f->wire.connect_to);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
@@ -492,12 +502,14 @@ static void set_method(struct brim_fetch *f)
 static void start_running(struct brim_fetch *f)
 {
     struct fetcher *t = f->fetcher;
+    struct brim_response_limits limits = t->limits;
 
     f->slot->running++;
     f->slot->running_of[f->server_number]++;
     running_add(t, f);
     f->easy = t->spare_count > 0 ? t->spare[--t->spare_count] : curl_easy_init();
-    f->response = brim_response_new(&t->limits);
+    limits.may_be_http2 = f->origin->is_http2;
+    f->response = brim_response_new(&limits);
     if (f->easy == NULL || f->response == NULL) {
         finish(f, BRIM_ENOMEM, "out of memory");
         return;
@@ -681,7 +693,8 @@ static enum brim_err fetcher_open(struct fetcher *t, const struct brim_fetch_con
     sigset_t all, old;
     int error;
 
-    t->limits = (struct brim_response_limits){config->header_bytes_max, config->header_count_max};
+    t->limits = (struct brim_response_limits){.header_bytes_max = config->header_bytes_max,
+                                              .header_count_max = config->header_count_max};
     pthread_mutex_init(&t->lock, NULL);
     t->multi = curl_multi_init();
     if (t->multi == NULL)

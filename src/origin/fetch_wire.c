@@ -96,6 +96,8 @@ static bool copy_fields(struct brim_wire *w, const struct brim_fetch_request *re
     for (size_t i = 0; i < request->fields.count; i++)
         if (!add_field(w, request->fields.items[i].name, request->fields.items[i].value))
             return false;
+    if (request->mark.name.len > 0 && !add_field(w, request->mark.name, request->mark.value))
+        return false;
     return add_switched_off(w, request->fields);
 }
 

@@ -37,14 +37,27 @@ static void go_to(struct brim_flight *f, struct brim_origin *origin, unsigned po
                                            .is_retry = (f->asked_pools >> bit & 1) != 0};
 }
 
+/* In the pool that is asked now. Of peers, where the key's owner is this node itself nobody is: it
+ * goes up. */
+static enum brim_err pick_here(struct brim_flight *f)
+{
+    uint64_t now_ms = brim_clock_mono_ms();
+    enum brim_err err =
+        brim_balance_pick(f->origin->balance, f->hash, now_ms, &f->tried, &f->next.server);
+
+    if (err != BRIM_OK || f->next.server + 1 != f->origin->self)
+        return err;
+    brim_balance_end(f->origin->balance, f->next.server, BRIM_BALANCE_UNKNOWN, 0, now_ms);
+    return BRIM_ENOENT;
+}
+
 /* In the pool that is asked now, or in one behind it. */
 static enum brim_err pick_on_the_way(struct brim_flight *f)
 {
     enum brim_err err;
 
     for (;;) {
-        err = brim_balance_pick(f->origin->balance, f->hash, brim_clock_mono_ms(), &f->tried,
-                                &f->next.server);
+        err = pick_here(f);
         if (err == BRIM_OK || f->origin->fallback == NULL)
             break;
         go_to(f, f->origin->fallback, f->position + 1);
@@ -118,6 +131,23 @@ static void make_ready(struct brim_flight_try *try)
     pthread_mutex_unlock(&f->lock);
 }
 
+/* Tells another brim what it cannot see: whether the client asked by https, and that it is a peer
+ * that asks. The key begins with the client's scheme. */
+static void put_mark(const struct brim_flight_try *try, struct brim_fetch_request *request,
+                     char buffer[BRIM_TIER_MARK_BYTES])
+{
+    const struct brim_key *primary = brim_letter_primary(try->flight->letter);
+    const struct brim_tier_mark mark = {
+        .hop = try->origin->tier,
+        .is_https = brim_str_has_prefix(primary->text, BRIM_STR("https://")),
+    };
+    const struct brim_tier_request what = {request->method, request->target,
+                                           try->request_wall_ms / 1000};
+
+    request->mark.name = BRIM_STR(BRIM_TIER_FIELD);
+    request->mark.value = brim_tier_write(try->origin->tier_secret, &mark, &what, buffer);
+}
+
 /* Asks the server that was picked. The exchange's count on the flight is there already. */
 static enum brim_err ask_next(struct brim_flight_try *try)
 {
@@ -126,6 +156,7 @@ static enum brim_err ask_next(struct brim_flight_try *try)
                                                           .done = on_done,
                                                           .slow = on_slow};
     struct brim_flight *f = try->flight;
+    char mark[BRIM_TIER_MARK_BYTES];
     struct brim_fetch_request request;
     struct brim_fetch *fetch = NULL;
     enum brim_err err;
@@ -143,6 +174,8 @@ static enum brim_err ask_next(struct brim_flight_try *try)
         request.host = brim_letter_host_sent(try->flight->letter);
     else if (try->origin->host != NULL)
         request.host = brim_str_of(try->origin->host);
+    if (try->origin->tier_secret != NULL)
+        put_mark(try, &request, mark);
     /* The flight may be over, and gone, before start returns: hold it. */
     atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
     BRIM_COUNT(ORIGIN_REQUESTS);
@@ -234,8 +267,7 @@ static void on_slow(void *ctx)
         (!brim_str_is(method, BRIM_STR("GET")) && !brim_str_is(method, BRIM_STR("HEAD"))))
         return;
     f->has_hedged = true;
-    if (brim_balance_pick(f->origin->balance, f->hash, brim_clock_mono_ms(), &f->tried,
-                          &f->next.server) != BRIM_OK)
+    if (pick_here(f) != BRIM_OK)
         return;
     f->next.is_picked = true;
     f->next.origin = f->origin;

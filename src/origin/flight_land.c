@@ -283,6 +283,14 @@ static void set_apart(struct brim_flight *f, const struct brim_fields *all, stru
     f->own_fields = (struct brim_fields){room, count};
 }
 
+/* Another brim's tags, which it does not tell as its origin did. */
+static bool add_tier_tags(const struct brim_flight *f, struct brim_fields response, uint64_t *tags,
+                          size_t *count)
+{
+    return f->winner == NULL || f->winner->origin->tier_secret == NULL ||
+           brim_tier_read_tags(response, tags, BRIM_OBJECT_TAGS_MAX, count);
+}
+
 /* kept: room for twice the fields, and one that is added to those that are stored. */
 static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *exchange,
                            struct brim_object_spec *spec, struct brim_field *kept, uint64_t length)
@@ -306,7 +314,8 @@ static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *ex
         verdict = brim_freshness_verdict(&judged, f->rules, &reason);
     else if (is_posted_whole(f, exchange))
         verdict = BRIM_STORE;
-    if (brim_answer_tags(exchange->response, f->rules, tags, &spec->tag_count) == BRIM_ELIMIT) {
+    if (brim_answer_tags(exchange->response, f->rules, tags, &spec->tag_count) == BRIM_ELIMIT ||
+        !add_tier_tags(f, exchange->response, tags, &spec->tag_count)) {
         verdict = BRIM_STORE_NOT; /* a purge by one of the others would miss it */
         reason = "tags";
     }

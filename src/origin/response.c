@@ -23,6 +23,7 @@ struct brim_response {
     enum stage stage;
     unsigned status;
     unsigned minor; /* HTTP/1.minor */
+    bool is_http2;
     unsigned interim;
     char *text;
     size_t text_len;
@@ -95,12 +96,28 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+/* libcurl writes a status line for HTTP/2 too: "HTTP/2 200 ". Made into that of HTTP/1.1. */
+static struct brim_str without_http2(struct brim_response *r, struct brim_str line,
+                                     char room[12 + 1])
+{
+    r->is_http2 = r->limits.may_be_http2 && line.len >= 10 && line.len <= 11 &&
+                  memcmp(line.base, "HTTP/2 ", 7) == 0;
+    if (!r->is_http2)
+        return line;
+    memcpy(room, "HTTP/1.1 ", 9);
+    memcpy(room + 9, line.base + 7, line.len - 7);
+    return brim_str(room, line.len + 2);
+}
+
 /* HTTP/1.x SP 3DIGIT [SP reason] (RFC 9112 4). The space before an empty reason is often left
  * out; that cannot be misread. */
 static enum brim_response_got take_status(struct brim_response *r, struct brim_str line)
 {
-    const char *c = line.base;
+    char room[12 + 1];
+    const char *c;
 
+    line = without_http2(r, line, room);
+    c = line.base;
     if (line.len < 12 || memcmp(c, "HTTP/1.", 7) != 0 || !is_digit(c[7]) || c[8] != ' ' ||
         !is_digit(c[9]) || !is_digit(c[10]) || !is_digit(c[11]) || (line.len > 12 && c[12] != ' '))
         return bad(r, BRIM_EPROTO, "status line not valid");
@@ -170,6 +187,8 @@ static const char *check_framing(struct brim_response *r, struct brim_str name,
         return "unknown transfer coding";
     if (r->minor == 0)
         return "Transfer-Encoding on HTTP/1.0";
+    if (r->is_http2)
+        return "Transfer-Encoding in HTTP/2";
     r->is_chunked = true;
     return NULL;
 }

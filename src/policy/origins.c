@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "brim/base/invariant.h"
+#include "brim/base/log.h"
 #include "brim/base/metric_group.h"
 
 struct counted {
@@ -100,6 +101,23 @@ static void compile_retries(const struct brim_conf_strings *conf, struct brim_or
             statuses->items[statuses->count++] = one.items[0];
 }
 
+/* Other brims know by the secret that it is one of theirs that asks. */
+static void compile_tier(const struct brim_conf_node *node, const struct brim_conf_origin *conf,
+                         struct brim_origin *origin)
+{
+    enum brim_err err;
+
+    if (origin->tier == BRIM_TIER_ORIGIN)
+        return;
+    err = brim_secret_open(node->tier_secret, &origin->tier_secret);
+    if (err != BRIM_OK)
+        BRIM_LOG(ERROR, "origin.secret_unusable", "origin=%s file=%s reason=%s", origin->name,
+                 node->tier_secret, brim_err_name(err));
+    for (size_t i = 0; origin->tier == BRIM_TIER_PEER && i < conf->servers.count; i++)
+        if (strcmp(conf->servers.items[i].node, node->id) == 0)
+            origin->self = (unsigned)i + 1;
+}
+
 static struct counted *compile(const struct brim_conf_origin *conf, unsigned id)
 {
     struct counted *counted = brim_alloc(sizeof(*counted));
@@ -113,6 +131,7 @@ static struct counted *compile(const struct brim_conf_origin *conf, unsigned id)
         .hash_name = hash_name(conf),
         .health = health_rules(&conf->health),
         .hedge_ms = conf->hedge_ms < 0 ? 0 : (uint64_t)conf->hedge_ms,
+        .tier = (enum brim_tier)conf->tier,
         .fetch =
             {
                 .id = id,
@@ -123,6 +142,7 @@ static struct counted *compile(const struct brim_conf_origin *conf, unsigned id)
                 .connect_timeout_ms = (uint64_t)conf->connect_timeout_ms,
                 .first_byte_timeout_ms = (uint64_t)conf->first_byte_timeout_ms,
                 .between_bytes_timeout_ms = (uint64_t)conf->between_bytes_timeout_ms,
+                .is_http2 = conf->http2,
                 .tls_verify = conf->tls.verify,
                 .tls_ca_file = none_if_empty(conf->tls.ca),
                 .tls_server_name = none_if_empty(conf->tls.server_name),
@@ -179,6 +199,20 @@ static bool are_tried_alike(const struct brim_origin *a, const struct brim_origi
            memcmp(&a->retry_on, &b->retry_on, sizeof(a->retry_on)) == 0;
 }
 
+static bool are_tiers_alike(const struct brim_origin *a, const struct brim_origin *b)
+{
+    char x[BRIM_SECRET_SIGN_BYTES], y[BRIM_SECRET_SIGN_BYTES];
+
+    if (a->tier != b->tier || a->self != b->self ||
+        (a->tier_secret == NULL) != (b->tier_secret == NULL))
+        return false;
+    if (a->tier_secret == NULL)
+        return true;
+    brim_secret_sign(a->tier_secret, BRIM_STR("same"), x);
+    brim_secret_sign(b->tier_secret, BRIM_STR("same"), y);
+    return brim_secret_is_equal(x, y);
+}
+
 static bool is_same(const struct counted *one, const struct counted *other)
 {
     const struct brim_origin *a = &one->origin, *b = &other->origin;
@@ -189,8 +223,9 @@ static bool is_same(const struct counted *one, const struct counted *other)
            x->connections_max == y->connections_max && x->queue_max == y->queue_max &&
            x->connect_timeout_ms == y->connect_timeout_ms &&
            x->first_byte_timeout_ms == y->first_byte_timeout_ms &&
-           x->between_bytes_timeout_ms == y->between_bytes_timeout_ms &&
-           x->tls_verify == y->tls_verify && is_same_text(x->tls_ca_file, y->tls_ca_file) &&
+           x->between_bytes_timeout_ms == y->between_bytes_timeout_ms && are_tiers_alike(a, b) &&
+           x->is_http2 == y->is_http2 && x->tls_verify == y->tls_verify &&
+           is_same_text(x->tls_ca_file, y->tls_ca_file) &&
            is_same_text(x->tls_server_name, y->tls_server_name);
 }
 
@@ -207,6 +242,7 @@ static void unref(struct counted *counted)
     if (atomic_fetch_sub_explicit(&counted->refs, 1, memory_order_acq_rel) != 1)
         return;
     brim_balance_close(origin->balance);
+    brim_secret_close(origin->tier_secret);
     for (unsigned i = 0; i < counted->config.server_count; i++)
         free_const(counted->servers[i].url);
     free(counted->servers);
@@ -248,6 +284,7 @@ static struct counted *settle(const struct compiling *c, size_t i)
         return c->origins->items[i];
     made = compile(from, old == NULL ? c->origins->next_id++ : old->origin.fetch.id);
     made->origin.fallback = settle_named(c, from->fallback);
+    compile_tier(&c->conf->node, from, &made->origin);
     if (old != NULL && is_same(old, made)) {
         atomic_fetch_add_explicit(&old->refs, 1, memory_order_relaxed);
         unref(made);

@@ -41,6 +41,7 @@ struct brim_routes {
     const struct brim_script_stores *stores; /* while compiling */
     _Atomic unsigned refs;
     struct brim_origins *origins;
+    struct brim_secret *tier_secret; /* NULL: none */
     struct site *sites;
     size_t site_count;
     struct brim_handlers **handlers;
@@ -426,6 +427,11 @@ enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
     routes->stores = stores;
     atomic_init(&routes->refs, 1);
     routes->origins = brim_origins_compile(conf, previous == NULL ? NULL : previous->origins);
+    if (conf->node.tier_secret[0] != '\0')
+        err = brim_secret_open(conf->node.tier_secret, &routes->tier_secret);
+    if (err != BRIM_OK)
+        BRIM_LOG(ERROR, "node.secret_unusable", "file=%s reason=%s", conf->node.tier_secret,
+                 brim_err_name(err));
     routes->sites = brim_alloc((conf->sites.count + 1) * sizeof(*routes->sites));
     routes->site_count = conf->sites.count;
     routes->handlers = brim_alloc((count_handlers(conf) + 1) * sizeof(*routes->handlers));
@@ -534,6 +540,7 @@ void brim_routes_unref(struct brim_routes *routes)
     free(routes->hosts);
     free(routes->sites);
     brim_origins_free(routes->origins);
+    brim_secret_close(routes->tier_secret);
     routes->magic = 0;
     free(routes);
 }
@@ -660,6 +667,11 @@ const struct brim_route *brim_routes_match(const struct brim_routes *routes, str
     if (site == NULL)
         return NULL;
     return path.len <= PATH_BYTES_MAX ? match_plain(site, path, ask) : match(site, path, ask);
+}
+
+const struct brim_secret *brim_routes_tier_secret(const struct brim_routes *routes)
+{
+    return routes->tier_secret;
 }
 
 struct brim_origin *brim_routes_origin(const struct brim_routes *routes, struct brim_str name)

@@ -3,6 +3,7 @@
 
 #include "brim/base/invariant.h"
 #include "brim/base/text.h"
+#include "brim/origin/tier.h"
 
 #define HEAD_ADDED        6 /* fields that are added to an object's own */
 #define STATUS_TEXT_BYTES 256
@@ -251,6 +252,18 @@ static void add_via(struct brim_delivery *d)
     brim_deliver_add_text(d, H2O_TOKEN_VIA, NULL, brim_str(text, len));
 }
 
+/* The origin's own fields of them are not passed on, and the tier below purges by them too. */
+static void add_tier_tags(struct brim_delivery *d)
+{
+    size_t count = d->object->tag_count;
+
+    if (d->is_for_tier && count > 0)
+        brim_deliver_add_text(
+            d, NULL, BRIM_TIER_TAGS_FIELD,
+            brim_tier_write_tags(d->object->tags, count,
+                                 h2o_mem_alloc_pool(&d->req->pool, count * BRIM_TIER_TAG_BYTES)));
+}
+
 void brim_deliver_head(struct brim_delivery *d)
 {
     add_object_fields(d);
@@ -268,6 +281,7 @@ void brim_deliver_head(struct brim_delivery *d)
             d, H2O_TOKEN_AGE, NULL,
             pool_number(d, brim_freshness_age_ms(&d->object->fresh, d->now_wall_ms) / 1000));
     add_via(d);
+    add_tier_tags(d);
     brim_deliver_add_cache_status(d);
 }
 

@@ -171,10 +171,14 @@ static void answer_failure(struct request *r, enum brim_err why, enum brim_fetch
                                   brim_proxy_status_failure(why, cause));
 }
 
-/* Where this request is fetched from. */
+/* Where this request is fetched from. What a peer asks is not asked of another. */
 static struct brim_origin *origin_of(const struct request *r)
 {
-    return r->asking != NULL ? r->asked_origin : brim_request_origin(r);
+    struct brim_origin *origin = r->asking != NULL ? r->asked_origin : brim_request_origin(r);
+
+    while (r->is_from_peer && origin->tier == BRIM_TIER_PEER && origin->fallback != NULL)
+        origin = origin->fallback;
+    return origin;
 }
 
 void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
@@ -690,6 +694,7 @@ static void begin(struct request *r)
                                   BRIM_PROXY_REQUEST); /* h2o put its own there */
         return;
     }
+    brim_request_read_tier(r);
     if (!brim_request_match_route(r)) {
         brim_request_answer_error(r, 404, "no site is configured for this host", "unknown-host",
                                   BRIM_PROXY_NO_SITE);

@@ -3,6 +3,7 @@
  * Where a request goes when it goes up: which origin, with which target; and who has written reads
  * where he wrote (policy/pin), past the cache, where a route has a write origin.
  */
+#include "brim/base/log.h"
 #include "brim/base/metric.h"
 #include "brim/origin/method.h"
 #include "brim/serve/deliver_head.h"
@@ -23,6 +24,27 @@ struct brim_str brim_request_sent(struct request *r, enum brim_flight_kind kind)
 {
     return brim_lookup_sent(&r->req->pool, r->route,
                             kind == BRIM_FLIGHT_SHARED ? r->key_target : r->target);
+}
+
+void brim_request_read_tier(struct request *r)
+{
+    const struct brim_field *field = brim_fields_find(r->fields, BRIM_STR(BRIM_TIER_FIELD));
+    const struct brim_secret *secret = brim_routes_tier_secret(r->routes);
+    const struct brim_tier_request request = {r->method, r->target, r->delivery.now_wall_ms / 1000};
+    struct brim_tier_mark mark;
+
+    if (field == NULL || secret == NULL)
+        return;
+    if (!brim_tier_read(secret, field->value, &request, &mark)) {
+        BRIM_COUNT(TIER_MARKS_REFUSED);
+        BRIM_LOG(WARN, "tier.mark_refused", "peer=%s mark=\"%.*s\"", r->conn->peer_text,
+                 (int)(field->value.len < 24 ? field->value.len : 24), field->value.base);
+        return;
+    }
+    /* All that is made of the scheme is made for the client: key, what the origin is told. */
+    r->req->input.scheme = mark.is_https ? &H2O_URL_SCHEME_HTTPS : &H2O_URL_SCHEME_HTTP;
+    r->is_from_peer = mark.hop == BRIM_TIER_PEER;
+    r->delivery.is_for_tier = true;
 }
 
 static size_t cookie_bytes(struct brim_fields fields)

@@ -44,6 +44,7 @@ static bool is_claim(struct brim_str name)
         BRIM_STR("x-http-method"),      BRIM_STR("x-method-override"),
         BRIM_STR("x-real-ip"),          BRIM_STR("x-client-ip"),
         BRIM_STR("true-client-ip"),     BRIM_STR("x-cluster-client-ip"),
+        BRIM_STR(BRIM_TIER_FIELD),
     };
     return name_is_one_of(name, claims, sizeof(claims) / sizeof(claims[0]));
 }

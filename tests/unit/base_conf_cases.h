@@ -23,13 +23,14 @@
     "origins, sites\n"
 #define NODE_KEYS                                                                                  \
     "accepted: a mapping with workers, fetchers, io_threads, io_queue, dict, geo, id, "            \
-    "seccomp, drain_timeout\n"
+    "seccomp, tier_secret, "                                                                       \
+    "drain_timeout\n"
 #define LISTENERS_ACCEPTED                                                                         \
     "accepted: a sequence of 1 to 64 mappings with address, socket, proxy_protocol, tls\n"
 #define ORIGINS_ACCEPTED                                                                           \
     "accepted: a sequence of 1 to 10000 mappings with name, servers, balance, hash_on, "           \
     "hash_name, eject_failures, eject_percent, eject_time, eject_max, slow_start, "                \
-    "retry_percent, retry_on, hedge, fallback, host, connect_timeout, "                            \
+    "retry_percent, retry_on, hedge, fallback, tier, http2, host, connect_timeout, "               \
     "first_byte_timeout, between_bytes_timeout, pool, queue, health, tls\n"
 #define SITES_ACCEPTED                                                                             \
     "accepted: a sequence of 1 to 10000 mappings with hosts, origin, write_origin, "               \
@@ -64,7 +65,8 @@ static const struct bad_case {
     {REST "zzz: 1\n", ":4: zzz: unknown key; " ROOT_WORDS},
     {"node:\n  wokers: 4\n" REST,
      ":2: node.wokers: unknown key, perhaps \"workers\"; accepted: "
-     "workers, fetchers, io_threads, io_queue, dict, geo, id, seccomp, drain_timeout\n"},
+     "workers, fetchers, io_threads, io_queue, dict, geo, id, seccomp, tier_secret, "
+     "drain_timeout\n"},
     {"node: {workers: 1, workers: 2}\n" REST,
      ":1: node.workers: was given before, in line 1; accepted: once\n"},
     {"node:\n  id: a\n" REST "node:\n  id: b\n",
@@ -236,7 +238,7 @@ static const struct bad_case {
      ":4: sites[0].jwt.realm: has a quote or backslash; accepted: text without\n"},
     {LISTENERS "origins: [{name: app, servers: []}]\n" SITES,
      ":2: origins[0].servers: has 0 members; accepted: a sequence of 1 to 256 mappings with url, "
-     "weight, max_connections, backup\n"},
+     "weight, max_connections, backup, node\n"},
     {LISTENERS "origins: [{servers: [{url: \"http://h\"}]}]\n" SITES,
      ":2: origins[0].name: is missing and has no default; accepted: text of 1 to 64 bytes\n"},
     {LISTENERS "origins:\n  - {name: app, servers: [{url: \"http://a\"}]}\n  - {name: app, "
@@ -327,6 +329,16 @@ static const struct bad_case {
     {LISTENERS ORIGINS
      "sites: [{hosts: \"*\", origin: app, routes: [{path: /a/}, {path: /b/}, {path: /a/}]}]\n",
      ":3: sites[0].routes[2].path: \"/a/\" is also sites[0].routes[0].path; accepted: each once\n"},
+    {LISTENERS "origins: [{name: app, tier: shield, servers: [{url: \"http://h\"}]}]\n"
+               "sites: [{hosts: \"*\", origin: app}]\n",
+     ":2: origins[0].tier: shields and peers know this node by node.tier_secret, which is not "
+     "set\n"},
+    {LISTENERS "origins: [{name: app, tier: peer, servers: [{url: \"http://h\"}]}]\n"
+               "sites: [{hosts: \"*\", origin: app}]\n",
+     ":2: origins[0].tier: shields and peers know this node by node.tier_secret, which is not set\n"
+     ":2: origins[0].tier: peer: each server needs `node`, its node.id\n"
+     ":2: origins[0].tier: peer: a key has one owner only with `balance: hash` by url\n"
+     ":2: origins[0].tier: peer: the owner of a key needs a `fallback`, where it asks itself\n"},
     {LISTENERS ORIGINS
      "sites: [{hosts: \"*\", origin: app, routes: [{path: /a, methods: [get]}]}]\n",
      ":3: sites[0].routes[0].methods[0]: \"get\" is no method; accepted: GET (and with it HEAD), "

@@ -146,6 +146,32 @@ START_TEST(interim_responses_are_bounded)
 }
 END_TEST
 
+/* What libcurl writes of an HTTP/2 answer; nobody but who was offered it may say so. */
+START_TEST(http2_only_where_it_may_be)
+{
+    struct brim_response_limits h2 = limits;
+    struct brim_response *response;
+
+    h2.may_be_http2 = true;
+    response = brim_response_new(&h2);
+    ck_assert_int_eq(feed(response, "HTTP/2 204 \r\nA: b\r\n\r\n"), BRIM_RESPONSE_FINAL);
+    ck_assert_uint_eq(brim_response_status(response), 204);
+    brim_response_reset(response);
+    ck_assert_int_eq(feed(response, "HTTP/2 103 \r\n\r\nHTTP/2 200 \r\n\r\n"), BRIM_RESPONSE_FINAL);
+    brim_response_reset(response);
+    ck_assert_int_eq(feed(response, "HTTP/2 200 \r\nTransfer-Encoding: chunked\r\n\r\n"),
+                     BRIM_RESPONSE_BAD);
+    brim_response_reset(response);
+    ck_assert_int_eq(feed(response, "HTTP/2 20\r\n\r\n"), BRIM_RESPONSE_BAD);
+    brim_response_reset(response);
+    ck_assert_int_eq(feed(response, "HTTP/1.1 200 OK\r\n\r\n"), BRIM_RESPONSE_FINAL);
+    brim_response_free(response);
+    response = brim_response_new(&limits);
+    ck_assert_int_eq(feed(response, "HTTP/2 204 \r\n\r\n"), BRIM_RESPONSE_BAD);
+    brim_response_free(response);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("origin/response");
@@ -155,6 +181,7 @@ int main(void)
                         (int)(sizeof(blocks) / sizeof(blocks[0])));
     tcase_add_test(tcase, fields_are_normalised_and_belong_to_the_final_response);
     tcase_add_test(tcase, interim_responses_are_bounded);
+    tcase_add_test(tcase, http2_only_where_it_may_be);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

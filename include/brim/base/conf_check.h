@@ -24,6 +24,8 @@ void brim_conf_check_origin(const struct brim_conf_origin *origin, size_t i,
                             struct brim_conf_faults *faults);
 /* Chains of origins that stand in for each other. */
 void brim_conf_check_fallbacks(const struct brim_conf_root *root, struct brim_conf_faults *faults);
+/* Pools of other brims. */
+void brim_conf_check_tiers(const struct brim_conf_root *root, struct brim_conf_faults *faults);
 /* Of a route, and of reading one's writes: what is in conf_check_route.c. where: path of the route,
  * or of the site. */
 void brim_conf_check_route(const struct brim_conf_route *route, const char *where,

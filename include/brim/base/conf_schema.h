@@ -48,6 +48,8 @@
       "Name of this node in Via and Cache-Status: letters, digits, '-', '.', '_'.")                \
     O(CHOICE, seccomp, "seccomp", "off", 0, "off|log|enforce", START,                              \
       "System calls that a serving node does not make: noted by the kernel, or refused.")          \
+    O(FILE, tier_secret, "tier_secret", "", 0, 4096, LIVE,                                         \
+      "File with the secret that nodes of one fleet know each other by, 16 bytes or more.")        \
     O(DURATION, drain_timeout_ms, "drain_timeout", "10s", 0, 3600000, LIVE,                        \
       "How long responses under way may take to finish after SIGTERM.")
 
@@ -182,7 +184,8 @@
     O(INT, weight, "weight", "1", 1, 1000, LIVE, "Its share, beside those of the others.")         \
     O(INT, max_connections, "max_connections", "0", 0, 65536, LIVE,                                \
       "Connections to this server at once; 0: as many as the pool has.")                           \
-    O(BOOL, backup, "backup", "false", 0, 0, LIVE, "Asked only when no other is in.")
+    O(BOOL, backup, "backup", "false", 0, 0, LIVE, "Asked only when no other is in.")              \
+    O(STRING, node, "node", "", 0, 64, LIVE, "Of a peer: its node.id, by which it knows itself.")
 
 #define BRIM_CONF_ORIGIN_TLS(O, S, L)                                                              \
     O(BOOL, verify, "verify", "true", 0, 0, LIVE, "Check the certificate of https servers.")       \
@@ -235,6 +238,10 @@
       "A GET without an answer so far is asked of a second server too; the first answer counts.")  \
     O(STRING, fallback, "fallback", "", 0, 64, LIVE,                                               \
       "Origin that is asked when no server of this one is in or answers; empty: none.")            \
+    O(CHOICE, tier, "tier", "origin", 0, "origin|shield|peer", LIVE,                               \
+      "What its servers are: origin servers; brims of a tier above; brims beside this one.")       \
+    O(BOOL, http2, "http2", "false", 0, 0, LIVE,                                                   \
+      "Ask in HTTP/2: https by ALPN, else HTTP/1.1; http without asking whether it is spoken.")    \
     O(STRING, host, "host", "", 0, 261, LIVE, "Host field for the origin; empty: the client's.")   \
     O(DURATION, connect_timeout_ms, "connect_timeout", "3s", 1, 600000, LIVE,                      \
       "Connecting, TLS included.")                                                                 \

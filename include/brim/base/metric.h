@@ -57,6 +57,8 @@
       "Requests refused because they do not show who asks (jwt, basic_auth, signed_url).")         \
     X(RATE_LIMITED, "brim_rate_limited_total", "", COUNTER,                                        \
       "Requests refused because the client makes too many (rate_limit).")                          \
+    X(TIER_MARKS_REFUSED, "brim_tier_marks_refused_total", "", COUNTER,                            \
+      "Requests whose brim-tier field is not signed with node.tier_secret, or is too old.")        \
     X(READS_PINNED, "brim_reads_pinned_total", "", COUNTER,                                        \
       "Reads sent to a write origin because their client has written (read_your_writes).")         \
     X(GUARD_H2_KILLED, "brim_guard_killed_total", "", COUNTER,                                     \

@@ -25,7 +25,9 @@ void brim_secret_close(struct brim_secret *secret); /* accepts NULL */
 /* Thread: any, both. */
 void brim_secret_sign(const struct brim_secret *secret, struct brim_str text,
                       char sign_out[BRIM_SECRET_SIGN_BYTES]);
-/* Takes the same time whatever the signature is. */
+/* Whether two signatures are the same. This and the next take the same time whatever they are. */
+bool brim_secret_is_equal(const char a[BRIM_SECRET_SIGN_BYTES],
+                          const char b[BRIM_SECRET_SIGN_BYTES]);
 bool brim_secret_is_signed(const struct brim_secret *secret, struct brim_str text,
                            struct brim_str sign);
 

@@ -10,6 +10,7 @@
 #include "brim/http/freshness.h"
 #include "brim/origin/balance.h"
 #include "brim/origin/fetch.h"
+#include "brim/origin/tier.h"
 
 _Static_assert(BRIM_BALANCE_SERVERS_MAX <= BRIM_FETCH_SERVERS_MAX, "servers of an origin");
 
@@ -43,7 +44,10 @@ struct brim_origin {
     struct brim_origin *fallback; /* is asked when this one has no answer; NULL: none */
     struct brim_spans retry_on;   /* statuses that another server is asked for */
     bool retry_timeout;           /* likewise, when there is no answer in time */
-    uint64_t hedge_ms;            /* a GET without an answer is asked twice then; 0: never */
+    enum brim_tier tier;
+    struct brim_secret *tier_secret; /* that requests to it are marked with; NULL: they are not */
+    unsigned self;     /* of a peer pool: which of its servers we are, from 1; 0: none */
+    uint64_t hedge_ms; /* a GET without an answer is asked twice then; 0: never */
 };
 
 enum brim_flight_kind {

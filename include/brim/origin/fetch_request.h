@@ -22,6 +22,7 @@ struct brim_fetch_origin {
     uint64_t connect_timeout_ms;
     uint64_t first_byte_timeout_ms;
     uint64_t between_bytes_timeout_ms;
+    bool is_http2; /* where it is spoken; of http:// servers it is known */
     bool tls_verify;
     const char *tls_ca_file;     /* NULL: system store */
     const char *tls_server_name; /* NULL: host of the URL; name for SNI and verification */
@@ -36,6 +37,7 @@ struct brim_fetch_request {                 /* everything is copied by start */
     struct brim_str target;          /* origin-form: path and query, sent as is */
     struct brim_str host;            /* value for the Host field */
     struct brim_fields fields;       /* without Host, framing and hop-by-hop fields */
+    struct brim_field mark;          /* one more (origin/tier); empty name: none */
     const void *body;
     size_t body_bytes; /* 0: no body (Content-Length: 0 is sent for POST/PUT/PATCH) */
     uint64_t slow_ms;  /* slow() is called if there are no headers by then; 0: never */

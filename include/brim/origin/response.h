@@ -16,6 +16,7 @@
 struct brim_response_limits {
     size_t header_bytes_max;
     size_t header_count_max;
+    bool may_be_http2; /* was offered, or is known to be spoken */
 };
 
 struct brim_response; /* opaque */
@@ -37,8 +38,9 @@ enum brim_response_got {
  * Takes one line with its line end, as received: status line, field line or the blank line. After
  * FINAL, lines are trailers and are dropped (MORE).
  * BAD: not CRLF, folded, space before the colon, name or value not valid, Content-Length repeated
- * or not digits or beside Transfer-Encoding, Transfer-Encoding other than one "chunked" on 1.1,
- * status not 100..999 or 101, too many interim responses, over a limit. Spec: RFC 9112 4, 5, 6.
+ * or not digits or beside Transfer-Encoding, Transfer-Encoding other than one "chunked" on 1.1 (in
+ * HTTP/2 none), HTTP/2 where it may not be, status not 100..999 or 101, too many interim responses,
+ * over a limit. Spec: RFC 9112 4, 5, 6.
  */
 enum brim_response_got brim_response_line(struct brim_response *response, struct brim_str line);
 

@@ -94,6 +94,9 @@ size_t brim_route_part_room(const struct brim_route *route, struct brim_str orig
 struct brim_str brim_route_part(const struct brim_route *route, struct brim_str origin,
                                 struct brim_str part, char *buffer);
 
+/* What requests of other brims are signed with; NULL: there are none. Thread: any. */
+const struct brim_secret *brim_routes_tier_secret(const struct brim_routes *routes);
+
 /* The origin called name, or NULL. Thread: any. */
 struct brim_origin *brim_routes_origin(const struct brim_routes *routes, struct brim_str name);
 

@@ -75,6 +75,7 @@ struct brim_delivery {
      * False: it failed, and brim answers 500 without a body. */
     bool (*on_head)(struct brim_delivery *delivery);
     unsigned status;
+    bool is_for_tier; /* another brim asks: it is told the tags */
     bool started;     /* h2o_start_response was called */
     bool sending;     /* h2o owns a send */
     bool dated;       /* the header block went out with `date` */

@@ -83,11 +83,12 @@ struct request {
     uint64_t id[2];
     struct brim_trace trace;
     unsigned origin_status;
-    bool is_counted;  /* by the site's rate limit, where that goes by a token */
-    bool has_written; /* a while ago, as its cookie says */
-    bool has_peeked;  /* at what a flight is about to publish */
-    bool is_behind;   /* origin_request runs for a refresh that nobody waits for */
-    bool is_shared;   /* the flight asked for the whole, without the client's conditions */
+    bool is_counted;   /* by the site's rate limit, where that goes by a token */
+    bool is_from_peer; /* a brim beside this one asks */
+    bool has_written;  /* a while ago, as its cookie says */
+    bool has_peeked;   /* at what a flight is about to publish */
+    bool is_behind;    /* origin_request runs for a refresh that nobody waits for */
+    bool is_shared;    /* the flight asked for the whole, without the client's conditions */
 };
 
 static inline struct brim_str brim_request_str(h2o_iovec_t text)
@@ -125,6 +126,8 @@ void brim_request_account(struct request *r);
 struct brim_origin *brim_request_origin(const struct request *r);
 /* The target that goes there, likewise. */
 struct brim_str brim_request_sent(struct request *r, enum brim_flight_kind kind);
+/* Takes over what another brim, if it is one that asks, says of its client. */
+void brim_request_read_tier(struct request *r);
 /* Finds out whether the client has written a while ago. The cookie that says so is ours alone:
  * nobody sees it behind this. */
 void brim_request_begin_pin(struct request *r);

@@ -585,7 +585,8 @@ static void check_sites(const struct brim_conf_root *root, const struct names *o
         check_dictionary(faults, path, site->cache.use_as_dictionary);
         (void)snprintf(path, sizeof(path), "sites[%zu]", i);
         brim_conf_check_gates(&(struct brim_conf_gates){&site->access, &site->rate_limit,
-                                                        &site->jwt, &site->basic_auth},
+                                                        &site->jwt, &site->basic_auth,
+                                                        &site->purge},
                               path, faults);
         brim_conf_check_ryw(&site->read_your_writes, path, faults);
         check_routes(site, i, origins, faults);

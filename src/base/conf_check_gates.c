@@ -76,13 +76,14 @@ static void check_block_file(struct brim_conf_faults *faults, const char *where,
     brim_cidrs_free(cidrs);
 }
 
+/* where: path of the lists. */
 static void check_access(struct brim_conf_faults *faults, const char *where,
                          const struct brim_conf_access *access)
 {
-    check_blocks(faults, where, "access.allow", &access->allow);
-    check_blocks(faults, where, "access.deny", &access->deny);
-    check_block_file(faults, where, "access.allow_file", access->allow_file);
-    check_block_file(faults, where, "access.deny_file", access->deny_file);
+    check_blocks(faults, where, "allow", &access->allow);
+    check_blocks(faults, where, "deny", &access->deny);
+    check_block_file(faults, where, "allow_file", access->allow_file);
+    check_block_file(faults, where, "deny_file", access->deny_file);
 }
 
 /* ---- rate_limit ---- */
@@ -175,7 +176,13 @@ void brim_conf_check_blocks(const struct brim_conf_strings *blocks, const char *
 void brim_conf_check_gates(const struct brim_conf_gates *gates, const char *where,
                            struct brim_conf_faults *faults)
 {
-    check_access(faults, where, gates->access);
+    char path[PATH_BYTES];
+
+    (void)snprintf(path, sizeof(path), "%s.access", where);
+    check_access(faults, path, gates->access);
+    (void)snprintf(path, sizeof(path), "%s.purge", where);
+    if (gates->purge != NULL)
+        check_access(faults, path, gates->purge);
     check_rate_limit(faults, where, gates->rate_limit);
     if (gates->jwt != NULL)
         check_jwt(faults, where, gates->jwt);

@@ -71,9 +71,10 @@ static enum brim_err keep(struct brim_cache *cache, struct brim_purge_epoch *epo
     return err == BRIM_OK ? BRIM_OK : BRIM_EIO;
 }
 
-enum brim_err brim_cache_purge(struct brim_cache *cache, const uint64_t *scopes, size_t count,
-                               enum brim_purge_kind kind)
+enum brim_err brim_cache_purge_set(struct brim_cache *cache, const struct brim_purge_set *set,
+                                   enum brim_purge_kind kind)
 {
+    size_t count = set->count + set->pattern_count;
     struct brim_purge_epoch *epochs = calloc(count + 1, sizeof(*epochs));
     enum brim_err err;
 
@@ -82,12 +83,21 @@ enum brim_err brim_cache_purge(struct brim_cache *cache, const uint64_t *scopes,
     BRIM_ADD(PURGES, count);
     atomic_fetch_add(cache->config.purges, 1); /* before it is in force: see brim_cache_release */
     pthread_mutex_lock(&cache->purge_turn);
-    for (size_t i = 0; i < count; i++)
-        brim_purge_put(cache->purge, scopes[i], kind, &epochs[i]);
+    for (size_t i = 0; i < set->count; i++)
+        brim_purge_put(cache->purge, set->scopes[i], kind, &epochs[i]);
+    for (size_t i = 0; i < set->pattern_count; i++)
+        brim_purge_put_pattern(cache->purge, set->patterns[i], kind, &epochs[set->count + i]);
     err = keep(cache, epochs, count);
     pthread_mutex_unlock(&cache->purge_turn);
     free(epochs);
     return err;
+}
+
+enum brim_err brim_cache_purge(struct brim_cache *cache, const uint64_t *scopes, size_t count,
+                               enum brim_purge_kind kind)
+{
+    return brim_cache_purge_set(cache, &(struct brim_purge_set){.scopes = scopes, .count = count},
+                                kind);
 }
 
 /* ---- invalidation ---- */

@@ -385,6 +385,13 @@ enum brim_err brim_disk_locate(struct brim_disk *disk, struct brim_digest digest
     return err;
 }
 
+size_t brim_disk_walk(struct brim_disk *disk, const struct brim_digest *after,
+                      struct brim_digest *digests_out, size_t max)
+{
+    OBJ_CHECK(disk, DISK_MAGIC);
+    return brim_index_walk(disk->index, after, digests_out, max);
+}
+
 /* What a failed read means for its object. */
 static enum brim_err read_failed(struct brim_disk *disk, const struct brim_locator *locator,
                                  enum brim_err err)

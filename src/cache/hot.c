@@ -40,12 +40,13 @@
 enum {
     BUCKETS_MIN = 64,
     GHOST_WAYS = 4,
-    GHOST_MIN = 64,    /* digests remembered at least */
-    USE_MAX = 3,       /* saturation of object->use */
-    USE_PROMOTES = 2,  /* uses in SMALL that make an object move to MAIN */
-    SMALL_SHARE = 10,  /* SMALL is one part in this many */
-    EVICT_BATCH = 128, /* steps of eviction per lock hold */
-    LIST_BATCH = 256,  /* buckets listed per lock hold */
+    GHOST_MIN = 64,     /* digests remembered at least */
+    USE_MAX = 3,        /* saturation of object->use */
+    USE_PROMOTES = 2,   /* uses in SMALL that make an object move to MAIN */
+    SMALL_SHARE = 10,   /* SMALL is one part in this many */
+    EVICT_BATCH = 128,  /* steps of eviction per lock hold */
+    WALK_BUCKETS = 512, /* buckets that a walk looks into per lock hold */
+    LIST_BATCH = 256,   /* buckets listed per lock hold */
     RANKS = 2 * (USE_MAX + 1),
 };
 
@@ -382,7 +383,7 @@ static void count_use(struct brim_object *object)
         atomic_store_explicit(&object->use, use + 1, memory_order_relaxed);
 }
 
-struct brim_object *brim_hot_get(struct brim_hot *hot, const struct brim_key *key)
+struct brim_object *brim_hot_peek(struct brim_hot *hot, const struct brim_key *key)
 {
     struct shard *shard = shard_of(hot, key->digest);
     struct brim_object *object = NULL;
@@ -394,9 +395,55 @@ struct brim_object *brim_hot_get(struct brim_hot *hot, const struct brim_key *ke
     if (entry != NULL && brim_str_is(entry->object->key.text, key->text))
         object = brim_object_ref(entry->object);
     pthread_mutex_unlock(&shard->lock);
+    return object;
+}
+
+struct brim_object *brim_hot_get(struct brim_hot *hot, const struct brim_key *key)
+{
+    struct brim_object *object = brim_hot_peek(hot, key);
+
     if (object != NULL)
         count_use(object);
     return object;
+}
+
+/* Objects of whole buckets, while a bucket of any likely length fits. */
+static size_t walk_shard(struct shard *shard, size_t *bucket, struct brim_object **out, size_t max)
+{
+    size_t count = 0, first = *bucket;
+
+    while (*bucket < shard->bucket_count && *bucket - first < WALK_BUCKETS) {
+        size_t length = 0;
+
+        for (const struct entry *entry = shard->buckets[*bucket]; entry != NULL;
+             entry = entry->chain)
+            length++;
+        if (count > 0 && count + length > max)
+            break;
+        for (const struct entry *entry = shard->buckets[*bucket]; entry != NULL && count < max;
+             entry = entry->chain)
+            out[count++] = brim_object_ref(entry->object);
+        ++*bucket;
+    }
+    return count;
+}
+
+size_t brim_hot_walk(struct brim_hot *hot, struct brim_hot_place *place,
+                     struct brim_object **objects_out, size_t max)
+{
+    size_t count = 0;
+
+    OBJ_CHECK(hot, HOT_MAGIC);
+    while (count == 0 && place->shard < hot->shard_count) {
+        struct shard *shard = &hot->shards[place->shard];
+
+        pthread_mutex_lock(&shard->lock);
+        count = walk_shard(shard, &place->bucket, objects_out, max);
+        if (place->bucket >= shard->bucket_count)
+            *place = (struct brim_hot_place){.shard = place->shard + 1};
+        pthread_mutex_unlock(&shard->lock);
+    }
+    return count;
 }
 
 /* Takes out what stands under digest, where it is `only` or that is NULL. */

@@ -32,6 +32,7 @@
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
 #include "brim/cache/index_inside.h"
+#include "brim/cache/purge_pattern.h"
 
 static MDB_val key_of(struct brim_row_bytes *row)
 {
@@ -136,6 +137,59 @@ enum brim_err brim_index_find(struct brim_index *index, struct brim_digest diges
         err = BRIM_ENOENT;
     }
     return err;
+}
+
+static int walk_rows(MDB_cursor *cursor, const struct brim_digest *after,
+                     struct brim_digest *digests_out, size_t max, size_t *count)
+{
+    struct brim_row_bytes row;
+    MDB_val key, val;
+    int rc;
+
+    if (after == NULL) {
+        rc = mdb_cursor_get(cursor, &key, &val, MDB_FIRST);
+    } else {
+        brim_record_key(*after, &row);
+        key = key_of(&row);
+        rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
+        if (rc == MDB_SUCCESS &&
+            brim_str_is(brim_index_str(&key),
+                        brim_index_str(&(MDB_val){.mv_data = row.key, .mv_size = row.key_len})))
+            rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
+    }
+    while (rc == MDB_SUCCESS && *count < max) {
+        if (brim_record_key_decode(brim_index_str(&key), &digests_out[*count]) == BRIM_OK)
+            ++*count;
+        rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
+    }
+    return rc;
+}
+
+size_t brim_index_walk(struct brim_index *index, const struct brim_digest *after,
+                       struct brim_digest *digests_out, size_t max)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_txn *txn = NULL;
+    size_t count = 0;
+    int rc;
+
+    OBJ_CHECK(index, INDEX_MAGIC);
+    pthread_rwlock_rdlock(&index->map);
+    brim_damage_enter(index->damage);
+    rc = begin_read(index, &txn);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_cursor_open(txn, index->tables.objects, &cursor);
+    if (rc == MDB_SUCCESS)
+        rc = walk_rows(cursor, after, digests_out, max, &count);
+    if (rc != MDB_SUCCESS && rc != MDB_NOTFOUND)
+        (void)brim_index_err(rc, "walk");
+    if (cursor != NULL)
+        mdb_cursor_close(cursor);
+    if (txn != NULL)
+        give_reader(index, txn);
+    brim_damage_leave();
+    pthread_rwlock_unlock(&index->map);
+    return count;
 }
 
 /* Calls fn for every row of table in one snapshot. */
@@ -360,12 +414,18 @@ static int drop_covered(struct brim_index *ix, MDB_txn *txn, const struct brim_p
 
 static int apply_epoch(struct brim_index *ix, MDB_txn *txn, const struct brim_change *change)
 {
+    struct brim_str pattern = change->epoch.pattern;
+    char value[sizeof(((struct brim_row_bytes *)NULL)->value) + BRIM_PURGE_PATTERN_BYTES];
     struct brim_row_bytes row;
     MDB_val key, val;
 
+    INVARIANT(pattern.len <= BRIM_PURGE_PATTERN_BYTES);
     brim_epoch_encode(&change->epoch, &row);
+    memcpy(value, row.value, row.value_len);
+    if (pattern.len > 0)
+        memcpy(value + row.value_len, pattern.base, pattern.len);
     key = key_of(&row);
-    val = value_of(&row);
+    val = (MDB_val){.mv_size = row.value_len + pattern.len, .mv_data = value};
     int rc = mdb_put(txn, ix->tables.epochs, &key, &val, 0);
     if (rc == MDB_SUCCESS && change->epoch.scope == brim_purge_scope_all())
         rc = drop_covered(ix, txn, &change->epoch);

@@ -30,6 +30,7 @@
 
 #include "brim/base/hash.h"
 #include "brim/base/invariant.h"
+#include "brim/cache/purge_pattern.h"
 
 #define PURGE_MAGIC 0x70726731u
 #define TABLE_MIN   64u
@@ -43,6 +44,12 @@ struct table {
     size_t length_room;
 };
 
+struct pattern {
+    uint64_t scope;
+    char *text;
+    size_t len;
+};
+
 struct brim_purge {
     uint32_t magic;
     unsigned max_epochs;
@@ -50,6 +57,8 @@ struct brim_purge {
     pthread_rwlock_t lock;       /* table, all */
     struct brim_purge_epoch all; /* not in the table, so that it is never collapsed */
     struct table table;
+    struct pattern patterns[BRIM_PURGE_PATTERNS_MAX]; /* the oldest first */
+    size_t pattern_count;
 };
 
 /* ---- scopes ---- */
@@ -104,6 +113,11 @@ uint64_t brim_purge_scope_host(struct brim_str authority)
 uint64_t brim_purge_scope_tag(struct brim_str tag)
 {
     return scope_of_text('t', tag);
+}
+
+uint64_t brim_purge_scope_pattern(struct brim_str pattern)
+{
+    return scope_of_text('w', pattern);
 }
 
 uint64_t brim_purge_scope_all(void)
@@ -180,6 +194,22 @@ static void table_raise(struct table *table, const struct brim_purge_epoch *epoc
     raise_epoch(slot, epoch);
 }
 
+static void drop_pattern(struct brim_purge *purge, size_t at)
+{
+    free(purge->patterns[at].text);
+    purge->pattern_count--;
+    memmove(&purge->patterns[at], &purge->patterns[at + 1],
+            (purge->pattern_count - at) * sizeof(purge->patterns[0]));
+}
+
+/* Those whose epoch stands in `all` now. */
+static void drop_lost_patterns(struct brim_purge *purge)
+{
+    for (size_t i = purge->pattern_count; i-- > 0;)
+        if (table_slot(&purge->table, purge->patterns[i].scope)->scope == 0)
+            drop_pattern(purge, i);
+}
+
 /* Moves what is newer than `after` into a table of this size, and the rest into `all`. */
 static enum brim_err rebuild(struct brim_purge *purge, size_t size, uint64_t after)
 {
@@ -199,6 +229,7 @@ static enum brim_err rebuild(struct brim_purge *purge, size_t size, uint64_t aft
             raise_epoch(&purge->all, &old.slots[i]);
     }
     table_fini(&old);
+    drop_lost_patterns(purge);
     return BRIM_OK;
 }
 
@@ -264,6 +295,36 @@ static void insert(struct brim_purge *purge, const struct brim_purge_epoch *epoc
     table_raise(&purge->table, epoch);
 }
 
+/* The oldest pattern becomes a prefix. */
+static void fold_pattern(struct brim_purge *purge)
+{
+    const struct pattern *oldest = &purge->patterns[0];
+    struct brim_purge_epoch epoch = *table_slot(&purge->table, oldest->scope);
+
+    epoch.scope =
+        brim_purge_scope_prefix(brim_purge_pattern_prefix(brim_str(oldest->text, oldest->len)));
+    drop_pattern(purge, 0);
+    insert(purge, &epoch);
+}
+
+/* Notes the text of a pattern whose epoch is in the table; what was purged again is the newest. */
+static void note_pattern(struct brim_purge *purge, uint64_t scope, struct brim_str text)
+{
+    struct pattern pattern = {.scope = scope, .text = brim_alloc(text.len + 1), .len = text.len};
+
+    memcpy(pattern.text, text.base, text.len);
+    for (size_t i = 0; i < purge->pattern_count; i++) {
+        if (purge->patterns[i].scope != scope)
+            continue;
+        drop_pattern(purge, i);
+        break;
+    }
+    if (purge->pattern_count == BRIM_PURGE_PATTERNS_MAX)
+        fold_pattern(purge);
+    INVARIANT(purge->pattern_count < BRIM_PURGE_PATTERNS_MAX);
+    purge->patterns[purge->pattern_count++] = pattern;
+}
+
 /* ---- life ---- */
 
 enum brim_err brim_purge_open(unsigned max_epochs, struct brim_purge **purge_out)
@@ -298,6 +359,8 @@ void brim_purge_close(struct brim_purge *purge)
         return;
     OBJ_CHECK(purge, PURGE_MAGIC);
     pthread_rwlock_destroy(&purge->lock);
+    while (purge->pattern_count > 0)
+        drop_pattern(purge, purge->pattern_count - 1);
     table_fini(&purge->table);
     purge->magic = 0;
     free(purge);
@@ -308,8 +371,9 @@ uint64_t brim_purge_seq(const struct brim_purge *purge)
     return atomic_load_explicit(&purge->seq, memory_order_acquire);
 }
 
-void brim_purge_put(struct brim_purge *purge, uint64_t scope, enum brim_purge_kind kind,
-                    struct brim_purge_epoch *epoch_out)
+/* pattern: empty unless scope is that of one. */
+static void put(struct brim_purge *purge, uint64_t scope, struct brim_str pattern,
+                enum brim_purge_kind kind, struct brim_purge_epoch *epoch_out)
 {
     struct brim_purge_epoch epoch = {.scope = scope};
     uint64_t seq;
@@ -324,6 +388,9 @@ void brim_purge_put(struct brim_purge *purge, uint64_t scope, enum brim_purge_ki
         epoch.soft_seq = seq;
     insert(purge, &epoch);
     *epoch_out = scope == purge->all.scope ? purge->all : *table_slot(&purge->table, scope);
+    epoch_out->pattern = pattern;
+    if (pattern.len > 0)
+        note_pattern(purge, scope, pattern);
     if (scope == purge->all.scope && kind == BRIM_PURGE_HARD &&
         rebuild(purge, TABLE_MIN, seq) != BRIM_OK)
         collapse(purge, seq); /* what everything covers needs no epoch of its own any more */
@@ -344,6 +411,19 @@ bool brim_purge_read(struct brim_purge *purge, uint64_t scope, struct brim_purge
     return is_there;
 }
 
+void brim_purge_put(struct brim_purge *purge, uint64_t scope, enum brim_purge_kind kind,
+                    struct brim_purge_epoch *epoch_out)
+{
+    put(purge, scope, BRIM_STR(""), kind, epoch_out);
+}
+
+void brim_purge_put_pattern(struct brim_purge *purge, struct brim_str pattern,
+                            enum brim_purge_kind kind, struct brim_purge_epoch *epoch_out)
+{
+    INVARIANT(pattern.len > 0 && pattern.len <= BRIM_PURGE_PATTERN_BYTES);
+    put(purge, brim_purge_scope_pattern(pattern), pattern, kind, epoch_out);
+}
+
 void brim_purge_read_all(struct brim_purge *purge, struct brim_purge_epoch *epoch_out)
 {
     OBJ_CHECK(purge, PURGE_MAGIC);
@@ -362,6 +442,8 @@ void brim_purge_restore(struct brim_purge *purge, const struct brim_purge_epoch 
         atomic_store(&purge->seq, newest(epoch));
     if (epoch->scope != brim_purge_scope_reserved())
         insert(purge, epoch);
+    if (epoch->pattern.len > 0)
+        note_pattern(purge, epoch->scope, epoch->pattern);
     pthread_rwlock_unlock(&purge->lock);
 }
 
@@ -404,36 +486,92 @@ static struct brim_str authority_of(struct brim_str url)
     return brim_str(url.base + begin, end - begin);
 }
 
-/* The worst of what was found so far and what this scope says. */
-static enum brim_purge_state worse(const struct brim_purge *purge, uint64_t scope,
-                                   const struct brim_object *object, enum brim_purge_state worst)
-{
-    enum brim_purge_state state = judge(table_slot(&purge->table, scope), object->seq);
+typedef void epoch_fn(const char *scope, const struct brim_purge_epoch *epoch, void *ctx);
 
-    return state > worst ? state : worst;
+/* Inlined with its function, so that a check costs no call for each scope. */
+#define INLINED static inline __attribute__((always_inline))
+
+INLINED void look_up(const struct brim_purge *purge, const char *name, uint64_t scope, epoch_fn *fn,
+                     void *ctx)
+{
+    const struct brim_purge_epoch *epoch = table_slot(&purge->table, scope);
+
+    if (epoch->scope != 0)
+        fn(name, epoch, ctx);
 }
 
-/* The worst that any scope of the object says. A new kind of scope is one more line in here. */
-static enum brim_purge_state judge_scopes(const struct brim_purge *purge,
-                                          const struct brim_object *object)
+/* Tells the epoch of every scope of the object that has one. A new kind of scope is one more line
+ * in here. */
+INLINED void each_scope(const struct brim_purge *purge, const struct brim_object *object,
+                        epoch_fn *fn, void *ctx)
 {
-    enum brim_purge_state worst = judge(&purge->all, object->seq);
     struct brim_str url = url_of(object);
 
+    fn("all", &purge->all, ctx);
     if (purge->table.used == 0)
-        return worst;
-    worst = worse(purge, url_scope(object, url), object, worst);
-    worst = worse(purge, brim_purge_scope_host(authority_of(url)), object, worst);
+        return;
+    look_up(purge, "url", url_scope(object, url), fn, ctx);
+    look_up(purge, "host", brim_purge_scope_host(authority_of(url)), fn, ctx);
     for (size_t i = 0; i < object->tag_count; i++)
-        worst = worse(purge, object->tags[i], object, worst);
+        look_up(purge, "tag", object->tags[i], fn, ctx);
     for (size_t i = 0; i < purge->table.length_count; i++) {
         size_t length = purge->table.lengths[i];
 
         if (length <= url.len)
-            worst =
-                worse(purge, brim_purge_scope_prefix(brim_str(url.base, length)), object, worst);
+            look_up(purge, "prefix", brim_purge_scope_prefix(brim_str(url.base, length)), fn, ctx);
     }
-    return worst;
+    for (size_t i = 0; i < purge->pattern_count; i++) {
+        const struct pattern *pattern = &purge->patterns[i];
+
+        if (brim_purge_pattern_matches(brim_str(pattern->text, pattern->len), url))
+            look_up(purge, "pattern", pattern->scope, fn, ctx);
+    }
+}
+
+struct verdict {
+    uint64_t seq;
+    enum brim_purge_state worst;
+};
+
+static inline void judge_one(const char *scope, const struct brim_purge_epoch *epoch, void *ctx)
+{
+    struct verdict *verdict = ctx;
+    enum brim_purge_state state = judge(epoch, verdict->seq);
+
+    (void)scope;
+    if (state > verdict->worst)
+        verdict->worst = state;
+}
+
+/* The worst that any scope of the object says to one that was stored at seq. */
+static enum brim_purge_state judge_scopes(const struct brim_purge *purge,
+                                          const struct brim_object *object, uint64_t seq)
+{
+    struct verdict verdict = {.seq = seq, .worst = BRIM_PURGE_ALIVE};
+
+    each_scope(purge, object, judge_one, &verdict);
+    return verdict.worst;
+}
+
+bool brim_purge_names(struct brim_purge *purge, const struct brim_object *object)
+{
+    enum brim_purge_state state;
+
+    OBJ_CHECK(purge, PURGE_MAGIC);
+    pthread_rwlock_rdlock(&purge->lock);
+    state = judge_scopes(purge, object, 0);
+    pthread_rwlock_unlock(&purge->lock);
+    return state != BRIM_PURGE_ALIVE;
+}
+
+void brim_purge_each(struct brim_purge *purge, const struct brim_object *object,
+                     void (*fn)(const char *scope, const struct brim_purge_epoch *epoch, void *ctx),
+                     void *ctx)
+{
+    OBJ_CHECK(purge, PURGE_MAGIC);
+    pthread_rwlock_rdlock(&purge->lock);
+    each_scope(purge, object, fn, ctx);
+    pthread_rwlock_unlock(&purge->lock);
 }
 
 enum brim_purge_state brim_purge_check(struct brim_purge *purge, struct brim_object *object)
@@ -447,7 +585,7 @@ enum brim_purge_state brim_purge_check(struct brim_purge *purge, struct brim_obj
     if (object->seq > now)
         return BRIM_PURGE_GONE;
     pthread_rwlock_rdlock(&purge->lock);
-    state = judge_scopes(purge, object);
+    state = judge_scopes(purge, object, object->seq);
     pthread_rwlock_unlock(&purge->lock);
     if (state == BRIM_PURGE_ALIVE)
         atomic_store_explicit(&object->checked_seq, now, memory_order_relaxed);

@@ -7,7 +7,7 @@
 #include "brim/http/uri.h"
 
 #define TAG_MAX      1024u
-#define KEY_TEXT_MAX 16384u
+#define KEY_TEXT_MAX BRIM_PURGE_KEY_TEXT
 #define HOST_MAX     261u
 
 static bool key_text(struct brim_str url, char *text, size_t *len_out)
@@ -108,4 +108,50 @@ struct brim_purge_words brim_purge_noun_words(enum brim_purge_noun noun)
 {
     INVARIANT(noun < BRIM_PURGE_NOUNS);
     return nouns[noun].words;
+}
+
+/* The host stands between the slashes; a star there would make a pattern of every site. */
+static bool has_plain_host(struct brim_str key_text)
+{
+    const char *host = memmem(key_text.base, key_text.len, "://", 3);
+    const char *end =
+        host == NULL ? NULL
+                     : memchr(host + 3, '/', key_text.len - (size_t)(host + 3 - key_text.base));
+
+    return end != NULL && memchr(key_text.base, '*', (size_t)(end - key_text.base)) == NULL;
+}
+
+static bool add_pattern(const char *scheme, struct brim_str rest, size_t number,
+                        struct brim_purge_patterns *out)
+{
+    char url[BRIM_PURGE_PATTERN_BYTES + 8], text[KEY_TEXT_MAX];
+    size_t scheme_len = strlen(scheme), len;
+
+    if (rest.len > BRIM_PURGE_PATTERN_BYTES)
+        return false;
+    memcpy(url, scheme, scheme_len);
+    memcpy(url + scheme_len, rest.base, rest.len);
+    if (!key_text(brim_str(url, scheme_len + rest.len), text, &len) ||
+        len > BRIM_PURGE_PATTERN_BYTES || !has_plain_host(brim_str(text, len)))
+        return false;
+    memcpy(out->bytes[number], text, len);
+    out->texts[number] = brim_str(out->bytes[number], len);
+    return true;
+}
+
+size_t brim_purge_name_patterns(struct brim_str text, struct brim_purge_patterns *patterns_out)
+{
+    if (!brim_str_has_prefix(text, BRIM_STR("//")))
+        return add_pattern("", text, 0, patterns_out) ? 1 : 0;
+    return add_pattern("http:", text, 0, patterns_out) &&
+                   add_pattern("https:", text, 1, patterns_out)
+               ? 2
+               : 0;
+}
+
+size_t brim_purge_name_key(struct brim_str url, char *text_out)
+{
+    size_t len;
+
+    return key_text(url, text_out, &len) ? len : 0;
 }

@@ -9,7 +9,7 @@
  *   segments   key   0 u32 id
  *              value 0 u32 state        4 u32 capacity        8 u32 tail          12 u32 zero
  *   epochs     key   0 u64 scope
- *              value 0 u64 hard_seq     8 u64 soft_seq
+ *              value 0 u64 hard_seq     8 u64 soft_seq      16 the text of a pattern, if it is one
  *
  * Where the pieces of a large body stand is not said here but in its metadata extent, under that
  * extent's checksum: LMDB has none, and so records stay small and of one size.
@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "brim/base/invariant.h"
+#include "brim/cache/purge_pattern.h"
 
 #define OBJECT_VERSION 1u
 
@@ -158,6 +159,18 @@ enum brim_err brim_segment_row_decode(struct brim_str key, struct brim_str bytes
     return BRIM_OK;
 }
 
+enum brim_err brim_record_key_decode(struct brim_str bytes, struct brim_digest *digest_out)
+{
+    struct key_object key;
+
+    *digest_out = (struct brim_digest){0};
+    if (bytes.len != sizeof(key))
+        return BRIM_ENOENT;
+    memcpy(&key, bytes.base, sizeof(key));
+    *digest_out = (struct brim_digest){.hi = le64toh(key.hi), .lo = le64toh(key.lo)};
+    return BRIM_OK;
+}
+
 void brim_epoch_encode(const struct brim_purge_epoch *epoch, struct brim_row_bytes *row_out)
 {
     uint64_t key = htole64(epoch->scope);
@@ -176,12 +189,15 @@ enum brim_err brim_epoch_decode(struct brim_str key, struct brim_str bytes,
     uint64_t scope;
 
     *epoch_out = (struct brim_purge_epoch){0};
-    if (key.len != sizeof(scope) || bytes.len != sizeof(value))
+    if (key.len != sizeof(scope) || bytes.len < sizeof(value) ||
+        bytes.len > sizeof(value) + BRIM_PURGE_PATTERN_BYTES)
         return BRIM_ENOENT;
     memcpy(&scope, key.base, sizeof(scope));
     memcpy(&value, bytes.base, sizeof(value));
-    *epoch_out = (struct brim_purge_epoch){.scope = le64toh(scope),
-                                           .hard_seq = le64toh(value.hard_seq),
-                                           .soft_seq = le64toh(value.soft_seq)};
+    *epoch_out = (struct brim_purge_epoch){
+        .scope = le64toh(scope),
+        .hard_seq = le64toh(value.hard_seq),
+        .soft_seq = le64toh(value.soft_seq),
+        .pattern = brim_str(bytes.base + sizeof(value), bytes.len - sizeof(value))};
     return BRIM_OK;
 }

@@ -11,8 +11,8 @@
 #define NAMES_PER_CALL 1000
 
 static const char help[] =
-    "usage: brim purge [--soft] [--admin ADDRESS | -c FILE] [URL | --prefix URL | --host NAME |\n"
-    "                  --tag TAG | --all]...\n"
+    "usage: brim purge [--soft] [--dry-run] [--admin ADDRESS | -c FILE] [URL | --prefix URL |\n"
+    "                  --wildcard URL | --host NAME | --tag TAG | --all]...\n"
     "\n"
     "Purges exact URLs, all variants of each, and whatever else is named. When it returns, the "
     "purge\n"
@@ -22,15 +22,17 @@ static const char help[] =
     "\n"
     "  --url URL           the same as URL\n"
     "  --prefix URL        all URLs that begin like this one; //host/path means http and https\n"
+    "  --wildcard URL      all URLs like this, where * is anything: //host/img/*.jpg\n"
     "  --host NAME         all URLs of this host\n"
     "  --tag TAG           all responses with this tag (Surrogate-Key, Cache-Tag; see cache.tags)\n"
     "  --all               everything\n"
-    "  --soft              mark as stale instead of removing: revalidated before the next "
-    "use\n" BRIM_CLIENT_HELP "  -h, --help          this text\n"
+    "  --soft              mark as stale instead of removing: revalidated before the next use\n"
+    "  --dry-run           purge nothing, but say what is stored of it, with "
+    "examples\n" BRIM_CLIENT_HELP "  -h, --help          this text\n"
     "\n"
     "exit status: 0 purged, 1 not (or not all) purged, 2 usage or config not usable\n";
 
-enum kind { URL, PREFIX, HOST, TAG, ALL, KINDS };
+enum kind { URL, PREFIX, HOST, TAG, ALL, WILDCARD, KINDS };
 
 static const struct {
     const char *member; /* of the call */
@@ -39,7 +41,7 @@ static const struct {
 } kinds[KINDS] = {
     [URL] = {"urls", "URL", "URLs"},     [PREFIX] = {"prefixes", "prefix", "prefixes"},
     [HOST] = {"hosts", "host", "hosts"}, [TAG] = {"tags", "tag", "tags"},
-    [ALL] = {"all", "cache", "caches"},
+    [ALL] = {"all", "cache", "caches"},  [WILDCARD] = {"wildcards", "wildcard", "wildcards"},
 };
 
 struct name {
@@ -68,12 +70,10 @@ static int add(json_t *call, const struct name *name)
     return BRIM_EXIT_USAGE;
 }
 
-/* One call. */
-static int purge_some(const struct brim_client *client, const struct name *names, int count,
-                      bool soft)
+/* One call with these names; on BRIM_EXIT_OK answer_out->body is the caller's. */
+static int ask(const struct brim_client *client, json_t *call, const struct name *names, int count,
+               struct brim_fetch_answer *answer_out)
 {
-    struct brim_fetch_answer answer = {0};
-    json_t *call = json_pack("{s:b}", "soft", (int)soft);
     int status = BRIM_EXIT_OK;
     char *body = NULL;
 
@@ -82,12 +82,61 @@ static int purge_some(const struct brim_client *client, const struct name *names
     if (status == BRIM_EXIT_OK)
         body = json_dumps(call, JSON_COMPACT);
     if (body != NULL)
-        status = brim_client_call(client, "POST", "/v1/purge", body, &answer);
+        status = brim_client_call(client, "POST", "/v1/purge", body, answer_out);
     else if (status == BRIM_EXIT_OK)
         status = BRIM_EXIT_FAILED;
+    free(body);
+    return status;
+}
+
+static int purge_some(const struct brim_client *client, const struct name *names, int count,
+                      bool soft)
+{
+    json_t *call = json_pack("{s:b}", "soft", (int)soft);
+    struct brim_fetch_answer answer = {0};
+    int status = ask(client, call, names, count, &answer);
+
     json_decref(call);
     free(answer.body);
-    free(body);
+    return status;
+}
+
+static json_int_t number(const json_t *json, const char *name)
+{
+    return json_integer_value(json_object_get(json, name));
+}
+
+static void print_dry(const json_t *json)
+{
+    json_t *examples = json_object_get(json, "examples"), *one;
+    bool is_complete = json_is_true(json_object_get(json, "complete"));
+    size_t i;
+
+    (void)printf("would purge %s%" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
+                 " stored objects, %" JSON_INTEGER_FORMAT " bytes%s\n",
+                 is_complete ? "" : "at least ", number(json, "objects"), number(json, "looked_at"),
+                 number(json, "bytes"), is_complete ? "" : "; there is more than was looked at");
+    json_array_foreach(examples, i, one)(void)
+        printf("  %-4s %3" JSON_INTEGER_FORMAT " %10" JSON_INTEGER_FORMAT " %s\n",
+               json_string_value(json_object_get(one, "tier")), number(one, "status"),
+               number(one, "bytes"), json_string_value(json_object_get(one, "key")));
+    if ((json_int_t)json_array_size(examples) < number(json, "objects"))
+        (void)printf("  ...\n");
+}
+
+static int try_out(const struct brim_client *client, const struct name *names, int count)
+{
+    json_t *call = json_pack("{s:b}", "dry_run", 1), *json = NULL;
+    struct brim_fetch_answer answer = {0};
+    int status = ask(client, call, names, count, &answer);
+
+    if (status == BRIM_EXIT_OK)
+        json = json_loads(answer.body, 0, NULL);
+    if (json != NULL)
+        print_dry(json);
+    json_decref(json);
+    json_decref(call);
+    free(answer.body);
     return status;
 }
 
@@ -137,6 +186,7 @@ static int purge(const struct brim_client *client, const struct name *names, int
 struct arguments {
     struct brim_client_words words;
     bool soft;
+    bool dry;
     struct name *names;
     int count;
 };
@@ -150,11 +200,13 @@ static int read_options(int argc, char **argv, struct arguments *out)
         {"tag", required_argument, NULL, 'T'},
         {"all", no_argument, NULL, 'A'},
         {"soft", no_argument, NULL, 's'},
+        {"wildcard", required_argument, NULL, 'W'},
+        {"dry-run", no_argument, NULL, 'd'},
         BRIM_CLIENT_OPTIONS,
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    static const char letters[] = "UPHTA"; /* in the order of enum kind */
+    static const char letters[] = "UPHTAW"; /* in the order of enum kind */
     int option;
 
     while ((option = brim_cli_option(argc, argv, "c:h", options)) != -1) {
@@ -164,6 +216,8 @@ static int read_options(int argc, char **argv, struct arguments *out)
             out->names[out->count++] = (struct name){(enum kind)(letter - letters), optarg};
         else if (option == 's')
             out->soft = true;
+        else if (option == 'd')
+            out->dry = true;
         else if (!brim_client_option(&out->words, option, optarg))
             return option;
     }
@@ -190,7 +244,9 @@ int brim_cli_purge(int argc, char **argv)
         (void)fputs("brim purge: at least one URL is needed; see brim purge --help\n", stderr);
     } else {
         status = brim_client_find(&arguments.words, &client);
-        if (status == BRIM_EXIT_OK)
+        if (status == BRIM_EXIT_OK && arguments.dry)
+            status = try_out(&client, arguments.names, arguments.count);
+        else if (status == BRIM_EXIT_OK)
             status = purge(&client, arguments.names, arguments.count, arguments.soft);
     }
     free(arguments.names);

@@ -244,6 +244,9 @@ static enum brim_err compile_site_gates(const struct brim_conf_site *conf, struc
 
     enum brim_err err = brim_access_compile(&conf->access, &own->site_access);
 
+    /* Who only denies some has not allowed the others to purge. */
+    if (err == BRIM_OK && (conf->purge.allow.count > 0 || conf->purge.allow_file[0] != '\0'))
+        err = brim_access_compile(&conf->purge, &own->purge);
     own->site_rate = brim_rate_limit_compile(&conf->rate_limit, &place);
     if (err == BRIM_OK)
         err = brim_jwt_gate_compile(&conf->jwt, &own->jwt);
@@ -515,6 +518,7 @@ static void free_site(struct site *site)
     free_key(&site->own.key);
     brim_pin_close(site->own.pin);
     brim_access_free(site->own.site_access);
+    brim_access_free(site->own.purge);
     brim_rate_limit_free(site->own.site_rate);
     brim_jwt_gate_free(site->own.jwt);
     brim_basic_auth_free(site->own.basic);

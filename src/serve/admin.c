@@ -215,7 +215,10 @@ void brim_admin_start(struct brim_admin *a, h2o_req_t *req, struct brim_admin_ta
     }
     atomic_fetch_sub(&a->senders, 1);
     *task->back = NULL;
-    free(task);
+    if (task->drop != NULL)
+        task->drop(task);
+    else
+        free(task);
     brim_admin_send_error(req, 503, err == BRIM_ECLOSED ? "the node ends" : "the I/O queue is full",
                           "repeat the call");
 }

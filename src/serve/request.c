@@ -552,7 +552,7 @@ static struct request *request_new(struct brim_env *env, h2o_req_t *req)
     return r;
 }
 
-static void refuse(struct request *r, const struct brim_guard_refusal *refusal)
+void brim_request_refuse(struct request *r, const struct brim_guard_refusal *refusal)
 {
     struct brim_deliver_error error = {.status = refusal->status,
                                        .text = refusal->reason,
@@ -703,6 +703,10 @@ static void begin(struct request *r)
     brim_request_begin_trace(r);
     if (r->route->server_timing)
         r->delivery.timed_since_us = r->started_us;
+    if (brim_request_method_is(r, "PURGE")) {
+        brim_request_purge(r);
+        return;
+    }
     if (brim_request_admit(r, enter))
         enter(r);
 }
@@ -715,7 +719,7 @@ int brim_request_start(h2o_handler_t *handler, h2o_req_t *req)
 
     (void)handler;
     if (refusal.status != 0) {
-        refuse(r, &refusal);
+        brim_request_refuse(r, &refusal);
         return 0;
     }
     r->target = brim_request_str(req->input.path); /* of what was absolute-form the rest */

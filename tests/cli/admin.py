@@ -207,6 +207,54 @@ class TestRate(Case):
             self.assertEqual({self.status("GET", path, token=None) for _ in range(30)}, {200})
 
 
+class TestPurge(Case):
+    def get(self, host, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("GET", path, headers={"Host": host})
+        response = connection.getresponse()
+        response.read()
+        connection.close()
+        return response.getheader("Cache-Status")
+
+    def purge(self, **members):
+        answer, text = self.call("POST", "/v1/purge", json.dumps(members))
+        self.assertEqual(answer.status, 200, text)
+        return json.loads(text)
+
+    def test_a_dry_run_tells_and_changes_nothing(self):
+        self.start()
+        for host, path in (("a", "/1"), ("a", "/2"), ("b", "/1")):
+            self.get(host, path)
+        told = self.purge(hosts=["a"], dry_run=True)
+        self.assertEqual({name: told[name] for name in ("complete", "looked_at", "objects", "bytes")},
+                         {"complete": True, "looked_at": 3, "objects": 2, "bytes": 10})
+        self.assertIn({"key": "http://a/2", "kind": "response", "tier": "ram", "status": 200,
+                       "bytes": 5}, told["examples"])
+        told = self.purge(urls=["http://a/1", "http://a/3"], wildcards=["//b/*"], dry_run=True)
+        self.assertEqual(told["objects"], 2)
+        self.assertEqual(self.purge(all=True, dry_run=True)["objects"], 3)
+        for host, path in (("a", "/1"), ("a", "/2"), ("b", "/1")):
+            self.assertIn("hit", self.get(host, path))
+        self.purge(url="http://a/1")
+        # What is gone already does not go again.
+        self.assertEqual(self.purge(hosts=["a"], dry_run=True)["objects"], 1)
+
+    def test_a_wildcard_purges_what_is_like_it(self):
+        self.start()
+        urls = (("a", "/img/x.jpg"), ("a", "/img/sub/y.jpg"), ("a", "/img/x.png"),
+                ("b", "/img/x.jpg"))
+        for url in urls:
+            self.get(*url)
+        self.assertEqual(self.purge(wildcards=["//A:80/img/*.jpg"], soft=True),
+                         {"purged": 1, "kind": "soft"})
+        self.assertEqual([self.get(*url).split(";")[1].strip() for url in urls],
+                         ["fwd=stale", "fwd=stale", "hit", "hit"])
+        self.purge(wildcards=["http://a/img/*.jpg"])
+        self.assertEqual([self.get(*url).split(";")[1].strip() for url in urls],
+                         ["fwd=uri-miss", "fwd=uri-miss", "hit", "hit"])
+        self.assertIn("hit", self.get(*urls[0]))  # stored after it
+
+
 class TestDescription(Case):
     def test_it_lists_the_calls_that_there_are(self):
         self.start()

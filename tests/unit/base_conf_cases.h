@@ -35,7 +35,7 @@
 #define SITES_ACCEPTED                                                                             \
     "accepted: a sequence of 1 to 10000 mappings with hosts, origin, write_origin, "               \
     "read_your_writes, error_page, forwarded, origin_coding, "                                     \
-    "trace, server_timing, access, rate_limit, jwt, basic_auth, signed_url, "                      \
+    "trace, server_timing, access, purge, rate_limit, jwt, basic_auth, signed_url, "               \
     "handlers, cache, "                                                                            \
     "routes\n"
 #define WORKERS       "accepted: whole number from 0 to 256\n"

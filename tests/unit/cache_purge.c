@@ -225,6 +225,88 @@ START_TEST(restored_epochs_are_in_force_in_any_order)
 }
 END_TEST
 
+/* The text must not be the caller's any more: it comes from a map of the index. */
+START_TEST(pattern_hits_what_is_like_it_also_after_a_restart)
+{
+    struct brim_object *jpg = object_now("http://a/img/x.jpg"),
+                       *png = object_now("http://a/img/x.png");
+    struct brim_object *part = object_now("http://a/img/y.jpg#slice");
+    char text[] = "http://a/img/*.jpg";
+    struct brim_purge_epoch epoch;
+
+    brim_purge_put_pattern(purge, brim_str_of(text), BRIM_PURGE_HARD, &epoch);
+    expect(jpg, BRIM_PURGE_GONE);
+    expect(part, BRIM_PURGE_GONE);
+    expect(png, BRIM_PURGE_ALIVE);
+    brim_purge_close(purge);
+    ck_assert_int_eq(brim_purge_open(1000, &purge), BRIM_OK);
+    brim_purge_restore(purge, &epoch);
+    memset(text, 'x', strlen(text));
+    expect(part, BRIM_PURGE_GONE);
+    expect(png, BRIM_PURGE_ALIVE);
+    expect(jpg, BRIM_PURGE_GONE);
+    brim_object_unref(jpg);
+    brim_object_unref(png);
+    brim_object_unref(part);
+}
+END_TEST
+
+/* Each pattern costs a comparison, so they are few; what is too much becomes coarser, never less.
+ */
+START_TEST(the_oldest_of_too_many_patterns_becomes_its_prefix)
+{
+    struct brim_object *first = object_now("http://a/0/x.jpg"),
+                       *beside = object_now("http://a/0/x.png");
+    struct brim_object *last = object_now("http://a/300/x.png"), *late;
+    struct brim_purge_epoch epoch;
+    char text[64];
+
+    for (unsigned i = 0; i <= BRIM_PURGE_PATTERNS_MAX; i++) {
+        int len = snprintf(text, sizeof(text), "http://a/%u/*.jpg", i);
+
+        expect(last, BRIM_PURGE_ALIVE);
+        if (i == BRIM_PURGE_PATTERNS_MAX)
+            expect(beside, BRIM_PURGE_ALIVE);
+        brim_purge_put_pattern(purge, brim_str(text, (size_t)len), BRIM_PURGE_HARD, &epoch);
+    }
+    expect(first, BRIM_PURGE_GONE);
+    expect(beside, BRIM_PURGE_GONE);
+    late = object_now("http://a/0/x.png");
+    expect(late, BRIM_PURGE_ALIVE);
+    brim_object_unref(first);
+    brim_object_unref(beside);
+    brim_object_unref(last);
+    brim_object_unref(late);
+}
+END_TEST
+
+static void note_scope(const char *scope, const struct brim_purge_epoch *epoch, void *ctx)
+{
+    char *told = ctx;
+
+    if (epoch->hard_seq + epoch->soft_seq > 0)
+        (void)snprintf(told + strlen(told), 100 - strlen(told), "%s ", scope);
+}
+
+/* Who asks why something is gone is told every reason. */
+START_TEST(each_epoch_of_an_object_is_told)
+{
+    struct brim_object *a = object_now("http://a/1");
+    struct brim_purge_epoch epoch;
+    char told[100] = "";
+
+    put_url("http://a/1", BRIM_PURGE_SOFT);
+    put_url("http://a/2", BRIM_PURGE_HARD);
+    put(brim_purge_scope_host(BRIM_STR("a")));
+    put(brim_purge_scope_prefix(BRIM_STR("http://")));
+    brim_purge_put_pattern(purge, BRIM_STR("http://a/*"), BRIM_PURGE_HARD, &epoch);
+    brim_purge_each(purge, a, note_scope, told);
+    ck_assert_str_eq(told, "url host prefix pattern ");
+    ck_assert(brim_purge_names(purge, a));
+    brim_object_unref(a);
+}
+END_TEST
+
 /* A crash may lose the newest epochs. Numbers they had must not be given out again. */
 START_TEST(reservation_moves_the_sequence_and_purges_nothing)
 {
@@ -363,6 +445,9 @@ int main(void)
     tcase_add_test(tc, hard_outweighs_soft_in_any_order);
     tcase_add_test(tc, purge_of_everything_hits_all_before_it);
     tcase_add_test(tc, restored_epochs_are_in_force_in_any_order);
+    tcase_add_test(tc, pattern_hits_what_is_like_it_also_after_a_restart);
+    tcase_add_test(tc, the_oldest_of_too_many_patterns_becomes_its_prefix);
+    tcase_add_test(tc, each_epoch_of_an_object_is_told);
     tcase_add_test(tc, reservation_moves_the_sequence_and_purges_nothing);
     tcase_add_test(tc, collapse_purges_too_much_and_never_too_little);
     tcase_add_test(tc, purge_that_returned_is_seen_by_every_thread);

@@ -460,6 +460,8 @@
     O(BOOL, server_timing, "server_timing", "false", 0, 0, LIVE,                                   \
       "Server-Timing tells how long brim and the origin took.")                                    \
     S(access, "access", BRIM_CONF_ACCESS, brim_conf_access, "Who may ask.")                        \
+    S(purge, "purge", BRIM_CONF_ACCESS, brim_conf_access,                                          \
+      "Who may send PURGE for an exact URL; without allow nobody: 405.")                           \
     S(rate_limit, "rate_limit", BRIM_CONF_RATE_LIMIT, brim_conf_rate_limit, "How often.")          \
     S(jwt, "jwt", BRIM_CONF_JWT, brim_conf_jwt, "Only with a JSON Web Token.")                     \
     S(basic_auth, "basic_auth", BRIM_CONF_BASIC_AUTH, brim_conf_basic_auth,                        \

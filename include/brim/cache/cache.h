@@ -146,6 +146,17 @@ void brim_cache_put_pass(struct brim_cache *cache, const struct brim_key *primar
 BRIM_MUST_USE enum brim_err brim_cache_purge(struct brim_cache *cache, const uint64_t *scopes,
                                              size_t count, enum brim_purge_kind kind);
 
+/* The same for scopes and patterns together (brim_purge_put_pattern). */
+struct brim_purge_set {
+    const uint64_t *scopes;
+    size_t count;
+    const struct brim_str *patterns;
+    size_t pattern_count;
+};
+BRIM_MUST_USE enum brim_err brim_cache_purge_set(struct brim_cache *cache,
+                                                 const struct brim_purge_set *set,
+                                                 enum brim_purge_kind kind);
+
 /* The same without waiting for the disk: in force when it returns, durable soon after. Errors:
  * BRIM_ELIMIT in force, but so much waits for the disk that a restart would forget it. Thread: any,
  * also a loop. */

@@ -65,6 +65,10 @@ struct brim_locator {
 BRIM_MUST_USE enum brim_err brim_disk_locate(struct brim_disk *disk, struct brim_digest digest,
                                              struct brim_locator *locator_out);
 
+/* As brim_index_walk(). Thread: any but a loop. */
+size_t brim_disk_walk(struct brim_disk *disk, const struct brim_digest *after,
+                      struct brim_digest *digests_out, size_t max);
+
 /*
  * Reads, verifies and decodes the object at locator. nowait: only if no disk access is needed
  * (RWF_NOWAIT), else BRIM_EAGAIN: call again on a pool thread with nowait false.

@@ -20,6 +20,18 @@ void brim_hot_close(struct brim_hot *hot);
 /* Returns a counted object or NULL. Thread: any. */
 struct brim_object *brim_hot_get(struct brim_hot *hot, const struct brim_key *key);
 
+/* The same without counting a use: for those who only look. Thread: any. */
+struct brim_object *brim_hot_peek(struct brim_hot *hot, const struct brim_key *key);
+
+/* Walks: up to max counted objects more; 0: that was all. What comes or goes meanwhile may be told
+ * twice or not at all. Zero the place first. Thread: any. */
+struct brim_hot_place {
+    unsigned shard;
+    size_t bucket;
+};
+size_t brim_hot_walk(struct brim_hot *hot, struct brim_hot_place *place,
+                     struct brim_object **objects_out, size_t max);
+
 /* Stores object under object->key, replacing what stands there; takes a count of its own. Larger
  * than a shard: not kept (and what stood there is gone all the same). The charge is read at this
  * moment: put complete bodies. Thread: any. */

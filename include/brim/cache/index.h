@@ -88,6 +88,11 @@ void brim_index_each_epoch(struct brim_index *index,
 BRIM_MUST_USE enum brim_err brim_index_find(struct brim_index *index, struct brim_digest digest,
                                             struct brim_record *record_out);
 
+/* The digests of up to max records behind `after` (NULL: from the first), in the order of their
+ * rows; how many, 0: no more, or LMDB failed, which is logged. Thread: any but a loop. */
+size_t brim_index_walk(struct brim_index *index, const struct brim_digest *after,
+                       struct brim_digest *digests_out, size_t max);
+
 /*
  * Commits batch as one transaction, growing the map if need be; all of it or nothing.
  * Errors: BRIM_ENOSPC no room on the device or in the quota; BRIM_EIO, BRIM_ENOMEM. Logged here.

@@ -9,6 +9,10 @@
  * never too little. The table is bounded: past max_epochs the
  * oldest half is replaced by one "everything before" epoch (purges too much, never too little).
  *
+ * A pattern (wildcards) has a scope as well, but no object knows that it is in it: each pattern is
+ * compared with the URL, once an object and purge. So they are few: past BRIM_PURGE_PATTERNS_MAX
+ * the oldest becomes a purge of the prefix in front of its first wildcard.
+ *
  * Sequences must not come twice, also not after a crash that lost the newest epochs: then an object
  * of the lost time could carry a sequence that a later purge is given again, and outlive it. So the
  * owner keeps a durable reservation (scope brim_purge_scope_reserved) above every sequence given
@@ -31,6 +35,8 @@ struct brim_purge_epoch {
     uint64_t scope;
     uint64_t hard_seq;
     uint64_t soft_seq;
+    struct brim_str
+        pattern; /* of a scope of a pattern; borrowed from whoever made it, else empty */
 };
 
 /* Errors: BRIM_ENOMEM. */
@@ -48,6 +54,7 @@ uint64_t brim_purge_scope_url(struct brim_str key_text);
 uint64_t brim_purge_scope_prefix(struct brim_str text);
 uint64_t brim_purge_scope_host(struct brim_str authority);
 uint64_t brim_purge_scope_tag(struct brim_str tag);
+uint64_t brim_purge_scope_pattern(struct brim_str pattern);
 uint64_t brim_purge_scope_all(void);
 /* Names no objects: an epoch of this scope only moves the sequence forward when it is restored. */
 uint64_t brim_purge_scope_reserved(void);
@@ -55,6 +62,13 @@ uint64_t brim_purge_scope_reserved(void);
 /* Puts a purge in force for every thread; *epoch_out is what the index must keep. Thread: any. */
 void brim_purge_put(struct brim_purge *purge, uint64_t scope, enum brim_purge_kind kind,
                     struct brim_purge_epoch *epoch_out);
+
+#define BRIM_PURGE_PATTERNS_MAX 256u
+
+/* The same for all URLs whose key text is what the pattern says (cache/purge_pattern.h; at most
+ * BRIM_PURGE_PATTERN_BYTES). epoch_out->pattern is pattern. Thread: any. */
+void brim_purge_put_pattern(struct brim_purge *purge, struct brim_str pattern,
+                            enum brim_purge_kind kind, struct brim_purge_epoch *epoch_out);
 
 /* The epoch of everything as it is now: purges of everything, and what was collapsed into it.
  * Thread: any. */
@@ -70,5 +84,15 @@ void brim_purge_restore(struct brim_purge *purge, const struct brim_purge_epoch 
 /* What purges say of object. One load and compare when nothing was purged since. An object from
  * beyond the sequence (its epochs were lost) is GONE. Thread: any. */
 enum brim_purge_state brim_purge_check(struct brim_purge *purge, struct brim_object *object);
+
+/* Whether any epoch in it concerns object, however old: for a set of scopes that is no purge yet.
+ * Thread: any. */
+bool brim_purge_names(struct brim_purge *purge, const struct brim_object *object);
+
+/* Tells every epoch that concerns object, as it is now; scope: "all", "url", "host", "tag",
+ * "prefix" or "pattern". fn must not purge. Thread: any but a loop. */
+void brim_purge_each(struct brim_purge *purge, const struct brim_object *object,
+                     void (*fn)(const char *scope, const struct brim_purge_epoch *epoch, void *ctx),
+                     void *ctx);
 
 #endif

@@ -6,6 +6,7 @@
 #define BRIM_CACHE_PURGE_NAME_H
 
 #include "brim/cache/purge.h"
+#include "brim/cache/purge_pattern.h"
 
 enum brim_purge_noun {
     BRIM_PURGE_URL,    /* the key of an absolute URL */
@@ -28,5 +29,19 @@ struct brim_purge_words {
     const char *what;
 };
 struct brim_purge_words brim_purge_noun_words(enum brim_purge_noun noun);
+
+/* A URL with wildcards as the patterns of key texts that it stands for: one, or with "//host/..."
+ * one of each scheme; scheme and host have none. Returns how many, 0: it is no such URL, or longer
+ * than BRIM_PURGE_PATTERN_BYTES. Pure; thread: any. */
+struct brim_purge_patterns {
+    struct brim_str texts[BRIM_PURGE_NAME_SCOPES]; /* point into bytes */
+    char bytes[BRIM_PURGE_NAME_SCOPES][BRIM_PURGE_PATTERN_BYTES];
+};
+size_t brim_purge_name_patterns(struct brim_str text, struct brim_purge_patterns *patterns_out);
+
+/* The key text of an absolute URL, in room of BRIM_PURGE_KEY_TEXT bytes; its length, 0: it is none.
+ * Pure; thread: any. */
+#define BRIM_PURGE_KEY_TEXT 16384u
+size_t brim_purge_name_key(struct brim_str url, char *text_out);
 
 #endif

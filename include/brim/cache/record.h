@@ -54,11 +54,15 @@ static inline bool brim_extent_is_at(struct brim_extent a, struct brim_extent b)
 /* Writes the key of objects. Thread: any. */
 void brim_record_key(struct brim_digest digest, struct brim_row_bytes *row_out);
 
+BRIM_MUST_USE enum brim_err brim_record_key_decode(struct brim_str key,
+                                                   struct brim_digest *digest_out);
+
 /* Writes a whole row. Thread: any. */
 void brim_record_encode(struct brim_digest digest, const struct brim_record *record,
                         struct brim_row_bytes *row_out);
 void brim_segment_row_encode(const struct brim_segment_row *segment,
                              struct brim_row_bytes *row_out);
+/* Without the text of a pattern, which stands behind it. */
 void brim_epoch_encode(const struct brim_purge_epoch *epoch, struct brim_row_bytes *row_out);
 
 /* Reads a row. BRIM_ENOENT: not one that this version can read, as good as none. Thread: any. */

@@ -53,6 +53,7 @@ struct brim_route {
     struct brim_error_page *error_page; /* the site's; NULL: none */
     struct brim_access *site_access;    /* NULL: everybody */
     struct brim_access *access;         /* the route's own, beside it; likewise */
+    struct brim_access *purge;          /* who may send PURGE; NULL: nobody */
     struct brim_rate_limit *site_rate;  /* NULL: any number */
     struct brim_rate_limit *rate;       /* the route's own, beside it; likewise */
     struct brim_jwt_gate *jwt;          /* the route's or its site's; NULL: nobody needs a token */

@@ -27,6 +27,7 @@ struct brim_admin_task {
     struct brim_admin_task **back; /* in the request's pool: cleared when the answer is out */
     void (*work)(struct brim_admin_task *task);
     void (*answer)(struct brim_admin_task *task);
+    void (*drop)(struct brim_admin_task *task); /* frees one that is not begun; NULL: free() */
 };
 
 /* Takes task: frees it where it cannot be started, with a 503. */

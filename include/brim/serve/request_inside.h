@@ -159,6 +159,8 @@ void brim_request_end_choice(struct request *r);
 /* Answers with an error of brim's own. type: error type of Proxy-Status. */
 void brim_request_answer_error(struct request *r, unsigned status, const char *text,
                                const char *detail, const char *type);
+/* Answers what is not to be understood, and ends the connection. */
+void brim_request_refuse(struct request *r, const struct brim_guard_refusal *refusal);
 /* Finds the site and route of host and target; false: there is none. */
 bool brim_request_match_route(struct request *r);
 
@@ -189,6 +191,11 @@ void brim_request_end_handlers(struct request *r);
 void brim_request_serve_tasks(struct request *r);
 /* A task has come to its end, or waiting is over. */
 void brim_request_resume_handler(struct request *r);
+
+/* ---- request_purge.c ---- */
+
+/* Answers PURGE. */
+void brim_request_purge(struct request *r);
 
 /* ---- request_parts.c ---- */
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Tests that are not Check runners: lint (no binary needed), and what runs the real binary.
-# Names are LABEL.WHAT; labels: lint, vtc, cli, fault.
+# Names are LABEL.WHAT; labels: lint, vtc, cli, fault. What runs the binary runs alone (RUN_SERIAL),
+# however many tests run at once: node, clients and origin have the cores to themselves.
 set(brim_tests ${CMAKE_CURRENT_SOURCE_DIR})
 
 add_test(NAME lint.tree COMMAND ${brim_tests}/lint/run)
@@ -18,7 +19,7 @@ if(TARGET brim)
   foreach(scenario ${scenarios})
     get_filename_component(name ${scenario} NAME_WE)
     add_test(NAME vtc.${name} COMMAND ${brim_tests}/vtc/run --brim $<TARGET_FILE:brim> ${scenario})
-    set_tests_properties(vtc.${name} PROPERTIES LABELS vtc TIMEOUT 120)
+    set_tests_properties(vtc.${name} PROPERTIES LABELS vtc TIMEOUT 120 RUN_SERIAL ON)
   endforeach()
 
   add_test(NAME conformance.suite
@@ -34,11 +35,12 @@ if(TARGET brim)
                        SKIP_RETURN_CODE 77 RUN_SERIAL ON)
   add_test(NAME conformance.oracle
            COMMAND ${brim_tests}/conformance/oracle.sh $<TARGET_FILE:brim>)
-  set_tests_properties(conformance.oracle PROPERTIES LABELS conformance TIMEOUT 60
+  set_tests_properties(conformance.oracle PROPERTIES LABELS conformance TIMEOUT 60 RUN_SERIAL ON
                        SKIP_RETURN_CODE 77)
 
   add_test(NAME deploy.manifests COMMAND ${brim_tests}/deploy/manifests.sh $<TARGET_FILE:brim>)
-  set_tests_properties(deploy.manifests PROPERTIES LABELS deploy TIMEOUT 120 SKIP_RETURN_CODE 77)
+  set_tests_properties(deploy.manifests PROPERTIES LABELS deploy TIMEOUT 120 SKIP_RETURN_CODE 77
+                       RUN_SERIAL ON)
 
   # cli/NAME and fault/NAME.py take the binary as their only argument; exit status 77: skipped.
   file(GLOB cli_tests CONFIGURE_DEPENDS ${brim_tests}/cli/*.py)
@@ -49,14 +51,8 @@ if(TARGET brim)
     get_filename_component(label ${label} NAME)
     add_test(NAME ${label}.${name} COMMAND python3 ${script} $<TARGET_FILE:brim>)
     set_tests_properties(${label}.${name} PROPERTIES LABELS ${label} TIMEOUT 300
-                         SKIP_RETURN_CODE 77)
+                         SKIP_RETURN_CODE 77 RUN_SERIAL ON)
   endforeach()
-  if(fault_tests) # they measure what a loaded machine does; beside others they would measure those
-    foreach(script ${fault_tests})
-      get_filename_component(name ${script} NAME_WE)
-      set_tests_properties(fault.${name} PROPERTIES RUN_SERIAL ON)
-    endforeach()
-    # Those that sanitizer builds run too.
-    set_tests_properties(fault.mix fault.mixed fault.upgrade PROPERTIES LABELS "fault;mix")
-  endif()
+  # Those that sanitizer builds run too.
+  set_tests_properties(fault.mix fault.mixed fault.upgrade PROPERTIES LABELS "fault;mix")
 endif()

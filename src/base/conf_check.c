@@ -172,6 +172,22 @@ static void check_admin(const struct brim_conf_admin *admin, struct brim_conf_fa
     explicit_bzero(token, sizeof(token));
 }
 
+static void check_client_tls(const struct brim_conf_tls *tls, const char *where,
+                             struct brim_conf_faults *faults)
+{
+    char path[2 * PATH_BYTES];
+    bool has_ca = tls->client_ca != NULL && tls->client_ca[0] != '\0';
+
+    (void)snprintf(path, sizeof(path), "%s.tls.client_ca", where);
+    if (tls->client_verify != 0 && !has_ca)
+        brim_conf_fault(
+            faults, path,
+            "is missing; accepted: a PEM file, beside client_verify: optional, require");
+    if (tls->client_verify == 0 && has_ca)
+        brim_conf_fault(faults, path,
+                        "is of no use; accepted: beside client_verify: optional, require");
+}
+
 static void check_listeners(const struct brim_conf_root *root, struct brim_conf_faults *faults)
 {
     const char *admin = root->admin.address;
@@ -184,6 +200,7 @@ static void check_listeners(const struct brim_conf_root *root, struct brim_conf_
         (void)snprintf(path, sizeof(path), "listeners[%zu]", i);
         brim_conf_check_blocks(&root->listeners.items[i].proxy_protocol, path, "proxy_protocol",
                                faults);
+        check_client_tls(&root->listeners.items[i].tls, path, faults);
         if (address == NULL)
             continue;
         (void)snprintf(path, sizeof(path), "listeners[%zu].address", i);
@@ -589,6 +606,7 @@ static void check_sites(const struct brim_conf_root *root, const struct names *o
                                                         &site->purge},
                               path, faults);
         brim_conf_check_ryw(&site->read_your_writes, path, faults);
+        brim_conf_check_field(site->subject_field, path, "subject_field", faults);
         check_routes(site, i, origins, faults);
     }
     check_hosts(root, faults);

@@ -167,6 +167,14 @@ static void check_jwt(struct brim_conf_faults *faults, const char *where,
               "is not the name of a store; accepted: letters, digits, '-', '.', '_'");
 }
 
+void brim_conf_check_field(const char *name, const char *where, const char *key,
+                           struct brim_conf_faults *faults)
+{
+    if (name != NULL && name[0] != '\0' && !is_field_for_claims(name))
+        fault(faults, where, key,
+              "is no field that could tell it; accepted: as in X-Client-Subject");
+}
+
 void brim_conf_check_blocks(const struct brim_conf_strings *blocks, const char *where,
                             const char *key, struct brim_conf_faults *faults)
 {

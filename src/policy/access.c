@@ -13,6 +13,7 @@ enum verdict { ALLOW, DENY }; /* the larger one counts where both are named */
 struct brim_access {
     struct brim_cidrs *blocks;
     bool is_allow_list;
+    bool needs_certificate;
 };
 
 static void add(struct brim_cidrs *blocks, const struct brim_conf_strings *texts,
@@ -53,11 +54,12 @@ enum brim_err brim_access_compile(const struct brim_conf_access *conf,
     struct brim_access *access;
 
     *access_out = NULL;
-    if (!has_allow && !has_deny)
+    if (!has_allow && !has_deny && !conf->certificate)
         return BRIM_OK;
     access = brim_alloc(sizeof(*access));
     access->blocks = brim_cidrs_new();
     access->is_allow_list = has_allow;
+    access->needs_certificate = conf->certificate;
     add(access->blocks, &conf->allow, ALLOW);
     add(access->blocks, &conf->deny, DENY);
     if (!add_file(access->blocks, conf->allow_file, ALLOW) ||
@@ -86,4 +88,9 @@ bool brim_access_allows(const struct brim_access *access, const struct sockaddr 
         return true;
     verdict = brim_cidrs_find(access->blocks, client);
     return verdict < 0 ? !access->is_allow_list : verdict == ALLOW;
+}
+
+bool brim_access_needs_certificate(const struct brim_access *access)
+{
+    return access != NULL && access->needs_certificate;
 }

@@ -219,22 +219,25 @@ static enum brim_err compile_signing(const struct brim_conf_signed_url *conf,
     return BRIM_EINVAL;
 }
 
-/* What the origin is told of a token's claims may change its answer, and must not be stored for
- * somebody else. */
+/* What the origin is told of a token's claims, or of a certificate, may change its answer, and must
+ * not be stored for somebody else. */
 static void key_by_claims(struct brim_route *route)
 {
     size_t count = 0;
     const struct brim_str *names =
         route->jwt == NULL ? NULL : brim_jwt_gate_claim_fields(route->jwt, &count);
     struct brim_targets *headers = &route->key.headers;
-    struct brim_str *all = brim_alloc((headers->count + count + 1) * sizeof(*all));
+    struct brim_str *all = brim_alloc((headers->count + count + 2) * sizeof(*all));
 
     for (size_t i = 0; i < headers->count; i++)
         all[i] = headers->names[i];
     for (size_t i = 0; i < count; i++)
         all[headers->count + i] = brim_str_of(brim_strdup(names[i].base));
     free((void *)(uintptr_t)headers->names);
-    *headers = (struct brim_targets){all, headers->count + count};
+    count += headers->count;
+    if (route->subject_field.len > 0)
+        all[count++] = brim_str_of(brim_strdup(route->subject_field.base));
+    *headers = (struct brim_targets){all, count};
 }
 
 /* What a site says of everybody who asks for it. */
@@ -345,6 +348,7 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
         .forwarded = (enum brim_forwarded)conf->forwarded,
         .trace = (enum brim_trace_mode)conf->trace,
         .server_timing = conf->server_timing,
+        .subject_field = brim_str_of(brim_strdup_lower(conf->subject_field)),
         .tells_origins = has_conditions(conf),
         .accept_encoding = accept_encodings[conf->origin_coding],
     };
@@ -524,6 +528,7 @@ static void free_site(struct site *site)
     brim_basic_auth_free(site->own.basic);
     brim_url_keys_free(site->own.signing);
     brim_error_page_free(site->own.error_page);
+    free_const(site->own.subject_field.base);
     free_const(site->own.site);
 }
 

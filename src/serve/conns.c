@@ -230,6 +230,8 @@ static void on_close(void *data)
     INVARIANT(conn->requests == NULL);
     ring_remove(conns, conn);
     conn->sock = NULL;
+    free(conn->client_subject); /* its requests are gone */
+    conn->client_subject = NULL;
     atomic_fetch_sub_explicit(conns->config.connections, 1, memory_order_relaxed);
     BRIM_ADD(CONN_OPEN, -1);
     if (conn->inside == 0)

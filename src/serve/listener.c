@@ -28,6 +28,7 @@
 #include "brim/policy/access.h"
 #include "brim/serve/conns.h"
 #include "brim/serve/proxy_protocol.h"
+#include "brim/serve/tls_client.h"
 
 #define LISTENERS_MAGIC   0x6c73746eu
 #define ACCEPTS_PER_EVENT 16 /* then others have their turn */
@@ -122,6 +123,22 @@ static void count_handshake(h2o_socket_t *sock)
         brim_metric_add(is_resumed ? BRIM_METRIC_TLS_12_RESUMED : BRIM_METRIC_TLS_12_FULL, 1);
 }
 
+/* h2o does not show its SSL; a callback of OpenSSL's is given it, and the BIO knows the socket. */
+static void on_tls_info(const SSL *ssl, int where, int ret)
+{
+    h2o_socket_t *sock;
+    struct brim_conn *conn;
+
+    (void)ret;
+    if ((where & SSL_CB_HANDSHAKE_DONE) == 0)
+        return;
+    sock = BIO_get_data(SSL_get_rbio(ssl));
+    conn = sock->on_close.data;
+    OBJ_CHECK(conn, BRIM_CONN_MAGIC);
+    if (conn->client_subject == NULL)
+        conn->client_subject = brim_tls_client_subject(ssl);
+}
+
 static void on_handshake(h2o_socket_t *sock, const char *err)
 {
     struct brim_conn *conn = sock->on_close.data;
@@ -166,6 +183,7 @@ static void begin(struct brim_listeners *listeners, struct brim_conn *conn)
 
     if (conn->is_tls) {
         conn->phase = BRIM_CONN_HANDSHAKE;
+        SSL_CTX_set_info_callback(listeners->config.tls[conn->listener], on_tls_info);
         h2o_socket_ssl_handshake(sock, listeners->config.tls[conn->listener], NULL, on_handshake);
         return;
     }

@@ -36,11 +36,15 @@ static const struct sockaddr *client_of(const struct request *r)
 
 static bool pass_address(struct request *r, const struct brim_access *access)
 {
-    if (brim_access_allows(access, client_of(r)))
+    bool may_ask = brim_access_allows(access, client_of(r));
+
+    if (may_ask && (r->conn->client_subject != NULL || !brim_access_needs_certificate(access)))
         return true;
     BRIM_COUNT(ACCESS_DENIED);
-    brim_request_answer_error(r, 403, "requests from this address are not allowed", "denied",
-                              BRIM_PROXY_DENIED);
+    brim_request_answer_error(r, 403,
+                              may_ask ? "a client certificate is needed"
+                                      : "requests from this address are not allowed",
+                              "denied", BRIM_PROXY_DENIED);
     return false;
 }
 
@@ -123,6 +127,22 @@ static struct brim_fields without(struct request *r, struct brim_str name)
         if (!brim_str_is(r->fields.items[i].name, name))
             items[count++] = r->fields.items[i];
     return (struct brim_fields){items, count};
+}
+
+/* Nobody but the listener says who the client's certificate is of. */
+static void tell_subject(struct request *r)
+{
+    struct brim_str name = r->route->subject_field;
+    struct brim_field *items;
+    struct brim_fields fields;
+
+    if (name.len == 0)
+        return;
+    fields = without(r, name); /* which has room for one more */
+    items = (struct brim_field *)(uintptr_t)fields.items;
+    if (r->conn->client_subject != NULL)
+        items[fields.count++] = (struct brim_field){name, brim_str_of(r->conn->client_subject)};
+    r->fields = r->delivery.request = fields;
 }
 
 /* ---- token ---- */
@@ -358,6 +378,8 @@ bool brim_request_admit(struct request *r, void (*then)(struct request *r))
         return false;
     if (!pass_address(r, route->access))
         return false;
+    if (is_first)
+        tell_subject(r);
     if (is_first && !pass_rate(r, SITE, false))
         return false;
     return pass_rate(r, ROUTE, false) && pass_identity(r, false);

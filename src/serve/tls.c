@@ -14,21 +14,28 @@
  * Two certificates with the same names and keys of different types (RSA and ECDSA, say) share one
  * SSL_CTX: OpenSSL then picks by what the client can verify.
  *
- * Session tickets are encrypted with keys of the outer SSL_CTX, so they are good for every worker
- * of this listener, and, with the session id context, for no other listener.
+ * Session tickets are encrypted with keys of the listener, so they are good for every worker of it,
+ * and, with the session id context, for no other listener but the same of another node that has the
+ * same keys.
  */
 #include "brim/serve/tls.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "brim/base/clock.h"
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/str.h"
+#include "brim/serve/tls_client.h"
+#include "brim/serve/tls_ocsp.h"
+#include "brim/serve/tls_tickets.h"
 
 #define TLS_MAGIC      0x746c7331u
 #define NAME_BYTES_MAX 255u
@@ -57,6 +64,7 @@ struct brim_certificates {
     size_t count;
     struct name *names; /* all, sorted; texts borrowed from the certificates */
     size_t name_count;
+    struct brim_tickets *tickets; /* of a file; NULL: the listener's own */
 };
 
 struct brim_tls {
@@ -64,6 +72,7 @@ struct brim_tls {
     SSL_CTX *outer;
     pthread_mutex_t lock;
     struct brim_certificates *current; /* lock */
+    struct brim_tickets *tickets;      /* lock; own ones */
 };
 
 /* Where faults go, and what they are about. */
@@ -90,6 +99,19 @@ static void fault(struct loading *loading, const char *key, const char *file, co
     char path[96];
     int len = snprintf(path, sizeof(path), "listeners[%zu].tls.certificates[%zu].%s",
                        loading->listener, loading->certificate, key);
+
+    INVARIANT(len > 0 && (size_t)len < sizeof(path));
+    fprintf(loading->faults, "%s:%d: %s: \"%s\" %s\n", brim_conf_path(loading->conf),
+            brim_conf_line(loading->conf, path), path, file, why);
+    loading->has_faults = true;
+}
+
+/* Likewise, of an option beside the certificates. */
+static void fault_of_listener(struct loading *loading, const char *key, const char *file,
+                              const char *why)
+{
+    char path[96];
+    int len = snprintf(path, sizeof(path), "listeners[%zu].tls.%s", loading->listener, key);
 
     INVARIANT(len > 0 && (size_t)len < sizeof(path));
     fprintf(loading->faults, "%s:%d: %s: \"%s\" %s\n", brim_conf_path(loading->conf),
@@ -236,9 +258,66 @@ static int on_servername(SSL *ssl, int *alert, void *ctx)
     chosen = found == NULL ? tls->current->items[0].ctx : found;
     is_set = SSL_set_SSL_CTX(ssl, chosen) != NULL; /* counts it */
     pthread_mutex_unlock(&tls->lock);
+    SSL_set_info_callback(ssl, SSL_CTX_get_info_callback(tls->outer)); /* stays with the outer */
     if (!is_set)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     return found == NULL ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_OK;
+}
+
+/* Copies the key out; 0: there is none. */
+static int take_key(struct brim_tls *tls, const unsigned char name[16],
+                    struct brim_ticket_key *key_out)
+{
+    const struct brim_ticket_key *newest, *key;
+    struct brim_tickets *tickets;
+    int found = 0;
+
+    pthread_mutex_lock(&tls->lock);
+    tickets = tls->current->tickets != NULL ? tls->current->tickets : tls->tickets;
+    newest = brim_tickets_newest(tickets, brim_clock_mono_ms());
+    key = name == NULL ? newest : brim_tickets_find(tickets, name);
+    if (key != NULL) {
+        *key_out = *key;
+        found = key == newest ? 1 : 2; /* 2: good, and to be replaced by a newer one */
+    }
+    pthread_mutex_unlock(&tls->lock);
+    return found;
+}
+
+static bool use_ticket_key(const struct brim_ticket_key *key, const unsigned char *iv,
+                           EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int is_writing)
+{
+    static char digest[] = "SHA256";
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)(uintptr_t)key->mac,
+                                          sizeof(key->mac)),
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+
+    return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv, is_writing) == 1 &&
+           EVP_MAC_CTX_set_params(mac, params) == 1;
+}
+
+/* Of the listener, whichever certificate is used: its contexts know it. */
+static int on_ticket(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                     EVP_MAC_CTX *mac, int is_writing)
+{
+    struct brim_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    struct brim_ticket_key key;
+    int found = take_key(tls, is_writing ? NULL : name, &key);
+
+    if (found == 0)
+        return is_writing ? -1 : 0;
+    if (is_writing) {
+        memcpy(name, key.name, sizeof(key.name));
+        if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+            found = -1;
+    }
+    if (found > 0 && !use_ticket_key(&key, iv, cipher, mac, is_writing))
+        found = -1;
+    OPENSSL_cleanse(&key, sizeof(key));
+    return found;
 }
 
 /* A client that offers only protocols that we do not speak is refused (RFC 7301 3.2): to go on as
@@ -276,11 +355,15 @@ static bool configure(SSL_CTX *ctx, const struct loading *loading)
 {
     char id[32];
     int id_len = snprintf(id, sizeof(id), "brim/%zu", loading->listener);
-    int oldest = loading->config->min_version == 1 ? TLS1_3_VERSION : TLS1_2_VERSION;
+    bool is_modern = loading->config->profile == 1;
+    int oldest = is_modern || loading->config->min_version == 1 ? TLS1_3_VERSION : TLS1_2_VERSION;
 
     INVARIANT(id_len > 0 && (size_t)id_len < sizeof(id));
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    if (is_modern) /* all of its ciphers are good: the client knows which is quick there */
+        SSL_CTX_clear_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);         /* 34 KB less per idle connection */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* it has a lock; tickets have none */
     SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
@@ -338,6 +421,26 @@ static bool use_key(struct loading *loading, SSL_CTX *ctx, EVP_PKEY *key)
     return true;
 }
 
+static void staple(SSL_CTX *ctx, X509 *x509, struct loading *loading)
+{
+    const char *file = loading->config->certificates.items[loading->certificate].ocsp;
+    const char *why;
+
+    if (file[0] == '\0')
+        return;
+    why = brim_tls_ocsp_staple(ctx, x509, file);
+    if (why != NULL)
+        fault(loading, "ocsp", file, why);
+}
+
+static void ask_clients(SSL_CTX *ctx, struct loading *loading)
+{
+    struct brim_tls_client_fault wrong = brim_tls_client_configure(ctx, loading->config);
+
+    if (wrong.why != NULL && loading->certificate == 0) /* once is enough */
+        fault_of_listener(loading, wrong.key, wrong.file, wrong.why);
+}
+
 /* Loads one certificate with its key into a context of its own, or into that of an earlier one
  * that has the same names and another type of key. */
 static void load(struct brim_certificates *set, struct loading *loading)
@@ -368,6 +471,16 @@ static void load(struct brim_certificates *set, struct loading *loading)
     if (key != NULL && use_key(loading, ctx, key))
         certificate->key_type = EVP_PKEY_get_base_id(key);
     EVP_PKEY_free(key);
+    staple(ctx, x509, loading);
+    ask_clients(ctx, loading);
+}
+
+static void read_tickets(struct brim_certificates *set, struct loading *loading)
+{
+    const char *file = loading->config->tickets, *why;
+
+    if (file[0] != '\0' && brim_tickets_read(file, &set->tickets, &why) != BRIM_OK)
+        fault_of_listener(loading, "tickets", file, why);
 }
 
 /* Adds to an earlier context what shares its names: its clients get what they can verify. */
@@ -388,6 +501,7 @@ static void join_key_types(struct brim_certificates *set, struct loading *loadin
                                          SSL_CTX_get0_privatekey(later->ctx), chain, 1) != 1)
                 fault(loading, "certificate", loading->config->certificates.items[i].certificate,
                       ssl_reason());
+            brim_tls_ocsp_move(later->ctx, earlier->ctx);
             break;
         }
     }
@@ -413,6 +527,8 @@ enum brim_err brim_certificates_read(const struct brim_conf *conf, size_t positi
     }
     if (!loading.has_faults)
         join_key_types(set, &loading);
+    if (!loading.has_faults)
+        read_tickets(set, &loading);
     if (loading.has_faults) {
         brim_certificates_free(set);
         return BRIM_EINVAL;
@@ -434,9 +550,17 @@ void brim_certificates_free(struct brim_certificates *set)
             free(certificate->names[j].text);
         free(certificate->names);
     }
+    brim_tickets_free(set->tickets);
     free(set->items);
     free(set->names);
     free(set);
+}
+
+/* Makes the contexts know whose they are, for on_ticket(). */
+static void own(struct brim_certificates *set, struct brim_tls *tls)
+{
+    for (size_t i = 0; i < set->count; i++)
+        SSL_CTX_set_app_data(set->items[i].ctx, tls);
 }
 
 enum brim_err brim_tls_open(const struct brim_conf *conf, size_t position, FILE *faults,
@@ -453,6 +577,7 @@ enum brim_err brim_tls_open(const struct brim_conf *conf, size_t position, FILE 
     tls = brim_alloc(sizeof(*tls));
     tls->magic = TLS_MAGIC;
     tls->current = set;
+    tls->tickets = brim_tickets_new();
     pthread_mutex_init(&tls->lock, NULL);
     loading.config = &brim_conf_root(conf)->listeners.items[position].tls;
     tls->outer = SSL_CTX_new(TLS_server_method());
@@ -461,6 +586,9 @@ enum brim_err brim_tls_open(const struct brim_conf *conf, size_t position, FILE 
         brim_tls_close(tls);
         return BRIM_ENOMEM;
     }
+    (void)brim_tls_client_configure(tls->outer, loading.config); /* checked with the others */
+    SSL_CTX_set_app_data(tls->outer, tls);
+    own(set, tls);
     SSL_CTX_set_tlsext_servername_callback(tls->outer, on_servername);
     SSL_CTX_set_tlsext_servername_arg(tls->outer, tls);
     *tls_out = tls;
@@ -473,6 +601,7 @@ void brim_tls_replace(struct brim_tls *tls, struct brim_certificates *take)
 
     OBJ_CHECK(tls, TLS_MAGIC);
     INVARIANT(take != NULL);
+    own(take, tls);
     pthread_mutex_lock(&tls->lock);
     old = tls->current;
     tls->current = take;
@@ -487,6 +616,7 @@ void brim_tls_close(struct brim_tls *tls)
     OBJ_CHECK(tls, TLS_MAGIC);
     SSL_CTX_free(tls->outer);
     brim_certificates_free(tls->current);
+    brim_tickets_free(tls->tickets);
     pthread_mutex_destroy(&tls->lock);
     tls->magic = 0;
     free(tls);

@@ -35,7 +35,8 @@
 #define SITES_ACCEPTED                                                                             \
     "accepted: a sequence of 1 to 10000 mappings with hosts, origin, write_origin, "               \
     "read_your_writes, error_page, forwarded, origin_coding, "                                     \
-    "trace, server_timing, access, purge, rate_limit, jwt, basic_auth, signed_url, "               \
+    "trace, server_timing, subject_field, access, purge, rate_limit, jwt, basic_auth, "            \
+    "signed_url, "                                                                                 \
     "handlers, cache, "                                                                            \
     "routes\n"
 #define WORKERS       "accepted: whole number from 0 to 256\n"
@@ -236,6 +237,14 @@ static const struct bad_case {
      ":4: sites[0].jwt.alg: has no public keys that could be fetched; accepted: beside jwks_url "
      "RS256, PS256, ES256 and their like\n"
      ":4: sites[0].jwt.realm: has a quote or backslash; accepted: text without\n"},
+    {"listeners: [{address: ':81', tls: {client_verify: require}, proxy_protocol: [x]}]\n" ORIGINS
+     "sites: [{hosts: [a], origin: app, subject_field: Host}]\n",
+     ":1: listeners[0].proxy_protocol[0]: \"x\" is no address; accepted: as in 192.0.2.1, "
+     "10.0.0.0/8, 2001:db8::/32\n"
+     ":1: listeners[0].tls.client_ca: is missing; accepted: a PEM file, beside client_verify: "
+     "optional, require\n"
+     ":3: sites[0].subject_field: is no field that could tell it; accepted: as in "
+     "X-Client-Subject\n"},
     {LISTENERS "origins: [{name: app, servers: []}]\n" SITES,
      ":2: origins[0].servers: has 0 members; accepted: a sequence of 1 to 256 mappings with url, "
      "weight, max_connections, backup, node\n"},

@@ -22,6 +22,9 @@ struct brim_conf_gates {
 void brim_conf_check_gates(const struct brim_conf_gates *gates, const char *where,
                            struct brim_conf_faults *faults);
 
+/* A field of brim's own making; empty: none. */
+void brim_conf_check_field(const char *name, const char *where, const char *key,
+                           struct brim_conf_faults *faults);
 /* Addresses and blocks in the option called key below where. */
 void brim_conf_check_blocks(const struct brim_conf_strings *blocks, const char *where,
                             const char *key, struct brim_conf_faults *faults);

@@ -73,13 +73,25 @@
 #define BRIM_CONF_CERTIFICATE(O, S, L)                                                             \
     O(FILE, certificate, "certificate", NULL, 1, 4096, LIVE,                                       \
       "PEM file: certificate, then its chain. SNI names are read from it.")                        \
-    O(FILE, key, "key", NULL, 1, 4096, LIVE, "PEM file with its private key.")
+    O(FILE, key, "key", NULL, 1, 4096, LIVE, "PEM file with its private key.")                     \
+    O(FILE, ocsp, "ocsp", "", 0, 4096, LIVE,                                                       \
+      "OCSP response (DER) to staple, read again by each reload; empty: none.")
 
 #define BRIM_CONF_TLS(O, S, L)                                                                     \
     L(certificates, "certificates", BRIM_CONF_CERTIFICATE, brim_conf_certificate, 0, 1000,         \
       "Certificates; the first is used where no name matches. Empty: the listener speaks "         \
       "cleartext.")                                                                                \
-    O(CHOICE, min_version, "min_version", "1.2", 0, "1.2|1.3", START, "Oldest TLS version.")
+    O(CHOICE, profile, "profile", "intermediate", 0, "intermediate|modern", START,                 \
+      "Mozilla's: intermediate (1.2 with forward secrecy, and 1.3), modern (1.3 alone).")          \
+    O(CHOICE, min_version, "min_version", "1.2", 0, "1.2|1.3", START, "Oldest TLS version.")       \
+    O(FILE, tickets, "tickets", "", 0, 4096, LIVE,                                                 \
+      "File of session ticket keys, 80 bytes each, the newest first, shared by nodes; empty: own " \
+      "ones, changed every 6 hours.")                                                              \
+    O(CHOICE, client_verify, "client_verify", "off", 0, "off|optional|require", START,             \
+      "Whether clients are asked for a certificate.")                                              \
+    O(FILE, client_ca, "client_ca", "", 0, 4096, LIVE, "PEM file of the CAs that may issue it.")   \
+    O(FILE, client_crl, "client_crl", "", 0, 4096, LIVE,                                           \
+      "PEM file of their lists of revoked ones; empty: none are checked.")
 
 #define BRIM_CONF_LISTENER(O, S, L)                                                                \
     O(ADDRESS, address, "address", NULL, 1, 256, START,                                            \
@@ -342,7 +354,9 @@
       "Those that may not. The longest block that an address is in decides.")                      \
     O(FILE, allow_file, "allow_file", "", 0, 4096, LIVE,                                           \
       "File with more of allow, one a line; `#` begins a comment.")                                \
-    O(FILE, deny_file, "deny_file", "", 0, 4096, LIVE, "Likewise of deny.")
+    O(FILE, deny_file, "deny_file", "", 0, 4096, LIVE, "Likewise of deny.")                        \
+    O(BOOL, certificate, "certificate", "false", 0, 0, LIVE,                                       \
+      "Only clients with a certificate that the listener has verified (tls.client_verify).")
 
 #define BRIM_CONF_RATE_LIMIT(O, S, L)                                                              \
     O(INT, requests, "requests", "0", 0, 1000000000, LIVE,                                         \
@@ -459,6 +473,9 @@
       "W3C traceparent: as it comes; a client's goes on as our span; begun where there is none.")  \
     O(BOOL, server_timing, "server_timing", "false", 0, 0, LIVE,                                   \
       "Server-Timing tells how long brim and the origin took.")                                    \
+    O(STRING, subject_field, "subject_field", "", 0, 64, LIVE,                                     \
+      "Field that tells the origin the subject of a client's verified certificate; answers then "  \
+      "differ by it.")                                                                             \
     S(access, "access", BRIM_CONF_ACCESS, brim_conf_access, "Who may ask.")                        \
     S(purge, "purge", BRIM_CONF_ACCESS, brim_conf_access,                                          \
       "Who may send PURGE for an exact URL; without allow nobody: 405.")                           \

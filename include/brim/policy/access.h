@@ -23,5 +23,7 @@ void brim_access_free(struct brim_access *access); /* accepts NULL */
 /* NULL lets everybody. A client at a unix socket is whoever may open it, and always let. Thread:
  * any. */
 bool brim_access_allows(const struct brim_access *access, const struct sockaddr *client);
+/* Whether a client has to have a certificate that was verified. NULL: no. Likewise. */
+bool brim_access_needs_certificate(const struct brim_access *access);
 
 #endif

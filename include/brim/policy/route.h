@@ -59,6 +59,7 @@ struct brim_route {
     struct brim_jwt_gate *jwt;          /* the route's or its site's; NULL: nobody needs a token */
     struct brim_basic_auth *basic;      /* likewise; NULL: nobody needs a password */
     struct brim_url_keys *signing;      /* likewise; NULL: URLs need no signature */
+    struct brim_str subject_field;      /* that tells the origin who the client is; empty: none */
     struct brim_cache_rules rules;
     struct brim_key_rules key;
     enum brim_forwarded forwarded;

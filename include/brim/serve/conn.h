@@ -94,6 +94,7 @@ struct brim_conn {
     struct sockaddr_storage peer;
     char peer_text[64]; /* address without port, "unix" for a unix socket */
     uint16_t peer_port;
+    char *client_subject; /* of a verified certificate; owned, NULL: none */
     uint16_t local_port;
     unsigned inside; /* callbacks on the stack: free late */
     uint64_t opened_mono_ms;

@@ -20,6 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
 import h2_client  # noqa: E402
+from drain import Manager  # noqa: E402
 
 UPGRADES = 5
 H2_CLIENTS, H2_STREAMS = 3, 8
@@ -267,7 +268,18 @@ async def check_kills(site, origin):
     await check_warm(site, origin)
 
 
+def check_told(manager, count):
+    """A service manager: each new node is ready, the service never stops, and somebody is alive."""
+    told = []
+    while told.count("READY=1") <= count or told[-1] != "WATCHDOG=1":
+        told.append(manager.sock.recv(4096).decode().split("\n")[0])
+        assert told[-1] in ("READY=1", "WATCHDOG=1"), told
+
+
 async def run(brim, count, directory):
+    manager = Manager(directory)
+    os.environ.update(NOTIFY_SOCKET=manager.path, WATCHDOG_USEC="4500000")
+    os.environ.pop("WATCHDOG_PID", None)
     origin = Origin()
     site = Site(directory, brim, await origin.start())
     await asyncio.to_thread(site.node.start)
@@ -276,6 +288,7 @@ async def run(brim, count, directory):
             assert (await ask_h1(site.port, f"/warm/{i}"))[0] == 200
         requests = await check_upgrades(site, origin, count)
         await check_warm(site, origin)
+        await asyncio.to_thread(check_told, manager, count)
         await check_failures(site, origin)
         await check_kills(site, origin)
     except BaseException:

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "brim/base/conf_check.h"
+#include "brim/base/conf_value.h"
 #include "brim/base/secret.h"
 #include "brim/base/spans.h"
 
@@ -63,6 +64,30 @@ static void check_health(const struct brim_conf_origin *origin, size_t i,
         brim_conf_text_add_input(&shown, health->host);
         brim_conf_fault(faults, path, "%s is not a host; accepted: host[:port], or \"\"",
                         shown.bytes);
+    }
+}
+
+static void check_sticky(const struct brim_conf_origin *origin, size_t i,
+                         struct brim_conf_faults *faults)
+{
+    const struct brim_conf_sticky *sticky = &origin->sticky;
+    struct brim_conf_text shown = {.len = 0};
+    char path[PATH_BYTES];
+
+    if (sticky->cookie == NULL || sticky->cookie[0] == '\0')
+        return;
+    if (!brim_conf_value_is_name(sticky->cookie)) {
+        (void)snprintf(path, sizeof(path), "origins[%zu].sticky.cookie", i);
+        brim_conf_text_add_input(&shown, sticky->cookie);
+        brim_conf_fault(faults, path,
+                        "%s is no name of a cookie; accepted: letters, digits, '-', '_', '.'",
+                        shown.bytes);
+    }
+    if (sticky->secret != NULL && sticky->secret[0] == '\0') {
+        (void)snprintf(path, sizeof(path), "origins[%zu].sticky.secret", i);
+        brim_conf_fault(faults, path,
+                        "\"\" signs nothing; accepted: a file with 16 bytes or more that nobody "
+                        "else knows");
     }
 }
 
@@ -189,4 +214,5 @@ void brim_conf_check_origin(const struct brim_conf_origin *origin, size_t i,
 {
     check_health(origin, i, faults);
     check_retries(origin, i, faults);
+    check_sticky(origin, i, faults);
 }

@@ -63,6 +63,7 @@
 #define TABLE_OF_brim_conf_server       server_table
 #define TABLE_OF_brim_conf_origin_tls   origin_tls_table
 #define TABLE_OF_brim_conf_health       health_table
+#define TABLE_OF_brim_conf_sticky       sticky_table
 #define TABLE_OF_brim_conf_origin       origin_table
 #define TABLE_OF_brim_conf_rules        brim_conf_table_rules
 #define TABLE_OF_brim_conf_env          env_table
@@ -181,6 +182,12 @@ CHECK_TABLE(brim_conf_origin_tls, origin_tls_fields);
 static const struct brim_conf_field health_fields[] = {BRIM_CONF_HEALTH(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table health_table = TABLE(brim_conf_health, health_fields);
 CHECK_TABLE(brim_conf_health, health_fields);
+#undef THIS
+
+#define THIS brim_conf_sticky
+static const struct brim_conf_field sticky_fields[] = {BRIM_CONF_STICKY(ROW_O, ROW_S, ROW_L)};
+static const struct brim_conf_table sticky_table = TABLE(brim_conf_sticky, sticky_fields);
+CHECK_TABLE(brim_conf_sticky, sticky_fields);
 #undef THIS
 
 #define THIS brim_conf_origin

@@ -449,6 +449,14 @@ static bool steps_back(const struct choice *c, const struct brim_balance_tried *
     return most < 1 && UNIT(c->b->turn++ * GOLDEN_STEP) >= most;
 }
 
+static void take(struct brim_balance *b, unsigned picked, struct brim_balance_tried *tried)
+{
+    b->busy++;
+    b->servers[picked].busy++;
+    tried->bits[picked / 64] |= UINT64_C(1) << picked % 64;
+    tried->count++;
+}
+
 static enum brim_err pick_locked(struct choice *c, struct brim_balance_tried *tried,
                                  unsigned *server_out)
 {
@@ -463,10 +471,7 @@ static enum brim_err pick_locked(struct choice *c, struct brim_balance_tried *tr
         return BRIM_ELIMIT;
     picked = c->items[choose(c)];
     b->turn++;
-    b->busy++;
-    b->servers[picked].busy++;
-    tried->bits[picked / 64] |= UINT64_C(1) << picked % 64;
-    tried->count++;
+    take(b, picked, tried);
     *server_out = picked;
     return BRIM_OK;
 }
@@ -484,6 +489,24 @@ enum brim_err brim_balance_pick(struct brim_balance *b, uint64_t hash, uint64_t 
     pthread_mutex_unlock(&b->lock);
     if (err == BRIM_ELIMIT)
         BRIM_COUNT(RETRIES_REFUSED);
+    return err;
+}
+
+enum brim_err brim_balance_pick_this(struct brim_balance *b, unsigned server, uint64_t now_mono_ms,
+                                     struct brim_balance_tried *tried)
+{
+    struct server *s = &b->servers[server];
+    enum brim_err err = BRIM_ENOENT;
+
+    OBJ_CHECK(b, BALANCE_MAGIC);
+    INVARIANT(server < b->config.server_count && tried->count == 0);
+    pthread_mutex_lock(&b->lock);
+    take_back_if_due(b, s, now_mono_ms);
+    if (!s->is_down && s->out_until_ms == 0 && !is_full(s) && take_retry(b, false, now_mono_ms)) {
+        take(b, server, tried);
+        err = BRIM_OK;
+    }
+    pthread_mutex_unlock(&b->lock);
     return err;
 }
 

@@ -211,6 +211,8 @@ static struct brim_flight *flight_new(struct brim_flights *flights,
     for (unsigned i = 0; i < BRIM_FLIGHT_TRIES; i++)
         f->tries[i].flight = f;
     f->hash = ask->hash;
+    f->preferred = ask->preferred;
+    f->prefers = ask->prefers;
     f->slice_bytes = ask->slice_bytes;
     f->rules = ask->rules;
     f->hook = ask->hook;
@@ -480,6 +482,8 @@ void brim_flight_view(struct brim_flight *f, struct brim_port *port, struct brim
         .origin_status = f->origin_status,
         .reason = f->reason,
         .origin_ms = f->origin_ms,
+        .origin = f->winner == NULL ? NULL : f->winner->origin,
+        .server = f->winner == NULL ? 0 : f->winner->server,
     };
     if (view_out->state == BRIM_FLIGHT_READY || view_out->state == BRIM_FLIGHT_ALONE ||
         view_out->state == BRIM_FLIGHT_OTHER)

@@ -71,8 +71,19 @@ static enum brim_err pick_on_the_way(struct brim_flight *f)
 
 static enum brim_err pick_next(struct brim_flight *f)
 {
-    enum brim_err err = pick_on_the_way(f);
+    enum brim_err err;
 
+    if (f->prefers) {
+        f->prefers = false;
+        f->next.server = f->preferred;
+        f->next.origin = f->origin;
+        f->next.is_picked = brim_balance_pick_this(f->origin->balance, f->preferred,
+                                                   brim_clock_mono_ms(), &f->tried) == BRIM_OK;
+        f->asked_pools |= f->next.is_picked;
+        if (f->next.is_picked)
+            return BRIM_OK;
+    }
+    err = pick_on_the_way(f);
     INVARIANT(f->first_origin != NULL);
     if (err == BRIM_OK || f->tried.insists || f->first_origin->fallback == NULL)
         return err;

@@ -8,12 +8,14 @@
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric_group.h"
+#include "brim/origin/sticky.h"
 
 struct counted {
     _Atomic unsigned refs; /* snapshots that have it */
     struct brim_origin origin;
     struct brim_balance_config config; /* of origin.balance */
     struct brim_balance_server *servers;
+    bool is_faulty; /* a file of it is not usable */
 };
 
 enum { ALL_DOWN_FAIL, ALL_DOWN_ASK }; /* values of health.all_down */
@@ -150,6 +152,15 @@ static struct counted *compile(const struct brim_conf_origin *conf, unsigned id)
     };
     compile_retries(&conf->retry_on, &counted->origin);
     compile_balance(conf, counted);
+    if (conf->sticky.cookie[0] != '\0') {
+        struct brim_sticky_config sticky = {.origin = counted->origin.name,
+                                            .cookie = conf->sticky.cookie,
+                                            .secret = conf->sticky.secret,
+                                            .ttl_s = conf->sticky.ttl_ms / 1000};
+
+        counted->is_faulty =
+            brim_sticky_open(&sticky, counted->origin.balance, &counted->origin.sticky) != BRIM_OK;
+    }
     return counted;
 }
 
@@ -194,8 +205,8 @@ static bool are_checked_alike(const struct brim_check_rules *a, const struct bri
 
 static bool are_tried_alike(const struct brim_origin *a, const struct brim_origin *b)
 {
-    return a->fallback == b->fallback && a->hedge_ms == b->hedge_ms &&
-           a->retry_timeout == b->retry_timeout &&
+    return brim_sticky_is_same(a->sticky, b->sticky) && a->fallback == b->fallback &&
+           a->hedge_ms == b->hedge_ms && a->retry_timeout == b->retry_timeout &&
            memcmp(&a->retry_on, &b->retry_on, sizeof(a->retry_on)) == 0;
 }
 
@@ -243,6 +254,7 @@ static void unref(struct counted *counted)
         return;
     brim_balance_close(origin->balance);
     brim_secret_close(origin->tier_secret);
+    brim_sticky_close(origin->sticky);
     for (unsigned i = 0; i < counted->config.server_count; i++)
         free_const(counted->servers[i].url);
     free(counted->servers);
@@ -285,7 +297,7 @@ static struct counted *settle(const struct compiling *c, size_t i)
     made = compile(from, old == NULL ? c->origins->next_id++ : old->origin.fetch.id);
     made->origin.fallback = settle_named(c, from->fallback);
     compile_tier(&c->conf->node, from, &made->origin);
-    if (old != NULL && is_same(old, made)) {
+    if (old != NULL && !made->is_faulty && is_same(old, made)) {
         atomic_fetch_add_explicit(&old->refs, 1, memory_order_relaxed);
         unref(made);
         made = old;
@@ -311,17 +323,24 @@ struct brim_origins *brim_origins_compile(const struct brim_conf_root *conf,
 {
     struct brim_origins *origins = brim_alloc(sizeof(*origins));
     struct compiling c = {.conf = conf, .previous = previous, .origins = origins};
+    bool is_faulty = false;
 
     origins->items = brim_alloc((conf->origins.count + 1) * sizeof(struct counted *));
     origins->count = conf->origins.count;
     origins->next_id = previous == NULL ? 0 : previous->next_id;
     for (size_t i = 0; i < conf->origins.count; i++)
-        (void)settle(&c, i);
+        is_faulty = settle(&c, i)->is_faulty || is_faulty;
+    if (is_faulty) {
+        brim_origins_free(origins);
+        return NULL;
+    }
     return origins;
 }
 
 void brim_origins_free(struct brim_origins *origins)
 {
+    if (origins == NULL)
+        return;
     for (size_t i = 0; i < origins->count; i++)
         unref(origins->items[i]);
     free(origins->items);

@@ -434,6 +434,10 @@ enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
     routes->stores = stores;
     atomic_init(&routes->refs, 1);
     routes->origins = brim_origins_compile(conf, previous == NULL ? NULL : previous->origins);
+    if (routes->origins == NULL) {
+        brim_routes_unref(routes);
+        return BRIM_EINVAL;
+    }
     if (conf->node.tier_secret[0] != '\0')
         err = brim_secret_open(conf->node.tier_secret, &routes->tier_secret);
     if (err != BRIM_OK)

@@ -224,6 +224,7 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
         .keep_unref = (void (*)(void *))brim_routes_unref,
         .keep = r->routes,
     };
+    brim_request_prefer(r, ask);
 }
 
 static void fly_shared(struct request *r)
@@ -351,6 +352,8 @@ void brim_request_answer(struct request *r, struct brim_flight_view *view)
 {
     r->origin_status = view->origin_status;
     r->delivery.origin_ms = view->origin_ms;
+    r->served_by = view->origin;
+    r->served_server = view->server;
     switch (view->state) {
     case BRIM_FLIGHT_READY:
     case BRIM_FLIGHT_ALONE:
@@ -527,6 +530,7 @@ static void dress(struct brim_delivery *delivery)
 {
     brim_request_tell_rates(delivery);
     brim_request_tell_pin(delivery);
+    brim_request_tell_sticky(delivery);
 }
 
 static struct request *request_new(struct brim_env *env, h2o_req_t *req)

@@ -264,6 +264,76 @@ class Connections(Pools):
         self.assertEqual(one.all_connections, 21)
 
 
+class Sticky(Pools):
+    def start_sticky(self, servers, **options):
+        secret = Path(self.directory.name) / "secret"
+        secret.write_text("0123456789abcdef0123")
+        self.start(self.pool(servers, sticky={"cookie": "stay", "secret": str(secret),
+                                              **options}))
+
+    def test_a_client_stays_with_its_server(self):
+        servers = self.servers("one", "two", "three")
+        for server in servers:
+            server.fields = {}
+        self.start_sticky(servers)
+        _, body, fields = self.get("/", "POST", body=b"x")
+        cookie = fields["set-cookie"].split(";")[0]
+        self.assertRegex(fields["set-cookie"],
+                         r"^stay=[0-9a-f]{16}\.\d+\.[0-9a-f]{64}; Max-Age=3600; Path=/; HttpOnly")
+        self.assertEqual(fields["cache-control"], "private")
+        for server in servers:
+            self.assertNotIn(str(server.port), cookie)
+        for i in range(12):
+            _, again, fields = self.get(f"/{i}", "POST", body=b"x",
+                                        fields={"Cookie": "a=b; " + cookie})
+            self.assertEqual(again, body)
+            self.assertNotIn("set-cookie", fields)  # it has it
+        # One that is not signed by us, or says another server with this signature, is nothing.
+        forged = "stay=" + "0" * 16 + cookie[21:]
+        seen = {self.get(f"/{i}", "POST", body=b"x", fields={"Cookie": forged})[1]
+                for i in range(9)}
+        self.assertEqual(len(seen), 3)
+        # Its server is gone: another, and a cookie that says so.
+        by_name = {server.name: server for server in servers}
+        by_name[body].stop()
+        _, other, fields = self.get("/", "POST", body=b"x", fields={"Cookie": cookie})
+        self.assertNotEqual(other, body)
+        self.assertIn("stay=", fields["set-cookie"])
+
+    def test_what_may_be_kept_for_others_carries_no_cookie(self):
+        one, = self.servers("one")
+        self.start_sticky([one])
+        one.fields = {"Cache-Control": "max-age=60"}
+        self.assertNotIn("set-cookie", self.get("/stored")[2])
+        self.assertIn("hit", self.get("/stored")[2]["cache-status"])
+        self.assertNotIn("set-cookie", self.get("/stored")[2])
+        # An answer to POST that stands where GET looks (RFC 9110 9.3.3) is shared, too.
+        one.fields = {"Cache-Control": "max-age=60", "Content-Location": "/posted"}
+        self.assertNotIn("set-cookie", self.get("/posted", "POST", body=b"x")[2])
+        self.assertNotIn("set-cookie", self.get("/posted")[2])
+        one.fields = {"Cache-Control": "public"}
+        self.assertNotIn("set-cookie", self.get("/", "PUT", body=b"x")[2])
+        one.fields = {"Cache-Control": "private"}
+        self.assertIn("set-cookie", self.get("/", "PUT", body=b"x")[2])
+
+    def test_a_secret_that_is_too_short_is_refused(self):
+        one, = self.servers("one")
+        self.start(self.pool([one]))
+        short = Path(self.directory.name) / "short"
+        short.write_text("short")
+        config = {**self.config, "origins": [
+            self.pool([one], sticky={"cookie": "stay", "secret": str(short)})]}
+        brim_node.write_config(config, self.node.config_path)
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=60)
+        connection.request("POST", "/v1/reload")
+        answer = connection.getresponse()
+        self.assertEqual(answer.status, 422)
+        answer.read()
+        connection.close()
+        self.assertIn("origin.secret_unusable", self.node.log_path.read_text())
+        self.assertEqual(self.get()[1], "one")
+
+
 class ErrorPage(Pools):
     def page(self, name, text):
         path = Path(self.directory.name) / name

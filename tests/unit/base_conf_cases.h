@@ -31,7 +31,7 @@
     "accepted: a sequence of 1 to 10000 mappings with name, servers, balance, hash_on, "           \
     "hash_name, eject_failures, eject_percent, eject_time, eject_max, slow_start, "                \
     "retry_percent, retry_on, hedge, fallback, tier, http2, host, connect_timeout, "               \
-    "first_byte_timeout, between_bytes_timeout, pool, queue, health, tls\n"
+    "first_byte_timeout, between_bytes_timeout, pool, queue, health, sticky, tls\n"
 #define SITES_ACCEPTED                                                                             \
     "accepted: a sequence of 1 to 10000 mappings with hosts, origin, write_origin, "               \
     "read_your_writes, error_page, forwarded, origin_coding, "                                     \
@@ -425,6 +425,13 @@ static const struct bad_case {
      "origins: [{name: app, servers: [{url: \"http://a\"}], retry_on: [503, 404, 5xx]}]\n" SITES,
      ":2: origins[0].retry_on[1]: \"404\" is nothing to retry on; accepted: 500 to 599, timeout\n"
      ":2: origins[0].retry_on[2]: \"5xx\" is nothing to retry on; accepted: 500 to 599, timeout\n"},
+    {LISTENERS
+     "origins: [{name: app, servers: [{url: \"http://a\"}], sticky: {cookie: \"a b\"}}]\n" SITES,
+     ":2: origins[0].sticky.cookie: \"a b\" is no name of a cookie; accepted: letters, digits, "
+     "'-', '_', '.'\n"
+     ":2: origins[0].sticky.secret: \"\" signs nothing; accepted: a file with 16 bytes or more "
+     "that "
+     "nobody else knows\n"},
     {"node: [1\n" REST, ":2: not valid YAML: did not find expected ',' or ']', while parsing a "
                         "flow sequence from line 1; accepted: YAML 1.1\n"},
     {"node:\n\tid: x\n" REST,

@@ -222,6 +222,15 @@
     O(CHOICE, all_down, "all_down", "fail", 0, "fail|ask", LIVE,                                   \
       "When all are down: answer stale or 503 at once, or ask them all the same.")
 
+#define BRIM_CONF_STICKY(O, S, L)                                                                  \
+    O(STRING, cookie, "cookie", "", 0, 64, LIVE,                                                   \
+      "Name of the cookie that says which server a client stays with; empty: clients do not "      \
+      "stay.")                                                                                     \
+    O(FILE, secret, "secret", "", 0, 4096, LIVE,                                                   \
+      "File with the secret that signs it, 16 bytes or more; the same on all nodes.")              \
+    O(DURATION, ttl_ms, "ttl", "1h", 1000, 365 * BRIM_DAY_MS, LIVE,                                \
+      "How long; given anew to who is still there after half of it.")
+
 #define BRIM_CONF_ORIGIN(O, S, L)                                                                  \
     O(STRING, name, "name", NULL, 1, 64, LIVE,                                                     \
       "Name that sites and routes refer to: letters, digits, '-', '.', '_'.")                      \
@@ -265,6 +274,8 @@
     O(INT, queue, "queue", "4096", 0, 1048576, LIVE,                                               \
       "Requests that may wait for one; 503 above it.")                                             \
     S(health, "health", BRIM_CONF_HEALTH, brim_conf_health, "Health checks of its servers.")       \
+    S(sticky, "sticky", BRIM_CONF_STICKY, brim_conf_sticky,                                        \
+      "Clients that stay with one server, where answers are not cached.")                          \
     S(tls, "tls", BRIM_CONF_ORIGIN_TLS, brim_conf_origin_tls, "TLS towards https servers.")
 
 #define BRIM_CONF_RULES(O, S, L)                                                                   \

@@ -32,6 +32,8 @@ struct brim_check_rules {
     uint64_t timeout_ms;
 };
 
+struct brim_sticky;
+
 /* A pool of servers, as flights need it. Lives as long as the config snapshot. */
 struct brim_origin {
     struct brim_fetch_origin fetch;
@@ -41,6 +43,7 @@ struct brim_origin {
     enum brim_hash_on hash_on;
     struct brim_str hash_name; /* of the field or cookie */
     struct brim_check_rules health;
+    struct brim_sticky *sticky;   /* who stays with a server; NULL: nobody */
     struct brim_origin *fallback; /* is asked when this one has no answer; NULL: none */
     struct brim_spans retry_on;   /* statuses that another server is asked for */
     bool retry_timeout;           /* likewise, when there is no answer in time */
@@ -94,6 +97,8 @@ struct brim_flight_ask { /* everything is copied or counted by the call, except 
     bool looked_again;          /* the cache was searched after brim_flight_join said EAGAIN */
     struct brim_object *stale;  /* revalidate this with its validators; NULL: plain fetch */
     uint64_t hash;              /* what balance: hash goes by */
+    unsigned preferred;         /* server that is asked first, */
+    bool prefers;               /* if this is set and it is in */
     struct brim_origin *origin; /* borrowed: lives as long as the config snapshot */
     const struct brim_cache_rules *rules; /* borrowed, likewise */
     struct brim_answer_hook hook;

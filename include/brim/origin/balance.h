@@ -81,6 +81,11 @@ BRIM_MUST_USE enum brim_err brim_balance_pick(struct brim_balance *balance, uint
                                               uint64_t now_mono_ms,
                                               struct brim_balance_tried *tried,
                                               unsigned *server_out);
+/* The same for one server that somebody prefers, before any other is picked: BRIM_ENOENT: it is
+ * out, down or full. */
+BRIM_MUST_USE enum brim_err brim_balance_pick_this(struct brim_balance *balance, unsigned server,
+                                                   uint64_t now_mono_ms,
+                                                   struct brim_balance_tried *tried);
 unsigned brim_balance_count(const struct brim_balance *balance);
 unsigned brim_balance_connections_max(const struct brim_balance *balance, unsigned server);
 const char *brim_balance_url(const struct brim_balance *balance, unsigned server);

@@ -40,14 +40,16 @@ struct brim_flight_view {
     struct brim_object *object; /* READY, ALONE: counted for the caller */
     struct brim_body *held;     /* READY: its body, held at its beginning until let_go */
     struct brim_body_reader *start;
-    enum brim_err why;           /* FAILED */
-    enum brim_fetch_cause cause; /* likewise */
-    bool led;                    /* this waiter started the flight */
-    bool revalidated;            /* READY: a 304 confirmed the stored object */
-    bool stored;                 /* READY: it will be or is stored */
-    unsigned origin_status;      /* status line of the origin, 0 if none */
-    const char *reason;          /* static text: deciding rule, for logs and Cache-Status */
-    uint64_t origin_ms;          /* time to the origin's headers */
+    enum brim_err why;                /* FAILED */
+    enum brim_fetch_cause cause;      /* likewise */
+    bool led;                         /* this waiter started the flight */
+    bool revalidated;                 /* READY: a 304 confirmed the stored object */
+    bool stored;                      /* READY: it will be or is stored */
+    unsigned origin_status;           /* status line of the origin, 0 if none */
+    const char *reason;               /* static text: deciding rule, for logs and Cache-Status */
+    uint64_t origin_ms;               /* time to the origin's headers */
+    const struct brim_origin *origin; /* whose server answered; NULL: none has */
+    unsigned server;
 };
 
 struct brim_flights_config {

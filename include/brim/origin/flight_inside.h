@@ -61,6 +61,8 @@ struct brim_flight {
     unsigned position;               /* of origin in the chain that begins with the first */
     uint64_t asked_pools;            /* by position */
     struct brim_flight_next next;
+    unsigned preferred;
+    bool prefers;       /* the preferred server, until it was asked */
     bool unconditional; /* a 304 did not fit: asked again without conditions */
     bool has_hedged;
     struct brim_fill *fill; /* fetcher thread only, like the next three */

@@ -16,11 +16,12 @@
 
 struct brim_origins; /* opaque */
 
-/* Copies what it needs of conf. previous: NULL or those in force. Owns: the caller frees.
+/* Copies what it needs of conf. previous: NULL or those in force. Owns: the caller frees. NULL: a
+ * file that one of them names is not usable, which was logged.
  * Thread: init or control. */
 struct brim_origins *brim_origins_compile(const struct brim_conf_root *conf,
                                           const struct brim_origins *previous);
-void brim_origins_free(struct brim_origins *origins);
+void brim_origins_free(struct brim_origins *origins); /* accepts NULL */
 
 /* The origin of this name, borrowed; the config's checks have seen to it that it exists. */
 struct brim_origin *brim_origins_get(const struct brim_origins *origins, const char *name);

@@ -83,6 +83,8 @@ struct request {
     uint64_t id[2];
     struct brim_trace trace;
     unsigned origin_status;
+    const struct brim_origin *served_by; /* whose server has answered a flight; NULL: none */
+    unsigned served_server;
     bool is_counted;   /* by the site's rate limit, where that goes by a token */
     bool is_from_peer; /* a brim beside this one asks */
     bool has_written;  /* a while ago, as its cookie says */
@@ -119,6 +121,13 @@ void brim_request_answer(struct request *r, struct brim_flight_view *view);
 
 /* Counts and logs a request that is over. */
 void brim_request_account(struct request *r);
+
+/* ---- request_sticky.c ---- */
+
+/* Has the flight go to the server that the client stays with, if it passes. */
+void brim_request_prefer(struct request *r, struct brim_flight_ask *ask);
+/* Of a delivery's dress: tells the client which server it stays with. */
+void brim_request_tell_sticky(struct brim_delivery *d);
 
 /* ---- request_origin.c ---- */
 

@@ -16,7 +16,8 @@ long that took, before and beside the hostile ones, is printed. A hostile handle
 as long as its budget allows (handlers.cpu, 10 ms), so that is what a neighbour may wait.
 
 At the end the node has not been restarted, holds no more memory than its limits allow, has counted
-every failure, and ends cleanly. What each script does to a VM alone is tests/unit/policy_script.c's.
+every failure, and ends cleanly. What each script does to a VM alone is
+tests/unit/policy_script_hostile.c's.
 """
 
 import http.client

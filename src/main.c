@@ -19,6 +19,7 @@ static const struct command {
     {"serve", "brim serve", brim_cli_serve, "run a node"},
     {"check", "brim check", brim_cli_check, "check a config; print the reference of all options"},
     {"purge", "brim purge", brim_cli_purge, "purge URLs from a running node"},
+    {"explain", "brim explain", brim_cli_explain, "say why a URL is a hit or a miss"},
     {"warm", "brim warm", brim_cli_warm, "have a running node fetch many URLs"},
     {"reload", "brim reload", brim_cli_reload, "put the changed config of a running node in force"},
     {"upgrade", "brim upgrade", brim_cli_upgrade, "have another version of brim take over"},

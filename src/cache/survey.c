@@ -47,7 +47,7 @@ static enum brim_err make_names(struct walk *walk)
     return BRIM_OK;
 }
 
-static void take(struct walk *walk, struct brim_object *object, enum brim_tier tier)
+static void take(struct walk *walk, struct brim_object *object, enum brim_survey_tier tier)
 {
     struct brim_survey *survey = walk->survey;
 
@@ -90,7 +90,7 @@ static struct brim_object *take_key(struct walk *walk, const struct brim_key *ke
     if (object == NULL)
         return NULL;
     walk->told[walk->told_count++] = key->digest;
-    take(walk, object, BRIM_TIER_DISK);
+    take(walk, object, BRIM_SURVEY_DISK);
     return object;
 }
 
@@ -130,7 +130,7 @@ static bool walk_ram(struct walk *walk)
 
     while ((count = brim_hot_walk(walk->cache->hot, &place, objects, PIECE)) > 0) {
         for (size_t i = 0; i < count; i++) {
-            take(walk, objects[i], BRIM_TIER_RAM);
+            take(walk, objects[i], BRIM_SURVEY_RAM);
             brim_object_unref(objects[i]);
         }
         if (is_over(walk))
@@ -146,7 +146,7 @@ static void take_row(struct walk *walk, struct brim_digest digest)
     if (object == NULL)
         return;
     if (!is_in_ram(walk->cache, &object->key))
-        take(walk, object, BRIM_TIER_DISK);
+        take(walk, object, BRIM_SURVEY_DISK);
     brim_object_unref(object);
 }
 
@@ -192,18 +192,18 @@ enum brim_err brim_survey_run(struct brim_cache *cache, struct brim_survey *surv
 /* ---- one key ---- */
 
 static struct brim_object *look_up(struct brim_cache *cache, const struct brim_key *key,
-                                   enum brim_tier *tier_out)
+                                   enum brim_survey_tier *tier_out)
 {
     struct brim_object *object = brim_hot_peek(cache->hot, key);
 
-    *tier_out = BRIM_TIER_RAM;
+    *tier_out = BRIM_SURVEY_RAM;
     if (object != NULL)
         return object;
     object = read_disk(cache, key->digest);
-    *tier_out = object == NULL ? BRIM_TIER_NONE : BRIM_TIER_DISK;
+    *tier_out = object == NULL ? BRIM_SURVEY_NONE : BRIM_SURVEY_DISK;
     if (object == NULL || brim_key_is(&object->key, key))
         return object;
-    *tier_out = BRIM_TIER_NONE; /* a digest that two have */
+    *tier_out = BRIM_SURVEY_NONE; /* a digest that two have */
     brim_object_unref(object);
     return NULL;
 }
@@ -217,7 +217,7 @@ void brim_look_run(struct brim_cache *cache, struct brim_look *look)
         brim_purge_check(cache->purge, look->object) != BRIM_PURGE_GONE) {
         look->marker = look->object;
         look->object = NULL;
-        look->tier = BRIM_TIER_NONE;
+        look->tier = BRIM_SURVEY_NONE;
         if (brim_marker_variant(&look->primary, &look->marker->fields, look->request,
                                 &look->variant_text, &look->key) == BRIM_OK)
             look->object = look_up(cache, &look->key, &look->tier);
@@ -233,7 +233,7 @@ void brim_look_fini(struct brim_look *look)
     brim_object_unref(look->marker);
     brim_object_unref(look->object);
     free(look->variant_text);
-    *look = (struct brim_look){.tier = BRIM_TIER_NONE};
+    *look = (struct brim_look){.tier = BRIM_SURVEY_NONE};
 }
 
 void brim_look_each_purge(struct brim_cache *cache, const struct brim_object *object,

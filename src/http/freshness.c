@@ -165,8 +165,9 @@ static bool status_is_understood(unsigned status)
 /* freshness_lifetime and where it comes from. */
 struct lifetime {
     int64_t ms;
-    bool is_explicit; /* the origin said it, if only by something unreadable */
-    bool is_guess;    /* a tenth of the time since Last-Modified */
+    bool is_explicit;   /* the origin said it, if only by something unreadable */
+    bool is_guess;      /* a tenth of the time since Last-Modified */
+    const char *source; /* static text: what said it */
 };
 
 /* Whether the response leaves it to the cache how long it is fresh. `Pragma: no-cache` means
@@ -184,14 +185,16 @@ static struct lifetime implicit_lifetime(const struct brim_exchange *exchange,
                                          const struct brim_cache_control *control,
                                          const struct brim_cache_rules *rules)
 {
-    struct lifetime lifetime = {0};
+    struct lifetime lifetime = {.source = "nothing: no lifetime, and none may be guessed"};
 
     if (!may_guess(exchange, control))
         return lifetime;
     if (status_is_negative(exchange->status) && rules->negative_ttl_ms >= 0) {
         lifetime.ms = rules->negative_ttl_ms;
+        lifetime.source = "cache.negative_ttl";
     } else if (rules->default_ttl_ms >= 0) {
         lifetime.ms = rules->default_ttl_ms;
+        lifetime.source = "cache.default_ttl";
     } else {
         int64_t modified_s = date_of(exchange, BRIM_STR("last-modified"));
         int64_t unchanged_ms =
@@ -200,6 +203,8 @@ static struct lifetime implicit_lifetime(const struct brim_exchange *exchange,
         if (lifetime.ms > HEURISTIC_MAX_MS)
             lifetime.ms = HEURISTIC_MAX_MS;
         lifetime.is_guess = lifetime.ms > 0;
+        if (lifetime.is_guess)
+            lifetime.source = "a tenth of the time since Last-Modified";
     }
     return lifetime;
 }
@@ -212,21 +217,27 @@ static struct lifetime lifetime_of(const struct brim_exchange *exchange,
 
     if (control->unclosed) {
         lifetime.ms = 0;
+        lifetime.source = "Cache-Control that cannot be read";
     } else if (control->s_maxage_s >= 0) {
         lifetime.ms = ms_of(control->s_maxage_s);
+        lifetime.source = "s-maxage";
     } else if (control->max_age_s >= 0) {
         lifetime.ms = ms_of(control->max_age_s);
+        lifetime.source = "max-age";
     } else if (!control->is_targeted &&
                brim_fields_find(exchange->response, BRIM_STR("expires")) != NULL) {
         /* Not one valid date: already expired (RFC 9111 5.3). */
+        lifetime.source = "Expires";
         int64_t expires_s = date_of(exchange, BRIM_STR("expires"));
         if (expires_s != INT64_MIN)
             lifetime.ms = at_least_0(subtract(ms_of(expires_s), date_ms(exchange)));
     } else {
         lifetime = implicit_lifetime(exchange, control, rules);
     }
-    if (rules->max_ttl_ms >= 0 && lifetime.ms > rules->max_ttl_ms)
+    if (rules->max_ttl_ms >= 0 && lifetime.ms > rules->max_ttl_ms) {
         lifetime.ms = rules->max_ttl_ms;
+        lifetime.source = "cache.max_ttl";
+    }
     return lifetime;
 }
 
@@ -301,6 +312,18 @@ void brim_freshness_compute(const struct brim_exchange *exchange,
 
     brim_cache_control_parse_response(exchange->response, rules->targets, &control);
     compute(exchange, rules, &control, freshness_out);
+}
+
+struct brim_freshness_source brim_freshness_source(const struct brim_exchange *exchange,
+                                                   const struct brim_cache_rules *rules)
+{
+    struct brim_cache_control control;
+
+    brim_cache_control_parse_response(exchange->response, rules->targets, &control);
+    return (struct brim_freshness_source){
+        .rule = lifetime_of(exchange, &control, rules).source,
+        .is_targeted = control.is_targeted,
+    };
 }
 
 bool brim_freshness_has_control(struct brim_fields response, const struct brim_cache_rules *rules)

@@ -228,6 +228,11 @@ uint64_t brim_admin_started_mono_ms(const struct brim_admin *a)
     return a->started_mono_ms;
 }
 
+const struct brim_admin_config *brim_admin_config(const struct brim_admin *a)
+{
+    return &a->config;
+}
+
 struct brim_top *brim_admin_top(struct brim_admin *a)
 {
     return a->config.top;
@@ -312,6 +317,7 @@ static const struct call {
     {"GET", "/v1/stats", brim_admin_call_stats, CALL_READS},
     {"GET", "/v1/live", brim_admin_call_live, CALL_READS},
     {"POST", "/v1/purge", brim_admin_call_purge, CALL_CHANGES},
+    {"POST", "/v1/explain", brim_admin_call_explain, CALL_READS},
     {"POST", "/v1/reload", brim_admin_call_reload, CALL_CHANGES},
     {"GET", "/v1/upgrade", brim_admin_call_upgrade_state, CALL_READS},
     {"POST", "/v1/upgrade", brim_admin_call_upgrade, CALL_CHANGES},

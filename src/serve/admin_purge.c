@@ -242,7 +242,7 @@ static void answer(struct brim_admin_task *task)
 
 /* ---- dry runs ---- */
 
-static void add_example(const struct brim_object *object, enum brim_tier tier, void *ctx)
+static void add_example(const struct brim_object *object, enum brim_survey_tier tier, void *ctx)
 {
     struct purge *p = ctx;
     struct brim_str key = object->key.text;
@@ -259,7 +259,7 @@ static void add_example(const struct brim_object *object, enum brim_tier tier, v
     (void)json_array_append_new(
         p->examples,
         json_pack("{s:o,s:s,s:s,s:i,s:I}", "key", text, "kind", kinds[object->kind], "tier",
-                  tier == BRIM_TIER_RAM ? "ram" : "disk", "status", (int)object->status, "bytes",
+                  tier == BRIM_SURVEY_RAM ? "ram" : "disk", "status", (int)object->status, "bytes",
                   (json_int_t)(object->body == NULL ? 0 : brim_body_bytes(object->body))));
 }
 

@@ -307,6 +307,13 @@ static enum brim_err run_reload(void *ctx, FILE *faults)
     return brim_reload_run(n->reload, faults);
 }
 
+static struct brim_routes *routes_now(void *ctx)
+{
+    struct node *n = ctx;
+
+    return brim_reload_routes(n->reload);
+}
+
 static enum brim_err open_admin(struct node *n)
 {
     struct brim_admin_config config = {
@@ -319,6 +326,8 @@ static enum brim_err open_admin(struct node *n)
         .rate = (unsigned)n->root->admin.rate,
         .is_ready = is_ready,
         .reload = run_reload,
+        .routes = routes_now,
+        .flights = n->flights,
         .estate = n->start->estate,
         .parent = n->parent,
         .ctx = n,

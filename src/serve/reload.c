@@ -25,9 +25,10 @@ struct brim_reload {
     uint32_t magic;
     struct brim_reload_config config;
     pthread_mutex_t lock;
-    struct brim_conf *latest; /* lock; NULL: still the one of the start */
-    bool is_ended;            /* lock */
-    int64_t loaded_s;         /* lock; what the gauge says */
+    pthread_mutex_t routes_lock; /* config.routes, for a moment */
+    struct brim_conf *latest;    /* lock; NULL: still the one of the start */
+    bool is_ended;               /* lock */
+    int64_t loaded_s;            /* lock; what the gauge says */
 };
 
 /* What has been prepared and not yet put in force. */
@@ -128,8 +129,22 @@ static void swap_routes(struct brim_reload *reload, struct brim_routes *take)
         brim_worker_swap(c->workers[i], take);
     for (size_t i = 0; i < c->worker_count; i++)
         brim_worker_swap_wait(c->workers[i]);
+    pthread_mutex_lock(&reload->routes_lock);
     brim_routes_unref(reload->config.routes);
     reload->config.routes = take;
+    pthread_mutex_unlock(&reload->routes_lock);
+}
+
+struct brim_routes *brim_reload_routes(struct brim_reload *reload)
+{
+    struct brim_routes *routes;
+
+    OBJ_CHECK(reload, RELOAD_MAGIC);
+    pthread_mutex_lock(&reload->routes_lock);
+    routes = reload->config.routes;
+    brim_routes_ref(routes);
+    pthread_mutex_unlock(&reload->routes_lock);
+    return routes;
 }
 
 static void count_loaded(struct brim_reload *reload)
@@ -170,6 +185,7 @@ struct brim_reload *brim_reload_open(const struct brim_reload_config *config)
     reload->config = *config;
     brim_routes_ref(reload->config.routes);
     pthread_mutex_init(&reload->lock, NULL);
+    pthread_mutex_init(&reload->routes_lock, NULL);
     count_loaded(reload);
     return reload;
 }
@@ -227,6 +243,7 @@ void brim_reload_close(struct brim_reload *reload)
     brim_routes_unref(reload->config.routes);
     brim_conf_free(reload->latest);
     pthread_mutex_destroy(&reload->lock);
+    pthread_mutex_destroy(&reload->routes_lock);
     reload->magic = 0;
     free(reload);
 }

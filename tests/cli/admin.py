@@ -255,6 +255,35 @@ class TestPurge(Case):
         self.assertIn("hit", self.get(*urls[0]))  # stored after it
 
 
+class TestExplain(Case):
+    def test_wrong_questions_are_refused(self):
+        self.start()
+        many = {f"x-{i}": "1" for i in range(101)}
+        for body in ({}, {"url": "/a"}, {"url": 1}, {"url": "http://a/", "method": "GET"},
+                     {"url": "http://a/", "headers": []}, {"url": "http://a/", "headers": many},
+                     {"url": "http://a/", "headers": {"a b": "1"}},
+                     {"url": "http://a/", "headers": {"a": "1\r\n"}},
+                     {"url": "http://a/", "headers": {"a": 1}}):
+            self.assertEqual(self.status("POST", "/v1/explain", json.dumps(body)), 400, body)
+
+    def test_what_it_tells_is_described(self):
+        self.start()
+        self.status("GET", "/v1/stats")
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("GET", "/a", headers={"Host": "a"})
+        connection.getresponse().read()
+        connection.close()
+        _, text = self.call("POST", "/v1/explain", json.dumps({"url": "http://a/a"}))
+        told = json.loads(text)
+        description = json.loads(self.call("GET", "/v1/openapi.json")[1])
+        schema = description["components"]["schemas"]["Explained"]["properties"]
+        self.assertEqual(set(told) - set(schema), set())
+        for part in ("object", "freshness"):
+            self.assertEqual(set(told[part]) - set(schema[part]["properties"]), set())
+        self.assertEqual((told["would"], told["tier"], told["purged"]), ("hit", "ram", "no"))
+        self.assertEqual(self.lines("admin.call"), [])
+
+
 class TestDescription(Case):
     def test_it_lists_the_calls_that_there_are(self):
         self.start()

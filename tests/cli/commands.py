@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
 
 BRIM = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
-COMMANDS = ("serve", "check", "purge", "warm", "reload", "upgrade", "key", "sign", "stats", "top", "version")
+COMMANDS = ("serve", "check", "purge", "explain", "warm", "reload", "upgrade", "key", "sign", "stats", "top", "version")
 
 
 def brim(*arguments, stdout=subprocess.PIPE, **environment):

@@ -346,11 +346,12 @@ START_TEST(wrong_calls_are_told_what_is_right)
     ask(GET("/purge/all"), &a);
     ck_assert_int_eq(a.status, 404);
     assert_has(&a, "content-type: application/json");
-    assert_has(&a, "{\"error\":\"no such call\",\"accepted\":\"GET /, GET /live.js, GET /chart.js, "
-                   "GET /healthz, GET /readyz, "
-                   "GET /metrics, GET /stats, GET /v1/openapi.json, GET /v1/stats, GET /v1/live, "
-                   "POST /v1/purge, POST /v1/reload, GET /v1/upgrade, POST /v1/upgrade, "
-                   "POST /purge, POST /v1/kv\"}");
+    assert_has(
+        &a, "{\"error\":\"no such call\",\"accepted\":\"GET /, GET /live.js, GET /chart.js, "
+            "GET /healthz, GET /readyz, "
+            "GET /metrics, GET /stats, GET /v1/openapi.json, GET /v1/stats, GET /v1/live, "
+            "POST /v1/purge, POST /v1/explain, POST /v1/reload, GET /v1/upgrade, POST /v1/upgrade, "
+            "POST /purge, POST /v1/kv\"}");
     ask(GET("/purge"), &a);
     ck_assert_int_eq(a.status, 405);
     assert_has(&a, "\r\nallow: POST\r\n");

@@ -11,7 +11,7 @@
 #include "brim/cache/cache.h"
 
 /* Where an object stands: RAM if it is in both. */
-enum brim_tier { BRIM_TIER_NONE, BRIM_TIER_RAM, BRIM_TIER_DISK };
+enum brim_survey_tier { BRIM_SURVEY_NONE, BRIM_SURVEY_RAM, BRIM_SURVEY_DISK };
 
 /* What a purge would take. */
 struct brim_survey {
@@ -20,7 +20,7 @@ struct brim_survey {
     const struct brim_key *urls; /* in: looked up first, so that they are told in any case */
     size_t url_count;
     /* in: hears of each object of the set that no purge has taken yet */
-    void (*found)(const struct brim_object *object, enum brim_tier tier, void *ctx);
+    void (*found)(const struct brim_object *object, enum brim_survey_tier tier, void *ctx);
     void *ctx;
     uint64_t looked_at; /* out: objects */
     uint64_t objects;   /* out: those of the set; representations, parts and notes count too */
@@ -37,7 +37,7 @@ struct brim_look {
     struct brim_fields request;  /* in: for Vary */
     struct brim_object *marker;  /* out: counted; NULL: it does not vary */
     struct brim_object *object;  /* out: counted; what stands there, also if a purge has taken it */
-    enum brim_tier tier;         /* out: of object */
+    enum brim_survey_tier tier;  /* out: of object */
     enum brim_purge_state state; /* out: of object */
     struct brim_key key;         /* out: that object stands under, or would; borrows */
     char *variant_text;          /* private */

@@ -23,6 +23,7 @@ static inline int brim_cli_option(int argc, char **argv, const char *letters,
 int brim_cli_serve(int argc, char **argv);
 int brim_cli_check(int argc, char **argv);
 int brim_cli_purge(int argc, char **argv);
+int brim_cli_explain(int argc, char **argv);
 int brim_cli_reload(int argc, char **argv);
 int brim_cli_upgrade(int argc, char **argv);
 int brim_cli_warm(int argc, char **argv);

@@ -86,6 +86,15 @@ void brim_freshness_compute(const struct brim_exchange *exchange,
                             const struct brim_cache_rules *rules,
                             struct brim_freshness *freshness_out);
 
+/* Which rule gives the lifetime that brim_freshness_compute() would compute: static text, for
+ * people. */
+struct brim_freshness_source {
+    const char *rule;
+    bool is_targeted; /* a targeted field (RFC 9213) stands in for Cache-Control */
+};
+struct brim_freshness_source brim_freshness_source(const struct brim_exchange *exchange,
+                                                   const struct brim_cache_rules *rules);
+
 /* Whether the origin says anything about caching, in Cache-Control or a targeted field. */
 bool brim_freshness_has_control(struct brim_fields response, const struct brim_cache_rules *rules);
 

@@ -20,6 +20,7 @@
 #include "brim/base/top.h"
 #include "brim/cache/cache.h"
 #include "brim/cache/kv.h"
+#include "brim/policy/route.h"
 #include "brim/serve/estate.h"
 
 struct brim_admin; /* opaque */
@@ -35,8 +36,10 @@ struct brim_admin_config {
     bool (*is_ready)(void *ctx); /* on the control thread; must not wait */
     /* on a thread of the pool; see brim_reload_run(). NULL: calls are refused */
     enum brim_err (*reload)(void *ctx, FILE *faults);
-    struct brim_estate *estate; /* borrowed; NULL: no parent, and no upgrades */
-    pid_t parent;               /* who does them */
+    struct brim_routes *(*routes)(void *ctx); /* counted; thread: pool. NULL: none to explain by */
+    struct brim_flights *flights;             /* borrowed; likewise */
+    struct brim_estate *estate;               /* borrowed; NULL: no parent, and no upgrades */
+    pid_t parent;                             /* who does them */
     void *ctx;
 };
 

@@ -14,6 +14,7 @@
 #include "brim/serve/estate.h"
 
 struct brim_admin;
+struct brim_admin_config;
 
 /*
  * A call that has to wait: `work` is done by the I/O pool, `answer` sends the response afterwards
@@ -37,6 +38,8 @@ uint64_t brim_admin_started_mono_ms(const struct brim_admin *admin);
 struct brim_top *brim_admin_top(struct brim_admin *admin); /* NULL: nobody counts URLs */
 struct brim_cache *brim_admin_cache(struct brim_admin *admin);
 struct brim_kv *brim_admin_kv(struct brim_admin *admin); /* NULL: no stores */
+
+const struct brim_admin_config *brim_admin_config(const struct brim_admin *admin);
 
 /* How the node reloads; a copy of the config's. */
 struct brim_admin_reload {
@@ -82,6 +85,7 @@ void brim_admin_call_page_script(struct brim_admin *admin, h2o_req_t *req);
 void brim_admin_call_page_chart(struct brim_admin *admin, h2o_req_t *req);
 void brim_admin_call_openapi(struct brim_admin *admin, h2o_req_t *req);
 void brim_admin_call_live(struct brim_admin *admin, h2o_req_t *req);    /* admin_live.c */
+void brim_admin_call_explain(struct brim_admin *admin, h2o_req_t *req); /* admin_explain.c */
 void brim_admin_call_purge(struct brim_admin *admin, h2o_req_t *req);   /* admin_purge.c */
 void brim_admin_call_reload(struct brim_admin *admin, h2o_req_t *req);  /* admin_reload.c */
 void brim_admin_call_upgrade(struct brim_admin *admin, h2o_req_t *req); /* admin_upgrade.c */

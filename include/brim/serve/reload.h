@@ -44,6 +44,9 @@ BRIM_MUST_USE enum brim_err brim_reload_run(struct brim_reload *reload, FILE *fa
 /* Waits for a reload under way; later ones are refused. Before the workers drain. */
 void brim_reload_end(struct brim_reload *reload);
 
+/* The snapshot in force, counted for the caller. Thread: any. */
+struct brim_routes *brim_reload_routes(struct brim_reload *reload);
+
 /* The config in force. Thread: after end, or from `done`. */
 const struct brim_conf_root *brim_reload_root(const struct brim_reload *reload);
 

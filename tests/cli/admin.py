@@ -89,8 +89,9 @@ class TestToken(Case):
                 seen.add(is_open)
                 body = "{}" if method == "post" else None
                 answer, text = self.call(method.upper(), path, body, token=None)
-                self.assertEqual(answer.status == 401, not is_open, (path, text))
-                if not is_open:
+                # Many attempts are told to wait, which is no better for who has no token.
+                self.assertEqual(answer.status in (401, 429), not is_open, (path, text))
+                if answer.status == 401:
                     self.assertEqual(answer.getheader("WWW-Authenticate"), 'Bearer realm="brim"')
                 self.assertEqual(str(answer.status) in operation["responses"], True,
                                  (path, answer.status))

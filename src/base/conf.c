@@ -523,6 +523,8 @@ static void derive(struct brim_conf *conf)
         INHERITED(cache, brim_conf_table_rules),
         INHERITED(jwt, brim_conf_table_jwt),
         INHERITED(basic_auth, brim_conf_table_basic_auth),
+        INHERITED(cors, brim_conf_table_cors),
+        INHERITED(security_headers, brim_conf_table_security_headers),
         INHERITED(signed_url, brim_conf_table_signed_url),
     };
     const struct brim_conf_yaml *yaml = conf->yaml;

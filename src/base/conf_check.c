@@ -519,6 +519,8 @@ static void check_route_gates(struct brim_conf_faults *faults, const char *path,
     if (!brim_conf_table_is_same(&brim_conf_table_basic_auth, &route->basic_auth,
                                  &site->basic_auth))
         gates.basic_auth = &route->basic_auth;
+    if (!brim_conf_table_is_same(&brim_conf_table_cors, &route->cors, &site->cors))
+        gates.cors = &route->cors;
     brim_conf_check_gates(&gates, path, faults);
 }
 
@@ -602,7 +604,7 @@ static void check_sites(const struct brim_conf_root *root, const struct names *o
         check_dictionary(faults, path, site->cache.use_as_dictionary);
         (void)snprintf(path, sizeof(path), "sites[%zu]", i);
         brim_conf_check_gates(&(struct brim_conf_gates){&site->access, &site->rate_limit,
-                                                        &site->jwt, &site->basic_auth,
+                                                        &site->jwt, &site->basic_auth, &site->cors,
                                                         &site->purge},
                               path, faults);
         brim_conf_check_ryw(&site->read_your_writes, path, faults);

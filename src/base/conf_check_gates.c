@@ -167,6 +167,40 @@ static void check_jwt(struct brim_conf_faults *faults, const char *where,
               "is not the name of a store; accepted: letters, digits, '-', '.', '_'");
 }
 
+static bool is_page(const char *text)
+{
+    const char *host = strstr(text, "://");
+
+    if (strcmp(text, "*") == 0)
+        return true;
+    return host != NULL && host > text && host[3] != '\0' && strpbrk(host + 3, "/?#@ ") == NULL &&
+           strchr(text, '*') == (strncmp(host + 3, "*.", 2) == 0 ? host + 3 : NULL);
+}
+
+static void check_cors(struct brim_conf_faults *faults, const char *where,
+                       const struct brim_conf_cors *cors)
+{
+    for (size_t i = 0; i < cors->origins.count; i++) {
+        const char *text = cors->origins.items[i];
+        struct brim_conf_text shown = {.len = 0};
+        char member[64];
+
+        if (text == NULL)
+            continue;
+        (void)snprintf(member, sizeof(member), "cors.origins[%zu]", i);
+        brim_conf_text_add_input(&shown, text);
+        if (!is_page(text))
+            brim_conf_text_add(&shown, " is no origin; accepted: as in https://app.example.com, "
+                                       "https://*.example.com, *");
+        else if (cors->credentials && strcmp(text, "*") == 0)
+            brim_conf_text_add(&shown, " lets every page in with its visitors' cookies; accepted: "
+                                       "names, beside credentials");
+        else
+            continue;
+        fault(faults, where, member, shown.bytes);
+    }
+}
+
 void brim_conf_check_field(const char *name, const char *where, const char *key,
                            struct brim_conf_faults *faults)
 {
@@ -192,6 +226,8 @@ void brim_conf_check_gates(const struct brim_conf_gates *gates, const char *wher
     if (gates->purge != NULL)
         check_access(faults, path, gates->purge);
     check_rate_limit(faults, where, gates->rate_limit);
+    if (gates->cors != NULL)
+        check_cors(faults, where, gates->cors);
     if (gates->jwt != NULL)
         check_jwt(faults, where, gates->jwt);
     if (gates->basic_auth != NULL && gates->basic_auth->realm != NULL &&

@@ -48,36 +48,38 @@
      .max = (max_),                                                                                \
      .table = &TABLE_OF_##tag_},
 
-#define TABLE_OF_brim_conf_node         node_table
-#define TABLE_OF_brim_conf_log          log_table
-#define TABLE_OF_brim_conf_access_log   access_log_table
-#define TABLE_OF_brim_conf_certificate  certificate_table
-#define TABLE_OF_brim_conf_tls          tls_table
-#define TABLE_OF_brim_conf_listener     listener_table
-#define TABLE_OF_brim_conf_admin        admin_table
-#define TABLE_OF_brim_conf_cache        cache_table
-#define TABLE_OF_brim_conf_compress     compress_table
-#define TABLE_OF_brim_conf_kv           kv_table
-#define TABLE_OF_brim_conf_limits       limits_table
-#define TABLE_OF_brim_conf_timeouts     timeouts_table
-#define TABLE_OF_brim_conf_server       server_table
-#define TABLE_OF_brim_conf_origin_tls   origin_tls_table
-#define TABLE_OF_brim_conf_health       health_table
-#define TABLE_OF_brim_conf_sticky       sticky_table
-#define TABLE_OF_brim_conf_origin       origin_table
-#define TABLE_OF_brim_conf_rules        brim_conf_table_rules
-#define TABLE_OF_brim_conf_env          env_table
-#define TABLE_OF_brim_conf_handlers     handlers_table
-#define TABLE_OF_brim_conf_access       access_table
-#define TABLE_OF_brim_conf_rate_limit   rate_limit_table
-#define TABLE_OF_brim_conf_jwt          brim_conf_table_jwt
-#define TABLE_OF_brim_conf_ryw          ryw_table
-#define TABLE_OF_brim_conf_route_header route_header_table
-#define TABLE_OF_brim_conf_rewrite      rewrite_table
-#define TABLE_OF_brim_conf_route        route_table
-#define TABLE_OF_brim_conf_site         site_table
-#define TABLE_OF_brim_conf_basic_auth   brim_conf_table_basic_auth
-#define TABLE_OF_brim_conf_signed_url   brim_conf_table_signed_url
+#define TABLE_OF_brim_conf_node             node_table
+#define TABLE_OF_brim_conf_log              log_table
+#define TABLE_OF_brim_conf_access_log       access_log_table
+#define TABLE_OF_brim_conf_certificate      certificate_table
+#define TABLE_OF_brim_conf_tls              tls_table
+#define TABLE_OF_brim_conf_listener         listener_table
+#define TABLE_OF_brim_conf_admin            admin_table
+#define TABLE_OF_brim_conf_cache            cache_table
+#define TABLE_OF_brim_conf_compress         compress_table
+#define TABLE_OF_brim_conf_kv               kv_table
+#define TABLE_OF_brim_conf_limits           limits_table
+#define TABLE_OF_brim_conf_timeouts         timeouts_table
+#define TABLE_OF_brim_conf_server           server_table
+#define TABLE_OF_brim_conf_origin_tls       origin_tls_table
+#define TABLE_OF_brim_conf_health           health_table
+#define TABLE_OF_brim_conf_sticky           sticky_table
+#define TABLE_OF_brim_conf_origin           origin_table
+#define TABLE_OF_brim_conf_rules            brim_conf_table_rules
+#define TABLE_OF_brim_conf_env              env_table
+#define TABLE_OF_brim_conf_handlers         handlers_table
+#define TABLE_OF_brim_conf_access           access_table
+#define TABLE_OF_brim_conf_rate_limit       rate_limit_table
+#define TABLE_OF_brim_conf_jwt              brim_conf_table_jwt
+#define TABLE_OF_brim_conf_ryw              ryw_table
+#define TABLE_OF_brim_conf_route_header     route_header_table
+#define TABLE_OF_brim_conf_rewrite          rewrite_table
+#define TABLE_OF_brim_conf_route            route_table
+#define TABLE_OF_brim_conf_site             site_table
+#define TABLE_OF_brim_conf_basic_auth       brim_conf_table_basic_auth
+#define TABLE_OF_brim_conf_signed_url       brim_conf_table_signed_url
+#define TABLE_OF_brim_conf_cors             brim_conf_table_cors
+#define TABLE_OF_brim_conf_security_headers brim_conf_table_security_headers
 
 /* Initialiser of a table, and what must hold of it. */
 #define TABLE(tag_, fields_)                                                                       \
@@ -252,6 +254,20 @@ CHECK_TABLE(brim_conf_route_header, route_header_fields);
 static const struct brim_conf_field rewrite_fields[] = {BRIM_CONF_REWRITE(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table rewrite_table = TABLE(brim_conf_rewrite, rewrite_fields);
 CHECK_TABLE(brim_conf_rewrite, rewrite_fields);
+#undef THIS
+
+#define THIS brim_conf_cors
+static const struct brim_conf_field cors_fields[] = {BRIM_CONF_CORS(ROW_O, ROW_S, ROW_L)};
+const struct brim_conf_table brim_conf_table_cors = TABLE(brim_conf_cors, cors_fields);
+CHECK_TABLE(brim_conf_cors, cors_fields);
+#undef THIS
+
+#define THIS brim_conf_security_headers
+static const struct brim_conf_field security_headers_fields[] = {
+    BRIM_CONF_SECURITY_HEADERS(ROW_O, ROW_S, ROW_L)};
+const struct brim_conf_table brim_conf_table_security_headers =
+    TABLE(brim_conf_security_headers, security_headers_fields);
+CHECK_TABLE(brim_conf_security_headers, security_headers_fields);
 #undef THIS
 
 #define THIS brim_conf_basic_auth

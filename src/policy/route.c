@@ -206,6 +206,18 @@ static const struct brim_str accept_encodings[] = {
     BRIM_STR("identity"),
 };
 
+static struct brim_str compile_hsts(const struct brim_conf_security_headers *conf)
+{
+    char text[96];
+
+    if (conf->hsts_ms == 0)
+        return brim_str(NULL, 0);
+    (void)snprintf(text, sizeof(text), "max-age=%lld%s%s", (long long)conf->hsts_ms / 1000,
+                   conf->hsts_subdomains ? "; includeSubDomains" : "",
+                   conf->hsts_preload ? "; preload" : "");
+    return brim_str_of(brim_strdup(text));
+}
+
 /* NULL in *keys_out: none are needed. */
 static enum brim_err compile_signing(const struct brim_conf_signed_url *conf,
                                      struct brim_url_keys **keys_out)
@@ -251,6 +263,10 @@ static enum brim_err compile_site_gates(const struct brim_conf_site *conf, struc
     if (err == BRIM_OK && (conf->purge.allow.count > 0 || conf->purge.allow_file[0] != '\0'))
         err = brim_access_compile(&conf->purge, &own->purge);
     own->site_rate = brim_rate_limit_compile(&conf->rate_limit, &place);
+    own->cors = brim_cors_compile(&conf->cors);
+    own->hsts = compile_hsts(&conf->security_headers);
+    own->security = conf->security_headers.preset;
+    own->redirect = conf->redirect_https;
     if (err == BRIM_OK)
         err = brim_jwt_gate_compile(&conf->jwt, &own->jwt);
     if (err == BRIM_OK)
@@ -270,6 +286,10 @@ static enum brim_err compile_route_gates(const struct brim_conf_route *conf,
     enum brim_err err = brim_access_compile(&conf->access, &route->access);
 
     route->rate = brim_rate_limit_compile(&conf->rate_limit, &place);
+    if (!brim_conf_table_is_same(&brim_conf_table_cors, &conf->cors, &site->cors))
+        route->cors = brim_cors_compile(&conf->cors);
+    route->hsts = compile_hsts(&conf->security_headers);
+    route->security = conf->security_headers.preset;
     if (err == BRIM_OK && !brim_conf_table_is_same(&brim_conf_table_jwt, &conf->jwt, &site->jwt))
         err = brim_jwt_gate_compile(&conf->jwt, &route->jwt);
     if (err == BRIM_OK &&
@@ -510,6 +530,10 @@ static void free_routes(struct brim_route *routes, size_t count, const struct br
         brim_rate_limit_free(routes[i].rate);
         if (routes[i].jwt != own->jwt)
             brim_jwt_gate_free(routes[i].jwt);
+        if (routes[i].cors != own->cors)
+            brim_cors_free(routes[i].cors);
+        if (routes[i].hsts.base != own->hsts.base)
+            free_const(routes[i].hsts.base);
         if (routes[i].basic != own->basic)
             brim_basic_auth_free(routes[i].basic);
         if (routes[i].signing != own->signing)
@@ -529,6 +553,8 @@ static void free_site(struct site *site)
     brim_access_free(site->own.purge);
     brim_rate_limit_free(site->own.site_rate);
     brim_jwt_gate_free(site->own.jwt);
+    brim_cors_free(site->own.cors);
+    free_const(site->own.hsts.base);
     brim_basic_auth_free(site->own.basic);
     brim_url_keys_free(site->own.signing);
     brim_error_page_free(site->own.error_page);

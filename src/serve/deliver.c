@@ -649,8 +649,14 @@ void brim_deliver_error(struct brim_delivery *d, const struct brim_deliver_error
 void brim_deliver_answer(struct brim_delivery *d, unsigned status, struct brim_fields fields,
                          struct brim_str body)
 {
+    brim_deliver_said(d, status, fields, body, "handler");
+}
+
+void brim_deliver_said(struct brim_delivery *d, unsigned status, struct brim_fields fields,
+                       struct brim_str body, const char *detail)
+{
     INVARIANT(!d->started);
-    d->facts = (struct brim_deliver_facts){.outcome = BRIM_OUTCOME_HANDLER, .detail = "handler"};
+    d->facts = (struct brim_deliver_facts){.outcome = BRIM_OUTCOME_HANDLER, .detail = detail};
     d->status = status;
     brim_deliver_set_fields(d, fields);
     brim_deliver_add_cache_status(d);

@@ -529,6 +529,7 @@ static struct brim_fields fields_of(h2o_req_t *req)
 static void dress(struct brim_delivery *delivery)
 {
     brim_request_tell_rates(delivery);
+    brim_request_dress(delivery);
     brim_request_tell_pin(delivery);
     brim_request_tell_sticky(delivery);
 }

@@ -374,9 +374,13 @@ bool brim_request_admit(struct request *r, void (*then)(struct request *r))
     r->admitted = route;
     r->admitted_then = then;
     r->rates[ROUTE] = (struct brim_rate_limit_news){.is_told = false};
+    if (is_first && brim_request_answer_redirect(r))
+        return false;
     if (is_first && !pass_address(r, route->site_access))
         return false;
     if (!pass_address(r, route->access))
+        return false;
+    if (is_first && brim_request_answer_preflight(r)) /* which bring nothing that a gate wants */
         return false;
     if (is_first)
         tell_subject(r);

@@ -35,9 +35,10 @@
 #define SITES_ACCEPTED                                                                             \
     "accepted: a sequence of 1 to 10000 mappings with hosts, origin, write_origin, "               \
     "read_your_writes, error_page, forwarded, origin_coding, "                                     \
-    "trace, server_timing, subject_field, access, purge, rate_limit, jwt, basic_auth, "            \
+    "trace, server_timing, redirect_https, subject_field, access, purge, rate_limit, jwt, "        \
+    "basic_auth, "                                                                                 \
     "signed_url, "                                                                                 \
-    "handlers, cache, "                                                                            \
+    "cors, security_headers, handlers, cache, "                                                    \
     "routes\n"
 #define WORKERS       "accepted: whole number from 0 to 256\n"
 #define DISK          "accepted: size from 4MiB to 1024TiB, as in 4096, 64KiB, 1MB, 20GiB\n"
@@ -245,6 +246,15 @@ static const struct bad_case {
      "optional, require\n"
      ":3: sites[0].subject_field: is no field that could tell it; accepted: as in "
      "X-Client-Subject\n"},
+    {LISTENERS ORIGINS "sites: [{hosts: [a], origin: app,\n"
+                       "  cors: {origins: ['*', example.com, 'https://a.example/x'],\n"
+                       "  credentials: true}}]\n",
+     ":4: sites[0].cors.origins[0]: \"*\" lets every page in with its visitors' cookies; accepted: "
+     "names, beside credentials\n"
+     ":4: sites[0].cors.origins[1]: \"example.com\" is no origin; accepted: as in "
+     "https://app.example.com, https://*.example.com, *\n"
+     ":4: sites[0].cors.origins[2]: \"https://a.example/x\" is no origin; accepted: as in "
+     "https://app.example.com, https://*.example.com, *\n"},
     {LISTENERS "origins: [{name: app, servers: []}]\n" SITES,
      ":2: origins[0].servers: has 0 members; accepted: a sequence of 1 to 256 mappings with url, "
      "weight, max_connections, backup, node\n"},
@@ -379,7 +389,7 @@ static const struct bad_case {
      ":3: sites[0].routes[0]: is a single value; accepted: a mapping with path, methods, headers, "
      "origin, write_origin, host, rewrite, access, "
      "rate_limit, jwt, basic_auth, signed_url, "
-     "handlers, "
+     "cors, security_headers, handlers, "
      "cache\n"},
     {"cache: {memory: 1MiB, memory_object: 2MiB}\n" REST,
      ":1: cache.memory_object: 2MiB is more than cache.memory; accepted: up to 1MiB\n"},

@@ -15,6 +15,7 @@ struct brim_conf_gates {
     const struct brim_conf_rate_limit *rate_limit;
     const struct brim_conf_jwt *jwt;
     const struct brim_conf_basic_auth *basic_auth;
+    const struct brim_conf_cors *cors;
     const struct brim_conf_access *purge;
 };
 

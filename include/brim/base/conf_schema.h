@@ -383,6 +383,26 @@
       "Of that header or cookie; who has none goes by address.")                                   \
     O(BOOL, fields, "fields", "true", 0, 0, LIVE, "Tell clients in RateLimit-Policy and RateLimit.")
 
+#define BRIM_CONF_CORS(O, S, L)                                                                    \
+    O(STRINGS, origins, "origins", "", 0, 256, LIVE,                                               \
+      "Pages that may read answers: https://app.example.com, https://*.example.com, `*` for all; " \
+      "empty: what the origin says goes out as it is.")                                            \
+    O(STRINGS, methods, "methods", "GET HEAD POST", 1, 32, LIVE, "What they may ask with.")        \
+    O(STRINGS, headers, "headers", "", 0, 64, LIVE, "Request fields of theirs; `*`: any.")         \
+    O(STRINGS, expose, "expose", "", 0, 64, LIVE, "Response fields that they may read.")           \
+    O(BOOL, credentials, "credentials", "false", 0, 0, LIVE, "With cookies; not beside `*`.")      \
+    O(DURATION, max_age_ms, "max_age", "10m", 0, BRIM_DAY_MS, LIVE,                                \
+      "How long a browser may remember what a preflight said.")
+
+#define BRIM_CONF_SECURITY_HEADERS(O, S, L)                                                        \
+    O(CHOICE, preset, "preset", "off", 0, "off|basic|strict", LIVE,                                \
+      "X-Content-Type-Options, Referrer-Policy, X-Frame-Options; strict: also a "                  \
+      "Content-Security-Policy and isolation. What the origin sets stays.")                        \
+    O(DURATION, hsts_ms, "hsts", "0", 0, 3650 * BRIM_DAY_MS, LIVE,                                 \
+      "Strict-Transport-Security over https, for how long; 0: none.")                              \
+    O(BOOL, hsts_subdomains, "hsts_subdomains", "false", 0, 0, LIVE, "And for names below.")       \
+    O(BOOL, hsts_preload, "hsts_preload", "false", 0, 0, LIVE, "And for the lists of browsers.")
+
 #define BRIM_CONF_BASIC_AUTH(O, S, L)                                                              \
     O(FILE, file, "file", "", 0, 4096, LIVE,                                                       \
       "File with USER:HASH a line (htpasswd -B); empty: nobody is asked for a password.")          \
@@ -463,6 +483,11 @@
       "Only with a password; what is not set: the site's.")                                        \
     S(signed_url, "signed_url", BRIM_CONF_SIGNED_URL, brim_conf_signed_url,                        \
       "Only by a signed URL; what is not set: the site's.")                                        \
+    S(cors, "cors", BRIM_CONF_CORS, brim_conf_cors,                                                \
+      "Which pages of other origins may read it; what is not set: the site's.")                    \
+    S(security_headers, "security_headers", BRIM_CONF_SECURITY_HEADERS,                            \
+      brim_conf_security_headers,                                                                  \
+      "What browsers are told to be careful with; what is not set: the site's.")                   \
     S(handlers, "handlers", BRIM_CONF_HANDLERS, brim_conf_handlers, "Lua handlers of the route.")  \
     S(cache, "cache", BRIM_CONF_RULES, brim_conf_rules, "Cache rules; what is not set: the site's.")
 
@@ -484,6 +509,8 @@
       "W3C traceparent: as it comes; a client's goes on as our span; begun where there is none.")  \
     O(BOOL, server_timing, "server_timing", "false", 0, 0, LIVE,                                   \
       "Server-Timing tells how long brim and the origin took.")                                    \
+    O(CHOICE, redirect_https, "redirect_https", "off", 0, "off|301|308", LIVE,                     \
+      "Requests in cleartext are sent to https, port 443.")                                        \
     O(STRING, subject_field, "subject_field", "", 0, 64, LIVE,                                     \
       "Field that tells the origin the subject of a client's verified certificate; answers then "  \
       "differ by it.")                                                                             \
@@ -496,6 +523,9 @@
       "Only with user and password.")                                                              \
     S(signed_url, "signed_url", BRIM_CONF_SIGNED_URL, brim_conf_signed_url,                        \
       "Only by a URL with a signature.")                                                           \
+    S(cors, "cors", BRIM_CONF_CORS, brim_conf_cors, "Which pages of other origins may read it.")   \
+    S(security_headers, "security_headers", BRIM_CONF_SECURITY_HEADERS,                            \
+      brim_conf_security_headers, "What browsers are told to be careful with.")                    \
     S(handlers, "handlers", BRIM_CONF_HANDLERS, brim_conf_handlers, "Lua handlers of the site.")   \
     S(cache, "cache", BRIM_CONF_RULES, brim_conf_rules, "Cache rules of the site.")                \
     L(routes, "routes", BRIM_CONF_ROUTE, brim_conf_route, 0, 10000,                                \

@@ -69,6 +69,8 @@ BRIM_CONF_STRUCT(brim_conf_jwt, BRIM_CONF_JWT);
 BRIM_CONF_STRUCT(brim_conf_ryw, BRIM_CONF_RYW);
 BRIM_CONF_STRUCT(brim_conf_route_header, BRIM_CONF_ROUTE_HEADER);
 BRIM_CONF_STRUCT(brim_conf_rewrite, BRIM_CONF_REWRITE);
+BRIM_CONF_STRUCT(brim_conf_cors, BRIM_CONF_CORS);
+BRIM_CONF_STRUCT(brim_conf_security_headers, BRIM_CONF_SECURITY_HEADERS);
 BRIM_CONF_STRUCT(brim_conf_basic_auth, BRIM_CONF_BASIC_AUTH);
 BRIM_CONF_STRUCT(brim_conf_signed_url, BRIM_CONF_SIGNED_URL);
 BRIM_CONF_STRUCT(brim_conf_route, BRIM_CONF_ROUTE);
@@ -131,6 +133,8 @@ extern const struct brim_conf_table brim_conf_table_rules;
 /* Likewise those of the gates. */
 extern const struct brim_conf_table brim_conf_table_jwt;
 extern const struct brim_conf_table brim_conf_table_basic_auth;
+extern const struct brim_conf_table brim_conf_table_cors;
+extern const struct brim_conf_table brim_conf_table_security_headers;
 extern const struct brim_conf_table brim_conf_table_signed_url;
 
 /* Whether two structs of table hold the very same values: of text the same memory, as what was

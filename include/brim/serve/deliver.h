@@ -71,6 +71,10 @@ void brim_deliver_error(struct brim_delivery *delivery, const struct brim_delive
 void brim_deliver_answer(struct brim_delivery *delivery, unsigned status, struct brim_fields fields,
                          struct brim_str body);
 
+/* The same of the edge's own; detail: for Cache-Status, static. */
+void brim_deliver_said(struct brim_delivery *delivery, unsigned status, struct brim_fields fields,
+                       struct brim_str body, const char *detail);
+
 /* Progress of the body: called when the port fired. */
 void brim_deliver_wake(struct brim_delivery *delivery);
 

@@ -88,6 +88,7 @@ struct request {
     bool is_counted;   /* by the site's rate limit, where that goes by a token */
     bool is_from_peer; /* a brim beside this one asks */
     bool has_written;  /* a while ago, as its cookie says */
+    bool is_preflight; /* of CORS */
     bool has_peeked;   /* at what a flight is about to publish */
     bool is_behind;    /* origin_request runs for a refresh that nobody waits for */
     bool is_shared;    /* the flight asked for the whole, without the client's conditions */
@@ -172,6 +173,14 @@ void brim_request_answer_error(struct request *r, unsigned status, const char *t
 void brim_request_refuse(struct request *r, const struct brim_guard_refusal *refusal);
 /* Finds the site and route of host and target; false: there is none. */
 bool brim_request_match_route(struct request *r);
+
+/* ---- request_dress.c ---- */
+
+/* Adds what the site says of every response. */
+void brim_request_dress(struct brim_delivery *delivery);
+/* Answers what the edge alone can answer; false: it is not that. */
+bool brim_request_answer_preflight(struct request *r);
+bool brim_request_answer_redirect(struct request *r);
 
 /* ---- request_gates.c ---- */
 

@@ -20,7 +20,8 @@ struct waiter {
     struct brim_port port;
     pthread_mutex_t lock;
     pthread_cond_t rang;
-    bool has_news;
+    bool has_news; /* a notification is outstanding */
+    bool has_left;
     struct brim_flight *flight;
 };
 
@@ -134,14 +135,19 @@ static void teardown(void)
 
 /* ---- waiting ---- */
 
+/* Each notification holds a count: who has left drops it at once. */
 static void on_news(struct brim_port *port)
 {
     struct waiter *w = (struct waiter *)port;
+    bool has_left;
 
     pthread_mutex_lock(&w->lock);
+    has_left = w->has_left;
     w->has_news = true;
     pthread_cond_signal(&w->rang);
     pthread_mutex_unlock(&w->lock);
+    if (has_left)
+        brim_port_unref(port);
 }
 
 /* The last to let go, perhaps the thread that fires. */
@@ -199,7 +205,15 @@ static struct brim_flight_view wait_for(struct waiter *w)
 
 static void leave(struct waiter *w)
 {
+    bool has_news;
+
     brim_flight_leave(w->flight, &w->port);
+    pthread_mutex_lock(&w->lock);
+    has_news = w->has_news;
+    w->has_left = true;
+    pthread_mutex_unlock(&w->lock);
+    if (has_news)
+        brim_port_unref(&w->port);
     brim_port_unref(&w->port);
 }
 

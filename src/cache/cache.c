@@ -131,8 +131,8 @@ enum brim_err brim_cache_open(const struct brim_cache_config *config, struct bri
     *cache_out = NULL;
     cache->magic = CACHE_MAGIC;
     cache->config = *config;
-    if (cache->config.purges == NULL)
-        cache->config.purges = &cache->own_purges;
+    if (cache->config.mail == NULL)
+        cache->config.mail = &cache->own_mail;
     atomic_flag_clear(&cache->ageing);
     if (getrandom(&cache->body_id_base, sizeof(cache->body_id_base), 0) !=
         (ssize_t)sizeof(cache->body_id_base))
@@ -143,6 +143,7 @@ enum brim_err brim_cache_open(const struct brim_cache_config *config, struct bri
         cache->config.object_bytes_max = config->disk_bytes / DISK_SHARE;
     pthread_mutex_init(&cache->purge_turn, NULL);
     pthread_mutex_init(&cache->behind_lock, NULL);
+    pthread_mutex_init(&cache->mail_turn, NULL);
     pthread_cond_init(&cache->behind_done, NULL);
     err = brim_purge_open(config->purge_epochs_max, &cache->purge);
     if (err == BRIM_OK)
@@ -183,6 +184,7 @@ void brim_cache_close(struct brim_cache *cache)
     pthread_cond_destroy(&cache->behind_done);
     pthread_mutex_destroy(&cache->behind_lock);
     pthread_mutex_destroy(&cache->purge_turn);
+    pthread_mutex_destroy(&cache->mail_turn);
     cache->magic = 0;
     free(cache);
 }
@@ -191,19 +193,24 @@ void brim_cache_release(struct brim_cache *cache)
 {
     OBJ_CHECK(cache, CACHE_MAGIC);
     INVARIANT(!atomic_load(&cache->is_released));
+    atomic_store(&cache->purges_seen, UINT64_MAX);
+    atomic_store(&cache->is_released, true); /* purges from now on are passed on */
     wait_for_purges(cache);
     brim_remember_end(cache->remember); /* the successor reads it */
     if (cache->disk != NULL)
         brim_disk_release(cache->disk);
-    cache->purges_seen = atomic_load(cache->config.purges);
-    atomic_store(&cache->is_released, true);
+    atomic_store(&cache->purges_seen, atomic_load(&cache->config.mail->purges));
 }
 
-/* Whether something was purged since another process has taken over. */
-static bool is_outdated(const struct brim_cache *cache)
+/* Whether something was purged since another process may have taken over. */
+static bool is_outdated(struct brim_cache *cache)
 {
-    return atomic_load_explicit(&cache->is_released, memory_order_acquire) &&
-           atomic_load(cache->config.purges) != cache->purges_seen;
+    uint64_t seen;
+
+    if (!atomic_load_explicit(&cache->is_released, memory_order_acquire))
+        return false;
+    seen = atomic_load(&cache->purges_seen);
+    return seen != UINT64_MAX && atomic_load(&cache->config.mail->purges) != seen;
 }
 
 struct brim_disk *brim_cache_disk(struct brim_cache *cache)
@@ -467,6 +474,8 @@ enum brim_found brim_cache_find(struct brim_cache *cache, struct brim_find *find
     find->key = find->primary;
     if (is_outdated(cache))
         return BRIM_FOUND_PASS;
+    if (brim_purge_mail_waits(cache->config.mail))
+        brim_cache_read_mail(cache);
     if (find->marker != NULL)
         return find_variant(cache, find);
     err = look(cache, find, &find->key, &object);

@@ -56,6 +56,28 @@ static size_t without_all(struct brim_purge_epoch *epochs, size_t count)
     return kept;
 }
 
+/* To the process that has the disk tier now. */
+static void pass_on(struct brim_cache *cache, const uint64_t *scopes, size_t count,
+                    enum brim_purge_kind kind)
+{
+    for (size_t i = 0; i < count; i++)
+        brim_purge_mail_post(cache->config.mail, scopes[i], kind);
+}
+
+void brim_cache_read_mail(struct brim_cache *cache)
+{
+    enum brim_purge_kind kind;
+    uint64_t scope;
+
+    if (atomic_load_explicit(&cache->is_released, memory_order_acquire))
+        return; /* it is for who came after */
+    pthread_mutex_lock(&cache->mail_turn);
+    while (brim_purge_mail_take(cache->config.mail, &scope, &kind))
+        if (brim_cache_purge_soon(cache, &scope, 1, kind) != BRIM_OK)
+            BRIM_LOG(WARN, "cache.purge_not_durable", "scopes=%d", 1);
+    pthread_mutex_unlock(&cache->mail_turn);
+}
+
 /* Makes durable what is in force. Under purge_turn. */
 static enum brim_err keep(struct brim_cache *cache, struct brim_purge_epoch *epochs, size_t count)
 {
@@ -81,7 +103,8 @@ enum brim_err brim_cache_purge_set(struct brim_cache *cache, const struct brim_p
     OBJ_CHECK(cache, CACHE_MAGIC);
     INVARIANT(epochs != NULL);
     BRIM_ADD(PURGES, count);
-    atomic_fetch_add(cache->config.purges, 1); /* before it is in force: see brim_cache_release */
+    /* before it is in force: see brim_cache_release() */
+    atomic_fetch_add(&cache->config.mail->purges, 1);
     pthread_mutex_lock(&cache->purge_turn);
     for (size_t i = 0; i < set->count; i++)
         brim_purge_put(cache->purge, set->scopes[i], kind, &epochs[i]);
@@ -90,6 +113,13 @@ enum brim_err brim_cache_purge_set(struct brim_cache *cache, const struct brim_p
     err = keep(cache, epochs, count);
     pthread_mutex_unlock(&cache->purge_turn);
     free(epochs);
+    if (atomic_load(&cache->is_released)) {
+        uint64_t all = brim_purge_scope_all();
+
+        pass_on(cache, set->scopes, set->count, kind);
+        if (set->pattern_count > 0) /* they are texts: more than asked rather than less */
+            pass_on(cache, &all, 1, kind);
+    }
     return err;
 }
 
@@ -111,6 +141,8 @@ bool brim_cache_has(struct brim_cache *cache, const struct brim_key *primary)
         brim_object_unref(object);
         return true;
     }
+    if (atomic_load(&cache->is_released))
+        return true; /* the successor may have it */
     return cache->disk != NULL &&
            brim_disk_locate(cache->disk, primary->digest, &locator) == BRIM_OK;
 }
@@ -164,15 +196,21 @@ static void run_behind(struct brim_job *job)
 static enum brim_err submit(struct brim_cache *cache, const uint64_t *scopes, size_t count)
 {
     struct behind *behind = brim_alloc(sizeof(*behind) + count * sizeof(*scopes));
+    bool is_released;
 
     *behind = (struct behind){.job.run = run_behind, .cache = cache, .count = count};
     memcpy(behind->scopes, scopes, count * sizeof(*scopes));
     pthread_mutex_lock(&cache->behind_lock);
-    cache->behind++;
+    is_released = atomic_load(&cache->is_released); /* a release waits for those that came before */
+    if (!is_released)
+        cache->behind++;
     pthread_mutex_unlock(&cache->behind_lock);
-    if (brim_pool_submit(cache->config.pool, BRIM_JOB_WRITE, &behind->job) == BRIM_OK)
+    if (!is_released &&
+        brim_pool_submit(cache->config.pool, BRIM_JOB_WRITE, &behind->job) == BRIM_OK)
         return BRIM_OK;
     free(behind);
+    if (is_released)
+        return BRIM_ECLOSED;
     behind_ended(cache);
     return BRIM_ELIMIT;
 }
@@ -181,13 +219,20 @@ enum brim_err brim_cache_purge_soon(struct brim_cache *cache, const uint64_t *sc
                                     enum brim_purge_kind kind)
 {
     struct brim_purge_epoch epoch;
+    enum brim_err err;
 
     OBJ_CHECK(cache, CACHE_MAGIC);
-    atomic_fetch_add(cache->config.purges, 1);
+    atomic_fetch_add(&cache->config.mail->purges, 1);
     for (size_t i = 0; i < count; i++)
         brim_purge_put(cache->purge, scopes[i], kind, &epoch);
     BRIM_ADD(PURGES, count);
-    return cache->disk == NULL ? BRIM_OK : submit(cache, scopes, count);
+    if (cache->disk == NULL && !atomic_load(&cache->is_released))
+        return BRIM_OK;
+    err = submit(cache, scopes, count);
+    if (err != BRIM_ECLOSED)
+        return err;
+    pass_on(cache, scopes, count, kind);
+    return BRIM_OK;
 }
 
 void brim_cache_invalidate(struct brim_cache *cache, const struct brim_key *primary)

@@ -144,7 +144,7 @@ static enum brim_err open_cache(struct node *n)
         .remember_ms = (uint64_t)c->remember_ms,
         .admit = c->admit == 0 ? BRIM_ADMIT_ALWAYS : BRIM_ADMIT_SECOND_HIT,
         .pool = n->pool,
-        .purges = n->start->estate == NULL ? NULL : &n->start->estate->purges,
+        .mail = n->start->estate == NULL ? NULL : &n->start->estate->mail,
     };
 
     return brim_cache_open(&config, &n->cache);

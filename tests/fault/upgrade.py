@@ -28,10 +28,12 @@ WARM = 50  # objects
 
 
 class Origin:
-    """Counts what it is asked for; /slow/ takes its time, /big is larger than RAM may keep."""
+    """Counts what it is asked for; /slow/ takes its time, /big is larger than RAM may keep; a POST is
+    answered when it is told to."""
 
     def __init__(self):
         self.asked = {}
+        self.posted, self.may_answer = asyncio.Event(), asyncio.Event()
 
     async def start(self):
         server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
@@ -41,6 +43,11 @@ class Origin:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 path = head.split(b" ")[1].decode()
+                if head.startswith(b"POST"):
+                    self.posted.set()
+                    await self.may_answer.wait()
+                    writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+                    continue
                 self.asked[path] = self.asked.get(path, 0) + 1
                 await self.answer(path, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -191,6 +198,23 @@ async def check_upgrades(site, origin, count):
     return requests + counts["h1"] + counts["h2"]
 
 
+async def check_post(site, origin):
+    """What an unsafe request under way in the old node takes out is gone in the new one."""
+    assert (await ask_h1(site.port, "/kept"))[0] == 200
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(b"POST /kept HTTP/1.1\r\nHost: site.test\r\nContent-Length: 0\r\n\r\n")
+    await origin.posted.wait()
+    status, out = await site.upgrade()
+    assert status == 0, out
+    assert (await ask_h1(site.port, "/kept"))[0] == 200
+    assert origin.asked["/kept"] == 1
+    origin.may_answer.set()
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n"), 60)).startswith(b"HTTP/1.1 204")
+    writer.close()
+    assert (await ask_h1(site.port, "/kept"))[0] == 200
+    assert origin.asked["/kept"] == 2
+
+
 async def check_refused(site, make_new, wanted):
     """Whatever does not come up: the old node has not even noticed."""
     old = site.pid()
@@ -289,6 +313,7 @@ async def run(brim, count, directory):
         requests = await check_upgrades(site, origin, count)
         await check_warm(site, origin)
         await asyncio.to_thread(check_told, manager, count)
+        await check_post(site, origin)
         await check_failures(site, origin)
         await check_kills(site, origin)
     except BaseException:

@@ -22,8 +22,9 @@ void brim_cache_close(struct brim_cache *cache);
 
 /*
  * Lets another process have the disk tier: what is queued is written, and nothing after that. Finds
- * go on, until a purge is made anywhere (cache_config.purges), which this process is not told of:
- * from then on they say BRIM_FOUND_PASS. Once. Thread: any but a loop and the pool.
+ * go on, until a purge is made anywhere, which this process is not told of: from then on they say
+ * BRIM_FOUND_PASS. What is purged here is passed on (purge_mail.h). Once. Thread: any but a loop
+ * and the pool.
  */
 void brim_cache_release(struct brim_cache *cache);
 

@@ -5,10 +5,10 @@
 #ifndef BRIM_CACHE_CACHE_CONFIG_H
 #define BRIM_CACHE_CACHE_CONFIG_H
 
-#include <stdatomic.h>
 #include <stdint.h>
 
 #include "brim/base/pool.h"
+#include "brim/cache/purge_mail.h"
 
 enum brim_cache_admit { BRIM_ADMIT_ALWAYS, BRIM_ADMIT_SECOND_HIT };
 
@@ -24,8 +24,8 @@ struct brim_cache_config {
     unsigned purge_epochs_max;
     uint64_t remember_ms; /* how often the hot set is noted; 0: never */
     enum brim_cache_admit admit;
-    struct brim_pool *pool;   /* borrowed */
-    _Atomic uint64_t *purges; /* borrowed: counts those of every process of the node; NULL: alone */
+    struct brim_pool *pool;       /* borrowed */
+    struct brim_purge_mail *mail; /* borrowed: shared by the processes of the node; NULL: alone */
 };
 
 #endif

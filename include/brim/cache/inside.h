@@ -37,11 +37,15 @@ struct brim_cache {
     pthread_cond_t behind_done;       /* with behind_lock */
     void (*published)(struct brim_object *object, void *ctx); /* NULL: nobody listens */
     void *published_ctx;
-    _Atomic uint64_t own_purges; /* where nobody gives a counter for the node */
-    _Atomic bool is_released;    /* purges_seen is what the counter was */
-    uint64_t purges_seen;
-    unsigned behind; /* under behind_lock: purges that the pool makes durable */
+    struct brim_purge_mail own_mail; /* where there is none for the node */
+    pthread_mutex_t mail_turn;       /* who takes from it */
+    _Atomic bool is_released;        /* purges are passed on */
+    _Atomic uint64_t purges_seen;    /* when it was released; UINT64_MAX: it is being */
+    unsigned behind;                 /* under behind_lock: purges that the pool makes durable */
 };
+
+/* Has in force what another process has purged that may not write any more. Thread: any. */
+void brim_cache_read_mail(struct brim_cache *cache);
 
 /* Keeps the durable reservation ahead of the sequence. Under purge_turn, or at start. Errors: those
  * of brim_disk_put_epoch. */

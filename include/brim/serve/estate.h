@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "brim/base/err.h"
+#include "brim/cache/purge_mail.h"
 
 #define BRIM_ESTATE_BYTES      65536u
 #define BRIM_ESTATE_PATH_BYTES 4096u
@@ -33,10 +34,10 @@ struct brim_estate {
     _Atomic uint32_t state;              /* of the latest upgrade: enum brim_upgrade_state */
     _Atomic uint64_t serial;             /* of the latest upgrade */
     _Atomic uint64_t done;               /* upgrades that succeeded */
-    _Atomic uint64_t purges;             /* by every process: see brim_cache_release() */
     char binary[BRIM_ESTATE_PATH_BYTES]; /* asked for; "": the one that runs */
     char why[BRIM_ESTATE_WHY_BYTES];     /* of the latest failure */
     char tail[BRIM_ESTATE_TAIL_BYTES];   /* the end of what the failed successor has said */
+    struct brim_purge_mail mail;         /* see brim_cache_release() */
 };
 
 /* Makes the page, or maps the one in *fd where that is not -1. Errors: BRIM_EIO, BRIM_ENOMEM,

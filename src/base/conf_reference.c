@@ -29,6 +29,7 @@ static const struct {
     const char *path;
     const char *value;
 } examples[] = {
+    {"admin.purge_via.url", "http://10.0.0.1:9900"},
     {"listeners.address", ":8080"},
     {"listeners.tls.certificates.certificate", "/etc/brim/tls/example.com.crt"},
     {"listeners.tls.certificates.key", "/etc/brim/tls/example.com.key"},

@@ -80,6 +80,7 @@
 #define TABLE_OF_brim_conf_signed_url       brim_conf_table_signed_url
 #define TABLE_OF_brim_conf_cors             brim_conf_table_cors
 #define TABLE_OF_brim_conf_security_headers brim_conf_table_security_headers
+#define TABLE_OF_brim_conf_purge_via        purge_via_table
 
 /* Initialiser of a table, and what must hold of it. */
 #define TABLE(tag_, fields_)                                                                       \
@@ -129,6 +130,12 @@ CHECK_TABLE(brim_conf_tls, tls_fields);
 static const struct brim_conf_field listener_fields[] = {BRIM_CONF_LISTENER(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table listener_table = TABLE(brim_conf_listener, listener_fields);
 CHECK_TABLE(brim_conf_listener, listener_fields);
+#undef THIS
+
+#define THIS brim_conf_purge_via
+static const struct brim_conf_field purge_via_fields[] = {BRIM_CONF_PURGE_VIA(ROW_O, ROW_S, ROW_L)};
+static const struct brim_conf_table purge_via_table = TABLE(brim_conf_purge_via, purge_via_fields);
+CHECK_TABLE(brim_conf_purge_via, purge_via_fields);
 #undef THIS
 
 #define THIS brim_conf_admin

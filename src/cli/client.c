@@ -142,9 +142,12 @@ int brim_client_call(const struct brim_client *client, const char *method, const
     }
     len = snprintf(url, sizeof(url), "http://%s%s", authority, path);
     if (len > 0 && (size_t)len < sizeof(url))
-        err = brim_fetch_once(
-            &(struct brim_fetch_call){method, url, json_body, unix_socket, client->token},
-            answer_out);
+        err = brim_fetch_once(&(struct brim_fetch_call){.method = method,
+                                                        .url = url,
+                                                        .json_body = json_body,
+                                                        .unix_socket = unix_socket,
+                                                        .token = client->token},
+                              answer_out);
     if (err != BRIM_OK) {
         (void)fprintf(stderr,
                       "brim: no answer from the node at %s: %s; is it running, and is this its "

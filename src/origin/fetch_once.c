@@ -55,7 +55,8 @@ static void set_up(CURL *easy, const struct brim_fetch_call *call, struct answer
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 120000L);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
+                     call->timeout_ms == 0 ? 120000L : (long)call->timeout_ms);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, answer);
     if (call->unix_socket != NULL)

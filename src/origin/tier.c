@@ -11,7 +11,7 @@
 #define SIGNED_BYTES  256u
 #define NUMBER_DIGITS 12u
 
-static struct brim_str hop_name(enum brim_tier hop)
+static struct brim_str hop_name(enum brim_tier_kind hop)
 {
     return hop == BRIM_TIER_PEER ? BRIM_STR("peer") : BRIM_STR("shield");
 }

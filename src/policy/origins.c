@@ -133,7 +133,7 @@ static struct counted *compile(const struct brim_conf_origin *conf, unsigned id)
         .hash_name = hash_name(conf),
         .health = health_rules(&conf->health),
         .hedge_ms = conf->hedge_ms < 0 ? 0 : (uint64_t)conf->hedge_ms,
-        .tier = (enum brim_tier)conf->tier,
+        .tier = (enum brim_tier_kind)conf->tier,
         .fetch =
             {
                 .id = id,

@@ -254,6 +254,11 @@ struct brim_estate *brim_admin_estate(struct brim_admin *a, pid_t *parent_out)
     return a->config.estate;
 }
 
+struct brim_purge_up *brim_admin_up(struct brim_admin *a)
+{
+    return a->config.up;
+}
+
 struct brim_kv *brim_admin_kv(struct brim_admin *a)
 {
     return a->config.kv;

@@ -7,6 +7,7 @@
  *   "all"                                        everything
  *   "soft"                                       stale instead of gone
  *   "dry_run"                                    nothing is purged; tells what is stored of it
+ *   "passes"                                     how often a tier below has passed it on
  *
  * A dry run walks through what is stored, on the I/O pool and for DRY_RUN_MS at most: what it tells
  * then is a lower bound, and it says so. What is named by its exact URL is looked up first.
@@ -23,6 +24,7 @@
 #define SCOPES_MAX    10000u
 #define WILDCARDS_MAX 64u
 #define DRY_RUN_MS    2000u
+#define PASSES_MAX    4u  /* tiers */
 #define DRY_RUN_URLS  64u /* that are looked up first */
 #define EXAMPLES_MAX  20u
 
@@ -38,6 +40,9 @@ struct purge {
     struct brim_survey survey; /* of a dry run */
     struct brim_key *keys;     /* of the first URLs; each with its text */
     json_t *examples;
+    char *passed_on; /* to the tier above; NULL: nobody is there */
+    enum brim_err up_err;
+    char up_wrong[BRIM_PURGE_UP_WRONG_BYTES];
     size_t scope_count;
     uint64_t scopes[];
 };
@@ -50,6 +55,7 @@ static void purge_free(struct purge *p)
     free(p->patterns);
     free(p->wildcards);
     json_decref(p->examples);
+    free(p->passed_on);
     free(p);
 }
 
@@ -70,6 +76,19 @@ static bool is_list(const char *name)
     return false;
 }
 
+static void check_passes(const json_t *value, struct brim_admin_wrong *wrong)
+{
+    json_int_t passes = json_integer_value(value);
+
+    if (!json_is_integer(value) || passes < 0)
+        brim_admin_set_wrong(wrong, "\"passes\" is not a number");
+    if (passes > PASSES_MAX)
+        brim_admin_set_wrong(wrong,
+                             "the purge was passed on %u times: admin.purge_via leads in a "
+                             "circle",
+                             PASSES_MAX);
+}
+
 /* What a typing error in a member's name would turn into must not happen: "sotf" would purge hard,
  * so that unknown members are refused. Returns how much is named. */
 static size_t check(json_t *body, struct brim_admin_wrong *wrong)
@@ -88,6 +107,8 @@ static size_t check(json_t *body, struct brim_admin_wrong *wrong)
             count += json_array_size(value);
         else if (strcmp(name, "url") == 0)
             count++;
+        else if (strcmp(name, "passes") == 0)
+            check_passes(value, wrong);
         else if (strcmp(name, "soft") != 0 && strcmp(name, "all") != 0 &&
                  strcmp(name, "dry_run") != 0)
             brim_admin_set_wrong(wrong, "unknown member \"%.64s\"", name);
@@ -214,10 +235,27 @@ static struct purge *purge_of(json_t *body, struct brim_admin_wrong *wrong)
     return NULL;
 }
 
+/* What the tier above is sent; it counts how often it was passed on, so that a circle ends. */
+static void pass_on(struct purge *p, json_t *body)
+{
+    json_int_t passes = json_integer_value(json_object_get(body, "passes"));
+
+    if (json_object_set_new(body, "passes", json_integer(passes + 1)) == 0)
+        p->passed_on = json_dumps(body, JSON_COMPACT);
+    if (p->passed_on == NULL) {
+        p->up_err = BRIM_ENOMEM;
+        (void)snprintf(p->up_wrong, sizeof(p->up_wrong), "out of memory");
+    }
+}
+
 static void work(struct brim_admin_task *task)
 {
     struct purge *p = (struct purge *)task;
 
+    if (p->passed_on != NULL)
+        p->up_err = brim_purge_up_pass(brim_admin_up(task->admin), p->passed_on, p->up_wrong);
+    if (p->up_err != BRIM_OK)
+        return; /* else what goes here would come back from there */
     p->err = brim_cache_purge_set(brim_admin_cache(task->admin), &p->set, p->kind);
 }
 
@@ -226,6 +264,13 @@ static void answer(struct brim_admin_task *task)
     struct purge *p = (struct purge *)task;
     const char *kind = p->kind == BRIM_PURGE_HARD ? "hard" : "soft";
 
+    if (p->up_err != BRIM_OK) {
+        if (task->req != NULL)
+            brim_admin_send_error(task->req, p->up_err == BRIM_ELIMIT ? 503 : 502, p->up_wrong,
+                                  "nothing is purged here; repeat the call when it is well");
+        purge_free(p);
+        return;
+    }
     BRIM_LOG(INFO, "admin.purge", "kind=%s named=%zu durable=%s", kind, p->count,
              p->err == BRIM_OK ? "yes" : "no");
     if (task->req != NULL && p->err != BRIM_OK)
@@ -307,6 +352,8 @@ void brim_admin_call_purge(struct brim_admin *a, h2o_req_t *req)
     json_t *body = brim_admin_body(req, &wrong);
     struct purge *p = body == NULL ? NULL : purge_of(body, &wrong);
 
+    if (p != NULL && !p->is_dry && brim_admin_up(a) != NULL)
+        pass_on(p, body);
     json_decref(body);
     if (p == NULL) {
         brim_admin_send_error(req, 400, wrong.text, accepted);

@@ -31,6 +31,7 @@
 #include "brim/serve/admin.h"
 #include "brim/serve/encoders.h"
 #include "brim/serve/parent.h"
+#include "brim/serve/purge_up.h"
 #include "brim/serve/reload.h"
 #include "brim/serve/sandbox.h"
 #include "brim/serve/service.h"
@@ -63,6 +64,7 @@ struct node {
     size_t worker_count;
     struct brim_reload *reload;
     struct brim_admin *admin;
+    struct brim_purge_up *purge_up; /* NULL: nobody is above */
     const struct brim_start *start;
     pid_t parent;         /* 0: none */
     bool has_let_go;      /* a successor is coming */
@@ -322,6 +324,7 @@ static enum brim_err open_admin(struct node *n)
         .kv = n->stores.kv,
         .top = n->top,
         .pool = n->pool,
+        .up = n->purge_up = brim_purge_up_open(&n->root->admin),
         .token = n->root->admin.token,
         .rate = (unsigned)n->root->admin.rate,
         .is_ready = is_ready,
@@ -407,6 +410,7 @@ static void node_close(struct node *n)
     left = drain_workers(n);
     if (n->admin != NULL)
         brim_admin_close(n->admin);
+    brim_purge_up_close(n->purge_up);
     brim_checks_stop(n->checks);
     if (n->fetchers != NULL)
         brim_fetchers_close(n->fetchers);

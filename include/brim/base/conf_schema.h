@@ -103,13 +103,20 @@
       "2; who is not among them, or sends none, is refused. Empty: nobody sends any.")             \
     S(tls, "tls", BRIM_CONF_TLS, brim_conf_tls, "TLS for this listener.")
 
+#define BRIM_CONF_PURGE_VIA(O, S, L)                                                               \
+    O(URL, url, "url", NULL, 1, 1024, START, "http://host:port of its admin listener.")            \
+    O(FILE, token, "token", "", 0, 4096, START,                                                    \
+      "File with its token, read for each purge; empty: none.")
+
 #define BRIM_CONF_ADMIN(O, S, L)                                                                   \
     O(ADDRESS, address, "address", "127.0.0.1:9900", 1, 256, START,                                \
       "Admin API and metrics; other than loopback or a unix socket only with a token.")            \
     O(FILE, token, "token", "", 0, 4096, START,                                                    \
       "File with the bearer token that calls need, 16 to 512 letters; read again by a reload.")    \
     O(INT, rate, "rate", "1000", 1, 1000000, START,                                                \
-      "Calls a second, beside probes and the page; 429 above it.")
+      "Calls a second, beside probes and the page; 429 above it.")                                 \
+    L(purge_via, "purge_via", BRIM_CONF_PURGE_VIA, brim_conf_purge_via, 0, 64,                     \
+      "Nodes of the tier above, which purge before this one does.")
 
 #define BRIM_CONF_CACHE(O, S, L)                                                                   \
     O(STRING, path, "path", "", 0, 4096, START, "Directory of the disk tier; empty: RAM only.")    \

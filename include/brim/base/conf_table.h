@@ -49,6 +49,7 @@ BRIM_CONF_STRUCT(brim_conf_access_log, BRIM_CONF_ACCESS_LOG);
 BRIM_CONF_STRUCT(brim_conf_certificate, BRIM_CONF_CERTIFICATE);
 BRIM_CONF_STRUCT(brim_conf_tls, BRIM_CONF_TLS);
 BRIM_CONF_STRUCT(brim_conf_listener, BRIM_CONF_LISTENER);
+BRIM_CONF_STRUCT(brim_conf_purge_via, BRIM_CONF_PURGE_VIA);
 BRIM_CONF_STRUCT(brim_conf_admin, BRIM_CONF_ADMIN);
 BRIM_CONF_STRUCT(brim_conf_cache, BRIM_CONF_CACHE);
 BRIM_CONF_STRUCT(brim_conf_compress, BRIM_CONF_COMPRESS);

@@ -47,7 +47,7 @@ struct brim_origin {
     struct brim_origin *fallback; /* is asked when this one has no answer; NULL: none */
     struct brim_spans retry_on;   /* statuses that another server is asked for */
     bool retry_timeout;           /* likewise, when there is no answer in time */
-    enum brim_tier tier;
+    enum brim_tier_kind tier;
     struct brim_secret *tier_secret; /* that requests to it are marked with; NULL: they are not */
     unsigned self;     /* of a peer pool: which of its servers we are, from 1; 0: none */
     uint64_t hedge_ms; /* a GET without an answer is asked twice then; 0: never */

@@ -15,6 +15,7 @@ struct brim_fetch_call {
     const char *json_body;   /* NULL: none */
     const char *unix_socket; /* NULL: TCP */
     const char *token;       /* bearer; "" or NULL: none */
+    unsigned timeout_ms;     /* of the whole; 0: two minutes */
 };
 
 /* One blocking exchange for command-line tools: whole answer (NUL-terminated, caller frees).

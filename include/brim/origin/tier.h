@@ -21,15 +21,15 @@
 #define BRIM_TIER_MARK_BYTES 128u
 #define BRIM_TIER_TAG_BYTES  17u /* of one tag, and the blank before the next */
 
-enum brim_tier { /* values of origins[].tier */
-                 BRIM_TIER_ORIGIN,
-                 BRIM_TIER_SHIELD,
-                 BRIM_TIER_PEER,
+enum brim_tier_kind { /* values of origins[].tier */
+                      BRIM_TIER_ORIGIN,
+                      BRIM_TIER_SHIELD,
+                      BRIM_TIER_PEER,
 };
 
 /* What a mark says. */
 struct brim_tier_mark {
-    enum brim_tier hop;
+    enum brim_tier_kind hop;
     bool is_https;
 };
 

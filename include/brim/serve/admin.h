@@ -31,6 +31,7 @@ struct brim_admin_config {
     struct brim_kv *kv;          /* borrowed; NULL: no stores */
     struct brim_top *top;        /* borrowed; NULL: nobody counts URLs */
     struct brim_pool *pool;      /* borrowed */
+    struct brim_purge_up *up;    /* borrowed; NULL: nobody is above */
     const char *token;           /* path of the file that holds it; NULL, "": none is asked for */
     unsigned rate;               /* calls a second; 0: any number */
     bool (*is_ready)(void *ctx); /* on the control thread; must not wait */

@@ -12,6 +12,7 @@
 #include "brim/base/pool.h"
 #include "brim/cache/cache.h"
 #include "brim/serve/estate.h"
+#include "brim/serve/purge_up.h"
 
 struct brim_admin;
 struct brim_admin_config;
@@ -37,7 +38,8 @@ void brim_admin_start(struct brim_admin *admin, h2o_req_t *req, struct brim_admi
 uint64_t brim_admin_started_mono_ms(const struct brim_admin *admin);
 struct brim_top *brim_admin_top(struct brim_admin *admin); /* NULL: nobody counts URLs */
 struct brim_cache *brim_admin_cache(struct brim_admin *admin);
-struct brim_kv *brim_admin_kv(struct brim_admin *admin); /* NULL: no stores */
+struct brim_purge_up *brim_admin_up(struct brim_admin *admin); /* NULL: nobody is above */
+struct brim_kv *brim_admin_kv(struct brim_admin *admin);       /* NULL: no stores */
 
 const struct brim_admin_config *brim_admin_config(const struct brim_admin *admin);
 

@@ -20,8 +20,8 @@
 
 struct scripted {
     char url[64];
-    const char *answer; /* the whole message; NULL: the connection ends without a word */
-    _Atomic bool hangs; /* no answer as long as it is set */
+    _Atomic(const char *) answer; /* the whole message; NULL: the connection ends without a word */
+    _Atomic bool hangs;           /* no answer as long as it is set */
     _Atomic unsigned asked;
     int fd;
     bool is_deaf; /* nobody listens */
@@ -57,14 +57,16 @@ static inline void *scripted_serve(void *arg)
 {
     struct scripted_connection *c = arg;
     struct scripted *s = c->server;
+    const char *answer;
     char byte;
 
     while (scripted_read(c->fd)) {
         s->asked++;
         while (s->hangs && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
             usleep(1000); /* until it may go on, or the other side has gone */
-        if (s->answer == NULL ||
-            send(c->fd, s->answer, strlen(s->answer), MSG_NOSIGNAL) != (ssize_t)strlen(s->answer))
+        answer = s->answer;
+        if (answer == NULL ||
+            send(c->fd, answer, strlen(answer), MSG_NOSIGNAL) != (ssize_t)strlen(answer))
             break;
     }
     shutdown(c->fd, SHUT_RDWR);

@@ -368,6 +368,7 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
         .forwarded = (enum brim_forwarded)conf->forwarded,
         .trace = (enum brim_trace_mode)conf->trace,
         .server_timing = conf->server_timing,
+        .acme_webroot = brim_strdup(conf->acme_webroot),
         .subject_field = brim_str_of(brim_strdup_lower(conf->subject_field)),
         .tells_origins = has_conditions(conf),
         .accept_encoding = accept_encodings[conf->origin_coding],
@@ -559,6 +560,7 @@ static void free_site(struct site *site)
     brim_url_keys_free(site->own.signing);
     brim_error_page_free(site->own.error_page);
     free_const(site->own.subject_field.base);
+    free_const(site->own.acme_webroot);
     free_const(site->own.site);
 }
 

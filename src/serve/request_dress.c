@@ -126,3 +126,40 @@ bool brim_request_answer_redirect(struct request *r)
     brim_deliver_error(&r->delivery, &error, &facts);
     return true;
 }
+
+void brim_request_look_at_challenge(struct request *r)
+{
+    static const struct brim_field fields[] = {
+        {BRIM_STR("content-type"), BRIM_STR("application/octet-stream")},
+        {BRIM_STR("cache-control"), BRIM_STR("no-store")},
+    };
+    struct brim_str text;
+
+    switch (brim_acme_look(r->challenge, &text)) {
+    case BRIM_ACME_WAIT:
+        return;
+    case BRIM_ACME_THERE: /* it lives as long as the request */
+        r->state = REQUEST_DELIVER;
+        brim_deliver_said(&r->delivery, 200, (struct brim_fields){fields, 2}, text, "acme");
+        return;
+    case BRIM_ACME_NONE:
+        brim_request_answer_error(r, 404, "no such challenge", "acme", BRIM_PROXY_OWN);
+        return;
+    }
+}
+
+bool brim_request_answer_challenge(struct request *r)
+{
+    struct brim_str token = brim_acme_token(r->target);
+
+    if (r->route->acme_webroot[0] == '\0' || token.len == 0 ||
+        (!brim_request_method_is(r, "GET") && !brim_request_method_is(r, "HEAD")))
+        return false;
+    r->challenge =
+        brim_acme_begin(r->env->hashers, r->route->acme_webroot, token, brim_request_port(r));
+    if (r->challenge != NULL)
+        r->state = REQUEST_GATE;
+    else
+        brim_request_answer_error(r, 503, "too many wait", "acme", BRIM_PROXY_OWN);
+    return true;
+}

@@ -350,6 +350,8 @@ void brim_request_look_at_gate(struct request *r)
 {
     if (r->password != NULL)
         take_password(r);
+    else if (r->challenge != NULL)
+        brim_request_look_at_challenge(r);
 }
 
 static void on_keys(void *ctx)
@@ -374,7 +376,7 @@ bool brim_request_admit(struct request *r, void (*then)(struct request *r))
     r->admitted = route;
     r->admitted_then = then;
     r->rates[ROUTE] = (struct brim_rate_limit_news){.is_told = false};
-    if (is_first && brim_request_answer_redirect(r))
+    if (is_first && (brim_request_answer_challenge(r) || brim_request_answer_redirect(r)))
         return false;
     if (is_first && !pass_address(r, route->site_access))
         return false;
@@ -395,4 +397,6 @@ void brim_request_end_gates(struct request *r)
     r->keys = NULL;
     brim_password_end(r->password);
     r->password = NULL;
+    brim_acme_end(r->challenge);
+    r->challenge = NULL;
 }

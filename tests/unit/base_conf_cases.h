@@ -35,7 +35,8 @@
 #define SITES_ACCEPTED                                                                             \
     "accepted: a sequence of 1 to 10000 mappings with hosts, origin, write_origin, "               \
     "read_your_writes, error_page, forwarded, origin_coding, "                                     \
-    "trace, server_timing, redirect_https, subject_field, access, purge, rate_limit, jwt, "        \
+    "trace, server_timing, redirect_https, acme_webroot, subject_field, access, purge, "           \
+    "rate_limit, jwt, "                                                                            \
     "basic_auth, "                                                                                 \
     "signed_url, "                                                                                 \
     "cors, security_headers, handlers, cache, "                                                    \

@@ -518,6 +518,8 @@
       "Server-Timing tells how long brim and the origin took.")                                    \
     O(CHOICE, redirect_https, "redirect_https", "off", 0, "off|301|308", LIVE,                     \
       "Requests in cleartext are sent to https, port 443.")                                        \
+    O(STRING, acme_webroot, "acme_webroot", "", 0, 4000, LIVE,                                     \
+      "Directory where an ACME client puts its answers (http-01); empty: none.")                   \
     O(STRING, subject_field, "subject_field", "", 0, 64, LIVE,                                     \
       "Field that tells the origin the subject of a client's verified certificate; answers then "  \
       "differ by it.")                                                                             \

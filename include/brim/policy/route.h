@@ -17,6 +17,7 @@
 #include "brim/origin/checks.h"
 #include "brim/origin/flight.h"
 #include "brim/policy/access.h"
+#include "brim/policy/acme.h"
 #include "brim/policy/basic_auth.h"
 #include "brim/policy/condition.h"
 #include "brim/policy/cors.h"
@@ -61,10 +62,11 @@ struct brim_route {
     struct brim_basic_auth *basic;      /* likewise; NULL: nobody needs a password */
     struct brim_url_keys *signing;      /* likewise; NULL: URLs need no signature */
     struct brim_str subject_field;      /* that tells the origin who the client is; empty: none */
-    struct brim_cors *cors; /* the route's or its site's; NULL: the origin's word counts */
-    struct brim_str hsts;   /* Strict-Transport-Security; empty: none */
-    int security;           /* security_headers.preset */
-    int redirect;           /* redirect_https */
+    struct brim_cors *cors;   /* the route's or its site's; NULL: the origin's word counts */
+    struct brim_str hsts;     /* Strict-Transport-Security; empty: none */
+    int security;             /* security_headers.preset */
+    int redirect;             /* redirect_https */
+    const char *acme_webroot; /* "": none */
     struct brim_cache_rules rules;
     struct brim_key_rules key;
     enum brim_forwarded forwarded;

@@ -46,6 +46,7 @@ struct request {
     const struct brim_basic_auth *known_to; /* that has let its password in; NULL: none */
     struct brim_basic_news *basic;          /* what is being found out about it */
     struct brim_password_check *password;   /* likewise, while it is */
+    struct brim_acme_read *challenge;       /* of ACME, while it is read */
     const struct brim_url_keys *signed_by;  /* whose signature its URL had; NULL: none */
     void (*admitted_then)(struct request *r);
     struct brim_origin *origin;             /* chosen by a handler; NULL: the route's */
@@ -181,6 +182,9 @@ void brim_request_dress(struct brim_delivery *delivery);
 /* Answers what the edge alone can answer; false: it is not that. */
 bool brim_request_answer_preflight(struct request *r);
 bool brim_request_answer_redirect(struct request *r);
+bool brim_request_answer_challenge(struct request *r);
+/* REQUEST_GATE: looks for news. */
+void brim_request_look_at_challenge(struct request *r);
 
 /* ---- request_gates.c ---- */
 

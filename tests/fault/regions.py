@@ -268,6 +268,13 @@ def recovered(region, part):
     return answer.status == 200 and f"shield{number}" in answer.cache_status
 
 
+def fill(region):
+    """What came back has an empty cache: cached content is what both tiers have by now."""
+    for part in ("shield1", "shield2", "edge1", "edge2"):
+        for number in range(5):
+            ask(region.net.address(part), f"/cached/{number}")
+
+
 def phases(region):
     """(name, what breaks, what mends, parts that come back, whether an origin is left)"""
     net = region.net
@@ -314,6 +321,7 @@ def measure(region, clients, seconds, only):
         begun = time.monotonic()
         for part in parts:
             brim_node.wait_until(lambda part=part: recovered(region, part), f"{part} used again", 60)
+        fill(region)
         print(f"{name:22}{tally['requests']:>9}{tally['cached']:>11}{tally['uncached']:>13}"
               f"{tally['stale']:>7}{time.monotonic() - begun:>13.1f}", flush=True)
         if tally["cached"] or (tally["uncached"] and has_origin):
@@ -350,9 +358,7 @@ def main():
                 region.start(part)
             edges = [net.address("edge1"), net.address("edge2")]
             clients = [Client(edges), Client(edges[::-1])]
-            for edge in edges:
-                for number in range(5):
-                    ask(edge, f"/cached/{number}")
+            fill(region)
             for client in clients:
                 client.start()
             failures = measure(region, clients, args.seconds, args.only)

@@ -59,6 +59,7 @@
 #define TABLE_OF_brim_conf_compress         compress_table
 #define TABLE_OF_brim_conf_kv               kv_table
 #define TABLE_OF_brim_conf_limits           limits_table
+#define TABLE_OF_brim_conf_abuse            abuse_table
 #define TABLE_OF_brim_conf_timeouts         timeouts_table
 #define TABLE_OF_brim_conf_server           server_table
 #define TABLE_OF_brim_conf_origin_tls       origin_tls_table
@@ -165,6 +166,12 @@ CHECK_TABLE(brim_conf_kv, kv_fields);
 static const struct brim_conf_field limits_fields[] = {BRIM_CONF_LIMITS(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table limits_table = TABLE(brim_conf_limits, limits_fields);
 CHECK_TABLE(brim_conf_limits, limits_fields);
+#undef THIS
+
+#define THIS brim_conf_abuse
+static const struct brim_conf_field abuse_fields[] = {BRIM_CONF_ABUSE(ROW_O, ROW_S, ROW_L)};
+static const struct brim_conf_table abuse_table = TABLE(brim_conf_abuse, abuse_fields);
+CHECK_TABLE(brim_conf_abuse, abuse_fields);
 #undef THIS
 
 #define THIS brim_conf_timeouts

@@ -10,12 +10,24 @@
  *   sniff      nothing that tells its protocol within timeouts.request
  *   stuck      the client owes us a read and takes nothing for timeouts.write. While a write is
  *              blocked, progress is what the kernel got acknowledged: bytes written less bytes
- *              queued. Else, on HTTP/2, a response may hang on a window of zero: progress is that
- *              any send of any request went through. PING and the like do not count.
+ *              queued, and it must be limits.response_rate. Else, on HTTP/2, a response may hang on
+ *              a window of zero: progress is that any send of any request went through. PING and
+ *              the like do not count.
+ *   held       one send of an HTTP/2 request does not go through for HELD_TIMES as long, though
+ *              others do, which may have come first by priority
  *   gone       an HTTP/1 request waits, h2o does not read, and the peer has sent its FIN
- *   block      a header block is open for longer than timeouts.request (h2o times HTTP/1 itself)
- *   idle       HTTP/2 without a request for timeouts.idle, though bytes drip in, which renew
- *              h2o's own idle timeout: a body counts as a request only while it grows
+ *   header     a header (HTTP/2: block) is open for longer than timeouts.request
+ *   body       what came of it within timeouts.request (HTTP/2: timeouts.idle, all bodies of a
+ *              connection together) is less than limits.request_rate. h2o's own timeout for HTTP/1,
+ *              which a large body on a slow line would exceed, is set out of the way
+ *   idle       no request for timeouts.request on HTTP/1, for timeouts.idle on HTTP/2, though bytes
+ *              drip in, which renew h2o's own idle timeout
+ *   memory     the clients hold more than limits.client_memory: the greediest first
+ *
+ * Memory is estimated from the outside, once a second: what the buffers of h2o can hold, and flat
+ * figures for what has no size to be read: a connection, TLS, a request with its pool. The kernel's
+ * socket buffers, objects of the cache that are being sent and what OpenSSL keeps of large writes
+ * are not in it.
  */
 #include "brim/serve/conns.h"
 
@@ -36,11 +48,19 @@
 #include "brim/base/metric.h"
 #include "brim/serve/guard.h"
 
-#define CONNS_MAGIC     0x636f6e73u
-#define TICKS_PER_S     4u
-#define IDLE_GRACE_MS   1000u  /* h2o's own idle timeout says goodbye: let it go first */
-#define DRAIN_GRACE_MS  1000u  /* a client that is about to ask is answered, and told to go */
-#define BODY_STEP_BYTES 65536u /* a body that grows by less per timeouts.idle does not grow */
+#define CONNS_MAGIC    0x636f6e73u
+#define TICKS_PER_S    4u
+#define IDLE_GRACE_MS  1000u /* h2o's own idle timeout says goodbye: let it go first */
+#define DRAIN_GRACE_MS 1000u /* a client that is about to ask is answered, and told to go */
+#define HELD_TIMES     4u
+#define MEMORY_KILLS   8u    /* in one tick of one worker */
+#define MEMORY_LEAST   65536 /* who holds less is not ended for it */
+
+/* What is counted flat. */
+#define CONN_BYTES    2048u
+#define TLS_BYTES     32768u  /* SSL, its two BIOs, and what waits to be decrypted */
+#define REQUEST_BYTES 8192u   /* HTTP/1: request, and the first chunks of its pool */
+#define SEALED_BYTES  131072u /* encrypted, of a send that waits */
 
 struct brim_conns {
     uint32_t magic;
@@ -80,21 +100,20 @@ static void ring_remove(struct brim_conns *conns, struct brim_conn *conn)
 /* ---- sweep ---- */
 
 /* Ends a connection that has reached no protocol yet: only its socket is there. */
-static void drop(struct brim_conn *conn)
+static void drop(struct brim_conn *conn, enum brim_ending ending)
 {
     if (conn->phase == BRIM_CONN_HANDSHAKE)
         BRIM_COUNT(CONN_TLS_FAILED);
+    brim_guard_tell_ending(conn, ending);
     h2o_socket_close(conn->sock);
 }
 
-static void end(struct brim_conn *conn, const char *reason)
+static void end(struct brim_conn *conn, enum brim_ending ending)
 {
-    BRIM_COUNT(SWEEP_KILLED);
-    BRIM_LOG(INFO, "sweep.ended", "peer=%s reason=\"%s\"", conn->peer_text, reason);
-    if (conn->phase == BRIM_CONN_HANDSHAKE || conn->phase == BRIM_CONN_SNIFF)
-        drop(conn);
+    if (conn->phase == BRIM_CONN_HTTP1 || conn->phase == BRIM_CONN_HTTP2)
+        brim_guard_kill(conn, ending);
     else
-        brim_guard_kill(conn, reason);
+        drop(conn, ending);
 }
 
 /* What the peer has acknowledged of what was written, up to a constant. */
@@ -122,16 +141,68 @@ static uint64_t progress_mark(const struct brim_conn *conn)
     return is_sending ? sends | UINT64_C(1) << 62 : 0;
 }
 
-static bool is_stuck(struct brim_conn *conn, uint64_t now, uint64_t limit_ms)
+/* What so many bytes a second come to in a time; of a rate of 0 anything will do. */
+static uint64_t rate_due(uint64_t rate, uint64_t time_ms)
 {
+    uint64_t due = rate * time_ms / 1000;
+
+    return due > 0 ? due : 1;
+}
+
+static void begin_rate(struct brim_conn *conn, uint64_t now, uint64_t taken)
+{
+    conn->rate_mono_ms = now;
+    conn->rate_mark = taken;
+}
+
+/* Whether a client whose socket is full takes too little; judged once in limit_ms. */
+static bool is_sipping(struct brim_conn *conn, uint64_t now, uint64_t limit_ms, uint64_t rate)
+{
+    uint64_t taken = acknowledged(conn), age = now - conn->rate_mono_ms;
+
+    if (!h2o_socket_is_writing(conn->sock)) {
+        begin_rate(conn, now, taken);
+        return false;
+    }
+    if (age <= limit_ms)
+        return false;
+    if (taken - conn->rate_mark < rate_due(rate, age))
+        return true;
+    begin_rate(conn, now, taken);
+    return false;
+}
+
+/* Whether one response makes no progress, while others may. */
+static bool is_holding(struct brim_conn *conn, uint64_t now, uint64_t limit_ms)
+{
+    for (struct brim_conn_request *r = conn->requests; r != NULL; r = r->next) {
+        if (!r->sending || r->held_sends != r->sends_total) {
+            r->held_sends = r->sends_total;
+            r->held_mono_ms = now;
+        } else if (now - r->held_mono_ms > limit_ms) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum brim_ending judge_writing(struct brim_conn *conn, uint64_t now,
+                                      const struct brim_conns_config *config)
+{
+    uint64_t limit_ms = (uint64_t)config->timeouts->write_ms;
     uint64_t mark = progress_mark(conn);
 
     if (mark == 0 || mark != conn->progress_mark) {
         conn->progress_mark = mark;
         conn->progress_mono_ms = now;
-        return false;
+    } else if (now - conn->progress_mono_ms > limit_ms) {
+        return BRIM_ENDING_NOT_READING;
     }
-    return now - conn->progress_mono_ms > limit_ms;
+    if (is_sipping(conn, now, limit_ms, config->limits->response_rate_bytes))
+        return BRIM_ENDING_READING_SLOWLY;
+    if (conn->is_h2 && is_holding(conn, now, HELD_TIMES * limit_ms))
+        return BRIM_ENDING_STREAM_HELD;
+    return BRIM_ENDING_NONE;
 }
 
 /* Whether the client of a waiting HTTP/1 request has closed. A client that only closed its sending
@@ -146,57 +217,166 @@ static bool is_gone(const struct brim_conn *conn)
     return poll(&state, 1, 0) == 1;
 }
 
-static bool is_idle(struct brim_conn *conn, uint64_t now, uint64_t limit_ms)
-{
-    uint64_t mark = conn->requests_total + conn->body_bytes / BODY_STEP_BYTES;
+/* What an HTTP/1 client is about. */
+enum reads { READS_NOTHING, READS_HEADER, READS_BODY };
 
-    if (conn->requests_open > 0 || mark != conn->useful_mark) {
-        conn->useful_mark = mark;
-        conn->useful_mono_ms = now;
-        return false;
-    }
-    return now - conn->useful_mono_ms > limit_ms;
+static enum reads reads_of(const struct brim_conn *conn)
+{
+    const h2o_buffer_t *input = conn->sock->input;
+
+    if (conn->requests_open > 0 || input->size == 0)
+        return READS_NOTHING;
+    return memmem(input->bytes, input->size, "\r\n\r\n", 4) == NULL ? READS_HEADER : READS_BODY;
 }
 
-/* Why the connection must end, or NULL. */
-static const char *judge(struct brim_conn *conn, uint64_t now,
-                         const struct brim_conf_timeouts *timeouts)
+/* Judges a body by what had come of it; begins anew when limit_ms are over. */
+static enum brim_ending judge_body(struct brim_conn *conn, uint64_t now, uint64_t limit_ms,
+                                   uint64_t come, uint64_t rate)
+{
+    uint64_t age = now - conn->body_mono_ms;
+
+    if (age <= limit_ms)
+        return BRIM_ENDING_NONE;
+    if (come - conn->body_mark < rate_due(rate, age))
+        return BRIM_ENDING_BODY_SLOW;
+    conn->body_mono_ms = now;
+    conn->body_mark = come;
+    return BRIM_ENDING_NONE;
+}
+
+static enum brim_ending judge_http1(struct brim_conn *conn, uint64_t now,
+                                    const struct brim_conns_config *config)
+{
+    uint64_t limit_ms = (uint64_t)config->timeouts->request_ms;
+    enum reads reads = reads_of(conn);
+
+    if (conn->requests_open > 0 || reads != conn->reads ||
+        conn->requests_total != conn->useful_mark) {
+        conn->reads = (uint8_t)reads;
+        conn->useful_mark = conn->requests_total;
+        conn->useful_mono_ms = conn->body_mono_ms = now;
+        conn->body_mark = conn->sock->input->size;
+        return BRIM_ENDING_NONE;
+    }
+    if (h2o_socket_is_writing(conn->sock)) /* h2o's own answer, to what was no request */
+        return BRIM_ENDING_NONE;
+    if (reads == READS_BODY) /* it stays in the input until it is whole */
+        return judge_body(conn, now, limit_ms, conn->sock->input->size,
+                          config->limits->request_rate_bytes);
+    if (now - conn->useful_mono_ms <= limit_ms)
+        return BRIM_ENDING_NONE;
+    return reads == READS_HEADER ? BRIM_ENDING_HEADER_SLOW : BRIM_ENDING_IDLE;
+}
+
+static enum brim_ending judge_http2(struct brim_conn *conn, uint64_t now,
+                                    const struct brim_conns_config *config)
+{
+    uint64_t idle_ms = (uint64_t)config->timeouts->idle_ms;
+
+    if (conn->block_since_mono_ms != 0 &&
+        now - conn->block_since_mono_ms > (uint64_t)config->timeouts->request_ms)
+        return BRIM_ENDING_HEADER_SLOW;
+    if (brim_guard_h2_incoming(conn) > 0) {
+        conn->useful_mono_ms = now;
+        return judge_body(conn, now, idle_ms, conn->body_bytes, config->limits->request_rate_bytes);
+    }
+    conn->body_mono_ms = now;
+    conn->body_mark = conn->body_bytes;
+    if (conn->requests_open > 0 || conn->requests_total != conn->useful_mark) {
+        conn->useful_mark = conn->requests_total;
+        conn->useful_mono_ms = now;
+        return BRIM_ENDING_NONE;
+    }
+    return now - conn->useful_mono_ms > idle_ms + IDLE_GRACE_MS ? BRIM_ENDING_IDLE
+                                                                : BRIM_ENDING_NONE;
+}
+
+/* Why the connection must end, or NONE. */
+static enum brim_ending judge(struct brim_conn *conn, uint64_t now,
+                              const struct brim_conns_config *config)
 {
     uint64_t age = now - conn->opened_mono_ms;
+    enum brim_ending ending = BRIM_ENDING_NONE;
 
     switch (conn->phase) {
     case BRIM_CONN_HANDSHAKE:
-        return age > (uint64_t)timeouts->handshake_ms ? "TLS handshake too slow" : NULL;
+        return age > (uint64_t)config->timeouts->handshake_ms ? BRIM_ENDING_HANDSHAKE_SLOW
+                                                              : BRIM_ENDING_NONE;
     case BRIM_CONN_SNIFF:
-        return age > (uint64_t)timeouts->request_ms ? "no request" : NULL;
+        return age > (uint64_t)config->timeouts->request_ms ? BRIM_ENDING_IDLE : BRIM_ENDING_NONE;
     case BRIM_CONN_HTTP1:
-        if (is_stuck(conn, now, (uint64_t)timeouts->write_ms))
-            return "client does not read";
-        return is_gone(conn) ? "client has gone" : NULL;
+        ending = judge_writing(conn, now, config);
+        if (ending == BRIM_ENDING_NONE)
+            ending = judge_http1(conn, now, config);
+        return ending == BRIM_ENDING_NONE && is_gone(conn) ? BRIM_ENDING_GONE : ending;
     case BRIM_CONN_HTTP2:
-        if (is_stuck(conn, now, (uint64_t)timeouts->write_ms))
-            return "client does not read";
-        if (conn->block_since_mono_ms != 0 &&
-            now - conn->block_since_mono_ms > (uint64_t)timeouts->request_ms)
-            return "header block too slow";
-        if (is_idle(conn, now, (uint64_t)timeouts->idle_ms + IDLE_GRACE_MS))
-            return "no request";
-        return NULL;
+        ending = judge_writing(conn, now, config);
+        return ending == BRIM_ENDING_NONE ? judge_http2(conn, now, config) : ending;
     }
-    return NULL;
+    return BRIM_ENDING_NONE;
+}
+
+/* ---- memory ---- */
+
+static int64_t measure(const struct brim_conn *conn)
+{
+    const h2o_buffer_t *input = conn->sock->input;
+    size_t bytes = CONN_BYTES + (input->bytes == NULL ? 0 : input->capacity);
+
+    if (conn->is_tls)
+        bytes += TLS_BYTES + (h2o_socket_is_writing(conn->sock) ? SEALED_BYTES : 0);
+    if (conn->phase == BRIM_CONN_HTTP2)
+        bytes += brim_guard_h2_memory(conn);
+    else
+        bytes += conn->requests_open * REQUEST_BYTES;
+    return (int64_t)bytes;
+}
+
+static void account(struct brim_conn *conn, int64_t bytes)
+{
+    brim_clients_hold(conn->clients, bytes - conn->memory);
+    conn->memory = bytes;
+}
+
+/* Of this worker's connections the one that holds most, or NULL. */
+static struct brim_conn *greediest(const struct brim_conns *conns)
+{
+    struct brim_conn *most = NULL, *conn = conns->cursor;
+
+    for (size_t left = conns->count; left > 0; left--, conn = conn->next)
+        if (!conn->killed && conn->memory >= MEMORY_LEAST &&
+            (most == NULL || conn->memory > most->memory))
+            most = conn;
+    return most;
+}
+
+/* What a killed connection held is free before the next tick. */
+static void free_memory(struct brim_conns *conns)
+{
+    int64_t excess = brim_clients_excess(conns->config.clients);
+    struct brim_conn *conn;
+
+    for (unsigned i = 0; i < MEMORY_KILLS && excess > 0; i++) {
+        conn = greediest(conns);
+        if (conn == NULL)
+            return;
+        excess -= conn->memory;
+        end(conn, BRIM_ENDING_MEMORY);
+    }
 }
 
 static void sweep(struct brim_conns *conns, size_t count, uint64_t now)
 {
     for (; count > 0 && conns->cursor != NULL; count--) {
         struct brim_conn *conn = conns->cursor;
-        const char *reason;
+        enum brim_ending ending;
 
         OBJ_CHECK(conn, BRIM_CONN_MAGIC);
         conns->cursor = conn->next;
-        reason = conn->killed ? NULL : judge(conn, now, conns->config.timeouts);
-        if (reason != NULL)
-            end(conn, reason);
+        account(conn, measure(conn));
+        ending = conn->killed ? BRIM_ENDING_NONE : judge(conn, now, &conns->config);
+        if (ending != BRIM_ENDING_NONE)
+            end(conn, ending);
     }
 }
 
@@ -204,6 +384,7 @@ void brim_conns_sweep(struct brim_conns *conns, uint64_t now_mono_ms)
 {
     OBJ_CHECK(conns, CONNS_MAGIC);
     sweep(conns, conns->count, now_mono_ms);
+    free_memory(conns);
 }
 
 static void on_timer(h2o_socket_t *sock, const char *err)
@@ -215,6 +396,7 @@ static void on_timer(h2o_socket_t *sock, const char *err)
     if (err != NULL || read(h2o_socket_get_fd(sock), &expirations, sizeof(expirations)) == -1)
         return;
     sweep(conns, (conns->count + TICKS_PER_S - 1) / TICKS_PER_S, brim_clock_mono_ms());
+    free_memory(conns);
     conns->config.on_tick(conns->config.ctx);
 }
 
@@ -229,6 +411,10 @@ static void on_close(void *data)
     OBJ_CHECK(conns, CONNS_MAGIC);
     INVARIANT(conn->requests == NULL);
     ring_remove(conns, conn);
+    if (conn->is_h2)
+        brim_guard_charge(conn);
+    account(conn, 0);
+    brim_clients_leave(conn->clients, conn->place);
     conn->sock = NULL;
     free(conn->client_subject); /* its requests are gone */
     conn->client_subject = NULL;
@@ -293,6 +479,11 @@ void brim_conns_set_peer(struct brim_conn *conn, const struct sockaddr_storage *
     name_peer(conn);
 }
 
+static size_t most(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 struct brim_conn *brim_conns_adopt(struct brim_conns *conns, h2o_socket_t *sock,
                                    enum brim_conn_phase phase)
 {
@@ -304,9 +495,13 @@ struct brim_conn *brim_conns_adopt(struct brim_conns *conns, h2o_socket_t *sock,
     conn->owner = conns;
     conn->sock = sock;
     conn->phase = phase;
-    conn->header_bytes_max = conns->config.header_bytes_max;
+    conn->clients = conns->config.clients;
+    conn->header_bytes_max = conns->config.limits->request_header_bytes;
+    conn->bodies_max = most(conns->config.limits->connection_bodies_bytes,
+                            conns->config.limits->request_body_bytes);
     conn->opened_mono_ms = brim_clock_mono_ms();
     conn->progress_mono_ms = conn->useful_mono_ms = conn->opened_mono_ms;
+    conn->rate_mono_ms = conn->body_mono_ms = conn->opened_mono_ms;
     note_peer(conn);
     sock->on_close.cb = on_close;
     sock->on_close.data = conn;
@@ -315,6 +510,26 @@ struct brim_conn *brim_conns_adopt(struct brim_conns *conns, h2o_socket_t *sock,
     BRIM_COUNT(CONN_TOTAL);
     BRIM_ADD(CONN_OPEN, 1);
     return conn;
+}
+
+bool brim_conns_admit(struct brim_conn *conn)
+{
+    static const struct linger no_linger = {.l_onoff = 1, .l_linger = 0};
+    enum brim_ending ending;
+
+    OBJ_CHECK(conn, BRIM_CONN_MAGIC);
+    INVARIANT(conn->place == 0);
+    ending = brim_clients_enter(conn->clients, &conn->peer, conn->opened_mono_ms, &conn->place);
+    if (ending == BRIM_ENDING_NONE && brim_clients_excess(conn->clients) > 0)
+        ending = BRIM_ENDING_MEMORY;
+    if (ending == BRIM_ENDING_NONE)
+        return true;
+    brim_guard_tell_ending(conn, ending);
+    /* A reset leaves nothing behind here. Errors mean that this is a unix socket. */
+    (void)setsockopt(h2o_socket_get_fd(conn->sock), SOL_SOCKET, SO_LINGER, &no_linger,
+                     sizeof(no_linger));
+    h2o_socket_close(conn->sock);
+    return false;
 }
 
 /* ---- the set ---- */
@@ -404,6 +619,6 @@ void brim_conns_kill(struct brim_conns *conns)
         if (conn->phase == BRIM_CONN_HANDSHAKE || conn->phase == BRIM_CONN_SNIFF)
             h2o_socket_close(conn->sock);
         else
-            brim_guard_kill(conn, "drain deadline");
+            brim_guard_kill(conn, BRIM_ENDING_DRAIN);
     }
 }

@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include "brim/base/clock.h"
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
@@ -218,7 +219,22 @@ static bool is_asleep(const struct brim_conn *conn)
            !h2o_socket_is_writing(conn->sock);
 }
 
-void brim_guard_kill(struct brim_conn *conn, const char *reason)
+void brim_guard_tell_ending(struct brim_conn *conn, enum brim_ending ending)
+{
+    const char *text = brim_ending_text(ending);
+
+    OBJ_CHECK(conn, BRIM_CONN_MAGIC);
+    brim_ending_count(ending);
+    if (!brim_ending_is_abuse(ending)) {
+        BRIM_LOG(INFO, "client.ended", "peer=%s reason=\"%s\"", conn->peer_text, text);
+        return;
+    }
+    BRIM_LOG(WARN, "client.abuse", "peer=%s reason=\"%s\"", conn->peer_text, text);
+    if (brim_clients_spend(conn->clients, conn->place, BRIM_CLIENTS_STRIKE, brim_clock_mono_ms()))
+        BRIM_LOG(WARN, "client.banned", "peer=%s reason=\"%s\"", conn->peer_text, text);
+}
+
+void brim_guard_kill(struct brim_conn *conn, enum brim_ending ending)
 {
     static const struct linger no_linger = {.l_onoff = 1, .l_linger = 0};
     int fd;
@@ -228,7 +244,7 @@ void brim_guard_kill(struct brim_conn *conn, const char *reason)
         return;
     conn->killed = true;
     fd = h2o_socket_get_fd(conn->sock);
-    BRIM_LOG(DEBUG, "conn.killed", "peer=%s reason=\"%s\"", conn->peer_text, reason);
+    brim_guard_tell_ending(conn, ending);
     /* Errors mean that the peer was faster, or that this is a unix socket. */
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &no_linger, sizeof(no_linger));
     (void)shutdown(fd, SHUT_RDWR);

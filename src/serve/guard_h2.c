@@ -54,9 +54,11 @@ _Static_assert(H2O_VERSION_MAJOR == 2 && H2O_VERSION_MINOR == 2,
 #define RESETS_FREE        200u /* and one for every two streams opened: a flood resets every one */
 #define CONTROL_FREE       500u /* a client that measures its bandwidth pings a few times a second */
 #define CONTROL_PER_STREAM 4u   /* PRIORITY beside every request, and then some */
+#define BYTES_PER_RESET    4096u /* of DATA: the tail of a refused upload comes in large frames */
 #define UPDATES_FREE       1000u
 #define UPDATE_PER_BYTES   256u /* two updates (stream, connection) for a DATA frame of 512 bytes */
 #define UPDATES_PER_STREAM 4u
+#define SHARE_FREE         250u /* thousandths of a budget that are not charged to the address */
 /* Of one header block. 32 bytes of a frame that carry nothing cost h2o more than they tell. */
 #define BLOCK_BYTES_MIN  16384u /* one frame always fits, whatever the configured limit */
 #define BLOCK_FRAMES_MAX 32u    /* CONTINUATIONs; 256 KiB, the largest limit, are 16 full ones */
@@ -83,11 +85,9 @@ static void discard(struct brim_conn *conn)
     conn->h2_ready = 0;
 }
 
-static void kill_abuser(struct brim_conn *conn, const char *reason)
+static void kill_abuser(struct brim_conn *conn, enum brim_ending ending)
 {
-    BRIM_COUNT(GUARD_H2_KILLED);
-    BRIM_LOG(WARN, "guard.abuse", "peer=%s reason=\"%s\"", conn->peer_text, reason);
-    brim_guard_kill(conn, reason);
+    brim_guard_kill(conn, ending);
     if (conn->sock != NULL)
         discard(conn);
 }
@@ -230,7 +230,7 @@ static struct brim_str fragment_of(const struct frame *frame)
     return brim_str((const char *)p, pad < len ? len - pad : 0);
 }
 
-static const char *police_block(struct brim_conn *conn, const struct frame *frame)
+static enum brim_ending police_block(struct brim_conn *conn, const struct frame *frame)
 {
     struct brim_guard_block *block = &conn->block;
     struct brim_str fragment = fragment_of(frame);
@@ -240,68 +240,130 @@ static const char *police_block(struct brim_conn *conn, const struct frame *fram
     block->bytes += fragment.len;
     block->frames++;
     if (block->bytes > most || block->frames > BLOCK_FRAMES_MAX)
-        return "header block too large";
+        return BRIM_ENDING_BLOCK_BYTES;
     if (!walk_block(block, (const uint8_t *)fragment.base, fragment.len))
-        return "invalid header block";
+        return BRIM_ENDING_BLOCK_BROKEN;
     if (block->fields > BLOCK_FIELDS_MAX)
-        return "too many header fields";
+        return BRIM_ENDING_BLOCK_FIELDS;
     if (frame->flags & H2O_HTTP2_FRAME_FLAG_END_HEADERS)
         block->is_open = false;
-    return NULL;
+    return BRIM_ENDING_NONE;
 }
 
-static const char *check_budget(struct brim_conn *conn)
+/* ---- budgets ---- */
+
+/* What may be spent in one window, by what else happened in it. */
+static uint64_t resets_max(const struct brim_guard_budget *b)
+{
+    return RESETS_FREE + b->streams_opened / 2;
+}
+
+/* A stream is reset once, but the client may have sent much of its body before it knows. */
+static uint64_t made_resets_max(const struct brim_guard_budget *b)
+{
+    return RESETS_FREE + b->streams_opened / 2 + b->data_bytes / BYTES_PER_RESET;
+}
+
+static uint64_t control_max(const struct brim_guard_budget *b)
+{
+    return CONTROL_FREE + CONTROL_PER_STREAM * b->streams_opened;
+}
+
+static uint64_t updates_max(const struct brim_conn *conn)
+{
+    return UPDATES_FREE + UPDATES_PER_STREAM * conn->budget.streams_opened +
+           (conn->sock->bytes_written - conn->budget.window_start_bytes) / UPDATE_PER_BYTES;
+}
+
+static enum brim_ending check_budget(const struct brim_conn *conn)
 {
     const struct brim_guard_budget *b = &conn->budget;
-    uint64_t resets_max = RESETS_FREE + b->streams_opened / 2;
-    uint64_t written = conn->sock->bytes_written - b->window_start_bytes;
 
-    if (b->resets > resets_max)
-        return "reset flood";
-    if (b->cancelled > resets_max)
-        return "streams opened to be cancelled";
-    if (b->control_frames > CONTROL_FREE + CONTROL_PER_STREAM * b->streams_opened)
-        return "control frame flood";
-    if (b->window_updates >
-        UPDATES_FREE + UPDATES_PER_STREAM * b->streams_opened + written / UPDATE_PER_BYTES)
-        return "window update flood";
-    return NULL;
+    if (b->resets > resets_max(b))
+        return BRIM_ENDING_RESETS;
+    if (b->made_resets > made_resets_max(b))
+        return BRIM_ENDING_MADE_RESETS;
+    if (b->cancelled > resets_max(b))
+        return BRIM_ENDING_CANCELLED;
+    if (b->control_frames > control_max(b))
+        return BRIM_ENDING_CONTROL_FRAMES;
+    if (b->window_updates > updates_max(conn))
+        return BRIM_ENDING_WINDOW_UPDATES;
+    return BRIM_ENDING_NONE;
 }
 
-static bool is_update_by_zero(const struct frame *frame)
+/* Thousandths of a budget that used goes beyond what is anybody's right. */
+static uint64_t share(uint64_t used, uint64_t max, uint64_t free)
 {
-    static const uint8_t zero[4];
+    uint64_t right = max - free;
 
-    return frame->len == 4 && (frame->payload[0] & 0x7f) == 0 &&
-           memcmp(frame->payload + 1, zero, 3) == 0;
+    return used > right ? (used - right) * BRIM_CLIENTS_STRIKE / free : 0;
 }
 
-/* Counts one complete frame; returns why the connection must end, or NULL. */
-static const char *police_frame(struct brim_conn *conn, const struct frame *frame)
+void brim_guard_charge(struct brim_conn *conn)
+{
+    const struct brim_guard_budget *b = &conn->budget;
+    const uint64_t shares[] = {
+        share(b->resets, resets_max(b), RESETS_FREE),
+        share(b->made_resets, made_resets_max(b), RESETS_FREE),
+        share(b->cancelled, resets_max(b), RESETS_FREE),
+        share(b->control_frames, control_max(b), CONTROL_FREE),
+        share(b->window_updates, updates_max(conn), UPDATES_FREE),
+    };
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++)
+        most = shares[i] > most ? shares[i] : most;
+    if (conn->killed || most < SHARE_FREE)
+        return;
+    if (brim_clients_spend(conn->clients, conn->place, (uint32_t)most, brim_clock_mono_ms()))
+        BRIM_LOG(WARN, "client.banned", "peer=%s reason=\"budgets of many connections\"",
+                 conn->peer_text);
+}
+
+/* No body in it, but padding perhaps, and not the last of a stream. */
+static bool is_empty_data(const struct frame *frame)
+{
+    size_t padding = 0;
+
+    if (frame->flags & H2O_HTTP2_FRAME_FLAG_END_STREAM)
+        return false;
+    if (frame->flags & H2O_HTTP2_FRAME_FLAG_PADDED && frame->len > 0)
+        padding = 1u + frame->payload[0];
+    return frame->len <= padding;
+}
+
+static void count_data(struct brim_conn *conn, const struct frame *frame)
+{
+    conn->body_bytes += frame->len;
+    conn->bodies += frame->len;
+    conn->budget.data_bytes += frame->len;
+    if (is_empty_data(frame))
+        conn->budget.control_frames++;
+}
+
+/* Counts one complete frame; returns why the connection must end, or NONE. */
+static enum brim_ending police_frame(struct brim_conn *conn, const struct frame *frame)
 {
     struct brim_guard_budget *budget = &conn->budget;
 
     switch (frame->type) {
     case H2O_HTTP2_FRAME_TYPE_HEADERS:
         if (conn->block.is_open)
-            return NULL; /* h2o ends the connection */
+            return BRIM_ENDING_NONE; /* h2o ends the connection */
         budget->streams_opened++;
         conn->block = (struct brim_guard_block){.is_open = true};
         return police_block(conn, frame);
     case H2O_HTTP2_FRAME_TYPE_CONTINUATION:
-        return conn->block.is_open ? police_block(conn, frame) : NULL;
+        return conn->block.is_open ? police_block(conn, frame) : BRIM_ENDING_NONE;
     case H2O_HTTP2_FRAME_TYPE_DATA:
-        conn->body_bytes += frame->len;
-        if (frame->len == 0 && !(frame->flags & H2O_HTTP2_FRAME_FLAG_END_STREAM))
-            budget->control_frames++;
+        count_data(conn, frame);
         break;
     case H2O_HTTP2_FRAME_TYPE_RST_STREAM:
         budget->resets++;
         break;
     case H2O_HTTP2_FRAME_TYPE_WINDOW_UPDATE:
         budget->window_updates++;
-        if (is_update_by_zero(frame))
-            budget->resets++; /* makes h2o reset the stream */
         break;
     default:
         budget->control_frames++;
@@ -312,6 +374,7 @@ static const char *police_frame(struct brim_conn *conn, const struct frame *fram
 
 static void begin_window(struct brim_conn *conn, uint64_t now_mono_ms)
 {
+    brim_guard_charge(conn);
     conn->budget = (struct brim_guard_budget){
         .window_start_ms = now_mono_ms,
         .window_start_bytes = conn->sock->bytes_written,
@@ -341,14 +404,14 @@ static bool police(struct brim_conn *conn)
     while ((*input)->size - conn->h2_ready >= FRAME_HEAD_BYTES) {
         struct frame frame = read_frame((*input)->bytes + conn->h2_ready);
         size_t whole = FRAME_HEAD_BYTES + frame.len;
-        const char *reason;
+        enum brim_ending ending;
 
         conn->h2_oversize = frame.len > FRAME_BYTES_MAX;
         if (conn->h2_oversize || (*input)->size - conn->h2_ready < whole)
             break;
-        reason = police_frame(conn, &frame);
-        if (reason != NULL) {
-            kill_abuser(conn, reason);
+        ending = police_frame(conn, &frame);
+        if (ending != BRIM_ENDING_NONE) {
+            kill_abuser(conn, ending);
             return false;
         }
         if (is_unknown(&frame) && !conn->block.is_open)
@@ -385,9 +448,16 @@ static bool may_reset(const struct frame *frame)
            (frame->type == H2O_HTTP2_FRAME_TYPE_WINDOW_UPDATE && frame->stream != 0);
 }
 
+/* Whether bodies are at a limit, so that each DATA frame must be looked at. */
+static bool is_tight(const struct brim_conn *conn)
+{
+    return conn->bodies > conn->bodies_max || brim_clients_excess(conn->clients) > 0;
+}
+
 /* How many of the ready bytes h2o may have in one go. */
 static size_t next_piece(const struct brim_conn *conn, const h2o_http2_conn_t *h2)
 {
+    bool looks_at_data = is_tight(conn);
     const char *bytes = conn->sock->input->bytes;
     bool is_blocked = !h2o_linklist_is_empty((h2o_linklist_t *)&h2->_write.streams_to_proceed);
     unsigned streams = 0;
@@ -395,14 +465,25 @@ static size_t next_piece(const struct brim_conn *conn, const h2o_http2_conn_t *h
 
     while (at < conn->h2_ready) {
         struct frame frame = read_frame(bytes + at);
+        bool is_data = frame.type == H2O_HTTP2_FRAME_TYPE_DATA;
 
-        at += FRAME_HEAD_BYTES + frame.len;
-        if (is_blocked && may_reset(&frame))
+        if (looks_at_data && is_data && at > 0)
             break;
-        if (frame.type == H2O_HTTP2_FRAME_TYPE_HEADERS && ++streams == PIECE_STREAMS_MAX)
+        at += FRAME_HEAD_BYTES + frame.len;
+        if ((is_blocked && may_reset(&frame)) || (looks_at_data && is_data))
+            break;
+        if ((frame.type == H2O_HTTP2_FRAME_TYPE_HEADERS || may_reset(&frame)) &&
+            ++streams == PIECE_STREAMS_MAX)
             break;
     }
     return at;
+}
+
+static void call_read(struct brim_conn *conn)
+{
+    conn->is_fed = true;
+    conn->h2_read(conn->sock, NULL);
+    conn->is_fed = false;
 }
 
 /* Lets h2o read the first len bytes of the input. The rest waits aside, since h2o parses to the end
@@ -415,14 +496,14 @@ static void feed(struct brim_conn *conn, size_t len)
 
     INVARIANT(len <= whole->size);
     if (len == whole->size) {
-        conn->h2_read(sock, NULL);
+        call_read(conn);
         return;
     }
     h2o_buffer_init(&sock->input, &h2o_socket_buffer_prototype);
     room = h2o_buffer_reserve(&sock->input, len);
     memcpy(room.base, whole->bytes, len);
     sock->input->size = len;
-    conn->h2_read(sock, NULL);
+    call_read(conn);
     if (conn->sock == NULL) {
         h2o_buffer_dispose(&whole);
         return;
@@ -432,11 +513,36 @@ static void feed(struct brim_conn *conn, size_t len)
     sock->input = whole;
 }
 
-/* Reasons to end the connection that lie in h2o's state; NULL: none. */
-static const char *check_state(struct brim_conn *conn, const h2o_http2_conn_t *h2)
+/* Whether the DATA frame that is next would go beyond what may be held. */
+static bool must_refuse(struct brim_conn *conn, size_t piece)
+{
+    size_t held;
+
+    if (!is_tight(conn) || read_frame(conn->sock->input->bytes).type != H2O_HTTP2_FRAME_TYPE_DATA)
+        return false;
+    held = brim_guard_h2_bodies(conn);
+    conn->bodies = held + conn->h2_ready; /* what is ready is not held yet, but counted */
+    return held + piece > conn->bodies_max || brim_clients_excess(conn->clients) > 0;
+}
+
+/* h2o resets a stream whose body is larger than its configuration allows (REFUSED_STREAM); for this
+ * one frame that is 0. The configuration is the worker's own. */
+static void feed_to_be_refused(struct brim_conn *conn, h2o_globalconf_t *conf, size_t len)
+{
+    size_t configured = conf->max_request_entity_size;
+
+    conf->max_request_entity_size = 0;
+    conn->is_refusing = true;
+    feed(conn, len);
+    conn->is_refusing = false;
+    conf->max_request_entity_size = configured;
+}
+
+/* Reasons to end the connection that lie in h2o's state; NONE: none. */
+static enum brim_ending check_state(struct brim_conn *conn, const h2o_http2_conn_t *h2)
 {
     if (h2->_headers_unparsed != NULL && h2->state >= H2O_HTTP2_CONN_STATE_HALF_CLOSED)
-        return "header block open while draining";
+        return BRIM_ENDING_BLOCK_DRAINING;
     return check_budget(conn); /* what h2o did with the last piece may have exceeded it */
 }
 
@@ -444,25 +550,30 @@ static void pass(struct brim_conn *conn)
 {
     while (conn->sock != NULL && conn->sock->_cb.read != NULL && !conn->killed) {
         h2o_http2_conn_t *h2 = conn->sock->data;
-        const char *reason;
+        enum brim_ending ending;
         size_t piece;
 
         if (h2->state == H2O_HTTP2_CONN_STATE_IS_CLOSING) {
             discard(conn); /* h2o would let it pile up until its last write is through */
             return;
         }
-        reason = check_state(conn, h2);
-        if (reason != NULL) {
-            kill_abuser(conn, reason);
+        ending = check_state(conn, h2);
+        if (ending != BRIM_ENDING_NONE) {
+            kill_abuser(conn, ending);
             return;
         }
         defuse(h2);
         if (conn->h2_ready == 0) {
             if (conn->h2_oversize)
-                conn->h2_read(conn->sock, NULL); /* refuses it */
+                call_read(conn); /* refuses it */
             return;
         }
         piece = next_piece(conn, h2);
+        if (must_refuse(conn, piece)) {
+            conn->h2_ready -= piece;
+            feed_to_be_refused(conn, h2->super.ctx->globalconf, piece);
+            continue;
+        }
         conn->h2_ready -= piece;
         /* A frame that is not complete may go along: h2o waits for its rest. */
         feed(conn, conn->h2_ready == 0 ? conn->sock->input->size : piece);
@@ -561,13 +672,4 @@ void brim_guard_h2_install(struct brim_conn *conn, h2o_buffer_t *early)
     h2o_buffer_dispose(&sock->input);
     sock->input = early;
     on_read(sock, NULL);
-}
-
-bool brim_guard_h2_lacks_body(h2o_req_t *req)
-{
-    const h2o_http2_stream_t *stream = H2O_STRUCT_FROM_MEMBER(h2o_http2_stream_t, req, req);
-
-    INVARIANT(req->version >= 0x200);
-    return req->entity.base == NULL && stream->_expected_content_length != SIZE_MAX &&
-           stream->_expected_content_length != 0;
 }

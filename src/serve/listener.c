@@ -181,6 +181,8 @@ static void begin(struct brim_listeners *listeners, struct brim_conn *conn)
 {
     h2o_socket_t *sock = conn->sock;
 
+    if (!brim_conns_admit(conn))
+        return;
     if (conn->is_tls) {
         conn->phase = BRIM_CONN_HANDSHAKE;
         SSL_CTX_set_info_callback(listeners->config.tls[conn->listener], on_tls_info);
@@ -433,7 +435,8 @@ enum brim_err brim_listeners_open(const struct brim_listeners_config *config,
     struct brim_conns_config conns = {
         .loop = config->ctx->loop,
         .timeouts = &config->conf->timeouts,
-        .header_bytes_max = config->conf->limits.request_header_bytes,
+        .limits = &config->conf->limits,
+        .clients = config->clients,
         .connections = config->connections,
         .on_tick = on_tick,
         .ctx = listeners,

@@ -71,6 +71,7 @@ struct node {
     uint64_t watchdog_us; /* 0: nobody watches */
     uint64_t *beats;      /* per worker, when they were last looked at */
     _Atomic int64_t connections;
+    struct brim_clients *clients;
     _Atomic bool ready;
     uint64_t token; /* random, for CDN-Loop */
 };
@@ -237,6 +238,7 @@ static enum brim_err open_workers(struct node *n)
     enum brim_err err = BRIM_OK;
 
     n->top = brim_top_open(n->worker_count);
+    n->clients = brim_clients_open(&n->root->limits, &n->root->abuse);
     n->workers = brim_alloc(n->worker_count * sizeof(*n->workers));
     if (getrandom(&n->token, sizeof(n->token), 0) != sizeof(n->token))
         n->token = brim_clock_mono_us();
@@ -257,6 +259,7 @@ static enum brim_err open_workers(struct node *n)
             .top = n->top,
             .routes = n->routes,
             .connections = &n->connections,
+            .clients = n->clients,
             .node_token = n->token,
         };
         err = brim_worker_open(&config, &n->workers[i]);
@@ -430,6 +433,7 @@ static void node_close(struct node *n)
         brim_flights_close(n->flights);
     close_workers(n);
     brim_top_close(n->top);
+    brim_clients_close(n->clients);
     if (n->reload != NULL)
         brim_reload_close(n->reload);
     if (n->log != NULL)

@@ -17,6 +17,7 @@
 #define WORKER_MAGIC     0x776f726bu
 #define TURN_WAIT_MS     1000
 #define TICK_MS          10
+#define NEVER_MS         UINT64_C(31536000000)
 #define DRAIN_WAIT_MS    20
 #define KILL_PATIENCE_MS 1000 /* for sockets that were shut down to be noticed */
 
@@ -56,8 +57,8 @@ static void configure(struct brim_worker *w, const struct brim_conf_root *conf)
     w->conf.server_name.len = 0;
     w->conf.max_request_entity_size = conf->limits.request_body_bytes;
     w->conf.handshake_timeout = (uint64_t)conf->timeouts.handshake_ms;
-    w->conf.http1.req_timeout = (uint64_t)conf->timeouts.request_ms;
-    w->conf.http1.upgrade_to_http2 = 0; /* h2c must not arrive behind the guard */
+    w->conf.http1.req_timeout = NEVER_MS; /* the sweep knows a slow body from none */
+    w->conf.http1.upgrade_to_http2 = 0;   /* h2c must not arrive behind the guard */
     w->conf.http2.idle_timeout = (uint64_t)conf->timeouts.idle_ms;
     w->conf.http2.graceful_shutdown_timeout = (uint64_t)conf->node.drain_timeout_ms;
     w->host = h2o_config_register_host(&w->conf, h2o_iovec_init(H2O_STRLIT(NOBODY)), 65535);
@@ -131,6 +132,7 @@ static enum brim_err open_listeners(struct brim_worker *w, const struct brim_wor
         .ctx = &w->env.ctx,
         .hosts = w->conf.hosts,
         .connections = config->connections,
+        .clients = config->clients,
     };
 
     return brim_listeners_open(&listeners, &w->listeners);

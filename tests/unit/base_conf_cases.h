@@ -15,12 +15,10 @@
 
 #define ROOT_KEYS                                                                                  \
     "accepted: a mapping with node, log, access_log, listeners, admin, cache, kv, compress, "      \
-    "limits, "                                                                                     \
-    "timeouts, "                                                                                   \
-    "origins, sites\n"
+    "limits, abuse, timeouts, origins, sites\n"
 #define ROOT_WORDS                                                                                 \
-    "accepted: node, log, access_log, listeners, admin, cache, kv, compress, limits, timeouts, "   \
-    "origins, sites\n"
+    "accepted: node, log, access_log, listeners, admin, cache, kv, compress, limits, abuse, "      \
+    "timeouts, origins, sites\n"
 #define NODE_KEYS                                                                                  \
     "accepted: a mapping with workers, fetchers, io_threads, io_queue, dict, geo, id, "            \
     "seccomp, tier_secret, "                                                                       \

@@ -59,6 +59,11 @@ static inline void rig_conf(struct rig *rig)
     rig->conf.limits.request_header_count = 100;
     rig->conf.limits.target_bytes = 8192;
     rig->conf.limits.connections = 1000;
+    rig->conf.limits.connection_bodies_bytes = 1 << 20;
+    rig->conf.limits.request_rate_bytes = 128;
+    rig->conf.limits.response_rate_bytes = 128;
+    rig->conf.abuse.window_ms = 60000;
+    rig->conf.abuse.ban_ms = 60000;
     rig->conf.timeouts.handshake_ms = 10000;
     rig->conf.timeouts.request_ms = 30000;
     rig->conf.timeouts.idle_ms = 60000;
@@ -214,6 +219,7 @@ static inline void rig_listen(struct rig *rig, h2o_context_t *ctx, h2o_globalcon
         .ctx = ctx,
         .hosts = conf->hosts,
         .connections = &connections,
+        .clients = brim_clients_open(&rig->conf.limits, &rig->conf.abuse),
     };
     if (brim_listeners_open(&config, &listeners) != BRIM_OK)
         abort();
@@ -236,8 +242,10 @@ static inline void rig_run(struct rig *rig)
                                                        sizeof(*handler));
     handler->super.on_req = rig_on_request;
     handler->rig = rig;
-    if (rig->kind == RIG_GUARDED)
+    if (rig->kind == RIG_GUARDED) {
         conf.http1.upgrade_to_http2 = 0;
+        conf.http1.req_timeout = 3600000;
+    }
     h2o_context_init(&ctx, h2o_evloop_create(), &conf);
     rig_listen(rig, &ctx, &conf);
     while (h2o_evloop_run(ctx.loop, 1000) == 0)

@@ -186,13 +186,34 @@
       "Most header fields of an origin; 502 above it.")                                            \
     O(INT, connections, "connections", "65536", 16, 4194304, START,                                \
       "Client connections at once, all workers; more wait in the listen queue.")                   \
+    O(INT, connections_per_address, "connections_per_address", "4096", 0, 4194304, START,          \
+      "Of one address (IPv6: one /64); more are closed at once. 0: any number.")                   \
+    O(SIZE, connection_bodies_bytes, "connection_bodies", "64MiB", 0, 64 * BRIM_GIB, START,        \
+      "Request bodies that one HTTP/2 connection may have open, or request_body if that is more; " \
+      "further ones are refused.")                                                                 \
+    O(SIZE, client_memory_bytes, "client_memory", "1GiB", 0, 1024 * BRIM_GIB, START,               \
+      "Memory that all clients may hold; above it new connections and bodies are refused and the " \
+      "greediest ended. 0: any.")                                                                  \
+    O(SIZE, request_rate_bytes, "request_rate", "128", 0, BRIM_GIB, START,                         \
+      "Bytes a second that a request body must bring, on average over timeouts.request.")          \
+    O(SIZE, response_rate_bytes, "response_rate", "128", 0, BRIM_GIB, START,                       \
+      "Bytes a second that a client must take of what waits for it, over timeouts.write.")         \
     O(INT, flights, "flights", "16384", 16, 1048576, START,                                        \
       "Exchanges with origins at once; 503 above it.")
+
+#define BRIM_CONF_ABUSE(O, S, L)                                                                   \
+    O(INT, strikes, "strikes", "8", 0, 1000000, START,                                             \
+      "So many budgets of HTTP/2 connections spent (each that is ended for abuse is one) ban an "  \
+      "address (IPv6: a /64); 0: never.")                                                          \
+    O(DURATION, window_ms, "window", "60s", 1000, BRIM_DAY_MS, START, "Within which time.")        \
+    O(DURATION, ban_ms, "ban", "60s", 1000, BRIM_DAY_MS, START,                                    \
+      "For how long its new connections are closed at once.")
 
 #define BRIM_CONF_TIMEOUTS(O, S, L)                                                                \
     O(DURATION, handshake_ms, "handshake", "10s", 100, 600000, START, "TLS handshake.")            \
     O(DURATION, request_ms, "request", "30s", 100, 3600000, START,                                 \
-      "Whole request of HTTP/1.1, and keep-alive idle time.")                                      \
+      "Header of a request, and idle time of an HTTP/1.1 connection; a body: see "                 \
+      "limits.request_rate.")                                                                      \
     O(DURATION, idle_ms, "idle", "60s", 100, 3600000, START,                                       \
       "HTTP/2 connection without a stream.")                                                       \
     O(DURATION, write_ms, "write", "60s", 100, 3600000, START,                                     \
@@ -553,6 +574,7 @@
     S(kv, "kv", BRIM_CONF_KV, brim_conf_kv, "Named stores (brim.kv in handlers, `brim kv`).")      \
     S(compress, "compress", BRIM_CONF_COMPRESS, brim_conf_compress, "Content codings.")            \
     S(limits, "limits", BRIM_CONF_LIMITS, brim_conf_limits, "What is refused.")                    \
+    S(abuse, "abuse", BRIM_CONF_ABUSE, brim_conf_abuse, "Clients that attack over HTTP/2.")        \
     S(timeouts, "timeouts", BRIM_CONF_TIMEOUTS, brim_conf_timeouts, "Client side.")                \
     L(origins, "origins", BRIM_CONF_ORIGIN, brim_conf_origin, 1, 10000, "Pools of servers.")       \
     L(sites, "sites", BRIM_CONF_SITE, brim_conf_site, 1, 10000, "Host names and what they get.")

@@ -61,10 +61,43 @@
       "Requests whose brim-tier field is not signed with node.tier_secret, or is too old.")        \
     X(READS_PINNED, "brim_reads_pinned_total", "", COUNTER,                                        \
       "Reads sent to a write origin because their client has written (read_your_writes).")         \
-    X(GUARD_H2_KILLED, "brim_guard_killed_total", "", COUNTER,                                     \
-      "HTTP/2 connections closed for abuse.")                                                      \
-    X(SWEEP_KILLED, "brim_sweep_killed_total", "", COUNTER,                                        \
-      "Connections closed because they were stuck or gone.")                                       \
+    X(ENDED_RESETS, "brim_connections_ended_total", "reason=\"resets\"", COUNTER,                  \
+      "Connections ended or refused by brim, by reason.")                                          \
+    X(ENDED_MADE_RESETS, "brim_connections_ended_total", "reason=\"made_resets\"", COUNTER, "")    \
+    X(ENDED_CANCELLED, "brim_connections_ended_total", "reason=\"cancelled\"", COUNTER, "")        \
+    X(ENDED_CONTROL_FRAMES, "brim_connections_ended_total", "reason=\"control_frames\"", COUNTER,  \
+      "")                                                                                          \
+    X(ENDED_WINDOW_UPDATES, "brim_connections_ended_total", "reason=\"window_updates\"", COUNTER,  \
+      "")                                                                                          \
+    X(ENDED_BLOCK_BYTES, "brim_connections_ended_total", "reason=\"block_bytes\"", COUNTER, "")    \
+    X(ENDED_BLOCK_FIELDS, "brim_connections_ended_total", "reason=\"block_fields\"", COUNTER, "")  \
+    X(ENDED_BLOCK_BROKEN, "brim_connections_ended_total", "reason=\"block_broken\"", COUNTER, "")  \
+    X(ENDED_BLOCK_DRAINING, "brim_connections_ended_total", "reason=\"block_draining\"", COUNTER,  \
+      "")                                                                                          \
+    X(ENDED_HANDSHAKE_SLOW, "brim_connections_ended_total", "reason=\"handshake_slow\"", COUNTER,  \
+      "")                                                                                          \
+    X(ENDED_HEADER_SLOW, "brim_connections_ended_total", "reason=\"header_slow\"", COUNTER, "")    \
+    X(ENDED_BODY_SLOW, "brim_connections_ended_total", "reason=\"body_slow\"", COUNTER, "")        \
+    X(ENDED_IDLE, "brim_connections_ended_total", "reason=\"idle\"", COUNTER, "")                  \
+    X(ENDED_NOT_READING, "brim_connections_ended_total", "reason=\"not_reading\"", COUNTER, "")    \
+    X(ENDED_READING_SLOWLY, "brim_connections_ended_total", "reason=\"reading_slowly\"", COUNTER,  \
+      "")                                                                                          \
+    X(ENDED_STREAM_HELD, "brim_connections_ended_total", "reason=\"stream_held\"", COUNTER, "")    \
+    X(ENDED_GONE, "brim_connections_ended_total", "reason=\"gone\"", COUNTER, "")                  \
+    X(ENDED_MEMORY, "brim_connections_ended_total", "reason=\"memory\"", COUNTER, "")              \
+    X(ENDED_DRAIN, "brim_connections_ended_total", "reason=\"drain\"", COUNTER, "")                \
+    X(ENDED_ADDRESS_CROWDED, "brim_connections_ended_total", "reason=\"address_crowded\"",         \
+      COUNTER, "")                                                                                 \
+    X(ENDED_ADDRESS_BANNED, "brim_connections_ended_total", "reason=\"address_banned\"", COUNTER,  \
+      "")                                                                                          \
+    X(CLIENTS_BANNED, "brim_client_bans_total", "", COUNTER,                                       \
+      "Addresses refused for a while because of abuse.")                                           \
+    X(CLIENTS_UNSEEN, "brim_clients_unseen_total", "", COUNTER,                                    \
+      "Connections of addresses that the table of addresses had no room for.")                     \
+    X(CLIENTS_MEMORY, "brim_client_memory_bytes", "", GAUGE,                                       \
+      "Memory that clients hold, as limits.client_memory counts it.")                              \
+    X(BODIES_REFUSED, "brim_request_bodies_refused_total", "", COUNTER,                            \
+      "HTTP/2 request bodies refused for limits.connection_bodies or limits.client_memory.")       \
     X(REFRESHES_AHEAD, "brim_refreshes_ahead_total", "", COUNTER,                                  \
       "Popular objects revalidated shortly before they ended (cache.refresh_ahead).")              \
     X(FLIGHTS_OPEN, "brim_flights", "", GAUGE, "Exchanges with origins under way now.")            \

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "brim/base/str.h"
+#include "brim/serve/clients.h"
 
 struct brim_conns; /* opaque: the connections of one worker (conns.h) */
 
@@ -28,6 +29,8 @@ struct brim_conn_request {
     bool sending;    /* h2o holds bytes that the client has not taken yet */
     uint32_t
         sends_total; /* grows with every send: how the sweep tells a slow client from a stuck one */
+    uint32_t held_sends; /* the sweep's: what it was, and since when it is that */
+    uint64_t held_mono_ms;
     /* Ends a request of a killed connection that nothing else would wake: without a response,
      * answers with connection close; waiting for more of a body, ends it with an error. */
     void (*abort)(struct brim_conn_request *request);
@@ -50,10 +53,12 @@ struct brim_guard_budget {
     uint64_t window_start_ms;
     uint64_t window_start_bytes; /* written to the client when it began */
     uint64_t streams_opened;
-    uint64_t resets;         /* RST_STREAM by the client, and WINDOW_UPDATE by 0 */
+    uint64_t resets;         /* RST_STREAM by the client */
+    uint64_t made_resets;    /* by us, because of what the client sent */
     uint64_t cancelled;      /* requests disposed before they were answered */
     uint64_t control_frames; /* PING, SETTINGS, PRIORITY, GOAWAY, empty DATA, unknown */
     uint64_t window_updates;
+    uint64_t data_bytes;
 };
 
 /* Where the header block being received stands (guard_h2.c). */
@@ -98,13 +103,21 @@ struct brim_conn {
     uint16_t local_port;
     unsigned inside; /* callbacks on the stack: free late */
     uint64_t opened_mono_ms;
+    struct brim_clients *clients;
+    uint32_t place; /* of its address among them */
 
     /* sweep (conns.c) */
     uint64_t progress_mono_ms; /* last time the client took bytes, or had none to take */
     uint64_t progress_mark;    /* changes when it does */
-    uint64_t useful_mono_ms;   /* HTTP/2: last time a request was there or a body grew; draining
-                                  HTTP/1: when a request more was first seen */
+    uint64_t rate_mono_ms;     /* since when it takes what it takes */
+    uint64_t rate_mark;        /* what it had taken by then */
+    uint64_t useful_mono_ms;   /* HTTP/2: last time a request was there; HTTP/1: since when
+                                  it does what it does (reads), since its last request */
     uint64_t useful_mark;
+    uint8_t reads;         /* what it is sending: see conns.c */
+    uint64_t body_mono_ms; /* since when a body comes, and what had come by then */
+    uint64_t body_mark;
+    int64_t memory;               /* as it was counted last */
     uint64_t block_since_mono_ms; /* header block open since; 0: none */
 
     /* guard (guard_h2.c) */
@@ -112,6 +125,10 @@ struct brim_conn {
     struct brim_guard_block block;
     size_t header_bytes_max; /* of one header block */
     uint64_t body_bytes;     /* of DATA, all streams */
+    size_t bodies_max;       /* that may be held of them at once */
+    size_t bodies;           /* that are held, or fewer */
+    bool is_fed;             /* h2o is looking at what the client sent */
+    bool is_refusing;        /* and is made to refuse it */
     size_t h2_ready;         /* bytes of the input that are policed and wait for h2o */
     bool h2_greeted;         /* h2o has had the preface */
     bool h2_oversize;        /* the next frame is one that h2o refuses for its length */

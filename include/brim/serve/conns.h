@@ -20,8 +20,9 @@ struct brim_conns; /* opaque */
 
 struct brim_conns_config {
     h2o_loop_t *loop;
-    const struct brim_conf_timeouts *timeouts; /* borrowed for life */
-    size_t header_bytes_max;
+    const struct brim_conf_timeouts *timeouts; /* borrowed for life, and what follows */
+    const struct brim_conf_limits *limits;
+    struct brim_clients *clients; /* of the whole node */
     _Atomic int64_t *connections; /* of the whole node */
     void (*on_tick)(void *ctx);   /* several times a second */
     void *ctx;
@@ -41,6 +42,12 @@ struct brim_conn *brim_conns_adopt(struct brim_conns *conns, h2o_socket_t *sock,
 /* Who it is whose connection another passes on. Before its first request. */
 void brim_conns_set_peer(struct brim_conn *conn, const struct sockaddr_storage *peer);
 
+/* Whether its peer, as conn->peer says, may have it: beyond limits.connections_per_address, banned,
+ * or beyond the memory of clients, it may not. False: it was counted, logged and closed. Thread:
+ * loop.
+ */
+bool brim_conns_admit(struct brim_conn *conn);
+
 size_t brim_conns_count(const struct brim_conns *conns);
 
 /* Ends HTTP/1 connections that wait for a next request, once they have been quiet for a second: a
@@ -50,7 +57,7 @@ void brim_conns_end_idle(struct brim_conns *conns);
 /* Ends every connection; the sockets close on the next turns. */
 void brim_conns_kill(struct brim_conns *conns);
 
-/* Looks at every connection now, as the timer does. For tests. */
+/* Looks at every connection now, as the timer does in the course of a second. For tests. */
 void brim_conns_sweep(struct brim_conns *conns, uint64_t now_mono_ms);
 
 #endif

@@ -98,9 +98,27 @@ bool brim_guard_h2_lacks_body(h2o_req_t *req);
  * h2o's callbacks: what follows from it follows when the client's next frames are read. */
 void brim_guard_count_cancelled(struct brim_conn *conn);
 
-/* Ends the connection now: shutdown(2), RST where possible, input discarded from here on; an
- * HTTP/1 request that nothing would wake is aborted. The socket closes on a later turn, or already
- * in here. Thread: loop. */
-void brim_guard_kill(struct brim_conn *conn, const char *reason);
+/* What of its budgets an HTTP/2 connection has spent since its window began is charged to its
+ * address: while the connection closes. Thread: loop. */
+void brim_guard_charge(struct brim_conn *conn);
+
+/* Bytes of memory that h2o holds for an HTTP/2 connection; the last answer while h2o cannot be
+ * asked because it does not read. Thread: loop. */
+size_t brim_guard_h2_memory(const struct brim_conn *conn);
+
+/* Of those, bytes of request bodies. Only while h2o reads. */
+size_t brim_guard_h2_bodies(const struct brim_conn *conn);
+
+/* Streams whose request has not come to its end; 0 while h2o cannot be asked. */
+unsigned brim_guard_h2_incoming(const struct brim_conn *conn);
+
+/* Ends the connection now, counts it, and logs it: shutdown(2), RST where possible, input discarded
+ * from here on; an HTTP/1 request that nothing would wake is aborted. The socket closes on a later
+ * turn, or already in here. Thread: loop. */
+void brim_guard_kill(struct brim_conn *conn, enum brim_ending ending);
+
+/* Counts and logs an ending, and charges it to the client's address if it is abuse. Thread: loop.
+ */
+void brim_guard_tell_ending(struct brim_conn *conn, enum brim_ending ending);
 
 #endif

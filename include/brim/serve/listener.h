@@ -25,6 +25,7 @@ struct brim_listeners_config {
     h2o_context_t *ctx;           /* the worker's */
     h2o_hostconf_t **hosts;       /* h2o's, for accept contexts */
     _Atomic int64_t *connections; /* of the whole node, for limits.connections */
+    struct brim_clients *clients; /* likewise */
 };
 
 struct brim_listeners; /* opaque: one worker's */

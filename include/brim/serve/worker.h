@@ -26,6 +26,7 @@ struct brim_worker_config { /* all borrowed until close, routes counted */
     struct brim_top *top;
     struct brim_routes *routes;
     _Atomic int64_t *connections;
+    struct brim_clients *clients;
     uint64_t node_token; /* tells this node from others of the same id in CDN-Loop */
 };
 

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * clients - what the node remembers of client addresses: how many connections each has open, and
+ * what it has spent of the guard's budgets lately. And the memory that all clients hold together.
+ *
+ * An IPv4 address is one client, an IPv6 client is its /64: who has one address there has them all.
+ * A bounded table, shared by the workers, because the kernel spreads the connections of one address
+ * over all of them. It is asked when a connection begins, ends, or has spent something: not per
+ * request. Where it has no room for an address that address is let in unseen: an attacker who has
+ * that many is not stopped by address anyway.
+ */
+#ifndef BRIM_SERVE_CLIENTS_H
+#define BRIM_SERVE_CLIENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "brim/base/conf.h"
+#include "brim/serve/ending.h"
+
+struct brim_clients; /* opaque */
+
+/* One budget of a connection; a connection that is ended for abuse has spent it. */
+#define BRIM_CLIENTS_STRIKE 1000u
+
+/* limits and abuse are copied. */
+struct brim_clients *brim_clients_open(const struct brim_conf_limits *limits,
+                                       const struct brim_conf_abuse *abuse);
+void brim_clients_close(struct brim_clients *clients);
+
+/* A connection of peer begins. Returns why it must not, or NONE and in *place_out what the rest
+ * asks for: 0 for an address that is not seen (a unix socket, no room). Thread: any. */
+enum brim_ending brim_clients_enter(struct brim_clients *clients,
+                                    const struct sockaddr_storage *peer, uint64_t now_mono_ms,
+                                    uint32_t *place_out);
+
+/* It ends. Thread: any. */
+void brim_clients_leave(struct brim_clients *clients, uint32_t place);
+
+/* Its address has spent so many thousandths of a budget. Returns whether that has just banned it:
+ * it is refused until ban_ms later; connections that are open stay. Thread: any. */
+bool brim_clients_spend(struct brim_clients *clients, uint32_t place, uint32_t thousandths,
+                        uint64_t now_mono_ms);
+
+/* What all clients hold. Thread: any. */
+void brim_clients_hold(struct brim_clients *clients, int64_t bytes);
+/* How much that is above the ceiling; <= 0: none. Thread: any. */
+int64_t brim_clients_excess(const struct brim_clients *clients);
+
+#endif

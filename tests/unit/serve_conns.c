@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the sweep ends: clients that are slow on purpose, that have gone, that hold more than their
+ * share. Servers are the child of serve_rig.h; waiting is for events, never for time to pass.
+ */
+#include "brim/serve/conns.h"
+
+#include "serve_talk.h"
+
+/* ---- sweep ---- */
+
+START_TEST(a_handshake_that_does_not_proceed_is_ended)
+{
+    int fd;
+
+    rig.tls = server_context();
+    rig.conf.timeouts.handshake_ms = 100;
+    start();
+    fd = dial();
+    if (_i == 1) /* half a record */
+        ck_assert_int_eq(send(fd, "\x16\x03\x01\x02\x00\x01", 6, MSG_NOSIGNAL), 6);
+    ck_assert(is_closed(fd));
+    close(fd);
+    SSL_CTX_free(rig.tls);
+}
+END_TEST
+
+START_TEST(a_client_that_says_nothing_is_ended)
+{
+    static const char *const starts[] = {NULL, "PRI * HTTP/2.0\r\n"};
+    int fd;
+
+    rig.conf.timeouts.request_ms = 100;
+    start();
+    fd = dial();
+    if (starts[_i] != NULL)
+        ck_assert_int_gt(send(fd, starts[_i], strlen(starts[_i]), MSG_NOSIGNAL), 0);
+    ck_assert(is_closed(fd));
+    close(fd);
+}
+END_TEST
+
+/* Waits for the peer to reset or close, reading nothing that would let it go on. */
+static bool is_hung_up(int fd)
+{
+    struct pollfd ready = {fd, POLLRDHUP, 0};
+
+    return poll(&ready, 1, H2_RAW_WAIT_MS) == 1;
+}
+
+/* A client that asks for a large object and does not read it holds that object for ever. */
+START_TEST(a_client_that_does_not_read_is_ended)
+{
+    int fd;
+
+    rig.conf.timeouts.write_ms = 100;
+    start();
+    fd = h2_raw_dial(rig.port, 4096);
+    if (_i == 0) {
+        ck_assert_int_gt(send(fd, GET("/big"), strlen(GET("/big")), MSG_NOSIGNAL), 0);
+        ck_assert(is_hung_up(fd));
+    } else {
+        ck_assert(h2_raw_open(&raw, rig.port, 1 << 24, 4096));
+        (void)h2_raw_get(&raw, "/big");
+        ck_assert(h2_raw_flush(&raw));
+        ck_assert(is_hung_up(raw.fd));
+        h2_raw_close(&raw);
+    }
+    close(fd);
+}
+END_TEST
+
+/* The same within HTTP/2: a window of zero, kept alive with PING. */
+START_TEST(a_window_that_never_opens_is_ended)
+{
+    bool is_closed_now = false;
+
+    rig.conf.timeouts.write_ms = 100;
+    start();
+    ck_assert(h2_raw_open(&raw, rig.port, 10, 0));
+    (void)h2_raw_get(&raw, "/big");
+    for (int i = 0; i < 100 && !is_closed_now; i++) {
+        h2_raw_ping(&raw);
+        is_closed_now = !h2_raw_flush(&raw) || h2_raw_drained(&raw, 100);
+    }
+    ck_assert(is_closed_now);
+    h2_raw_close(&raw);
+}
+END_TEST
+
+/* h2o does not read while an HTTP/1 request waits, so it cannot see that nobody waits for it. */
+START_TEST(a_client_that_has_gone_while_its_request_waits_is_noticed)
+{
+    int fd;
+
+    rig.conf.limits.connections = 1; /* the next one is let in when the first is gone */
+    start();
+    fd = dial();
+    ck_assert_int_gt(send(fd, GET("/wait"), strlen(GET("/wait")), MSG_NOSIGNAL), 0);
+    if (_i == 0)
+        close(fd);
+    else
+        shutdown(fd, SHUT_WR);
+    ck_assert(h2_raw_is_alive(rig.port));
+    if (_i == 1)
+        close(fd);
+}
+END_TEST
+
+/* A request that simply takes its time, with its client there, is nobody's fault. */
+START_TEST(a_client_that_waits_is_left_alone)
+{
+    struct pollfd ready;
+    int waiting, other;
+
+    rig.conf.timeouts.write_ms = 100;
+    rig.conf.timeouts.idle_ms = 100;
+    start();
+    waiting = dial();
+    ck_assert_int_gt(send(waiting, GET("/wait"), strlen(GET("/wait")), MSG_NOSIGNAL), 0);
+    ck_assert(h2_raw_open(&raw, rig.port, 65535, 0));
+    (void)h2_raw_get(&raw, "/wait");
+    ck_assert(h2_raw_flush(&raw));
+    other = h2_raw_dial(rig.port, 4096); /* is ended by the sweep that looks at all of them */
+    ck_assert_int_gt(send(other, GET("/big"), strlen(GET("/big")), MSG_NOSIGNAL), 0);
+    ck_assert(is_hung_up(other));
+    ready = (struct pollfd){waiting, POLLIN | POLLRDHUP, 0};
+    ck_assert_int_eq(poll(&ready, 1, 0), 0);
+    ready.fd = raw.fd;
+    ready.events = POLLRDHUP;
+    ck_assert_int_eq(poll(&ready, 1, 0), 0);
+    h2_raw_close(&raw);
+    close(waiting);
+    close(other);
+}
+END_TEST
+
+/* Any byte renews h2o's idle timeout; a frame or two every few seconds would hold it for ever. */
+START_TEST(an_http2_connection_that_only_drips_is_ended)
+{
+    bool is_closed_now = false;
+
+    rig.conf.timeouts.idle_ms = 100;
+    start();
+    ck_assert(h2_raw_open(&raw, rig.port, 65535, 0));
+    if (_i == 1)
+        (void)h2_raw_request(&raw, "POST", "/", H2_END_HEADERS);
+    for (int i = 0; i < 100 && !is_closed_now; i++) {
+        if (_i == 0)
+            h2_raw_ping(&raw);
+        else
+            h2_raw_frame(&raw, (struct h2_raw_frame){1, 1, H2_DATA, 0, (const uint8_t *)"x"});
+        is_closed_now = !h2_raw_flush(&raw) || h2_raw_drained(&raw, 100);
+    }
+    ck_assert(is_closed_now);
+    h2_raw_close(&raw);
+}
+END_TEST
+
+START_TEST(a_header_block_that_stays_open_is_ended)
+{
+    rig.conf.timeouts.request_ms = 100;
+    start();
+    ck_assert(h2_raw_open(&raw, rig.port, 65535, 0));
+    (void)h2_raw_get(&raw, "/wait"); /* keeps h2o's idle timeout off */
+    (void)h2_raw_request(&raw, "GET", "/", H2_END_STREAM);
+    ck_assert(h2_raw_flush(&raw));
+    ck_assert(h2_raw_drained(&raw, H2_RAW_WAIT_MS));
+    h2_raw_close(&raw);
+}
+END_TEST
+
+static void say(int fd, const char *text)
+{
+    ck_assert_int_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (int)strlen(text));
+}
+
+/* Sends one byte after the other until the peer has had enough; false if it never has. */
+static bool is_ended_while_dripping(int fd)
+{
+    struct pollfd state = {fd, POLLIN | POLLRDHUP, 0};
+
+    for (int i = 0; i < 200; i++)
+        if (send(fd, "x", 1, MSG_NOSIGNAL) != 1 || poll(&state, 1, 50) == 1)
+            return true;
+    return false;
+}
+
+/* Slowloris: each byte is progress, and no request ever comes. */
+START_TEST(an_http1_header_that_drips_is_ended)
+{
+    int fd;
+
+    rig.conf.timeouts.request_ms = 200;
+    start();
+    fd = dial();
+    if (_i == 1) /* also on a connection that has been served */
+        ck_assert_ptr_nonnull(strstr(talk(fd, GET("/peer"), "127.0.0.1"), "200 Rig"));
+    say(fd, "GET / HTTP/1.1\r\nHost: a\r\nX: ");
+    ck_assert(is_ended_while_dripping(fd));
+    close(fd);
+}
+END_TEST
+
+START_TEST(an_idle_http1_connection_is_ended)
+{
+    int fd;
+
+    rig.conf.timeouts.request_ms = 200;
+    start();
+    fd = dial();
+    ck_assert_ptr_nonnull(strstr(talk(fd, GET("/peer"), "127.0.0.1"), "200 Rig"));
+    ck_assert(is_closed(fd));
+    close(fd);
+}
+END_TEST
+
+START_TEST(an_http1_body_that_drips_is_ended)
+{
+    static const char *const starts[] = {
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n186a0\r\n"};
+    int fd;
+
+    rig.conf.timeouts.request_ms = 200;
+    start();
+    fd = dial();
+    say(fd, starts[_i]);
+    ck_assert(is_ended_while_dripping(fd));
+    close(fd);
+}
+END_TEST
+
+/* A large body on a slow line takes longer than timeouts.request, and is nobody's fault. */
+START_TEST(a_body_that_comes_steadily_is_served)
+{
+    static char some[1000];
+    bool is_other_ended = false;
+    unsigned sent = 0;
+    int fd, steady;
+
+    memset(some, 'x', sizeof(some));
+    rig.conf.timeouts.request_ms = 1000;
+    start();
+    steady = dial();
+    say(steady, "POST /peer HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n");
+    fd =
+        dial(); /* begins later and sends nothing: when it is ended, the other one's time is over */
+    say(fd, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n");
+    for (; sent < 5000; sent++) {
+        struct pollfd other = {fd, POLLRDHUP, 0};
+
+        ck_assert_int_eq(send(steady, some, sizeof(some), MSG_NOSIGNAL), sizeof(some));
+        if (!is_other_ended)
+            is_other_ended = poll(&other, 1, 5) == 1;
+    }
+    ck_assert(is_other_ended);
+    ck_assert_ptr_nonnull(strstr(talk(steady, NULL, "127.0.0.1"), "200 Rig"));
+    close(fd);
+    close(steady);
+}
+END_TEST
+
+/* One response under way keeps h2o's idle timeout off; a body that drips must not live of that. */
+START_TEST(an_http2_body_that_drips_beside_a_request_is_ended)
+{
+    bool is_closed_now = false;
+
+    rig.conf.timeouts.idle_ms = 200;
+    start();
+    ck_assert(h2_raw_open(&raw, rig.port, 65535, 0));
+    (void)h2_raw_get(&raw, "/wait");
+    uint32_t stream = h2_raw_request(&raw, "POST", "/", H2_END_HEADERS);
+    for (int i = 0; i < 200 && !is_closed_now; i++) {
+        h2_raw_frame(&raw, (struct h2_raw_frame){stream, 1, H2_DATA, 0, (const uint8_t *)"x"});
+        is_closed_now = !h2_raw_flush(&raw) || h2_raw_drained(&raw, 50);
+    }
+    ck_assert(is_closed_now);
+    h2_raw_close(&raw);
+}
+END_TEST
+
+/* Slow read: a few bytes now and then are progress, and hold the response all the same. */
+START_TEST(a_client_that_sips_is_ended)
+{
+    bool is_closed_now = false;
+    struct pollfd state;
+    char sip[8];
+    int fd;
+
+    rig.conf.timeouts.write_ms = 200;
+    rig.conf.limits.response_rate_bytes = 10 << 20;
+    start();
+    fd = h2_raw_dial(rig.port, 4096);
+    say(fd, GET("/big"));
+    state = (struct pollfd){fd, POLLRDHUP, 0};
+    for (int i = 0; i < 200 && !is_closed_now; i++) {
+        is_closed_now = poll(&state, 1, 50) == 1;
+        (void)recv(fd, sip, sizeof(sip), MSG_DONTWAIT);
+    }
+    ck_assert(is_closed_now);
+    close(fd);
+}
+END_TEST
+
+/* Others that are served do not excuse a response that is never read. */
+START_TEST(a_stream_that_is_held_is_ended)
+{
+    bool is_closed_now = false;
+
+    rig.conf.timeouts.write_ms = 100;
+    start();
+    ck_assert(h2_raw_open(&raw, rig.port, 2048, 0));
+    (void)h2_raw_get(&raw, "/big");
+    for (int i = 0; i < 400 && !is_closed_now; i++) {
+        uint32_t stream = h2_raw_get(&raw, "/");
+
+        is_closed_now =
+            !h2_raw_flush(&raw) || !h2_raw_finish(&raw, stream) || h2_raw_drained(&raw, 20);
+    }
+    ck_assert(is_closed_now);
+    h2_raw_close(&raw);
+}
+END_TEST
+
+/* Whether a new connection is served, sooner or later: nothing tells when there is room again. */
+static bool is_let_in(void)
+{
+    for (int i = 0; i < 1000; i++) {
+        if (h2_raw_is_alive(rig.port))
+            return true;
+        (void)poll(NULL, 0, 10);
+    }
+    return false;
+}
+
+/* Of one address only so many; its next one is let in when one has gone. */
+START_TEST(connections_of_one_address_are_limited)
+{
+    int first, second;
+
+    rig.conf.limits.connections_per_address = 1;
+    start();
+    first = dial();
+    ck_assert_ptr_nonnull(strstr(talk(first, GET("/peer"), "127.0.0.1"), "200 Rig"));
+    second = dial();
+    ck_assert(is_closed(second));
+    close(second);
+    close(first);
+    ck_assert(is_let_in());
+}
+END_TEST
+
+/* Bodies that never end: who holds most goes, and so on, until there is room again. */
+START_TEST(beyond_the_memory_of_clients_the_greediest_is_ended)
+{
+    static char some[100000];
+    int big, small;
+
+    rig.conf.limits.client_memory_bytes = 1 << 20;
+    start();
+    small = dial();
+    say(small, "POST /peer HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nx");
+    big = dial();
+    say(big, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n");
+    for (int i = 0; i < 100; i++)
+        if (send(big, some, sizeof(some), MSG_NOSIGNAL) <= 0)
+            break;
+    ck_assert(is_hung_up(big));
+    close(big);
+    ck_assert_ptr_nonnull(strstr(talk(small, "xxxx", "127.0.0.1"), "200 Rig"));
+    ck_assert(is_let_in());
+    close(small);
+}
+END_TEST
+
+/* ---- end ---- */
+
+static void count_tick(void *ctx)
+{
+    ++*(int *)ctx;
+}
+
+static h2o_socket_t *socket_pair(h2o_loop_t *loop, int *peer_out)
+{
+    int pair[2];
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    *peer_out = pair[1];
+    return h2o_evloop_socket_create(loop, pair[0], 0);
+}
+
+static void ignore_input(h2o_socket_t *sock, const char *err)
+{
+    if (err != NULL)
+        h2o_socket_close(sock);
+}
+
+/* The ring must stay whole whichever connection leaves it, or the sweep loses or revisits some. */
+START_TEST(connections_are_counted_and_swept_as_they_come_and_go)
+{
+    enum { COUNT = 5 };
+    h2o_loop_t *loop = h2o_evloop_create();
+    struct brim_conf_timeouts timeouts = {.request_ms = 1000, .handshake_ms = 1000};
+    _Atomic int64_t total = 0;
+    int ticks = 0, peers[COUNT];
+    struct brim_conf_limits limits = {.request_header_bytes = 16384};
+    struct brim_conf_abuse abuse = {0};
+    struct brim_conns_config config = {.loop = loop,
+                                       .timeouts = &timeouts,
+                                       .limits = &limits,
+                                       .clients = brim_clients_open(&limits, &abuse),
+                                       .connections = &total,
+                                       .on_tick = count_tick,
+                                       .ctx = &ticks};
+    struct brim_conns *conns;
+    h2o_socket_t *socks[COUNT];
+
+    ck_assert_int_eq(brim_conns_open(&config, &conns), BRIM_OK);
+    brim_conns_sweep(conns, brim_clock_mono_ms());
+    for (int i = 0; i < COUNT; i++) {
+        socks[i] = socket_pair(loop, &peers[i]);
+        struct brim_conn *conn = brim_conns_adopt(conns, socks[i], BRIM_CONN_SNIFF);
+        ck_assert_str_eq(conn->peer_text, "unix");
+        conn->opened_mono_ms = i == 3 ? 0 : UINT64_MAX / 2; /* one of them is old */
+        h2o_socket_read_start(socks[i], ignore_input);
+    }
+    ck_assert_uint_eq(brim_conns_count(conns), COUNT);
+    ck_assert_int_eq(total, COUNT);
+    h2o_socket_close(socks[0]);
+    h2o_socket_close(socks[2]);
+    ck_assert_uint_eq(brim_conns_count(conns), COUNT - 2);
+    brim_conns_sweep(conns, UINT64_MAX / 2);
+    ck_assert_uint_eq(brim_conns_count(conns), COUNT - 3);
+    while (ticks == 0)
+        ck_assert_int_eq(h2o_evloop_run(loop, 1000), 0);
+    brim_conns_kill(conns);
+    ck_assert_uint_eq(brim_conns_count(conns), 0);
+    ck_assert_int_eq(total, 0);
+    brim_conns_close(conns);
+    brim_clients_close(config.clients);
+    ck_assert_int_eq(h2o_evloop_run(loop, 0), 0);
+    h2o_evloop_destroy(loop);
+    for (int i = 0; i < COUNT; i++)
+        close(peers[i]);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("serve_conns");
+    TCase *sweep = tcase_create("sweep");
+
+    tcase_add_checked_fixture(sweep, setup, teardown);
+    tcase_set_timeout(sweep, 60);
+    tcase_add_loop_test(sweep, a_handshake_that_does_not_proceed_is_ended, 0, 2);
+    tcase_add_loop_test(sweep, a_client_that_says_nothing_is_ended, 0, 2);
+    tcase_add_loop_test(sweep, a_client_that_does_not_read_is_ended, 0, 2);
+    tcase_add_test(sweep, a_window_that_never_opens_is_ended);
+    tcase_add_loop_test(sweep, a_client_that_has_gone_while_its_request_waits_is_noticed, 0, 2);
+    tcase_add_test(sweep, a_client_that_waits_is_left_alone);
+    tcase_add_loop_test(sweep, an_http2_connection_that_only_drips_is_ended, 0, 2);
+    tcase_add_test(sweep, a_header_block_that_stays_open_is_ended);
+    tcase_add_test(sweep, connections_are_counted_and_swept_as_they_come_and_go);
+    tcase_add_loop_test(sweep, an_http1_header_that_drips_is_ended, 0, 2);
+    tcase_add_test(sweep, an_idle_http1_connection_is_ended);
+    tcase_add_loop_test(sweep, an_http1_body_that_drips_is_ended, 0, 2);
+    tcase_add_test(sweep, a_body_that_comes_steadily_is_served);
+    tcase_add_test(sweep, an_http2_body_that_drips_beside_a_request_is_ended);
+    tcase_add_test(sweep, a_client_that_sips_is_ended);
+    tcase_add_test(sweep, a_stream_that_is_held_is_ended);
+    tcase_add_test(sweep, connections_of_one_address_are_limited);
+    tcase_add_test(sweep, beyond_the_memory_of_clients_the_greediest_is_ended);
+    suite_add_tcase(suite, sweep);
+    return unit_run(suite);
+}

@@ -441,6 +441,10 @@ static enum brim_store_verdict judge_use(const struct brim_exchange *exchange,
     if ((control->swr_s > 0 && freshness.swr_ms > 0) ||
         (control->sie_s > 0 && freshness.sie_ms > 0))
         return decide(BRIM_STORE, "stale-directive", reason_out);
+    /* A tier above may have kept it for all of its lifetime: where the operator lets stale content
+     * stand in for an origin that is down, it is worth what the one before it was. */
+    if (lifetime.is_explicit && freshness.lifetime_ms > 0 && freshness.sie_ms > 0)
+        return decide(BRIM_STORE, "grace", reason_out);
     return refuse(exchange->status, lifetime.is_explicit ? "stale-no-validator" : "no-freshness",
                   reason_out);
 }

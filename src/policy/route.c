@@ -352,6 +352,39 @@ static bool has_conditions(const struct brim_conf_site *conf)
     return false;
 }
 
+static void add_edge_fields(const struct brim_jwt_gate *gate, struct brim_targets *fields)
+{
+    size_t count = 0;
+    const struct brim_str *names = gate == NULL ? NULL : brim_jwt_gate_claim_fields(gate, &count);
+    struct brim_str *all = brim_alloc((fields->count + count + 1) * sizeof(*all));
+
+    for (size_t i = 0; i < fields->count + count; i++)
+        all[i] = i < fields->count ? fields->names[i] : names[i - fields->count];
+    free((void *)(uintptr_t)fields->names);
+    *fields = (struct brim_targets){all, fields->count + count};
+}
+
+/* An origin that believes X-User on one route will on the next: whatever a gate of the site sets is
+ * taken from clients on all its routes, those without that gate too. Names are the gates'. */
+static void gather_edge_fields(struct site *site)
+{
+    struct brim_targets *fields = &site->own.edge_fields;
+
+    add_edge_fields(site->own.jwt, fields);
+    if (site->own.subject_field.len > 0) /* there is room for one more */
+        ((struct brim_str *)(uintptr_t)fields->names)[fields->count++] = site->own.subject_field;
+    for (size_t i = 0; i < site->glob_count; i++)
+        if (site->globs[i].jwt != site->own.jwt)
+            add_edge_fields(site->globs[i].jwt, fields);
+    for (size_t i = 0; i < site->prefix_count; i++)
+        if (site->prefixes[i].jwt != site->own.jwt)
+            add_edge_fields(site->prefixes[i].jwt, fields);
+    for (size_t i = 0; i < site->glob_count; i++)
+        site->globs[i].edge_fields = *fields;
+    for (size_t i = 0; i < site->prefix_count; i++)
+        site->prefixes[i].edge_fields = *fields;
+}
+
 static enum brim_err compile_site(struct brim_routes *routes, const struct brim_conf_site *conf,
                                   struct site *site)
 {
@@ -392,6 +425,7 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
         err = compile_route(routes, from, conf, &site->own, route);
         route->place = i;
     }
+    gather_edge_fields(site);
     order_globs(site);
     qsort(site->prefixes, site->prefix_count, sizeof(*site->prefixes), by_length_down);
     return err;
@@ -559,6 +593,7 @@ static void free_site(struct site *site)
     brim_basic_auth_free(site->own.basic);
     brim_url_keys_free(site->own.signing);
     brim_error_page_free(site->own.error_page);
+    free_const(site->own.edge_fields.names);
     free_const(site->own.subject_field.base);
     free_const(site->own.acme_webroot);
     free_const(site->own.site);

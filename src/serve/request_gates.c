@@ -129,20 +129,31 @@ static struct brim_fields without(struct request *r, struct brim_str name)
     return (struct brim_fields){items, count};
 }
 
-/* Nobody but the listener says who the client's certificate is of. */
+static bool is_edge_field(const struct brim_route *route, struct brim_str name)
+{
+    for (size_t i = 0; i < route->edge_fields.count; i++)
+        if (brim_str_is(name, route->edge_fields.names[i]))
+            return true;
+    return false;
+}
+
+/* Nobody but a gate says what an origin is told by gates, and nobody but the listener who the
+ * client's certificate is of. */
 static void tell_subject(struct request *r)
 {
-    struct brim_str name = r->route->subject_field;
     struct brim_field *items;
-    struct brim_fields fields;
+    size_t count = 0;
 
-    if (name.len == 0)
+    if (r->route->edge_fields.count == 0)
         return;
-    fields = without(r, name); /* which has room for one more */
-    items = (struct brim_field *)(uintptr_t)fields.items;
-    if (r->conn->client_subject != NULL)
-        items[fields.count++] = (struct brim_field){name, brim_str_of(r->conn->client_subject)};
-    r->fields = r->delivery.request = fields;
+    items = h2o_mem_alloc_pool(&r->req->pool, (r->fields.count + 1) * sizeof(*items));
+    for (size_t i = 0; i < r->fields.count; i++)
+        if (!is_edge_field(r->route, r->fields.items[i].name))
+            items[count++] = r->fields.items[i];
+    if (r->route->subject_field.len > 0 && r->conn->client_subject != NULL)
+        items[count++] =
+            (struct brim_field){r->route->subject_field, brim_str_of(r->conn->client_subject)};
+    r->fields = r->delivery.request = (struct brim_fields){items, count};
 }
 
 /* ---- token ---- */

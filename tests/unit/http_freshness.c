@@ -95,6 +95,9 @@ static const struct {
      PASS,
      "stale-no-validator"},
     {200, {NULL}, {"cache-control: max-age=0"}, &stale, PASS, "stale-no-validator"},
+    /* worth something until a tier above had kept it for so long */
+    {200, {NULL}, {"cache-control: max-age=60", "age: 61"}, &stale, STORE, "grace"},
+    {200, {NULL}, {"cache-control: s-maxage=6", "age: 7"}, &stale, PASS, "stale-no-validator"},
     /* 5.2.2.5 no-store, 5.2.2.7 private */
     {200, {NULL}, {"cache-control: no-store"}, &none, PASS, "no-store"},
     {200, {NULL}, {"cache-control: No-StOrE"}, &none, PASS, "no-store"},

@@ -62,6 +62,7 @@ struct brim_route {
     struct brim_basic_auth *basic;      /* likewise; NULL: nobody needs a password */
     struct brim_url_keys *signing;      /* likewise; NULL: URLs need no signature */
     struct brim_str subject_field;      /* that tells the origin who the client is; empty: none */
+    struct brim_targets edge_fields;    /* the site's: told to origins by gates, and by no client */
     struct brim_cors *cors;   /* the route's or its site's; NULL: the origin's word counts */
     struct brim_str hsts;     /* Strict-Transport-Security; empty: none */
     int security;             /* security_headers.preset */

@@ -87,13 +87,24 @@ static void pause_ms(unsigned ms)
     nanosleep(&span, NULL);
 }
 
+static void log_death(const struct brim_parent *p, int status, const char *next)
+{
+    BRIM_LOG(ERROR, "node.died", "pid=%d signal=%d status=%d lived_ms=%llu %s", (int)p->child,
+             WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+             WIFEXITED(status) ? WEXITSTATUS(status) : 0,
+             (unsigned long long)(brim_clock_mono_ms() - p->born_ms), next);
+}
+
 /* Returns the exit status to end with, or GO_ON with a new node. */
 static int child_ended(struct brim_parent *p, int status)
 {
     bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     uint64_t lived_ms = brim_clock_mono_ms() - p->born_ms;
+    char next[64];
 
     note_ready(p);
+    if (p->ending && WIFSIGNALED(status))
+        log_death(p, status, "while=ending");
     if (p->ending || clean)
         return clean ? EXIT_SUCCESS : EXIT_FAILURE;
     p->has_served |= p->was_ready;
@@ -102,10 +113,8 @@ static int child_ended(struct brim_parent *p, int status)
         return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
     if (lived_ms >= STABLE_MS)
         p->backoff_ms = 0;
-    BRIM_LOG(ERROR, "node.died", "pid=%d signal=%d status=%d lived_ms=%llu restart_in_ms=%u",
-             (int)p->child, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-             WIFEXITED(status) ? WEXITSTATUS(status) : 0, (unsigned long long)lived_ms,
-             p->backoff_ms);
+    (void)snprintf(next, sizeof(next), "restart_in_ms=%u", p->backoff_ms);
+    log_death(p, status, next);
     pause_ms(p->backoff_ms);
     p->backoff_ms = p->backoff_ms == 0 ? BACKOFF_FIRST_MS : p->backoff_ms * 2;
     if (p->backoff_ms > BACKOFF_MAX_MS)

@@ -17,7 +17,7 @@
 #define WORKER_MAGIC     0x776f726bu
 #define TURN_WAIT_MS     1000
 #define TICK_MS          10
-#define NEVER_MS         UINT64_C(31536000000)
+#define NEVER_MS         UINT64_C(43200000) /* h2o takes it from the wall clock, which may say 1970 */
 #define DRAIN_WAIT_MS    20
 #define KILL_PATIENCE_MS 1000 /* for sockets that were shut down to be noticed */
 

@@ -88,7 +88,7 @@ async def start(directory, binary, pools, name):
     config = brim_node.make_config(port, admin, 1)
     config["origins"] = pools
     config["sites"][0]["origin"] = pools[0]["name"]
-    config["limits"] = {"flights": 32768}
+    config["limits"] = {"flights": 32768, "connections_per_address": 0}
     place = Path(directory) / name
     place.mkdir()
     node = brim_node.Node(place, config, binary).start(wait=False)

@@ -167,6 +167,16 @@ struct brim_str brim_jwt_gate_origin(const struct brim_jwt_gate *gate)
     return brim_str_of(gate->origin);
 }
 
+bool brim_jwt_gate_has_keys(struct brim_jwt_gate *gate)
+{
+    bool has;
+
+    pthread_mutex_lock(&gate->lock);
+    has = gate->keys != NULL;
+    pthread_mutex_unlock(&gate->lock);
+    return has;
+}
+
 /* The keys there are (counted), or NULL; and whether newer ones should be had first. */
 static struct brim_jwt_keys *get_keys(struct brim_jwt_gate *gate, struct brim_str kid,
                                       const struct brim_jwt_ask *ask, bool *fetch_out)

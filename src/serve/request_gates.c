@@ -176,7 +176,7 @@ static bool begin_fetch(struct request *r, struct brim_jwt_gate *gate)
         .url = {brim_request_str(r->req->input.scheme->name), r->authority, url},
         .origin = brim_jwt_gate_origin(gate),
         .method = BRIM_STR("GET"),
-        .may_cache = true,
+        .may_cache = !brim_jwt_gate_has_keys(gate),
         .body_max = KEYS_BYTES_MAX,
         .client = r->fields,
         .peer = brim_str_of(r->conn->peer_text),

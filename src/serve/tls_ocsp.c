@@ -9,10 +9,13 @@
 #include <openssl/ocsp.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "brim/base/invariant.h"
+
+#define CLOCK_DRIFT_S 300L /* between this machine and the responder */
 
 struct staple {
     struct staple *next;
@@ -81,23 +84,37 @@ static X509 *issuer_of(SSL_CTX *ctx, X509 *certificate)
     return X509_check_issued(certificate, certificate) == X509_V_OK ? certificate : NULL;
 }
 
-/* Takes what the response says of the certificate; NULL: it is good. */
+/* By the issuer itself, or by one that it has named for that (RFC 6960 4.2.2.2). */
+static bool is_signed_for(OCSP_BASICRESP *basic, X509 *issuer)
+{
+    STACK_OF(X509) *issuers = sk_X509_new_null();
+    X509_STORE *store = X509_STORE_new();
+    bool is = issuers != NULL && store != NULL && sk_X509_push(issuers, issuer) > 0 &&
+              X509_STORE_add_cert(store, issuer) == 1 &&
+              X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1 &&
+              (OCSP_basic_verify(basic, issuers, store, OCSP_TRUSTOTHER) == 1 ||
+               OCSP_basic_verify(basic, issuers, store, 0) == 1);
+
+    sk_X509_free(issuers);
+    X509_STORE_free(store);
+    return is;
+}
+
+/* Takes what the response says of the certificate; NULL: it is good. One that has expired is taken
+ * and not stapled: a node must start although nobody fetched a newer one. */
 static const char *judge(OCSP_BASICRESP *basic, SSL_CTX *ctx, X509 *certificate,
                          struct staple *staple)
 {
     ASN1_GENERALIZEDTIME *revoked = NULL, *made = NULL, *next = NULL;
     X509 *issuer = issuer_of(ctx, certificate);
-    STACK_OF(X509) *issuers = sk_X509_new_null();
-    X509_STORE *store = X509_STORE_new();
     int status = V_OCSP_CERTSTATUS_UNKNOWN, reason, is_found = 0;
     const char *why = NULL;
     OCSP_CERTID *id;
 
     if (issuer == NULL)
         why = "cannot be checked: the certificate's file does not hold its issuer";
-    else if (issuers == NULL || store == NULL || sk_X509_push(issuers, issuer) == 0 ||
-             OCSP_basic_verify(basic, issuers, store, OCSP_TRUSTOTHER) != 1)
-        why = "is not signed by the certificate's issuer";
+    else if (!is_signed_for(basic, issuer))
+        why = "is not signed by the certificate's issuer, or for it";
     if (why == NULL) {
         id = OCSP_cert_to_id(NULL, certificate, issuer);
         is_found = id != NULL &&
@@ -107,11 +124,11 @@ static const char *judge(OCSP_BASICRESP *basic, SSL_CTX *ctx, X509 *certificate,
             why = "is about another certificate";
         else if (status != V_OCSP_CERTSTATUS_GOOD)
             why = "does not say that the certificate is good";
+        else if (OCSP_check_validity(made, NULL, CLOCK_DRIFT_S, -1) != 1)
+            why = "is not valid yet, or has no date";
         else if (next != NULL)
             staple->until = ASN1_STRING_dup(next);
     }
-    sk_X509_free(issuers);
-    X509_STORE_free(store);
     return why;
 }
 
@@ -122,6 +139,9 @@ const char *brim_tls_ocsp_staple(SSL_CTX *ctx, X509 *certificate, const char *fi
     OCSP_RESPONSE *response = in == NULL ? NULL : d2i_OCSP_RESPONSE_bio(in, NULL);
     OCSP_BASICRESP *basic = response == NULL ? NULL : OCSP_response_get1_basic(response);
     const char *why = basic == NULL ? "holds no OCSP response in DER" : NULL;
+
+    if (why == NULL && OCSP_response_status(response) != OCSP_RESPONSE_STATUS_SUCCESSFUL)
+        why = "is a responder's error";
 
     (void)pthread_once(&once, make_slot);
     if (why == NULL)

@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""jwks - keys that rotate are had anew, however long their set may be cached, and rarely.
+
+Usage: tests/fault/jwks.py BRIM
+
+The provider's key set may be kept for a day. A token that names a key of the next set is let in as
+soon as the gate may ask again (ten seconds); a flood of tokens that name keys that nobody has costs
+the provider no more than that.
+"""
+
+import base64
+import collections
+import http.client
+import http.server
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import brim_node  # noqa: E402
+
+FLOOD = 200
+ASKED = collections.Counter()
+KEYS = []
+
+
+def encode(raw):
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def openssl(*args, **kwargs):
+    return subprocess.run(["openssl", *args], check=True, capture_output=True, **kwargs).stdout
+
+
+class Key:
+    def __init__(self, directory, kid):
+        self.path, self.kid = str(Path(directory) / f"{kid}.key"), kid
+        openssl("genrsa", "-out", self.path, "2048")
+        modulus = openssl("rsa", "-in", self.path, "-noout", "-modulus").decode().strip()[8:]
+        self.public = {"kty": "RSA", "kid": kid, "alg": "RS256", "use": "sig", "e": "AQAB",
+                       "n": encode(bytes.fromhex(modulus))}
+
+    def token(self):
+        text = unsigned(self.kid)
+        return f"{text}.{encode(openssl('dgst', '-sha256', '-sign', self.path, input=text.encode()))}"
+
+
+def unsigned(kid):
+    head = encode(json.dumps({"alg": "RS256", "kid": kid}).encode())
+    body = encode(json.dumps({"sub": "u", "exp": int(time.time()) + 600}).encode())
+    return f"{head}.{body}"
+
+
+class Origin(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        ASKED[self.path] += 1
+        body, control = b"hello", "no-store"
+        if self.path == "/keys":
+            body, control = json.dumps({"keys": KEYS}).encode(), "max-age=86400"
+        self.send_response(200)
+        self.send_header("Cache-Control", control)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+def status(port, text):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", "/a", headers={"Host": "www.example",
+                                             "Authorization": f"Bearer {text}"})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status
+
+
+def run(port, old, new):
+    wrong = []
+    if status(port, old.token()) != 200:
+        wrong.append("the first key is refused")
+    KEYS.append(new.public)
+    brim_node.wait_until(lambda: status(port, new.token()) == 200, "the new key is let in", 60)
+    begun, before = time.monotonic(), ASKED["/keys"]
+    if any(status(port, f"{unsigned(f'forged{i}')}.{'A' * 342}") != 401 for i in range(FLOOD)):
+        wrong.append("a forged token was let in")
+    most = 1 + int((time.monotonic() - begun) / 10)  # what its limit allows meanwhile
+    if ASKED["/keys"] - before > most:
+        wrong.append(f"{FLOOD} forged tokens asked for the keys {ASKED['/keys'] - before} times")
+    if status(port, old.token()) != 200:
+        wrong.append("the old key, which is still in the set, is refused")
+    return wrong
+
+
+def main():
+    binary = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
+    origin = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
+    origin.daemon_threads = True
+    threading.Thread(target=origin.serve_forever, daemon=True).start()
+    with tempfile.TemporaryDirectory(prefix="brim-jwks-") as directory:
+        old, new = Key(directory, "old"), Key(directory, "new")
+        KEYS.append(old.public)
+        port = brim_node.free_port()
+        config = brim_node.make_config(port, brim_node.free_port(), origin.server_port)
+        config["sites"][0]["jwt"] = {"alg": "RS256", "jwks_url": "/keys"}
+        node = brim_node.Node(directory, config, binary).start()
+        try:
+            wrong = run(port, old, new)
+            if node.stop() != 0:
+                wrong.append("the node did not end cleanly")
+        finally:
+            if node.process.poll() is None:
+                node.kill()
+    print(f"jwks: {ASKED['/keys']} fetches of the keys, {len(wrong)} faults")
+    for text in wrong:
+        print("  fault:", text)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

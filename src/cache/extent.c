@@ -92,6 +92,10 @@ enum brim_err brim_extent_head_decode(const uint8_t *bytes, struct brim_extent_h
         return BRIM_ECORRUPT;
     if (le16toh(raw.type) != BRIM_EXTENT_OBJECT && le16toh(raw.type) != BRIM_EXTENT_PIECE)
         return BRIM_ECORRUPT;
+    /* the checksum is no secret: what was never written so is refused before anybody relies on it
+     */
+    if (le32toh(raw.offset) % BRIM_EXTENT_ALIGN != 0)
+        return BRIM_ECORRUPT;
     *head_out = (struct brim_extent_head){
         .type = (enum brim_extent_type)le16toh(raw.type),
         .digest = {.hi = le64toh(raw.digest_hi), .lo = le64toh(raw.digest_lo)},

@@ -3,6 +3,7 @@
  * Segments by themselves: extents, the account of the quota, faults of the device, retirement; and
  * the header that stands in front of every extent.
  */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -145,6 +146,30 @@ START_TEST(a_header_with_any_bit_flipped_is_refused)
         ck_assert_int_eq(brim_extent_head_decode(bytes, &back), BRIM_ECORRUPT);
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
+}
+END_TEST
+
+/* A right checksum is no proof that brim wrote it: no extent stands between the lines of 64. */
+START_TEST(a_header_that_is_not_aligned_is_refused_for_all_its_checksum)
+{
+    struct brim_extent_head head = {
+        .type = BRIM_EXTENT_PIECE, .digest = {1, 2}, .place = {3, 64, 5}, .payload_hash = 99};
+    struct brim_extent_head back;
+    uint8_t bytes[BRIM_EXTENT_HEAD_BYTES];
+    uint64_t hash;
+
+    brim_extent_head_encode(&head, bytes);
+    bytes[40] = 65; /* the offset */
+    hash = htole64(brim_hash64(bytes, 56));
+    memcpy(bytes + 56, &hash, sizeof(hash));
+    ck_assert_int_eq(brim_extent_head_decode(bytes, &back), BRIM_ECORRUPT);
+    ck_assert_uint_eq(back.place.offset, 0);
+
+    bytes[40] = 128; /* nothing else was wrong with it */
+    hash = htole64(brim_hash64(bytes, 56));
+    memcpy(bytes + 56, &hash, sizeof(hash));
+    ck_assert_int_eq(brim_extent_head_decode(bytes, &back), BRIM_OK);
+    ck_assert_uint_eq(back.place.offset, 128);
 }
 END_TEST
 
@@ -398,6 +423,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_header_with_any_bit_flipped_is_refused);
+    tcase_add_test(tc, a_header_that_is_not_aligned_is_refused_for_all_its_checksum);
     tcase_add_test(tc, extents_are_read_as_they_were_written_and_nowhere_else);
     tcase_add_test(tc, what_is_larger_than_a_segment_is_refused);
     tcase_add_test(tc, writes_are_refused_at_the_quota_until_the_oldest_is_gone);

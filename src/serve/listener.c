@@ -28,6 +28,7 @@
 #include "brim/policy/access.h"
 #include "brim/serve/conns.h"
 #include "brim/serve/proxy_protocol.h"
+#include "brim/serve/tls.h"
 #include "brim/serve/tls_client.h"
 
 #define LISTENERS_MAGIC   0x6c73746eu
@@ -137,6 +138,7 @@ static void on_tls_info(const SSL *ssl, int where, int ret)
     OBJ_CHECK(conn, BRIM_CONN_MAGIC);
     if (conn->client_subject == NULL)
         conn->client_subject = brim_tls_client_subject(ssl);
+    conn->shown = brim_tls_shown(ssl);
 }
 
 static void on_handshake(h2o_socket_t *sock, const char *err)

@@ -705,6 +705,8 @@ static void begin(struct request *r)
                                   BRIM_PROXY_NO_SITE);
         return;
     }
+    if (!brim_request_is_well_directed(r))
+        return;
     brim_request_begin_trace(r);
     if (r->route->server_timing)
         r->delivery.timed_since_us = r->started_us;

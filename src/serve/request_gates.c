@@ -20,6 +20,7 @@
 #include "brim/serve/proxy_status.h"
 #include "brim/serve/request_inside.h"
 #include "brim/serve/subrequest.h"
+#include "brim/serve/tls.h"
 
 #define RATE_TEXT_BYTES  160u /* two members of a RateLimit field */
 #define RETRY_TEXT_BYTES 64u
@@ -30,6 +31,22 @@ enum { SITE, ROUTE, RATES };
 static const struct sockaddr *client_of(const struct request *r)
 {
     return (const struct sockaddr *)&r->conn->peer;
+}
+
+/* ---- connection ---- */
+
+/* Before everything else: what follows would be decided for a client that is not where it believes
+ * to be. A node of the tier below asks for the name of this node, whatever it passes on. The
+ * connection goes on: others of its requests are right. */
+bool brim_request_is_well_directed(struct request *r)
+{
+    if (r->conn->shown == NULL || r->delivery.is_for_tier ||
+        !brim_tls_is_misdirected(r->conn->shown, r->host))
+        return true;
+    BRIM_COUNT(MISDIRECTED);
+    brim_request_answer_error(r, 421, "this connection is not one for this host", "misdirected",
+                              BRIM_PROXY_DENIED);
+    return false;
 }
 
 /* ---- address ---- */

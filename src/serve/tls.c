@@ -6,10 +6,11 @@
  * ClientHello comes, and holds what it picked by a count of OpenSSL's. The lock is held for the
  * pick only, which a handshake's arithmetic outweighs a hundred times.
  *
- * The names of all certificates stand in one array, sorted: "www.example.com" as it is, and
- * "*.example.com" as ".example.com", which no host name can be. A name that a client asks for is
- * looked up whole, then without its first label: two binary searches, whatever the number of names.
- * Of two certificates with one name the first in the config wins.
+ * A client that was shown one certificate may ask for a host that another one serves: by HTTP/2 it
+ * takes its connection for good for whatever shares an address (RFC 9113 9.1.1), though it has not
+ * been shown who is there. The names of a certificate hang on its SSL_CTX, which a connection
+ * counts, so they outlive a reload; a host beyond them is looked up in the set of now. Only what
+ * the connection's own certificate does not name costs the lock.
  *
  * Two certificates with the same names and keys of different types (RSA and ECDSA, say) share one
  * SSL_CTX: OpenSSL then picks by what the client can verify.
@@ -34,11 +35,13 @@
 #include "brim/base/log.h"
 #include "brim/base/str.h"
 #include "brim/serve/tls_client.h"
+#include "brim/serve/tls_names.h"
 #include "brim/serve/tls_ocsp.h"
 #include "brim/serve/tls_tickets.h"
 
-#define TLS_MAGIC      0x746c7331u
-#define NAME_BYTES_MAX 255u
+#define TLS_MAGIC 0x746c7331u
+
+enum { MISDIRECTED_REFUSE, MISDIRECTED_SERVE }; /* tls.misdirected */
 
 /* Forward secrecy and authenticated encryption only; TLS 1.3 has nothing else. */
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!PSK:!SRP"
@@ -46,24 +49,22 @@
 /* Server's preference; wire format. */
 static const unsigned char protocols[] = "\x02h2\x08http/1.1";
 
-struct name {
-    char *text; /* lower-case */
-    size_t position;
-    SSL_CTX *ctx; /* borrowed from its certificate */
+struct brim_tls_shown {
+    struct brim_tls_names *names;
+    struct brim_tls *tls;
 };
 
 struct certificate {
-    SSL_CTX *ctx; /* owned, one count */
-    struct name *names;
-    size_t name_count;
+    SSL_CTX *ctx;                 /* owned, one count */
+    struct brim_tls_shown *shown; /* borrowed from ctx */
     int key_type;
 };
 
 struct brim_certificates {
     struct certificate *items;
     size_t count;
-    struct name *names; /* all, sorted; texts borrowed from the certificates */
-    size_t name_count;
+    struct brim_tls_registry *hosts;
+    bool serves_misdirected;
     struct brim_tickets *tickets; /* of a file; NULL: the listener's own */
 };
 
@@ -121,125 +122,56 @@ static void fault_of_listener(struct loading *loading, const char *key, const ch
 
 /* ---- names ---- */
 
-static int compare_names(const void *a, const void *b)
-{
-    const struct name *x = a, *y = b;
-    int order = strcmp(x->text, y->text);
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int slot; /* of SSL_CTX's extra data */
 
-    if (order != 0)
-        return order;
-    return x->position < y->position ? -1 : x->position > y->position;
+static void free_shown(void *parent, void *memory, CRYPTO_EX_DATA *data, int index, long argl,
+                       void *argp)
+{
+    struct brim_tls_shown *shown = memory;
+
+    (void)parent;
+    (void)data;
+    (void)index;
+    (void)argl;
+    (void)argp;
+    if (shown != NULL)
+        brim_tls_names_free(shown->names);
+    free(shown);
 }
 
-/* The context of the first certificate with exactly this text, or NULL. */
-static SSL_CTX *find_text(const struct brim_certificates *set, const char *text)
+static void make_slot(void)
 {
-    size_t low = 0, high = set->name_count;
+    slot = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_shown);
+    INVARIANT(slot >= 0);
+}
 
-    while (low < high) { /* to the leftmost: it has the lowest position */
-        size_t middle = low + (high - low) / 2;
+static struct brim_tls_shown *hang_names(SSL_CTX *ctx, X509 *x509)
+{
+    struct brim_tls_shown *shown = brim_alloc(sizeof(*shown));
 
-        if (strcmp(set->names[middle].text, text) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == set->name_count || strcmp(set->names[low].text, text) != 0)
-        return NULL;
-    return set->names[low].ctx;
+    shown->names = brim_tls_names_read(x509);
+    (void)pthread_once(&once, make_slot);
+    INVARIANT(SSL_CTX_set_ex_data(ctx, slot, shown) == 1);
+    return shown;
+}
+
+static void index_names(struct brim_certificates *set)
+{
+    struct brim_tls_names **names = brim_alloc((set->count + 1) * sizeof(struct brim_tls_names *));
+
+    for (size_t i = 0; i < set->count; i++)
+        names[i] = set->items[i].shown->names;
+    set->hosts = brim_tls_registry_new(names, set->count);
+    free(names);
 }
 
 /* The context for the name that a client asks for, or NULL. */
 static SSL_CTX *find_host(const struct brim_certificates *set, const char *host)
 {
-    char text[NAME_BYTES_MAX + 1];
-    size_t len = strlen(host);
-    const char *dot;
-    SSL_CTX *ctx;
+    size_t position = brim_tls_registry_find(set->hosts, brim_str_of(host));
 
-    if (len > 0 && host[len - 1] == '.')
-        len--;
-    if (len == 0 || len > NAME_BYTES_MAX || host[0] == '.')
-        return NULL;
-    for (size_t i = 0; i < len; i++)
-        text[i] = (char)(host[i] >= 'A' && host[i] <= 'Z' ? host[i] + ('a' - 'A') : host[i]);
-    text[len] = '\0';
-    ctx = find_text(set, text);
-    dot = strchr(text, '.');
-    if (ctx == NULL && dot != NULL)
-        ctx = find_text(set, dot);
-    return ctx;
-}
-
-/* Keeps one name of a certificate; those that no client can ask for are left out. */
-static void add_name(struct certificate *certificate, size_t position, const ASN1_STRING *value)
-{
-    const char *text = (const char *)ASN1_STRING_get0_data(value);
-    size_t len = (size_t)ASN1_STRING_length(value);
-    char *copy;
-
-    if (len > 2 && text[0] == '*' && text[1] == '.') {
-        text++;
-        len--;
-    }
-    if (len == 0 || len > NAME_BYTES_MAX || memchr(text, '\0', len) != NULL ||
-        memchr(text, '*', len) != NULL)
-        return;
-    copy = brim_alloc(len + 1);
-    for (size_t i = 0; i < len; i++)
-        copy[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] + ('a' - 'A') : text[i]);
-    certificate->names[certificate->name_count++] = (struct name){copy, position, certificate->ctx};
-}
-
-/* The names in subjectAltName or, where there are none, the common name (RFC 6125 6.4.4). */
-static void read_names(struct certificate *certificate, size_t position, X509 *x509)
-{
-    GENERAL_NAMES *names = X509_get_ext_d2i(x509, NID_subject_alt_name, NULL, NULL);
-    X509_NAME *subject = X509_get_subject_name(x509);
-    int count = names == NULL ? 0 : sk_GENERAL_NAME_num(names);
-
-    certificate->names = brim_alloc((size_t)(count + 1) * sizeof(*certificate->names));
-    for (int i = 0; i < count; i++) {
-        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-
-        if (name->type == GEN_DNS)
-            add_name(certificate, position, name->d.dNSName);
-    }
-    GENERAL_NAMES_free(names);
-    if (certificate->name_count == 0) {
-        int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-
-        if (at >= 0)
-            add_name(certificate, position,
-                     X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
-    }
-    qsort(certificate->names, certificate->name_count, sizeof(*certificate->names), compare_names);
-}
-
-static bool have_same_names(const struct certificate *a, const struct certificate *b)
-{
-    if (a->name_count != b->name_count)
-        return false;
-    for (size_t i = 0; i < a->name_count; i++)
-        if (strcmp(a->names[i].text, b->names[i].text) != 0)
-            return false;
-    return true;
-}
-
-static void index_names(struct brim_certificates *set)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < set->count; i++)
-        count += set->items[i].name_count;
-    set->names = brim_alloc((count + 1) * sizeof(*set->names));
-    for (size_t i = 0; i < set->count; i++) {
-        const struct certificate *certificate = &set->items[i];
-
-        for (size_t j = 0; j < certificate->name_count; j++)
-            set->names[set->name_count++] = certificate->names[j];
-    }
-    qsort(set->names, set->name_count, sizeof(*set->names), compare_names);
+    return position == BRIM_TLS_NO_ONE ? NULL : set->items[position].ctx;
 }
 
 /* ---- handshake ---- */
@@ -466,7 +398,7 @@ static void load(struct brim_certificates *set, struct loading *loading)
     }
     x509 = SSL_CTX_get0_certificate(ctx);
     warn_about_dates(x509, files->certificate);
-    read_names(certificate, loading->certificate, x509);
+    certificate->shown = hang_names(ctx, x509);
     key = read_key(loading, files->key);
     if (key != NULL && use_key(loading, ctx, key))
         certificate->key_type = EVP_PKEY_get_base_id(key);
@@ -493,7 +425,8 @@ static void join_key_types(struct brim_certificates *set, struct loading *loadin
             const struct certificate *earlier = &set->items[j];
             STACK_OF(X509) *chain = NULL;
 
-            if (earlier->key_type == later->key_type || !have_same_names(earlier, later))
+            if (earlier->key_type == later->key_type ||
+                !brim_tls_names_are_same(earlier->shown->names, later->shown->names))
                 continue;
             loading->certificate = i;
             SSL_CTX_get0_chain_certs(later->ctx, &chain);
@@ -534,6 +467,7 @@ enum brim_err brim_certificates_read(const struct brim_conf *conf, size_t positi
         return BRIM_EINVAL;
     }
     index_names(set);
+    set->serves_misdirected = loading.config->misdirected == MISDIRECTED_SERVE;
     *set_out = set;
     return BRIM_OK;
 }
@@ -542,25 +476,21 @@ void brim_certificates_free(struct brim_certificates *set)
 {
     if (set == NULL)
         return;
-    for (size_t i = 0; i < set->count; i++) {
-        struct certificate *certificate = &set->items[i];
-
-        SSL_CTX_free(certificate->ctx);
-        for (size_t j = 0; j < certificate->name_count; j++)
-            free(certificate->names[j].text);
-        free(certificate->names);
-    }
+    for (size_t i = 0; i < set->count; i++)
+        SSL_CTX_free(set->items[i].ctx);
     brim_tickets_free(set->tickets);
+    brim_tls_registry_free(set->hosts);
     free(set->items);
-    free(set->names);
     free(set);
 }
 
-/* Makes the contexts know whose they are, for on_ticket(). */
+/* Makes the contexts know whose they are, for on_ticket() and brim_tls_is_misdirected(). */
 static void own(struct brim_certificates *set, struct brim_tls *tls)
 {
-    for (size_t i = 0; i < set->count; i++)
+    for (size_t i = 0; i < set->count; i++) {
         SSL_CTX_set_app_data(set->items[i].ctx, tls);
+        set->items[i].shown->tls = tls;
+    }
 }
 
 enum brim_err brim_tls_open(const struct brim_conf *conf, size_t position, FILE *faults,
@@ -626,4 +556,26 @@ SSL_CTX *brim_tls_context(struct brim_tls *tls)
 {
     OBJ_CHECK(tls, TLS_MAGIC);
     return tls->outer;
+}
+
+const struct brim_tls_shown *brim_tls_shown(const SSL *ssl)
+{
+    if (SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) == NULL)
+        return NULL;
+    (void)pthread_once(&once, make_slot);
+    return SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), slot);
+}
+
+bool brim_tls_is_misdirected(const struct brim_tls_shown *shown, struct brim_str host)
+{
+    bool is_anothers;
+
+    if (brim_tls_names_cover(shown->names, host))
+        return false;
+    OBJ_CHECK(shown->tls, TLS_MAGIC);
+    pthread_mutex_lock(&shown->tls->lock);
+    is_anothers = !shown->tls->current->serves_misdirected &&
+                  brim_tls_registry_find(shown->tls->current->hosts, host) != BRIM_TLS_NO_ONE;
+    pthread_mutex_unlock(&shown->tls->lock);
+    return is_anothers;
 }

@@ -206,22 +206,30 @@ static void read_result(SSL *client, struct result *result_out)
     X509_free(x509);
 }
 
-static struct result shake(const struct hello *hello)
+/* Shakes hands in memory; whether both are content. */
+static bool meet(SSL *client, SSL *server)
 {
-    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-    SSL *client = client_of(ctx, hello), *server = SSL_new(brim_tls_context(tls));
     BIO *client_bio, *server_bio;
-    struct result result = {0};
+    bool is_done = false;
 
     ck_assert_int_eq(BIO_new_bio_pair(&client_bio, 0, &server_bio, 0), 1);
     SSL_set_bio(client, client_bio, client_bio);
     SSL_set_bio(server, server_bio, server_bio);
     SSL_set_accept_state(server);
-    for (int i = 0; i < 10 && !result.is_done; i++) {
+    for (int i = 0; i < 10 && !is_done; i++) {
         int c = SSL_do_handshake(client), s = SSL_do_handshake(server);
 
-        result.is_done = c == 1 && s == 1;
+        is_done = c == 1 && s == 1;
     }
+    return is_done;
+}
+
+static struct result shake(const struct hello *hello)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL *client = client_of(ctx, hello), *server = SSL_new(brim_tls_context(tls));
+    struct result result = {.is_done = meet(client, server)};
+
     if (result.is_done)
         read_result(client, &result);
     ERR_clear_error();
@@ -266,6 +274,91 @@ START_TEST(the_name_a_client_asks_for_chooses_the_certificate)
         ck_assert_msg(got.is_done && strcmp(got.cn, cases[i].cn) == 0, "%s: %s, not %s",
                       cases[i].host, got.cn, cases[i].cn);
     }
+}
+END_TEST
+
+/* Whether a client that asked for one host in its handshake may not ask for then afterwards. */
+static bool is_misdirected(const char *host, const char *then)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL *client = client_of(ctx, &(struct hello){.host = host});
+    SSL *server = SSL_new(brim_tls_context(tls));
+    const struct brim_tls_shown *shown;
+    bool is = false;
+
+    ck_assert_msg(meet(client, server), "%s", host);
+    shown = brim_tls_shown(server);
+    ck_assert((shown == NULL) == (host == NULL));
+    if (shown != NULL)
+        is = brim_tls_is_misdirected(shown, brim_str_of(then));
+    SSL_free(client);
+    SSL_free(server);
+    SSL_CTX_free(ctx);
+    return is;
+}
+
+/* A browser takes an HTTP/2 connection for good for every host at its address: it must be told
+ * where the certificate it was shown is not that host's, and not be sent away where it is. */
+START_TEST(a_host_of_another_certificate_is_misdirected)
+{
+    static const struct {
+        const char *shown, *then;
+        bool is;
+    } cases[] = {
+        {"first.example", "first.example", false},
+        {"first.example", "both.example", false},
+        {"first.example", "second.example", true},
+        {"FIRST.example", "second.EXAMPLE.", true},
+        {"first.example", "a.wild.example", true},
+        {"first.example", "nobody.example", false}, /* no certificate would be better */
+        {"first.example", "192.0.2.1", false},
+        {"first.example", "", false},
+        {"both.example", "second.example", true}, /* it was the first that was shown */
+        {"second.example", "both.example", false},
+        {"second.example", "wild.example", false},
+        {"second.example", "x.wild.example", false}, /* its wildcard covers it, though not first */
+        {"second.example", "deep.a.wild.example", true},
+        {"x.wild.example", "y.wild.example", true},
+        {"cn.example", "first.example", true},
+        {"nobody.example", "first.example",
+         false}, /* was shown the default, which is good for it */
+        {"nobody.example", "second.example", true},
+        {"nobody.example", "nobody.example", false},
+        {NULL, "second.example", false}, /* asked for nobody */
+    };
+
+    open_four();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        ck_assert_msg(is_misdirected(cases[i].shown, cases[i].then) == cases[i].is, "%s: %s",
+                      cases[i].shown, cases[i].then);
+}
+END_TEST
+
+/* Connections outlive certificates: what one was shown must stay known, and a host that has a
+ * certificate since then is no longer what the old one's client may ask for. */
+START_TEST(a_connection_is_judged_by_what_it_was_shown_and_what_there_is_now)
+{
+    static const char *const pairs[] = {"first", "first", "second", "second", NULL};
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    struct brim_certificates *next;
+    SSL *client, *server;
+
+    ck_assert_msg(open_tls("1.2", pairs) == BRIM_OK, "%s", faults);
+    client = client_of(ctx, &(struct hello){.host = "first.example"});
+    server = SSL_new(brim_tls_context(tls));
+    ck_assert(meet(client, server));
+    ck_assert(!brim_tls_is_misdirected(brim_tls_shown(server), BRIM_STR("both.example")));
+    ck_assert(!brim_tls_is_misdirected(brim_tls_shown(server), BRIM_STR("later.example")));
+    make("first", "renewed", "DNS:first.example");
+    make("second", "renewed", "DNS:both.example,DNS:later.example");
+    ck_assert_int_eq(brim_certificates_read(conf, 0, stderr, &next), BRIM_OK);
+    brim_tls_replace(tls, next);
+    ck_assert(!brim_tls_is_misdirected(brim_tls_shown(server), BRIM_STR("both.example")));
+    ck_assert(!brim_tls_is_misdirected(brim_tls_shown(server), BRIM_STR("second.example")));
+    ck_assert(brim_tls_is_misdirected(brim_tls_shown(server), BRIM_STR("later.example")));
+    SSL_free(client);
+    SSL_free(server);
+    SSL_CTX_free(ctx);
 }
 END_TEST
 
@@ -449,6 +542,8 @@ int main(void)
     tcase_add_checked_fixture(select, setup, teardown);
     tcase_set_timeout(select, 60);
     tcase_add_test(select, the_name_a_client_asks_for_chooses_the_certificate);
+    tcase_add_test(select, a_host_of_another_certificate_is_misdirected);
+    tcase_add_test(select, a_connection_is_judged_by_what_it_was_shown_and_what_there_is_now);
     tcase_add_test(select, a_replaced_set_serves_the_handshakes_that_follow);
     tcase_add_test(select, two_key_types_for_one_name_serve_both_kinds_of_clients);
     tcase_add_test(select, alpn_prefers_h2_and_refuses_what_nobody_speaks);

@@ -91,7 +91,10 @@
       "Whether clients are asked for a certificate.")                                              \
     O(FILE, client_ca, "client_ca", "", 0, 4096, LIVE, "PEM file of the CAs that may issue it.")   \
     O(FILE, client_crl, "client_crl", "", 0, 4096, LIVE,                                           \
-      "PEM file of their lists of revoked ones; empty: none are checked.")
+      "PEM file of their lists of revoked ones; empty: none are checked.")                         \
+    O(CHOICE, misdirected, "misdirected", "refuse", 0, "refuse|serve", LIVE,                       \
+      "A request for a host that another certificate serves than its connection was shown: 421, "  \
+      "or as if nothing were wrong (for balancers that ask for one name whatever they pass on).")
 
 #define BRIM_CONF_LISTENER(O, S, L)                                                                \
     O(ADDRESS, address, "address", NULL, 1, 256, START,                                            \

@@ -53,6 +53,8 @@
     X(GUARD_H2_REFUSED, "brim_guard_refused_total", "protocol=\"h2\"", COUNTER, "")                \
     X(ACCESS_DENIED, "brim_access_denied_total", "", COUNTER,                                      \
       "Requests refused because of the client's address.")                                         \
+    X(MISDIRECTED, "brim_misdirected_total", "", COUNTER,                                          \
+      "Requests refused because their connection was shown the certificate of another host.")      \
     X(UNAUTHORIZED, "brim_unauthorized_total", "", COUNTER,                                        \
       "Requests refused because they do not show who asks (jwt, basic_auth, signed_url).")         \
     X(RATE_LIMITED, "brim_rate_limited_total", "", COUNTER,                                        \

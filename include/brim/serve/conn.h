@@ -19,6 +19,7 @@
 #include "brim/base/str.h"
 #include "brim/serve/clients.h"
 
+struct brim_tls_shown;
 struct brim_conns; /* opaque: the connections of one worker (conns.h) */
 
 /* An open request that the sweep may have to end. Embedded in the request's state. */
@@ -99,7 +100,8 @@ struct brim_conn {
     struct sockaddr_storage peer;
     char peer_text[64]; /* address without port, "unix" for a unix socket */
     uint16_t peer_port;
-    char *client_subject; /* of a verified certificate; owned, NULL: none */
+    char *client_subject;               /* of a verified certificate; owned, NULL: none */
+    const struct brim_tls_shown *shown; /* lives as long as sock's TLS; NULL: see tls.h */
     uint16_t local_port;
     unsigned inside; /* callbacks on the stack: free late */
     uint64_t opened_mono_ms;

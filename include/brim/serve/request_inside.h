@@ -188,6 +188,9 @@ void brim_request_look_at_challenge(struct request *r);
 
 /* ---- request_gates.c ---- */
 
+/* Whether its connection is the one to ask for its host; false: that is answered. */
+bool brim_request_is_well_directed(struct request *r);
+
 /* Asks the gates of the route that the request has come to; false: one refused it, which is
  * answered, or one waits and then() comes later. */
 bool brim_request_admit(struct request *r, void (*then)(struct request *r));

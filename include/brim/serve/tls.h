@@ -10,9 +10,11 @@
 #include <stdio.h>
 
 #include "brim/base/conf.h"
+#include "brim/base/str.h"
 
 struct brim_tls;          /* opaque */
 struct brim_certificates; /* opaque: all of one listener, read and checked */
+struct brim_tls_shown;    /* opaque: the certificate that a client was shown */
 
 /*
  * Loads the certificates of listener number `position`; writes faults as
@@ -38,5 +40,12 @@ void brim_tls_replace(struct brim_tls *tls, struct brim_certificates *take);
 
 /* The context to hand to h2o; lives until brim_tls_close. */
 SSL_CTX *brim_tls_context(struct brim_tls *tls);
+
+/* What the client of ssl was shown; lives as long as ssl. NULL: it did not say whom it wants, so it
+ * cannot have been shown the wrong one. After a handshake. Thread: any. */
+const struct brim_tls_shown *brim_tls_shown(const SSL *ssl);
+/* Whether host (a name without port) is another certificate's of the listener, and not named by the
+ * one that was shown too. Thread: any. Spec: RFC 9110 15.5.20, RFC 9113 9.1.1. */
+bool brim_tls_is_misdirected(const struct brim_tls_shown *shown, struct brim_str host);
 
 #endif

@@ -41,7 +41,7 @@
 #define VARY_SCRATCH_BYTES 8192u
 #define VARIANTS_TRIED_MAX 3u /* then alone: an origin that varies by something else each time */
 
-static void find(struct request *r);
+static void find_anew(struct request *r);
 static void on_wake(void *ctx);
 
 struct brim_port *brim_request_port(struct request *r)
@@ -253,7 +253,7 @@ void brim_request_fly(struct request *r, enum brim_flight_kind kind)
     err = brim_flight_join(r->env->flights, &ask, brim_request_port(r), &r->flight);
     if (err == BRIM_EAGAIN) {
         r->looked_again = true;
-        find(r);
+        find_anew(r);
     } else if (err != BRIM_OK) {
         answer_failure(r, err, BRIM_FETCH_CAUSE_UNKNOWN);
     } else {
@@ -406,7 +406,7 @@ static bool use_unpublished(struct request *r)
         r->find.soft_purged = soft_purged;
         use_object(r, object);
     } else if (r->control.only_if_cached) {
-        find(r); /* it may have been published between the two looks, and nobody asks again */
+        find_anew(r); /* it may have been published between the two looks, and nobody asks again */
     }
     return object != NULL || r->control.only_if_cached;
 }
@@ -446,15 +446,17 @@ static void use_object(struct request *r, struct brim_object *object)
         brim_request_fly(r, BRIM_FLIGHT_SHARED);
 }
 
-/* Who has read the newer answer to its end is not given the older that is still published. */
-static bool use_newer(struct request *r)
+/* Who has read the newer answer to its end is not given the older that is still published. If the
+ * flight is gone by now, the newer is published. */
+static void use_newest(struct request *r, struct brim_object *object)
 {
-    struct brim_object *older = r->find.object;
-
-    if (!brim_flights_are_landing(r->env->flights) || !use_unpublished(r))
-        return false;
-    brim_object_unref(older);
-    return true;
+    if (!r->saw_landing || r->has_peeked) {
+        use_object(r, object);
+        return;
+    }
+    if (!use_unpublished(r))
+        find_anew(r);
+    brim_object_unref(object);
 }
 
 static void find(struct request *r)
@@ -462,6 +464,8 @@ static void find(struct request *r)
     enum brim_found found;
 
     r->state = REQUEST_FIND;
+    /* Asked before the search: a flight that is over by then has published. */
+    r->saw_landing = r->saw_landing || brim_flights_are_landing(r->env->flights);
     found = brim_cache_find(r->env->cache, &r->find);
     if (found == BRIM_FOUND_WAIT && r->find.port == NULL) {
         r->find.port = brim_request_port(r); /* only a cold read pays for a port */
@@ -471,8 +475,7 @@ static void find(struct request *r)
     case BRIM_FOUND_WAIT:
         return;
     case BRIM_FOUND_OBJECT:
-        if (!use_newer(r))
-            use_object(r, r->find.object);
+        use_newest(r, r->find.object);
         return;
     case BRIM_FOUND_NONE:
         if (use_unpublished(r))
@@ -488,6 +491,13 @@ static void find(struct request *r)
         brim_request_fly(r, BRIM_FLIGHT_PASS);
     else
         brim_request_fetch(r);
+}
+
+/* With nothing kept of an earlier search: what the URL varies by may have changed too. */
+static void find_anew(struct request *r)
+{
+    brim_find_fini(&r->find);
+    find(r);
 }
 
 static void on_wake(void *ctx)

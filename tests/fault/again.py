@@ -22,6 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
+import injection  # noqa: E402
 
 CONTROL = {"response": "no-cache", "request": "max-age=3600", "purged": "max-age=3600",
            "forced": "max-age=3600"}
@@ -114,7 +115,7 @@ def main():
         config["sites"][0]["handlers"] = {"file": str(handlers)}
         node = brim_node.Node(directory, config, binary)
         try:
-            node.start()
+            node.start(env=injection.jitter(directory, binary))
             clients = [threading.Thread(target=walk, args=(port, kind, requests, wrong))
                        for kind in CONTROL]
             for client in clients:

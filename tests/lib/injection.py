@@ -26,15 +26,27 @@ def can_preload(binary):
         "__tsan_init" not in symbols + linked
 
 
+def build(name, directory):
+    """tests/fault/NAME.c as a library to preload."""
+    library = Path(directory) / f"{name}.so"
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", str(library),
+                    str(brim_node.ROOT / f"tests/fault/{name}.c"), "-ldl"], check=True)
+    return library
+
+
+def jitter(directory, binary):
+    """The environment in which the node's threads meet in rare orders (jitter.c), if it can be."""
+    if not can_preload(binary):
+        return None
+    return {**os.environ, "LD_PRELOAD": str(build("jitter", directory))}
+
+
 class Injection:
     """The control file of one node; see inject.c."""
 
     def __init__(self, directory):
         directory = Path(directory)
-        source = brim_node.ROOT / "tests/fault/inject.c"
-        self.library = directory / "inject.so"
-        subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", str(self.library), str(source),
-                        "-ldl"], check=True)
+        self.library = build("inject", directory)
         self.path = directory / "inject.control"
         self.path.write_bytes(bytes(8 * (len(KINDS) * WORDS + 1)))
         with open(self.path, "r+b") as file:

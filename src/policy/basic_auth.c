@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * For an unknown user the hash of some user of the file is computed, so that the time does not tell
+ * who is there. Hashes may be of several kinds and costs: which user it is depends on the name that
+ * was asked for, by a MAC, so each made-up name has its time for good, and of many as large a share
+ * has each time as of those in the file. The key of that MAC is made of the file, which nobody
+ * knows who does not know who is there anyway: nodes, restarts and reloads of one file agree, or a
+ * name whose time changes from one to the next would be an unknown one.
+ */
 #include "brim/policy/basic_auth.h"
 
 #include <pthread.h>
@@ -33,7 +41,8 @@ struct brim_basic_auth {
     size_t room;
     bool strips;
     char challenge[CHALLENGE_ROOM];
-    unsigned char key[BRIM_SHA256_BYTES]; /* of the credentials that are kept */
+    unsigned char key[BRIM_SHA256_BYTES];      /* of the credentials that are kept */
+    unsigned char file_key[BRIM_SHA256_BYTES]; /* of who stands in for whom */
     pthread_mutex_t lock;
     struct kept kept[KEPT_MAX]; /* lock */
 };
@@ -93,6 +102,18 @@ static enum brim_err read_users(struct brim_basic_auth *auth, const char *path)
     return BRIM_OK;
 }
 
+/* Of each user's digest and what came before. */
+static void make_file_key(struct brim_basic_auth *auth)
+{
+    struct brim_hmac_key before = {auth->file_key, sizeof(auth->file_key)};
+    unsigned char made[BRIM_SHA256_BYTES];
+
+    for (size_t i = 0; i < auth->count; i++) {
+        brim_hmac_sha256(&before, auth->users[i].hash, strlen(auth->users[i].hash), made);
+        memcpy(auth->file_key, made, sizeof(made));
+    }
+}
+
 enum brim_err brim_basic_auth_compile(const struct brim_conf_basic_auth *conf,
                                       struct brim_basic_auth **auth_out)
 {
@@ -114,6 +135,7 @@ enum brim_err brim_basic_auth_compile(const struct brim_conf_basic_auth *conf,
         brim_basic_auth_free(auth);
         return BRIM_EINVAL;
     }
+    make_file_key(auth);
     *auth_out = auth;
     return BRIM_OK;
 }
@@ -129,6 +151,7 @@ void brim_basic_auth_free(struct brim_basic_auth *auth)
     }
     free(auth->users);
     explicit_bzero(auth->key, sizeof(auth->key));
+    explicit_bzero(auth->file_key, sizeof(auth->file_key));
     pthread_mutex_destroy(&auth->lock);
     auth->magic = 0;
     free(auth);
@@ -227,6 +250,18 @@ static bool is_kept(struct brim_basic_auth *auth, const struct brim_basic_news *
     return is_there;
 }
 
+/* Whose hash is computed for a name that nobody has. */
+static const struct user *stand_in(const struct brim_basic_auth *auth, const char *name)
+{
+    struct brim_hmac_key key = {auth->file_key, sizeof(auth->file_key)};
+    unsigned char mac[BRIM_SHA256_BYTES];
+    uint64_t number;
+
+    brim_hmac_sha256(&key, name, strlen(name), mac);
+    memcpy(&number, mac, sizeof(number));
+    return &auth->users[number % auth->count];
+}
+
 void brim_basic_auth_ask(struct brim_basic_auth *auth, struct brim_fields fields,
                          uint64_t now_mono_ms, struct brim_basic_news *news_out)
 {
@@ -242,7 +277,7 @@ void brim_basic_auth_ask(struct brim_basic_auth *auth, struct brim_fields fields
     user = bsearch(&wanted, auth->users, auth->count, sizeof(*auth->users), by_name);
     news_out->is_known = user != NULL;
     if (user == NULL)
-        user = &auth->users[0]; /* so that nobody can tell by the time it takes */
+        user = stand_in(auth, room);
     make_credential(auth, user, password, news_out->credential);
     news_out->state = BRIM_BASIC_HASH;
     if (news_out->is_known && is_kept(auth, news_out, now_mono_ms))

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "brim/base/pool.h"
 #include "brim/base/watch.h"
@@ -81,6 +82,72 @@ START_TEST(of_an_unknown_user_a_hash_is_computed_too)
     ck_assert_ptr_nonnull(news.hash);
     ck_assert(!fits(&news)); /* though it is ali's password */
     brim_basic_auth_free(auth);
+}
+END_TEST
+
+/* "NAME:x", in base64. */
+static struct brim_basic_news ask_for(struct brim_basic_auth *auth, const char *name)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char plain[64], value[128] = "Basic ";
+    size_t len = (size_t)snprintf(plain, sizeof(plain), "%s:x", name), at = strlen(value);
+
+    plain[len] = plain[len + 1] = '\0';
+    for (size_t i = 0; i < len; i += 3) {
+        unsigned bits = (unsigned)(unsigned char)plain[i] << 16 |
+                        (unsigned)(unsigned char)plain[i + 1] << 8 | (unsigned char)plain[i + 2];
+
+        for (unsigned shift = 18, left = (unsigned)(len - i); shift <= 18; shift -= 6)
+            if (shift >= 12 || left > (12 - shift) / 6)
+                value[at++] = alphabet[bits >> shift & 63];
+    }
+    value[at] = '\0';
+    return ask(auth, value, 1000);
+}
+
+static bool is_sha512(const struct brim_basic_news *news)
+{
+    return strncmp(news->hash, "$6$", 3) == 0;
+}
+
+/* A file whose hashes are moved from one kind to another, as users log in, say: were one kind
+ * computed for all unknown names, all of the other kind would be told to be there. And were another
+ * one computed at the next try, or by the next node, those whose time does not change would. */
+START_TEST(unknown_names_take_the_times_of_known_ones_in_their_shares_and_for_good)
+{
+    static const char text[] = "a:" SHA512 "\nb:" BCRYPT "\nc:" BCRYPT "\nd:" BCRYPT "\n";
+    struct brim_basic_auth *auth, *again, *changed;
+    unsigned of_one_kind = 0, moved = 0;
+    char name[16];
+
+    ck_assert_int_eq(compile(text, &auth), BRIM_OK);
+    ck_assert_int_eq(compile(text, &again), BRIM_OK);
+    ck_assert_int_eq(
+        compile("a:$6$another$hash\nb:" BCRYPT "\nc:" BCRYPT "\nd:" BCRYPT "\n", &changed),
+        BRIM_OK);
+    for (unsigned i = 0; i < 1000; i++) {
+        struct brim_basic_news first, second;
+
+        snprintf(name, sizeof(name), "user%u", i);
+        first = ask_for(auth, name);
+        ck_assert_int_eq(first.state, BRIM_BASIC_HASH);
+        ck_assert(!first.is_known);
+        of_one_kind += is_sha512(&first);
+        second = ask_for(auth, name);
+        ck_assert_str_eq(first.hash, second.hash);
+        second = ask_for(again, name);
+        ck_assert_str_eq(first.hash, second.hash);
+        second = ask_for(changed, name);
+        moved += is_sha512(&first) != is_sha512(&second);
+    }
+    ck_assert_uint_gt(of_one_kind, 180); /* a quarter; the names are always the same */
+    ck_assert_uint_lt(of_one_kind, 320);
+    ck_assert_uint_gt(moved, 0); /* it is the file that decides, not a key that all know */
+    ck_assert(ask_for(auth, "a").is_known);
+    brim_basic_auth_free(auth);
+    brim_basic_auth_free(again);
+    brim_basic_auth_free(changed);
 }
 END_TEST
 
@@ -170,6 +237,7 @@ int main(void)
 
     tcase_add_test(tcase, who_knows_the_password_is_let_in_and_remembered_for_a_while);
     tcase_add_test(tcase, of_an_unknown_user_a_hash_is_computed_too);
+    tcase_add_test(tcase, unknown_names_take_the_times_of_known_ones_in_their_shares_and_for_good);
     tcase_add_test(tcase, what_is_no_credential_costs_nothing);
     tcase_add_test(tcase, weak_hashes_and_broken_lines_are_refused);
     tcase_add_test(tcase, a_job_says_whether_it_fits_and_outlives_who_asked);

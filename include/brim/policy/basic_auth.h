@@ -4,8 +4,9 @@
  * writes it.
  *
  * Hashes are slow on purpose, so this says when one has to be computed, and keeps for a while what
- * has proved right, under a MAC whose key is this process's own. An unknown user costs what a known
- * one costs. Passwords that were wrong are not kept: each try costs its time again.
+ * has proved right, under a MAC whose key is this process's own. An unknown user costs what some
+ * known one costs, always the same. Passwords that were wrong are not kept: each try costs its time
+ * again.
  */
 #ifndef BRIM_POLICY_BASIC_AUTH_H
 #define BRIM_POLICY_BASIC_AUTH_H

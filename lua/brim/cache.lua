@@ -18,8 +18,10 @@ local cache = {}
 
 ---Purges, as `brim purge` and POST /v1/purge do: in force on every worker when it returns, whatever
 ---the number of objects. Durable shortly after: it does not wait for the disk. At most 100 names; a
----member or a name that is none raises, and then nothing was purged.
+---member or a name that is none raises, and then nothing was purged. With admin.purge_via it is passed
+---on to the tier above behind that, and made here once more when that has purged.
 ---@param purge brim.Purge
 ---@return true? ok
----@return string? reason in force, but so much waits for the disk that a restart may forget it
+---@return string? reason in force here, but so much waits for the disk that a restart may forget it, or
+---for the tier above that it was not passed on
 function cache.purge(purge) end

@@ -64,23 +64,31 @@ static void host_count(void *ctx, struct brim_str name, int64_t n)
     brim_metric_add_named(name, n);
 }
 
-static bool host_purge(void *ctx, const struct brim_script_purge *purge)
+/* In force here when it returns, whoever is above; what the tier above brings back until it has
+ * purged too is purged again behind that. */
+static const char *host_purge(void *ctx, const struct brim_script_purge *purge)
 {
     const struct brim_handlers *h = ctx;
+    const struct brim_script_stores *stores = &h->stores;
     uint64_t *scopes = brim_alloc((BRIM_PURGE_NAME_SCOPES * purge->count + 1) * sizeof(*scopes));
+    const char *missing = NULL;
     size_t count = 0;
-    enum brim_err err;
 
     for (size_t i = 0; i < purge->count; i++)
         count += brim_purge_name_scopes(purge->names[i].noun, purge->names[i].text, scopes + count);
     if (purge->is_all)
         scopes[count++] = brim_purge_scope_all();
-    err = brim_cache_purge_soon(h->stores.cache, scopes, count,
-                                purge->is_soft ? BRIM_PURGE_SOFT : BRIM_PURGE_HARD);
+    if (brim_cache_purge_soon(stores->cache, scopes, count,
+                              purge->is_soft ? BRIM_PURGE_SOFT : BRIM_PURGE_HARD) != BRIM_OK)
+        missing = "in force, but too much waits for the disk: a restart may forget it";
+    if (stores->pass_purge != NULL && !stores->pass_purge(stores->up, purge, scopes, count))
+        missing = "in force here, but too much waits for the tier above: it was not passed on";
     BRIM_LOG(INFO, "script.purge", "site=%s kind=%s named=%zu all=%s", h->site,
              purge->is_soft ? "soft" : "hard", purge->count, purge->is_all ? "yes" : "no");
+    if (missing != NULL)
+        BRIM_LOG(ERROR, "script.purge_missing", "site=%s what=\"%s\"", h->site, missing);
     free(scopes);
-    return err == BRIM_OK;
+    return missing;
 }
 
 static enum brim_err host_geo(void *ctx, struct brim_str ip, struct brim_geo_place *place_out)

@@ -72,6 +72,7 @@ static int purge(lua_State *L)
 {
     struct brim_script_host *host = brim_script_host_of(L);
     struct brim_script_purge purge = {0};
+    const char *missing;
 
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
@@ -85,12 +86,13 @@ static int purge(lua_State *L)
         luaL_error(L, "brim.cache.purge: nothing is named that is to be purged");
     if (host->purge == NULL)
         luaL_error(L, "brim.cache.purge: nothing is cached here");
-    if (host->purge(host->ctx, &purge)) {
+    missing = host->purge(host->ctx, &purge);
+    if (missing == NULL) {
         lua_pushboolean(L, 1);
         return 1;
     }
     lua_pushnil(L);
-    lua_pushliteral(L, "in force, but too much waits for the disk: a restart may forget it");
+    lua_pushstring(L, missing);
     return 2;
 }
 

@@ -99,13 +99,13 @@ static void test_count(void *ctx, struct brim_str name, int64_t n)
 }
 
 /* Notes "urls http://..." and the like in the site's third value. */
-static bool test_purge(void *ctx, const struct brim_script_purge *purge)
+static const char *test_purge(void *ctx, const struct brim_script_purge *purge)
 {
     lua_State *L = ((struct site *)ctx)->L;
     const char *soft = purge->is_soft ? "soft " : "";
 
     if (L == NULL || !lua_checkstack(L, 8))
-        return true;
+        return NULL;
     lua_getiuservalue(L, 1, 3);
     for (size_t i = 0; i < purge->count; i++) {
         lua_pushfstring(L, "%s%s ", soft, brim_purge_noun_words(purge->names[i].noun).list);
@@ -118,7 +118,7 @@ static bool test_purge(void *ctx, const struct brim_script_purge *purge)
         lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
     }
     lua_pop(L, 1);
-    return true;
+    return NULL;
 }
 
 /* From the site's fourth value: {[ip] = {country = ...}}. */

@@ -31,7 +31,7 @@
 #include "brim/serve/admin.h"
 #include "brim/serve/encoders.h"
 #include "brim/serve/parent.h"
-#include "brim/serve/purge_up.h"
+#include "brim/serve/purge_line.h"
 #include "brim/serve/reload.h"
 #include "brim/serve/sandbox.h"
 #include "brim/serve/service.h"
@@ -64,7 +64,7 @@ struct node {
     size_t worker_count;
     struct brim_reload *reload;
     struct brim_admin *admin;
-    struct brim_purge_up *purge_up; /* NULL: nobody is above */
+    struct brim_purge_line *purge_line; /* NULL: nobody is above */
     const struct brim_start *start;
     pid_t parent;         /* 0: none */
     bool has_let_go;      /* a successor is coming */
@@ -160,6 +160,8 @@ static enum brim_err open_stores(struct node *n)
     struct brim_kv_config config = {.path = path, .size_bytes = n->root->kv.size_bytes};
     char below[PATH_MAX];
 
+    n->purge_line = brim_purge_line_open(brim_purge_up_open(&n->root->admin), n->cache);
+    brim_purge_line_serve(n->purge_line, &n->stores);
     n->stores.cache = n->cache;
     n->stores.dict = brim_dict_open(n->root->node.dict_bytes);
     if (n->root->node.geo[0] != '\0' && brim_geo_open(n->root->node.geo, &n->stores.geo) != BRIM_OK)
@@ -255,6 +257,7 @@ static enum brim_err open_workers(struct node *n)
             .dict = n->stores.dict,
             .hashers = n->hashers,
             .kv = n->stores.kv,
+            .purge_line = n->purge_line,
             .log = n->log,
             .top = n->top,
             .routes = n->routes,
@@ -327,7 +330,7 @@ static enum brim_err open_admin(struct node *n)
         .kv = n->stores.kv,
         .top = n->top,
         .pool = n->pool,
-        .up = n->purge_up = brim_purge_up_open(&n->root->admin),
+        .up = brim_purge_line_up(n->purge_line),
         .token = n->root->admin.token,
         .rate = (unsigned)n->root->admin.rate,
         .is_ready = is_ready,
@@ -413,11 +416,11 @@ static void node_close(struct node *n)
     left = drain_workers(n);
     if (n->admin != NULL)
         brim_admin_close(n->admin);
-    brim_purge_up_close(n->purge_up);
     brim_checks_stop(n->checks);
     if (n->fetchers != NULL)
         brim_fetchers_close(n->fetchers);
     brim_checks_close(n->checks);
+    brim_purge_line_close(n->purge_line); /* nobody purges any more */
     if (n->dictionaries != NULL)
         brim_dictionaries_stop(n->dictionaries);
     brim_encoders_close(n->encoders); /* their reads may be the pool's */

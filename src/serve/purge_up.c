@@ -9,6 +9,7 @@
 #include "brim/base/bearer.h"
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
+#include "brim/base/metric.h"
 #include "brim/origin/fetch_once.h"
 
 #define PURGES_UP  2u
@@ -86,21 +87,30 @@ static enum brim_err pass_to(const struct above *above, const char *body,
     return err == BRIM_OK && answer.status != 200 ? BRIM_EPROTO : err;
 }
 
-enum brim_err brim_purge_up_pass(struct brim_purge_up *up, const char *body,
+enum brim_err brim_purge_up_send(struct brim_purge_up *up, const char *body,
                                  char wrong_out[BRIM_PURGE_UP_WRONG_BYTES])
 {
     enum brim_err err = BRIM_OK;
 
     wrong_out[0] = '\0';
-    if (atomic_fetch_add(&up->passing, 1) >= PURGES_UP) {
-        (void)snprintf(wrong_out, BRIM_PURGE_UP_WRONG_BYTES,
-                       "other purges are being passed on to the tier above");
-        err = BRIM_ELIMIT;
-    }
     for (size_t i = 0; i < up->count && err == BRIM_OK; i++)
         err = pass_to(&up->items[i], body, wrong_out);
-    atomic_fetch_sub(&up->passing, 1);
+    brim_metric_add(err == BRIM_OK ? BRIM_METRIC_PURGES_PASSED : BRIM_METRIC_PURGES_NOT_PASSED, 1);
     if (err != BRIM_OK)
-        BRIM_LOG(ERROR, "admin.purge_not_passed", "reason=%s", wrong_out);
+        BRIM_LOG(ERROR, "purge.not_passed", "reason=\"%s\"", wrong_out);
+    return err;
+}
+
+enum brim_err brim_purge_up_pass(struct brim_purge_up *up, const char *body,
+                                 char wrong_out[BRIM_PURGE_UP_WRONG_BYTES])
+{
+    enum brim_err err = BRIM_ELIMIT;
+
+    if (atomic_fetch_add(&up->passing, 1) < PURGES_UP)
+        err = brim_purge_up_send(up, body, wrong_out);
+    else
+        (void)snprintf(wrong_out, BRIM_PURGE_UP_WRONG_BYTES,
+                       "other purges are being passed on to the tier above");
+    atomic_fetch_sub(&up->passing, 1);
     return err;
 }

@@ -77,6 +77,7 @@ static void on_dispose(void *memory)
     leave_flight(r);
     brim_slices_free(r->slices);
     brim_request_end_gates(r);
+    brim_request_end_purge(r);
     brim_request_end_handlers(r);
     brim_request_end_choice(r);
     brim_wake_cancel(r->wake);
@@ -511,6 +512,8 @@ static void on_wake(void *ctx)
         find(r);
     else if (r->state == REQUEST_GATE)
         brim_request_look_at_gate(r);
+    else if (r->state == REQUEST_PURGE)
+        brim_request_look_at_purge(r);
     else if (r->state == REQUEST_CHOICE)
         brim_request_look_at_choice(r);
     else if (r->state == REQUEST_SLICES)

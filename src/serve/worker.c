@@ -99,6 +99,7 @@ static void init_env(struct brim_worker *w, const struct brim_worker_config *con
     env->dict = config->dict;
     env->hashers = config->hashers;
     env->kv = config->kv;
+    env->purge_line = config->purge_line;
     env->log = config->log;
     env->top = config->top;
     env->routes = config->routes;

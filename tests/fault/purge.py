@@ -5,6 +5,9 @@ it is asked for: clients ask without pause, the origin numbers what it answers, 
 begins after a purge never gets a number from before it.
 
 Usage: tests/fault/purge.py BRIM [PURGES]
+
+Then once more with two tiers: the node asked is an edge, its origin a shield (admin.purge_via), so
+that what the edge lets go must not come back from there; every other purge is a PURGE.
 """
 
 import asyncio
@@ -112,40 +115,85 @@ def order_for(turn, chance):
             ({"urls": [f"http://site.test/a/{n}" for n in some]}, some))[turn % 7]
 
 
-async def purge_often(admin_port, origin, floor, count):
+async def call(connection, request):
+    reader, writer = connection
+    writer.write(request.encode())
+    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).decode().lower()
+    length = int(head.split("content-length: ")[1].split("\r\n")[0])
+    body = await reader.readexactly(length)
+    assert head.startswith("http/1.1 200"), (head, body)
+
+
+async def purge_often(ports, origin, floor, count, by_method):
+    """ports: of the admin listener, of clients."""
     chance = random.Random(3)
-    reader, writer = await asyncio.open_connection("127.0.0.1", admin_port)
+    admin, front = [await asyncio.open_connection("127.0.0.1", port) for port in ports]
     for turn in range(count):
-        order, numbers = order_for(turn, chance)
+        order, numbers = order_for(turn // 2 if by_method else turn, chance)
         origin.version += 1
         version, body = origin.version, json.dumps(order)
-        writer.write(f"POST /v1/purge HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}"
-                     f"\r\n\r\n{body}".encode())
-        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).decode().lower()
-        assert head.startswith("http/1.1 200"), head
-        await reader.readexactly(int(head.split("content-length: ")[1].split("\r\n")[0]))
+        if by_method and turn % 2 == 1:
+            numbers = [chance.randrange(URLS)]
+            await call(front, f"PURGE /a/{numbers[0]} HTTP/1.1\r\nHost: site.test\r\n\r\n")
+        else:
+            await call(admin, f"POST /v1/purge HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+                              f"{len(body)}\r\n\r\n{body}")
         for number in numbers:
             floor.of[number] = version
         before = floor.requests
         while floor.requests < before + 20:  # some of them hits of what was fetched since
             await asyncio.sleep(0)
-    writer.close()
+    for _, writer in (admin, front):
+        writer.close()
 
 
-async def run(brim, count, directory):
-    origin, floor = Origin(), Floor()
-    port, admin_port = brim_node.free_port(), brim_node.free_port()
-    config = brim_node.make_config(port, admin_port, await origin.start())
+def config_for(directory, origin_port):
+    config = brim_node.make_config(brim_node.free_port(), brim_node.free_port(), origin_port)
     config["node"]["workers"] = WORKERS
-    config["cache"] = {"path": f"{directory}/cache", "disk": "256MiB", "memory": "1MiB",
+    config["cache"] = {"path": f"{directory}-cache", "disk": "256MiB", "memory": "1MiB",
                        "memory_object": "64KiB"}
-    node = brim_node.Node(directory, config, brim)
-    await asyncio.to_thread(node.start)
+    return config
+
+
+def port_of(config):
+    return int(config["listeners"][0]["address"].rsplit(":", 1)[1])
+
+
+def tiers_for(directory, origin_port):
+    """Shield, edge."""
+    secret = directory / "secret"
+    secret.write_text("0123456789abcdef0123456789abcdef\n")
+    shield = config_for(directory / "shield", origin_port)
+    edge = config_for(directory / "edge", port_of(shield))
+    for config, name in ((shield, "shield"), (edge, "edge")):
+        config["node"].update(id=name, tier_secret=str(secret))
+    edge["origins"][0]["tier"] = "shield"
+    edge["admin"]["purge_via"] = [{"url": f"http://{shield['admin']['address']}"}]
+    edge["sites"][0]["purge"] = {"allow": ["127.0.0.0/8"]}
+    return [shield, edge]
+
+
+def start_nodes(brim, directory, configs):
+    nodes = []
+    for number, config in enumerate(configs):
+        (directory / str(number)).mkdir()
+        nodes.append(brim_node.Node(directory / str(number), config, brim).start())
+    return nodes
+
+
+async def run(brim, count, directory, has_tiers):
+    origin, floor = Origin(), Floor()
+    origin_port = await origin.start()
+    configs = (tiers_for(directory, origin_port) if has_tiers
+               else [config_for(directory / "node", origin_port)])
+    port = port_of(configs[-1])
+    nodes = await asyncio.to_thread(start_nodes, brim, directory, configs)
     h2 = [h2_client.Client(port), h2_client.Client(port)]
     askers = [asyncio.create_task(ask_h1(port, floor, seed)) for seed in range(CLIENTS)]
     askers += [asyncio.create_task(ask_h2(client, floor, seed)) for client in h2
                for seed in range(STREAMS)]
-    purger = asyncio.create_task(purge_often(admin_port, origin, floor, count))
+    purger = asyncio.create_task(
+        purge_often((nodes[-1].admin_port, port), origin, floor, count, has_tiers))
     try:
         done, _ = await asyncio.wait([purger, *askers], timeout=240,
                                      return_when=asyncio.FIRST_COMPLETED)
@@ -158,20 +206,21 @@ async def run(brim, count, directory):
             await client.close()
         assert origin.asked < floor.requests, "nothing was a hit"
     except BaseException:
-        print(node.log_tail(60), file=sys.stderr)
+        print(*(node.log_tail(60) for node in nodes), file=sys.stderr)
         raise
     finally:
         floor.over = True
-        status = await asyncio.to_thread(node.stop, 60)
-    assert status == 0, status
-    print(f"purge: {count} purges, {floor.requests} requests, {origin.asked} of them reached the "
-          "origin, none got what was purged")
+        status = [await asyncio.to_thread(node.stop, 60) for node in reversed(nodes)]
+    assert not any(status), status
+    print(f"purge: {len(nodes)} tiers, {count} purges, {floor.requests} requests, {origin.asked} of "
+          "them reached the origin, none got what was purged")
 
 
 def main():
     count = int(sys.argv[2]) if len(sys.argv) > 2 else PURGES
-    with tempfile.TemporaryDirectory() as directory:
-        asyncio.run(run(sys.argv[1], count, directory))
+    for has_tiers in (False, True):
+        with tempfile.TemporaryDirectory() as directory:
+            asyncio.run(run(sys.argv[1], count, Path(directory), has_tiers))
     return 0
 
 

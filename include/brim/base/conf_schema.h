@@ -119,7 +119,7 @@
     O(INT, rate, "rate", "1000", 1, 1000000, START,                                                \
       "Calls a second, beside probes and the page; 429 above it.")                                 \
     L(purge_via, "purge_via", BRIM_CONF_PURGE_VIA, brim_conf_purge_via, 0, 64,                     \
-      "Nodes of the tier above, which purge before this one does.")
+      "Nodes of the tier above, which purge before this one does, whoever asks for it.")
 
 #define BRIM_CONF_CACHE(O, S, L)                                                                   \
     O(STRING, path, "path", "", 0, 4096, START, "Directory of the disk tier; empty: RAM only.")    \

@@ -162,6 +162,11 @@
     X(KV_WRITES, "brim_kv_writes_total", "", COUNTER, "Writes to the named stores.")               \
     X(KV_ERRORS, "brim_kv_errors_total", "", COUNTER, "Errors of the named stores.")               \
     X(PURGES, "brim_purges_total", "", COUNTER, "Purges accepted.")                                \
+    X(PURGES_PASSED, "brim_purges_passed_total", "result=\"ok\"", COUNTER,                         \
+      "Purges passed on to the tier above (admin.purge_via), each try.")                           \
+    X(PURGES_NOT_PASSED, "brim_purges_passed_total", "result=\"failed\"", COUNTER, "")             \
+    X(PURGES_POSTED, "brim_purges_waiting", "", GAUGE,                                             \
+      "Purges by handlers that wait to be passed on.")                                             \
     X(DICTIONARIES_KEPT, "brim_dictionaries_kept_total", "", COUNTER,                              \
       "Responses kept as compression dictionaries.")                                               \
     X(DELTA_MADE, "brim_deltas_made_total", "", COUNTER, "Bodies coded with a dictionary.")        \

@@ -34,14 +34,6 @@ struct brim_dict;
 struct brim_geo;
 struct brim_geo_place;
 
-/* What the node gives all of its VMs; each may be NULL: not configured. */
-struct brim_script_stores {
-    struct brim_cache *cache;
-    struct brim_kv *kv;     /* named stores */
-    struct brim_dict *dict; /* shared counters; rate limits live in it too */
-    struct brim_geo *geo;
-};
-
 /* What a handler wants purged; every name is valid. */
 struct brim_script_purge {
     const struct brim_script_purge_name {
@@ -51,6 +43,20 @@ struct brim_script_purge {
     size_t count;
     bool is_all; /* names do not matter */
     bool is_soft;
+};
+
+/* What the node gives all of its VMs; each may be NULL: not configured. */
+struct brim_script_stores {
+    struct brim_cache *cache;
+    struct brim_kv *kv;     /* named stores */
+    struct brim_dict *dict; /* shared counters; rate limits live in it too */
+    struct brim_geo *geo;
+    /* Passes a purge on to the tier above, and makes it here once more when that has purged;
+     * scopes: of what is named. False: too much waits. Gets up. NULL: nobody is above. Thread: any.
+     */
+    bool (*pass_purge)(void *up, const struct brim_script_purge *purge, const uint64_t *scopes,
+                       size_t scope_count);
+    void *up;
 };
 
 /*
@@ -65,8 +71,9 @@ struct brim_script_host {
     enum brim_err (*random)(void *ctx, void *bytes_out, size_t bytes);
     void (*log)(void *ctx, enum brim_log_level level, struct brim_str text);
     void (*count)(void *ctx, struct brim_str name, int64_t n); /* brim.metric */
-    /* brim.cache.purge; false: in force, but a restart may forget it. NULL: nothing is cached. */
-    bool (*purge)(void *ctx, const struct brim_script_purge *purge);
+    /* brim.cache.purge; what is missing beside being in force, or NULL. purge NULL: nothing is
+     * cached. */
+    const char *(*purge)(void *ctx, const struct brim_script_purge *purge);
     struct brim_kv *kv;     /* named stores of the node */
     struct brim_dict *dict; /* shared counters; rate limits live in it too */
     /* brim.geo: BRIM_ENOENT the file says nothing of the address. NULL: no file. */

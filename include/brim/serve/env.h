@@ -32,6 +32,7 @@ struct brim_env {
     struct brim_dict *dict;                 /* buckets of rate limits */
     struct brim_pool *hashers;              /* where passwords are checked */
     struct brim_kv *kv;                     /* revoked tokens; NULL: no stores */
+    struct brim_purge_line *purge_line;     /* NULL: nobody is above */
     struct brim_access_log *log;            /* NULL: off */
     struct brim_top *top;
     struct brim_routes *routes; /* this worker's counted snapshot; changes only on its loop */

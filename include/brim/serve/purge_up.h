@@ -4,7 +4,7 @@
  * what is purged here first could be filled again from above with what is to go.
  *
  * One after the other, and no further where one fails: the caller is told which, and repeats the
- * call. At most PURGES_UP at a time, as each holds a thread of the I/O pool.
+ * call.
  */
 #ifndef BRIM_SERVE_PURGE_UP_H
 #define BRIM_SERVE_PURGE_UP_H
@@ -19,8 +19,12 @@ struct brim_purge_up; /* opaque */
 struct brim_purge_up *brim_purge_up_open(const struct brim_conf_admin *conf);
 void brim_purge_up_close(struct brim_purge_up *up); /* accepts NULL */
 
-/* Sends the body of the call to each. Errors: BRIM_ELIMIT too many at a time; others: one did not
- * purge. wrong_out says what and which. Thread: pool. */
+/* Sends the body of the call to each, and waits. Errors: one did not purge (logged); wrong_out says
+ * what and which. Thread: any but a loop and the I/O pool's. */
+BRIM_MUST_USE enum brim_err brim_purge_up_send(struct brim_purge_up *up, const char *body,
+                                               char wrong_out[BRIM_PURGE_UP_WRONG_BYTES]);
+/* The same on a thread of the I/O pool, which a few calls must not have all of. Errors: likewise;
+ * BRIM_ELIMIT too many at a time. */
 BRIM_MUST_USE enum brim_err brim_purge_up_pass(struct brim_purge_up *up, const char *body,
                                                char wrong_out[BRIM_PURGE_UP_WRONG_BYTES]);
 

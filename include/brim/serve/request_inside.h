@@ -18,6 +18,7 @@ enum request_state {
     REQUEST_START,
     REQUEST_HANDLER, /* one waits: request_handlers.c alone goes on with it */
     REQUEST_GATE,    /* one waits: request_gates.c alone goes on with it */
+    REQUEST_PURGE,   /* it waits for the tier above: request_purge.c alone goes on with it */
     REQUEST_FIND,
     REQUEST_SLICES,
     REQUEST_FLIGHT,
@@ -47,6 +48,7 @@ struct request {
     struct brim_basic_news *basic;          /* what is being found out about it */
     struct brim_password_check *password;   /* likewise, while it is */
     struct brim_acme_read *challenge;       /* of ACME, while it is read */
+    struct brim_purge_wait *purge;          /* while the tier above purges */
     const struct brim_url_keys *signed_by;  /* whose signature its URL had; NULL: none */
     void (*admitted_then)(struct request *r);
     struct brim_origin *origin;             /* chosen by a handler; NULL: the route's */
@@ -220,8 +222,11 @@ void brim_request_resume_handler(struct request *r);
 
 /* ---- request_purge.c ---- */
 
-/* Answers PURGE. */
+/* Answers PURGE, now or when the tier above has purged. */
 void brim_request_purge(struct request *r);
+/* REQUEST_PURGE: looks for news. */
+void brim_request_look_at_purge(struct request *r);
+void brim_request_end_purge(struct request *r);
 
 /* ---- request_parts.c ---- */
 

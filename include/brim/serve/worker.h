@@ -21,7 +21,8 @@ struct brim_worker_config { /* all borrowed until close, routes counted */
     struct brim_dictionaries *dictionaries; /* NULL: none */
     struct brim_dict *dict;
     struct brim_pool *hashers;
-    struct brim_kv *kv; /* NULL: no stores */
+    struct brim_purge_line *purge_line; /* NULL: nobody is above */
+    struct brim_kv *kv;                 /* NULL: no stores */
     struct brim_access_log *log;
     struct brim_top *top;
     struct brim_routes *routes;

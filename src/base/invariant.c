@@ -4,12 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void brim_invariant_failed(const char *file, int line, const char *what)
 {
-    /* Straight to stderr: the log may be what is broken. */
-    (void)fprintf(stderr, "%s:%d: invariant does not hold: %s\n", file, line, what);
-    (void)fflush(stderr);
+    /* Straight to the descriptor: the log may be what is broken, and a node's stderr leads there.
+     */
+    (void)dprintf(STDERR_FILENO, "%s:%d: invariant does not hold: %s\n", file, line, what);
     abort();
 }
 

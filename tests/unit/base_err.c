@@ -3,7 +3,10 @@
 
 #include <ctype.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "brim/base/invariant.h"
 #include "unit.h"
@@ -63,6 +66,31 @@ START_TEST(strdup_of_null_is_null)
 }
 END_TEST
 
+/* A node makes log lines of what libraries print to stderr, and its log may keep errors only. The
+ * reason for its death must be told all the same. */
+START_TEST(a_broken_invariant_is_told_to_the_descriptor)
+{
+    int ends[2], status;
+    char said[256] = "";
+    pid_t child;
+
+    ck_assert_int_eq(pipe(ends), 0);
+    child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        (void)dup2(ends[1], STDERR_FILENO);
+        stderr = fopen("/dev/null", "w");
+        brim_invariant_failed("file.c", 7, "a == b");
+    }
+    close(ends[1]);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    ck_assert_int_gt(read(ends[0], said, sizeof(said) - 1), 0);
+    ck_assert_ptr_nonnull(strstr(said, "file.c:7: invariant does not hold: a == b\n"));
+    close(ends[0]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base/err");
@@ -73,6 +101,7 @@ int main(void)
     tcase_add_test_raise_signal(tcase, text_of_an_unknown_reason_aborts, SIGABRT);
     tcase_add_test(tcase, alloc_gives_zeroed_memory_and_accepts_no_bytes);
     tcase_add_test(tcase, strdup_of_null_is_null);
+    tcase_add_test(tcase, a_broken_invariant_is_told_to_the_descriptor);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

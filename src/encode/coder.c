@@ -86,6 +86,8 @@ enum brim_err brim_coder_run(struct brim_coder *coder, struct brim_str *in,
     *done_out = coder->is_done;
     if (coder->is_done) /* bytes behind the end of the stream */
         return in->len == 0 ? BRIM_OK : BRIM_ECORRUPT;
+    if (in->base == NULL) /* nothing, at no address: codecs step over what they took, even then */
+        *in = brim_str("", 0);
     err = coder->codec->run(coder->state,
                             &(struct brim_codec_step){in, flush, out, room, made_out, done_out});
     if (err != BRIM_OK)

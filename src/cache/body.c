@@ -61,6 +61,7 @@ struct brim_body {
     _Atomic uint64_t bytes;
     _Atomic uint64_t length;
     _Atomic size_t placed_bytes; /* memory of `placed` */
+    _Atomic unsigned keepers;    /* stores that count it as theirs */
     struct brim_watch watch;
 
     pthread_mutex_t lock; /* all below */
@@ -528,6 +529,35 @@ size_t brim_body_ram_bytes(const struct brim_body *body)
 {
     return sizeof(*body) + brim_slots_ram_bytes(&body->slots) +
            atomic_load_explicit(&body->placed_bytes, memory_order_relaxed);
+}
+
+void brim_body_keep(struct brim_body *body)
+{
+    OBJ_CHECK(body, BODY_MAGIC);
+    atomic_fetch_add_explicit(&body->keepers, 1, memory_order_relaxed);
+}
+
+void brim_body_let_go(struct brim_body *body)
+{
+    unsigned old;
+
+    OBJ_CHECK(body, BODY_MAGIC);
+    old = atomic_fetch_sub_explicit(&body->keepers, 1, memory_order_relaxed);
+    INVARIANT(old > 0);
+}
+
+size_t brim_body_share_bytes(struct brim_body *body)
+{
+    unsigned parties = 0;
+
+    OBJ_CHECK(body, BODY_MAGIC);
+    if (brim_body_mode(body) == BRIM_BODY_WINDOW)
+        parties = brim_body_readers(body);
+    else if (brim_body_mode(body) == BRIM_BODY_KEEP && brim_body_is_settled(body) &&
+             atomic_load_explicit(&body->keepers, memory_order_relaxed) == 0)
+        /* its readers have no place, but a count each; so has its object */
+        parties = atomic_load_explicit(&body->refs, memory_order_relaxed) - 1;
+    return parties == 0 ? 0 : brim_body_ram_bytes(body) / parties;
 }
 
 unsigned brim_body_readers(struct brim_body *body)

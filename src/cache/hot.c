@@ -236,6 +236,8 @@ static void take_out(struct shard *shard, struct entry *entry, struct entry **go
     queue_remove(entry);
     INVARIANT(shard->entry_count > 0);
     shard->entry_count--;
+    if (entry->object->body != NULL)
+        brim_body_let_go(entry->object->body);
     entry->chain = *gone;
     *gone = entry;
 }
@@ -482,6 +484,8 @@ static void enter(struct shard *shard, struct queue *queue, struct entry *entry)
     *bucket = entry;
     shard->entry_count++;
     queue_push(queue, entry);
+    if (entry->object->body != NULL)
+        brim_body_keep(entry->object->body);
     ghost_fit(&shard->ghost, shard->entry_count);
     INVARIANT(shard_bytes(shard) <= shard->bytes_max);
 }

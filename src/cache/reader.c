@@ -256,6 +256,25 @@ bool brim_reader_is_done(const struct brim_reader *reader)
            reader->offset >= brim_body_bytes(reader->body);
 }
 
+static size_t chunk_bytes(const struct brim_chunk *chunk)
+{
+    return chunk == NULL ? 0 : brim_chunk_capacity(chunk) + BRIM_CHUNK_OVERHEAD;
+}
+
+size_t brim_reader_memory(const struct brim_reader *reader)
+{
+    size_t bytes = chunk_bytes(reader->read);
+
+    if (reader->body == NULL)
+        return 0;
+    if (brim_body_mode(reader->body) != BRIM_BODY_SPILL)
+        return bytes + brim_body_share_bytes(reader->body);
+    for (unsigned i = 0; i < reader->held_count; i++)
+        if (reader->held[i] != reader->read)
+            bytes += chunk_bytes(reader->held[i]);
+    return bytes;
+}
+
 void brim_reader_fini(struct brim_reader *reader)
 {
     if (reader->body == NULL)

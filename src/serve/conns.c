@@ -24,10 +24,11 @@
  *              drip in, which renew h2o's own idle timeout
  *   memory     the clients hold more than limits.client_memory: the greediest first
  *
- * Memory is estimated from the outside, once a second: what the buffers of h2o can hold, and flat
- * figures for what has no size to be read: a connection, TLS, a request with its pool. The kernel's
- * socket buffers, objects of the cache that are being sent and what OpenSSL keeps of large writes
- * are not in it.
+ * Memory is estimated from the outside, once a second: what the buffers of h2o can hold, what is
+ * held for a response while its client takes it (brim_conn_request.memory), and flat figures for
+ * what has no size to be read: a connection, TLS, a request with its pool. The kernel's socket
+ * buffers, objects of the cache that are being sent and what OpenSSL keeps of large writes are not
+ * in it.
  */
 #include "brim/serve/conns.h"
 
@@ -53,7 +54,7 @@
 #define IDLE_GRACE_MS  1000u /* h2o's own idle timeout says goodbye: let it go first */
 #define DRAIN_GRACE_MS 1000u /* a client that is about to ask is answered, and told to go */
 #define HELD_TIMES     4u
-#define MEMORY_KILLS   8u    /* in one tick of one worker */
+#define MEMORY_KILLS   64u   /* in one tick of one worker */
 #define MEMORY_LEAST   65536 /* who holds less is not ended for it */
 
 /* What is counted flat. */
@@ -318,15 +319,18 @@ static enum brim_ending judge(struct brim_conn *conn, uint64_t now,
 
 /* ---- memory ---- */
 
-static int64_t measure(const struct brim_conn *conn)
+static int64_t measure(struct brim_conn *conn)
 {
     const h2o_buffer_t *input = conn->sock->input;
     size_t bytes = CONN_BYTES + (input->bytes == NULL ? 0 : input->capacity);
 
+    for (const struct brim_conn_request *r = conn->requests; r != NULL; r = r->next)
+        bytes += r->memory == NULL ? 0 : r->memory(r);
+
     if (conn->is_tls)
         bytes += TLS_BYTES + (h2o_socket_is_writing(conn->sock) ? SEALED_BYTES : 0);
     if (conn->phase == BRIM_CONN_HTTP2)
-        bytes += brim_guard_h2_memory(conn);
+        bytes += conn->h2_memory = brim_guard_h2_memory(conn);
     else
         bytes += conn->requests_open * REQUEST_BYTES;
     return (int64_t)bytes;
@@ -338,30 +342,41 @@ static void account(struct brim_conn *conn, int64_t bytes)
     conn->memory = bytes;
 }
 
-/* Of this worker's connections the one that holds most, or NULL. */
-static struct brim_conn *greediest(const struct brim_conns *conns)
-{
-    struct brim_conn *most = NULL, *conn = conns->cursor;
+/* Those that hold most, the greediest first. */
+struct greedy {
+    struct brim_conn *conns[MEMORY_KILLS];
+    unsigned count;
+};
 
-    for (size_t left = conns->count; left > 0; left--, conn = conn->next)
-        if (!conn->killed && conn->memory >= MEMORY_LEAST &&
-            (most == NULL || conn->memory > most->memory))
-            most = conn;
-    return most;
+static void note_greedy(struct greedy *greedy, struct brim_conn *conn)
+{
+    unsigned at = greedy->count;
+
+    if (greedy->count < MEMORY_KILLS)
+        greedy->count++;
+    else if (conn->memory <= greedy->conns[--at]->memory)
+        return;
+    for (; at > 0 && greedy->conns[at - 1]->memory < conn->memory; at--)
+        greedy->conns[at] = greedy->conns[at - 1];
+    greedy->conns[at] = conn;
 }
 
-/* What a killed connection held is free before the next tick. */
+/* What a killed connection held is free before the next tick. One walk finds them all: there may be
+ * very many connections, and this is a bad moment to be slow. */
 static void free_memory(struct brim_conns *conns)
 {
     int64_t excess = brim_clients_excess(conns->config.clients);
-    struct brim_conn *conn;
+    struct brim_conn *conn = conns->cursor;
+    struct greedy greedy = {.count = 0};
 
-    for (unsigned i = 0; i < MEMORY_KILLS && excess > 0; i++) {
-        conn = greediest(conns);
-        if (conn == NULL)
-            return;
-        excess -= conn->memory;
-        end(conn, BRIM_ENDING_MEMORY);
+    if (excess <= 0)
+        return;
+    for (size_t left = conns->count; left > 0; left--, conn = conn->next)
+        if (!conn->killed && conn->memory >= MEMORY_LEAST)
+            note_greedy(&greedy, conn);
+    for (unsigned i = 0; i < greedy.count && excess > 0; i++) {
+        excess -= greedy.conns[i]->memory;
+        end(greedy.conns[i], BRIM_ENDING_MEMORY);
     }
 }
 

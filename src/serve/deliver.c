@@ -460,6 +460,15 @@ static void on_abort(struct brim_conn_request *link)
         end(d, H2O_SEND_STATE_ERROR);
 }
 
+/* What the client has not taken yet, where nothing else would keep it. */
+static size_t held_memory(const struct brim_conn_request *link)
+{
+    const struct brim_delivery *d =
+        (const void *)((const char *)link - offsetof(struct brim_delivery, link));
+
+    return d->whole_bytes + brim_reader_memory(&d->reader) + brim_transcode_memory(d->transcode);
+}
+
 void brim_deliver_init(struct brim_delivery *d, struct brim_env *env, h2o_req_t *req,
                        struct brim_fields request)
 {
@@ -473,6 +482,7 @@ void brim_deliver_init(struct brim_delivery *d, struct brim_env *env, h2o_req_t 
     d->length = BRIM_BODY_LENGTH_UNKNOWN;
     d->now_wall_ms = brim_clock_wall_ms();
     d->link.abort = on_abort;
+    d->link.memory = held_memory;
     OBJ_CHECK(d->conn, BRIM_CONN_MAGIC);
     brim_conn_request_add(d->conn, &d->link);
 }
@@ -602,6 +612,7 @@ static void send_whole(struct brim_delivery *d, h2o_iovec_t body)
         return;
     }
     d->bytes_sent = body.len;
+    d->whole_bytes = body.len;
     send_dated(d, &body, 1, H2O_SEND_STATE_FINAL);
 }
 

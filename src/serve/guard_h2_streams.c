@@ -70,7 +70,7 @@ size_t brim_guard_h2_memory(const struct brim_conn *conn)
 
     OBJ_CHECK(conn, BRIM_CONN_MAGIC);
     if (h2 == NULL)
-        return (size_t)conn->memory;
+        return conn->h2_memory;
     return sizeof(*h2) + buffer_bytes(h2->_write.buf) + buffer_bytes(h2->_write.buf_in_flight) +
            buffer_bytes(h2->_headers_unparsed) + h2->_input_header_table.hpack_capacity +
            h2->streams->size * STREAM_BYTES + bodies(h2);

@@ -28,26 +28,33 @@ def byte_pattern(size):
 
 
 LARGE = byte_pattern(LARGE_BYTES)
-BODY = {"/small": SMALL, "/large": LARGE}
+BODY = {"/small": SMALL, "/large": LARGE, "/unstored": LARGE}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        body = BODY[self.path]
+        path = self.path.partition("?")[0]
+        body = BODY[path]
         self.send_response(200)
-        self.send_header("Cache-Control", "max-age=86400")
+        self.send_header("Cache-Control", "no-store" if path == "/unstored" else "max-age=86400")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def handle(self):
+        try:
+            super().handle()
+        except ConnectionError:  # the node has gone, or its client has
+            pass
 
     def log_message(self, *_):
         pass
 
 
 def start_origin():
-    """Port of an origin of both bodies."""
+    """Port of an origin of these bodies."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_address[1]
@@ -147,11 +154,11 @@ class IdleH2:
 
 
 class SlowReader:
-    """Asks for /large and takes a few bytes now and then; each is compared."""
+    """Asks for a large body and takes a few bytes now and then; each is compared."""
 
-    def __init__(self, port):
+    def __init__(self, port, path="/large"):
         self.sock = dial(port, RECEIVE_BUFFER)
-        self.sock.sendall(b"GET /large HTTP/1.1\r\nHost: crowd\r\n\r\n")
+        self.sock.sendall(f"GET {path} HTTP/1.1\r\nHost: crowd\r\n\r\n".encode())
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             piece = self.sock.recv(1)

@@ -92,6 +92,30 @@ START_TEST(put_replaces_and_promote_yields)
 }
 END_TEST
 
+/* What is here is the cache's; what was thrown out while it is being sent is its readers', or many
+ * slow readers of many objects would hold any amount that nobody counts. */
+START_TEST(what_was_thrown_out_is_its_readers)
+{
+    struct brim_object *object = make_object(url_of(1), 1000, 0);
+    struct brim_key key = key_of(url_of(1));
+
+    open_hot(1 << 20, 1);
+    brim_body_ref(object->body); /* a reader */
+    brim_hot_put(hot, object);
+    ck_assert_uint_eq(brim_body_share_bytes(object->body), 0);
+    brim_hot_put(hot, object);
+    ck_assert_uint_eq(brim_body_share_bytes(object->body), 0);
+    brim_hot_drop(hot, &key, NULL);
+    ck_assert_uint_ge(brim_body_share_bytes(object->body), 1000);
+    brim_body_ref(object->body); /* and another */
+    ck_assert_uint_lt(brim_body_share_bytes(object->body), 1000);
+    brim_body_unref(object->body);
+    brim_body_unref(object->body);
+    brim_object_unref(object);
+    brim_hot_close(hot);
+}
+END_TEST
+
 /* An object too large to keep must not leave its predecessor behind. */
 START_TEST(too_large_an_object_replaces_with_nothing)
 {
@@ -252,6 +276,7 @@ int main(void)
     tcase_add_test(tc, colliding_digest_with_another_text_is_a_miss);
     tcase_add_test(tc, put_replaces_and_promote_yields);
     tcase_add_test(tc, too_large_an_object_replaces_with_nothing);
+    tcase_add_test(tc, what_was_thrown_out_is_its_readers);
     tcase_add_test(tc, bytes_never_exceed_the_bound);
     tcase_add_test(tc, scan_does_not_push_out_what_is_popular);
     tcase_add_test(tc, threads_keep_counts_and_bound);

@@ -338,6 +338,66 @@ START_TEST(reader_of_a_window_that_moved_on_is_refused)
 }
 END_TEST
 
+/* What a client makes the node hold by reading slowly is counted as the client's: the extent that
+ * was read for it, and the window of what is not stored, of which each reader has its share. */
+START_TEST(memory_held_for_a_reader_is_told)
+{
+    struct brim_body *stored = body_on_disk(60000, 30000), *passed = brim_body_new(UINT64_MAX);
+    struct brim_reader disk_reader, first, second;
+    struct brim_str iov[BRIM_READER_IOV_MAX];
+    size_t count;
+
+    ck_assert_int_eq(open_reader(&disk_reader, stored, 0, UINT64_MAX), BRIM_OK);
+    ck_assert_uint_eq(brim_reader_memory(&disk_reader), 0);
+    fake_chill();
+    while (brim_reader_next(&disk_reader, 1000, iov, &count) == BRIM_READER_WAIT)
+        bell_wait(&bell);
+    ck_assert_uint_eq(brim_reader_memory(&disk_reader), 30000 + BRIM_CHUNK_OVERHEAD);
+    brim_reader_fini(&disk_reader);
+    ck_assert_uint_eq(brim_reader_memory(&disk_reader), 0);
+
+    brim_body_set_mode(passed, BRIM_BODY_WINDOW, 64 * KIB);
+    ck_assert_int_eq(open_reader(&first, passed, 0, UINT64_MAX), BRIM_OK);
+    while (brim_body_append(passed, scratch, 10000) == BRIM_OK)
+        ;
+    ck_assert_uint_gt(brim_reader_memory(&first), 64 * KIB);
+    ck_assert_uint_eq(brim_reader_memory(&first), brim_body_ram_bytes(passed));
+    ck_assert_int_eq(open_reader(&second, passed, 0, UINT64_MAX), BRIM_OK);
+    ck_assert_uint_eq(brim_reader_memory(&second), brim_body_ram_bytes(passed) / 2);
+    brim_reader_fini(&first);
+    brim_reader_fini(&second);
+    brim_body_finish(passed);
+    brim_body_unref(passed);
+    brim_body_unref(stored);
+}
+END_TEST
+
+/* A chunk that has gone to disk, and from the body, is there for the one who is still sending it.
+ */
+START_TEST(chunk_that_its_body_has_let_go_is_the_readers)
+{
+    struct brim_body *body = brim_body_new(UINT64_MAX);
+    struct brim_extent extent = {.length = 32 * KIB};
+    struct brim_str iov[BRIM_READER_IOV_MAX];
+    struct brim_chunk *chunk;
+    struct brim_reader reader;
+    size_t count, len;
+
+    brim_body_set_mode(body, BRIM_BODY_SPILL, 128 * KIB);
+    ck_assert_int_eq(open_reader(&reader, body, 0, UINT64_MAX), BRIM_OK);
+    ck_assert_int_eq(brim_body_append(body, scratch, 64 * KIB), BRIM_OK);
+    ck_assert_int_eq(brim_reader_next(&reader, 1000, iov, &count), BRIM_READER_DATA);
+    ck_assert_int_eq(brim_body_spill_take(body, 1, 32 * KIB, &chunk, &len), BRIM_OK);
+    extent.length = (uint32_t)len;
+    ck_assert_int_eq(brim_body_spill_done(body, &extent), BRIM_OK);
+    brim_chunk_unref(chunk);
+    ck_assert_uint_ge(brim_reader_memory(&reader), 16 * KIB);
+    brim_reader_fini(&reader);
+    brim_body_fail(body, BRIM_ECLOSED);
+    brim_body_unref(body);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cache/reader");
@@ -354,6 +414,8 @@ int main(void)
     tcase_add_test(tc, reader_follows_a_growing_body_to_its_end);
     tcase_add_test(tc, reader_of_a_body_that_fails_gets_the_front_and_the_failure);
     tcase_add_test(tc, reader_of_a_window_that_moved_on_is_refused);
+    tcase_add_test(tc, memory_held_for_a_reader_is_told);
+    tcase_add_test(tc, chunk_that_its_body_has_let_go_is_the_readers);
     suite_add_tcase(suite, tc);
     return unit_run(suite);
 }

@@ -396,6 +396,63 @@ static void ignore_input(h2o_socket_t *sock, const char *err)
         h2o_socket_close(sock);
 }
 
+static size_t hold_much(const struct brim_conn_request *request)
+{
+    (void)request;
+    return 5000000;
+}
+
+/* What waits for a slow client is its own, and is counted once however often one looks; so is what
+ * h2o had for an HTTP/2 connection when it could last be asked. */
+START_TEST(what_is_held_for_a_request_is_counted)
+{
+    h2o_loop_t *loop = h2o_evloop_create();
+    struct brim_conf_timeouts timeouts = {.request_ms = 1000, .idle_ms = 1000, .write_ms = 1000};
+    _Atomic int64_t total = 0;
+    struct brim_conf_limits limits = {.request_header_bytes = 16384,
+                                      .client_memory_bytes = 100000000};
+    struct brim_conf_abuse abuse = {0};
+    struct brim_conns_config config = {.loop = loop,
+                                       .timeouts = &timeouts,
+                                       .limits = &limits,
+                                       .clients = brim_clients_open(&limits, &abuse),
+                                       .connections = &total,
+                                       .on_tick = count_tick};
+    struct brim_conn_request request = {.memory = hold_much}, other = {.memory = NULL};
+    uint64_t now = brim_clock_mono_ms();
+    struct brim_conns *conns;
+    struct brim_conn *conn;
+    int64_t none, some;
+    int peer;
+
+    ck_assert_int_eq(brim_conns_open(&config, &conns), BRIM_OK);
+    conn = brim_conns_adopt(conns, socket_pair(loop, &peer),
+                            _i == 0 ? BRIM_CONN_HTTP1 : BRIM_CONN_HTTP2);
+    conn->h2_memory = 1000;
+    brim_conns_sweep(conns, now);
+    none = brim_clients_excess(config.clients);
+    brim_conns_sweep(conns, now);
+    ck_assert_int_eq(brim_clients_excess(config.clients), none);
+    brim_conn_request_add(conn, &request);
+    brim_conn_request_add(conn, &other);
+    for (int i = 0; i < 2; i++) {
+        brim_conns_sweep(conns, now);
+        some = brim_clients_excess(config.clients) - none;
+        ck_assert_int_ge(some, 5000000);
+        ck_assert_int_lt(some, 5100000);
+    }
+    brim_conn_request_remove(conn, &other);
+    brim_conn_request_remove(conn, &request);
+    h2o_socket_close(conn->sock);
+    ck_assert_int_eq(brim_clients_excess(config.clients), -100000000);
+    brim_conns_close(conns);
+    brim_clients_close(config.clients);
+    ck_assert_int_eq(h2o_evloop_run(loop, 0), 0);
+    h2o_evloop_destroy(loop);
+    close(peer);
+}
+END_TEST
+
 /* The ring must stay whole whichever connection leaves it, or the sweep loses or revisits some. */
 START_TEST(connections_are_counted_and_swept_as_they_come_and_go)
 {
@@ -462,6 +519,7 @@ int main(void)
     tcase_add_loop_test(sweep, an_http2_connection_that_only_drips_is_ended, 0, 2);
     tcase_add_test(sweep, a_header_block_that_stays_open_is_ended);
     tcase_add_test(sweep, connections_are_counted_and_swept_as_they_come_and_go);
+    tcase_add_loop_test(sweep, what_is_held_for_a_request_is_counted, 0, 2);
     tcase_add_loop_test(sweep, an_http1_header_that_drips_is_ended, 0, 2);
     tcase_add_test(sweep, an_idle_http1_connection_is_ended);
     tcase_add_loop_test(sweep, an_http1_body_that_drips_is_ended, 0, 2);

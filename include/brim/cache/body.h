@@ -109,6 +109,12 @@ enum brim_err brim_body_why(const struct brim_body *body); /* reason given to fa
 uint64_t brim_body_bytes(const struct brim_body *body);    /* appended so far */
 uint64_t brim_body_length(const struct brim_body *body);   /* expected, or UNKNOWN */
 size_t brim_body_ram_bytes(const struct brim_body *body);
+/* A store counts these bytes as its own, or does so no longer. Thread: any. */
+void brim_body_keep(struct brim_body *body);
+void brim_body_let_go(struct brim_body *body);
+/* One reader's share of RAM that is there for readers alone: the window of a body that is not
+ * stored, and a whole one that no store keeps any more. 0 for others. */
+size_t brim_body_share_bytes(struct brim_body *body);
 /* Readers attached to a growing, spilling or passing body now. */
 unsigned brim_body_readers(struct brim_body *body);
 /* Whether all bytes can be read again at any time: complete and all in RAM or all on disk. */

@@ -59,6 +59,10 @@ enum brim_reader_got brim_reader_next(struct brim_reader *reader, size_t max_byt
 /* Whether the next call to next() would say END without waiting. */
 bool brim_reader_is_done(const struct brim_reader *reader);
 
+/* RAM that is held for this reader and by no store: what it has read from disk, chunks that its
+ * body has let go, its share of a body that is not stored. */
+size_t brim_reader_memory(const struct brim_reader *reader);
+
 /* Lets everything go; a disk read under way ends by itself. Idempotent on a zeroed reader. */
 void brim_reader_fini(struct brim_reader *reader);
 

@@ -35,6 +35,8 @@ struct brim_conn_request {
     /* Ends a request of a killed connection that nothing else would wake: without a response,
      * answers with connection close; waiting for more of a body, ends it with an error. */
     void (*abort)(struct brim_conn_request *request);
+    /* Memory that is held for this request alone, beside what h2o has of it; NULL: none. */
+    size_t (*memory)(const struct brim_conn_request *request);
 };
 
 /* Around every h2o_send: begins when h2o takes bytes, ends when it asks for more. Thread: loop. */
@@ -120,6 +122,7 @@ struct brim_conn {
     uint64_t body_mono_ms; /* since when a body comes, and what had come by then */
     uint64_t body_mark;
     int64_t memory;               /* as it was counted last */
+    size_t h2_memory;             /* of it, what h2o had for HTTP/2 */
     uint64_t block_since_mono_ms; /* header block open since; 0: none */
 
     /* guard (guard_h2.c) */

@@ -102,8 +102,8 @@ void brim_guard_count_cancelled(struct brim_conn *conn);
  * address: while the connection closes. Thread: loop. */
 void brim_guard_charge(struct brim_conn *conn);
 
-/* Bytes of memory that h2o holds for an HTTP/2 connection; the last answer while h2o cannot be
- * asked because it does not read. Thread: loop. */
+/* Bytes of memory that h2o holds for an HTTP/2 connection; conn->h2_memory, which is to be the last
+ * answer, while h2o cannot be asked because it does not read. Thread: loop. */
 size_t brim_guard_h2_memory(const struct brim_conn *conn);
 
 /* Of those, bytes of request bodies. Only while h2o reads. */

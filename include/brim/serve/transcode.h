@@ -27,6 +27,9 @@ void brim_transcode_close(struct brim_transcode *transcode); /* accepts NULL */
 enum brim_reader_got brim_transcode_next(struct brim_transcode *transcode,
                                          struct brim_reader *reader, struct brim_str *piece_out);
 
+/* Memory it takes: its buffer, and a flat figure for its codec. */
+size_t brim_transcode_memory(const struct brim_transcode *transcode); /* accepts NULL: 0 */
+
 /* Bytes of the reader's that went in so far: what the work was. */
 uint64_t brim_transcode_taken(const struct brim_transcode *transcode);
 

@@ -10,14 +10,6 @@
  * too, so that the second call goes on where the first one stopped whatever the hot tier threw out.
  * Whatever is wrong with a record (text of another key, checksum, kind) makes it absent.
  *
- * Publishing. The object is put before its marker, so that who finds the marker finds the object.
- * A marker lists every field that any response under the key varied by; where it says what is
- * already there it is not written again.
- *
- * Body of a fill:   KEEP --over memory_object_bytes--> SPILL --refused, too large--> WINDOW
- *                      \------- no disk, not admitted ------------------------------->
- * From WINDOW nothing is stored, and nobody who reads notices.
- *
  * Sequences of purges come from a durable reservation (see cache/purge.h): at start, and when the
  * last one is used up, an epoch of its own scope is written that lies RESERVE ahead. A start
  * continues at the old reservation, above whatever a crash may have lost.
@@ -37,17 +29,13 @@
 #include "brim/cache/load.h"
 #include "brim/cache/marker.h"
 #include "brim/cache/sketch.h"
-#include "brim/cache/spill.h"
 #include "brim/http/vary.h"
-
-#define FILL_MAGIC 0x66696c31u
 
 #define DISK_SHARE         4u   /* the largest object is at most this part of the disk tier */
 #define REMEMBER_SHARE     128u /* of the disk tier, twice */
 #define REMEMBER_BYTES_MAX ((uint64_t)4 << 20)
 #define SHARDS_MAX         64u
 #define SKETCH_COUNTERS    (1u << 18)
-#define SPILL_PIECE_MIN    ((size_t)128 * 1024)
 
 /* ---- life ---- */
 
@@ -228,96 +216,6 @@ uint64_t brim_cache_seq(const struct brim_cache *cache)
     return brim_purge_seq(cache->purge);
 }
 
-/* ---- publishing ---- */
-
-static bool is_asked_for(const struct brim_cache *cache, struct brim_digest digest)
-{
-    return cache->asked == NULL || brim_sketch_uses(cache->asked, digest) >= 2;
-}
-
-/* Whether the disk should have it: asked for often enough, or an older one stands there, which must
- * not come back when the hot tier lets this one go. */
-static bool is_admitted(struct brim_cache *cache, struct brim_digest digest)
-{
-    struct brim_locator locator;
-
-    return is_asked_for(cache, digest) ||
-           brim_disk_locate(cache->disk, digest, &locator) == BRIM_OK;
-}
-
-/* Hands object to the disk tier, once. */
-static void put_on_disk(struct brim_cache *cache, struct brim_object *object)
-{
-    if (cache->disk != NULL && atomic_exchange(&object->on_disk, 1) == 0)
-        brim_disk_put(cache->disk, object);
-}
-
-void brim_cache_on_publish(struct brim_cache *cache, void (*fn)(struct brim_object *, void *ctx),
-                           void *ctx)
-{
-    OBJ_CHECK(cache, CACHE_MAGIC);
-    cache->published = fn;
-    cache->published_ctx = ctx;
-}
-
-static void tell(struct brim_cache *cache, struct brim_object *object)
-{
-    if (object->kind == BRIM_OBJECT_RESPONSE)
-        brim_metric_observe(BRIM_HISTOGRAM_OBJECT_SIZE,
-                            object->body == NULL ? 0 : brim_body_bytes(object->body));
-    if (cache->published != NULL && object->kind == BRIM_OBJECT_RESPONSE)
-        cache->published(object, cache->published_ctx);
-}
-
-static void publish(struct brim_cache *cache, struct brim_object *object)
-{
-    brim_hot_put(cache->hot, object);
-    tell(cache, object);
-    if (cache->disk == NULL || object->kind == BRIM_OBJECT_PASS)
-        return;
-    if (object->kind == BRIM_OBJECT_VARY || is_admitted(cache, object->key.digest))
-        put_on_disk(cache, object);
-    else
-        BRIM_COUNT(DISK_REFUSED);
-}
-
-/* All of it is on disk: only the record is left to be written. */
-static void publish_spilled(struct brim_object *object, void *ctx)
-{
-    struct brim_cache *cache = ctx;
-
-    OBJ_CHECK(cache, CACHE_MAGIC);
-    brim_hot_put(cache->hot, object);
-    put_on_disk(cache, object);
-    tell(cache, object);
-}
-
-void brim_cache_put(struct brim_cache *cache, struct brim_object *object)
-{
-    OBJ_CHECK(cache, CACHE_MAGIC);
-    /* A body that may still fail, or that nobody keeps, is no stored one. */
-    if (object->body == NULL || brim_body_is_settled(object->body))
-        publish(cache, object);
-}
-
-void brim_cache_put_pass(struct brim_cache *cache, const struct brim_key *primary, int64_t ttl_ms,
-                         int64_t now_wall_ms)
-{
-    struct brim_object_spec spec = {
-        .kind = BRIM_OBJECT_PASS,
-        .key = *primary,
-        .primary = *primary,
-        .seq = brim_cache_seq(cache),
-        .fresh = {.response_wall_ms = now_wall_ms, .lifetime_ms = ttl_ms},
-    };
-    struct brim_object *note;
-
-    if (brim_object_new(&spec, &note) != BRIM_OK)
-        return; /* only a note: the next request waits for a flight */
-    brim_cache_put(cache, note);
-    brim_object_unref(note);
-}
-
 /* ---- find: one level ---- */
 
 bool brim_cache_keeps(struct brim_cache *cache, struct brim_object *object, bool *soft_purged_out)
@@ -381,9 +279,8 @@ static enum brim_err look_on_disk(struct brim_cache *cache, struct brim_find *fi
     return BRIM_OK;
 }
 
-/* What stands under key in either tier. EAGAIN: wait for the disk; else OK or ENOENT. */
-static enum brim_err look(struct brim_cache *cache, struct brim_find *find,
-                          const struct brim_key *key, struct brim_object **object_out)
+enum brim_err brim_cache_look(struct brim_cache *cache, struct brim_find *find,
+                              const struct brim_key *key, struct brim_object **object_out)
 {
     enum brim_err err = look_in_hot(cache, find, key, object_out);
 
@@ -409,8 +306,8 @@ static void note_request(struct brim_cache *cache, struct brim_digest digest,
         return;
     brim_disk_touch(cache->disk, digest);
     if (atomic_load_explicit(&object->on_disk, memory_order_relaxed) == 0 &&
-        is_asked_for(cache, digest))
-        put_on_disk(cache, object);
+        brim_cache_is_asked_for(cache, digest))
+        brim_cache_put_on_disk(cache, object);
 }
 
 static enum brim_found found(struct brim_cache *cache, struct brim_find *find,
@@ -448,7 +345,7 @@ static enum brim_found find_variant(struct brim_cache *cache, struct brim_find *
             return BRIM_FOUND_PASS; /* cannot be told from others: neither stored nor shared */
     }
     find->key = find->variant;
-    err = look(cache, find, &find->key, &object);
+    err = brim_cache_look(cache, find, &find->key, &object);
     if (err != BRIM_OK)
         return not_found(cache, find, err);
     if (object->kind == BRIM_OBJECT_RESPONSE)
@@ -478,7 +375,7 @@ enum brim_found brim_cache_find(struct brim_cache *cache, struct brim_find *find
         brim_cache_read_mail(cache);
     if (find->marker != NULL)
         return find_variant(cache, find);
-    err = look(cache, find, &find->key, &object);
+    err = brim_cache_look(cache, find, &find->key, &object);
     if (err != BRIM_OK)
         return not_found(cache, find, err);
     switch ((enum brim_object_kind)object->kind) {
@@ -504,285 +401,6 @@ void brim_find_fini(struct brim_find *find)
     free(find->variant_text);
     find->marker = NULL;
     find->variant_text = NULL;
-}
-
-/* ---- fill: keys and markers ---- */
-
-struct brim_fill {
-    uint32_t magic;
-    struct brim_cache *cache;
-    struct brim_object *object; /* counted */
-    struct brim_object *marker; /* counted; NULL: none to write */
-    struct brim_spill *spill;   /* while SPILL */
-    uint64_t expected;
-    bool storable;
-};
-
-/* The marker that stands under primary, if it can be had without waiting. */
-static struct brim_object *peek_marker(struct brim_cache *cache, const struct brim_key *primary)
-{
-    struct brim_find find = {.primary = *primary}; /* no port: nothing is begun */
-    struct brim_object *object;
-
-    if (look(cache, &find, primary, &object) != BRIM_OK)
-        return NULL;
-    /* A soft purge makes it worth writing again, with a sequence of its own. */
-    if (object->kind == BRIM_OBJECT_VARY && !find.soft_purged)
-        return object;
-    brim_object_unref(object);
-    return NULL;
-}
-
-/* Makes the key under which spec's response is stored; *text_out is the caller's. */
-static enum brim_err make_key(struct brim_fill *fill, const struct brim_object_spec *spec,
-                              struct brim_fields request, char **text_out, struct brim_key *key_out)
-{
-    struct brim_object *marker = NULL, *old;
-    enum brim_err err;
-
-    *text_out = NULL;
-    *key_out = spec->primary;
-    old = peek_marker(fill->cache, &spec->primary);
-    err = brim_marker_make(spec, request, old, &marker);
-    if (err == BRIM_OK)
-        err = brim_marker_variant(&spec->primary, &marker->fields, request, text_out, key_out);
-    else if (err == BRIM_ENOENT)
-        err = BRIM_OK; /* does not vary: stands under its primary key */
-    if (err == BRIM_OK && marker != NULL && marker != old)
-        fill->marker = brim_object_ref(marker);
-    brim_object_unref(marker);
-    brim_object_unref(old);
-    return err;
-}
-
-/* ---- fill: body ---- */
-
-/* A KEEP body has become too large for that. */
-static void leave_ram(struct brim_fill *fill)
-{
-    struct brim_cache *cache = fill->cache;
-    size_t window = (size_t)cache->config.window_bytes;
-    struct brim_digest digest = fill->object->key.digest;
-
-    if (fill->storable && (cache->disk == NULL || !is_admitted(cache, digest))) {
-        fill->storable = false;
-        if (cache->disk != NULL)
-            BRIM_COUNT(DISK_REFUSED);
-    }
-    if (!fill->storable) {
-        brim_body_set_mode(fill->object->body, BRIM_BODY_WINDOW, window);
-        return;
-    }
-    brim_body_set_mode(fill->object->body, BRIM_BODY_SPILL, window);
-    fill->spill = brim_spill_new(&(struct brim_spill_config){
-        .disk = cache->disk,
-        .pool = cache->config.pool,
-        .body = fill->object->body,
-        .digest = digest,
-        .piece_bytes_min = window / 4 < SPILL_PIECE_MIN ? window / 4 : SPILL_PIECE_MIN,
-        .publish = publish_spilled,
-        .ctx = cache,
-    });
-}
-
-static void stop_storing(struct brim_fill *fill)
-{
-    fill->storable = false;
-    if (fill->spill != NULL)
-        brim_spill_abandon(fill->spill);
-    fill->spill = NULL;
-}
-
-/* Chooses how a body of this many bytes is kept from here on. */
-static void choose_mode(struct brim_fill *fill, uint64_t bytes)
-{
-    const struct brim_cache_config *config = &fill->cache->config;
-
-    if (fill->storable && bytes > config->object_bytes_max)
-        stop_storing(fill);
-    if (brim_body_mode(fill->object->body) == BRIM_BODY_KEEP &&
-        (!fill->storable || bytes > config->memory_object_bytes))
-        leave_ram(fill);
-}
-
-/* Makes the object with its growing body. */
-static enum brim_err grow_object(struct brim_fill *fill, const struct brim_object_spec *spec,
-                                 const struct brim_body_hooks *hooks)
-{
-    struct brim_object_spec full = *spec;
-    enum brim_err err;
-
-    full.kind = BRIM_OBJECT_RESPONSE;
-    full.body = brim_body_new(fill->expected);
-    if (full.body == NULL)
-        return BRIM_ENOMEM;
-    err = brim_object_new(&full, &fill->object);
-    brim_body_unref(full.body); /* the object has its own count */
-    if (err != BRIM_OK)
-        return err;
-    brim_body_set_hooks(fill->object->body, hooks);
-    choose_mode(fill, fill->expected == BRIM_BODY_LENGTH_UNKNOWN ? 0 : fill->expected);
-    return BRIM_OK;
-}
-
-static struct brim_fill *fill_new(struct brim_cache *cache, uint64_t expected)
-{
-    struct brim_fill *fill = brim_alloc(sizeof(*fill));
-
-    *fill = (struct brim_fill){.magic = FILL_MAGIC, .cache = cache, .expected = expected};
-    return fill;
-}
-
-/* hooks stay away before the body goes, so that none finds a fill that is gone. */
-static void fill_free(struct brim_fill *fill)
-{
-    INVARIANT(fill->spill == NULL);
-    if (fill->object != NULL)
-        brim_body_set_hooks(fill->object->body, NULL);
-    brim_object_unref(fill->object);
-    brim_object_unref(fill->marker);
-    fill->magic = 0;
-    free(fill);
-}
-
-/* No two bodies that were ever stored here have the same, as good as surely. */
-static uint64_t new_body_id(struct brim_cache *cache)
-{
-    return cache->body_id_base + atomic_fetch_add_explicit(&cache->bodies, 1, memory_order_relaxed);
-}
-
-enum brim_err brim_cache_begin_fill(struct brim_cache *cache, const struct brim_object_spec *spec,
-                                    struct brim_fields request, uint64_t expected,
-                                    const struct brim_body_hooks *hooks,
-                                    struct brim_fill **fill_out)
-{
-    struct brim_object_spec keyed = *spec;
-    struct brim_fill *fill;
-    char *text = NULL;
-    enum brim_err err;
-
-    *fill_out = NULL;
-    OBJ_CHECK(cache, CACHE_MAGIC);
-    if (expected != BRIM_BODY_LENGTH_UNKNOWN && expected > cache->config.object_bytes_max)
-        return BRIM_ELIMIT;
-    fill = fill_new(cache, expected);
-    fill->storable = true;
-    keyed.body_id = new_body_id(cache);
-    err = make_key(fill, spec, request, &text, &keyed.key);
-    if (err == BRIM_OK)
-        err = grow_object(fill, &keyed, hooks);
-    free(text);
-    if (err != BRIM_OK) {
-        fill_free(fill);
-        return err;
-    }
-    *fill_out = fill;
-    return BRIM_OK;
-}
-
-enum brim_err brim_cache_begin_pass(struct brim_cache *cache, const struct brim_object_spec *spec,
-                                    uint64_t expected, const struct brim_body_hooks *hooks,
-                                    struct brim_fill **fill_out)
-{
-    struct brim_object_spec keyed = *spec;
-    struct brim_fill *fill;
-    enum brim_err err;
-
-    *fill_out = NULL;
-    OBJ_CHECK(cache, CACHE_MAGIC);
-    keyed.key = spec->primary;
-    fill = fill_new(cache, expected);
-    err = grow_object(fill, &keyed, hooks);
-    if (err != BRIM_OK) {
-        fill_free(fill);
-        return err;
-    }
-    *fill_out = fill;
-    return BRIM_OK;
-}
-
-struct brim_object *brim_fill_object(const struct brim_fill *fill)
-{
-    OBJ_CHECK(fill, FILL_MAGIC);
-    return fill->object;
-}
-
-enum brim_err brim_fill_append(struct brim_fill *fill, const void *bytes, size_t len)
-{
-    struct brim_body *body;
-    enum brim_err err;
-
-    OBJ_CHECK(fill, FILL_MAGIC);
-    body = fill->object->body;
-    choose_mode(fill, brim_body_bytes(body) + len);
-    err = brim_body_append(body, bytes, len);
-    if (err != BRIM_OK && err != BRIM_EAGAIN)
-        return err;
-    if (fill->spill != NULL) {
-        brim_spill_kick(fill->spill, len);
-        if (brim_spill_has_failed(fill->spill))
-            stop_storing(fill);
-    }
-    return err;
-}
-
-bool brim_fill_is_storable(const struct brim_fill *fill)
-{
-    OBJ_CHECK(fill, FILL_MAGIC);
-    return fill->storable && (fill->spill == NULL || !brim_spill_has_failed(fill->spill));
-}
-
-/* Ageing walks the sketch, so it is done here and not on a loop. */
-static void age_sketch(struct brim_cache *cache)
-{
-    if (cache->asked == NULL || atomic_flag_test_and_set(&cache->ageing))
-        return;
-    brim_sketch_age(cache->asked);
-    atomic_flag_clear(&cache->ageing);
-}
-
-void brim_fill_finish(struct brim_fill *fill)
-{
-    struct brim_cache *cache;
-    struct brim_body *body;
-
-    OBJ_CHECK(fill, FILL_MAGIC);
-    cache = fill->cache;
-    body = fill->object->body;
-    if (fill->expected != BRIM_BODY_LENGTH_UNKNOWN && brim_body_bytes(body) != fill->expected) {
-        brim_fill_abort(fill, BRIM_EPROTO);
-        return;
-    }
-    brim_body_finish(body);
-    if (!brim_fill_is_storable(fill) ||
-        brim_purge_check(cache->purge, fill->object) == BRIM_PURGE_GONE) {
-        stop_storing(fill);
-    } else {
-        if (fill->spill != NULL)
-            brim_spill_end(fill->spill, fill->object);
-        else
-            publish(cache, fill->object);
-        fill->spill = NULL;
-        if (fill->marker != NULL)
-            publish(cache, fill->marker);
-    }
-    fill_free(fill);
-    age_sketch(cache);
-}
-
-void brim_fill_finish_unstored(struct brim_fill *fill)
-{
-    OBJ_CHECK(fill, FILL_MAGIC);
-    stop_storing(fill);
-    brim_fill_finish(fill);
-}
-
-void brim_fill_abort(struct brim_fill *fill, enum brim_err why)
-{
-    OBJ_CHECK(fill, FILL_MAGIC);
-    stop_storing(fill);
-    brim_body_fail(fill->object->body, why);
-    fill_free(fill);
 }
 
 void brim_cache_forget(struct brim_cache *cache, struct brim_object *object)

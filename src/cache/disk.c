@@ -378,6 +378,8 @@ enum brim_err brim_disk_locate(struct brim_disk *disk, struct brim_digest digest
 
     OBJ_CHECK(disk, DISK_MAGIC);
     *locator_out = (struct brim_locator){0};
+    if (brim_indexer_is_dropping(disk->indexer, digest))
+        return BRIM_ENOENT;
     err = brim_index_find(disk->index, digest, &record);
     if (err == BRIM_OK)
         *locator_out = (struct brim_locator){
@@ -719,6 +721,14 @@ struct put_job {
     struct brim_object *object; /* counted */
 };
 
+/* What stood in the place of one that cannot be written is older: it must not come back when the
+ * hot tier lets the newer one go. */
+static void refuse_put(struct brim_disk *disk, const struct brim_object *object)
+{
+    BRIM_COUNT(DISK_REFUSED);
+    brim_indexer_drop(disk->indexer, object->key.digest);
+}
+
 static void run_put(struct brim_job *job)
 {
     struct put_job *put = (struct put_job *)job;
@@ -727,7 +737,7 @@ static void run_put(struct brim_job *job)
     if (write_object(disk, put->object) == BRIM_OK)
         BRIM_COUNT(DISK_WRITES);
     else
-        BRIM_COUNT(DISK_REFUSED);
+        refuse_put(disk, put->object);
     brim_object_unref(put->object);
     free(put);
     end_write(disk, &disk->writing);
@@ -749,13 +759,13 @@ void brim_disk_put(struct brim_disk *disk, struct brim_object *object)
         disk->writing++;
     pthread_mutex_unlock(&disk->lock);
     if (!has_room) {
-        BRIM_COUNT(DISK_REFUSED);
+        refuse_put(disk, object);
         return;
     }
     put = brim_alloc(sizeof(*put));
     *put = (struct put_job){.job.run = run_put, .disk = disk, .object = brim_object_ref(object)};
     if (brim_pool_submit(disk->config.pool, BRIM_JOB_WRITE, &put->job) != BRIM_OK) {
-        BRIM_COUNT(DISK_REFUSED);
+        refuse_put(disk, object);
         brim_object_unref(object);
         free(put);
         end_write(disk, &disk->writing);

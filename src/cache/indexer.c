@@ -10,11 +10,17 @@
  *
  * Where a batch fails its changes are tried one by one, and those that fail again are dropped and
  * counted: a record that is not stored is only a miss. It is tried again with the next batch, so
- * the index recovers by itself when there is space.
+ * the index recovers by itself when there is space. Where a record that replaces another is lost,
+ * the other goes too, or a lookup would go back to it.
+ *
+ * A drop of a digest is in force before it is committed: while it waits, its count stands in a
+ * small table by hash, and a lookup takes what it finds there for absent. What shares a place with
+ * it is a miss for that moment.
  */
 #include "brim/cache/indexer.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -27,8 +33,9 @@
 #define BATCH_CHANGES 1024u
 #define BATCH_MS      50u
 #define SYNC_MS       1000u
-#define DROPS_ROOM    4u  /* drops may queue up to this many times queue_max: they free room */
-#define FAILURES_MAX  16u /* in a row, then the other records of a batch are given up */
+#define DROPS_ROOM    4u    /* drops may queue up to this many times queue_max: they free room */
+#define DROP_FILTER   4096u /* a power of two: with 100 drops under way, 1 in 40 finds misses */
+#define FAILURES_MAX  16u   /* in a row, then the other records of a batch are given up */
 
 /* A caller that sleeps until its change is committed. Lives on its stack. */
 struct brim_waiter {
@@ -45,6 +52,7 @@ struct brim_indexer {
     uint64_t synced_ms; /* writer */
     bool unsynced;      /* writer */
     bool degraded;      /* writer: the last batch lost something */
+    _Atomic unsigned dropping[DROP_FILTER];
 
     pthread_mutex_t lock; /* everything below */
     pthread_cond_t work;
@@ -72,6 +80,11 @@ static bool is_record(const struct brim_change *change)
            change->kind == BRIM_CHANGE_TAILS;
 }
 
+static _Atomic unsigned *drop_place(struct brim_indexer *ixr, struct brim_digest digest)
+{
+    return &ixr->dropping[digest.lo % DROP_FILTER];
+}
+
 /* ---- the writer ---- */
 
 /* Records whose bytes cannot be made durable are not committed. */
@@ -92,7 +105,7 @@ static void prepare(struct brim_indexer *ixr, struct batch *batch)
     for (struct brim_change *c = batch->list; c != NULL; c = c->next) {
         if (!is_record(c))
             continue;
-        c->kind = BRIM_CHANGE_NONE;
+        c->kind = c->kind == BRIM_CHANGE_PUT ? BRIM_CHANGE_DROP : BRIM_CHANGE_NONE;
         BRIM_COUNT(DISK_REFUSED);
     }
 }
@@ -116,7 +129,7 @@ static unsigned commit_one_by_one(struct brim_indexer *ixr, const struct batch *
     unsigned lost = 0, in_a_row = 0;
     size_t i = 0;
 
-    for (const struct brim_change *c = batch->list; c != NULL; c = c->next, i++) {
+    for (struct brim_change *c = batch->list; c != NULL; c = c->next, i++) {
         /* Only records are given up untried: everything else makes room, or somebody waits. */
         if (is_record(c) && in_a_row >= FAILURES_MAX)
             errs[i] = BRIM_EIO;
@@ -128,6 +141,10 @@ static unsigned commit_one_by_one(struct brim_indexer *ixr, const struct batch *
         lost++;
         if (is_record(c))
             BRIM_COUNT(DISK_REFUSED);
+        if (c->kind == BRIM_CHANGE_PUT) {
+            c->kind = BRIM_CHANGE_DROP;
+            (void)commit(ixr, batch, c, c->next); /* if that fails too, the index is beyond it */
+        }
     }
     return lost;
 }
@@ -140,6 +157,8 @@ static void finish(struct brim_indexer *ixr, struct batch *batch, const enum bri
     pthread_mutex_lock(&ixr->lock);
     for (struct brim_change *c = batch->list; c != NULL; c = next, i++) {
         next = c->next;
+        if (c->is_counted)
+            atomic_fetch_sub(drop_place(ixr, c->digest), 1);
         if (c->waiter != NULL)
             *c->waiter = (struct brim_waiter){.done = true, .err = errs[i]};
         free(c);
@@ -416,32 +435,45 @@ enum brim_err brim_indexer_move(struct brim_indexer *indexer, struct brim_digest
 }
 
 /* A record that stays is found to be of no use again, and dropped again. */
-static void queue_drop(struct brim_indexer *ixr, const struct brim_change *change)
+static enum brim_err queue_drop(struct brim_indexer *ixr, const struct brim_change *change)
 {
     enum brim_err err = queue(ixr, change, ixr->queue_max * DROPS_ROOM);
 
     if (err != BRIM_OK && err != BRIM_ECLOSED)
         BRIM_COUNT(DISK_ERRORS);
+    return err;
 }
 
 void brim_indexer_drop(struct brim_indexer *indexer, struct brim_digest digest)
 {
-    queue_drop(indexer, &(struct brim_change){.kind = BRIM_CHANGE_DROP, .digest = digest});
+    _Atomic unsigned *place = drop_place(indexer, digest);
+
+    atomic_fetch_add(place, 1);
+    if (queue_drop(indexer, &(struct brim_change){.kind = BRIM_CHANGE_DROP,
+                                                  .digest = digest,
+                                                  .is_counted = true}) != BRIM_OK)
+        atomic_fetch_sub(place, 1);
+}
+
+bool brim_indexer_is_dropping(struct brim_indexer *indexer, struct brim_digest digest)
+{
+    OBJ_CHECK(indexer, INDEXER_MAGIC);
+    return atomic_load(drop_place(indexer, digest)) > 0;
 }
 
 void brim_indexer_drop_at(struct brim_indexer *indexer, struct brim_digest digest,
                           struct brim_extent from)
 {
-    queue_drop(indexer,
-               &(struct brim_change){.kind = BRIM_CHANGE_DROP_AT, .digest = digest, .from = from});
+    (void)queue_drop(indexer, &(struct brim_change){
+                                  .kind = BRIM_CHANGE_DROP_AT, .digest = digest, .from = from});
 }
 
 void brim_indexer_drop_leaning(struct brim_indexer *indexer, struct brim_digest digest,
                                uint32_t segment)
 {
-    queue_drop(indexer, &(struct brim_change){.kind = BRIM_CHANGE_DROP_LEANING,
-                                              .digest = digest,
-                                              .segment = segment});
+    (void)queue_drop(indexer, &(struct brim_change){.kind = BRIM_CHANGE_DROP_LEANING,
+                                                    .digest = digest,
+                                                    .segment = segment});
 }
 
 void brim_indexer_retire(struct brim_indexer *indexer, uint32_t segment)

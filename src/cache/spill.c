@@ -33,8 +33,20 @@ struct brim_spill {
     pthread_mutex_t lock;
     bool running;
     bool again;
-    struct brim_object *object; /* counted; set by end: publish when all is written */
+    struct brim_object *object; /* counted; set by end, like the next: told when all is written */
+    struct brim_spill_end end;
 };
+
+/* Nobody writes any more. */
+static void tell_end(struct brim_spill *spill)
+{
+    bool is_whole = !atomic_load(&spill->failed);
+
+    INVARIANT(!is_whole || brim_body_is_settled(spill->config.body));
+    spill->config.ended(spill->object, is_whole, spill->config.ctx);
+    if (spill->end.fn != NULL)
+        spill->end.fn(spill->end.ctx);
+}
 
 static void spill_unref(struct brim_spill *spill)
 {
@@ -42,6 +54,8 @@ static void spill_unref(struct brim_spill *spill)
     if (atomic_fetch_sub_explicit(&spill->refs, 1, memory_order_acq_rel) != 1)
         return;
     INVARIANT(!spill->running);
+    if (spill->object != NULL)
+        tell_end(spill);
     brim_object_unref(spill->object);
     brim_body_unref(spill->config.body);
     pthread_mutex_destroy(&spill->lock);
@@ -73,32 +87,18 @@ static enum brim_err write_piece(struct brim_spill *spill, size_t min)
     return err == BRIM_ENOENT ? BRIM_EIO : err; /* ENOENT is said by take only */
 }
 
-/* Goes idle unless there was a kick. The object comes out once nothing is left to write. */
-static bool go_idle(struct brim_spill *spill, struct brim_object **object_out)
+/* Goes idle unless there was a kick. */
+static bool go_idle(struct brim_spill *spill)
 {
     bool idle;
 
-    *object_out = NULL;
     pthread_mutex_lock(&spill->lock);
     idle = !spill->again || atomic_load(&spill->failed);
-    if (idle) {
+    if (idle)
         spill->running = false;
-        *object_out = spill->object;
-        spill->object = NULL;
-    }
     spill->again = false;
     pthread_mutex_unlock(&spill->lock);
     return idle;
-}
-
-/* Ends the job's part: publishes what is wholly on disk. */
-static void publish(struct brim_spill *spill, struct brim_object *object)
-{
-    if (object != NULL && !atomic_load(&spill->failed)) {
-        INVARIANT(brim_body_is_settled(spill->config.body));
-        spill->config.publish(object, spill->config.ctx);
-    }
-    brim_object_unref(object);
 }
 
 static bool is_ending(struct brim_spill *spill)
@@ -114,7 +114,6 @@ static bool is_ending(struct brim_spill *spill)
 static void spill_run(struct brim_job *job)
 {
     struct brim_spill *spill = (struct brim_spill *)job;
-    struct brim_object *object;
     unsigned pieces = 0;
 
     OBJ_CHECK(spill, SPILL_MAGIC);
@@ -125,7 +124,7 @@ static void spill_run(struct brim_job *job)
         if (!atomic_load(&spill->failed))
             err = write_piece(spill, min);
         if (err == BRIM_ENOENT) {
-            if (go_idle(spill, &object))
+            if (go_idle(spill))
                 break;
         } else if (err != BRIM_OK) {
             give_up(spill);
@@ -135,7 +134,6 @@ static void spill_run(struct brim_job *job)
                 return; /* with the job's count */
         }
     }
-    publish(spill, object);
     spill_unref(spill);
 }
 
@@ -192,12 +190,13 @@ bool brim_spill_has_failed(const struct brim_spill *spill)
     return atomic_load(&spill->failed);
 }
 
-void brim_spill_end(struct brim_spill *spill, struct brim_object *object)
+void brim_spill_end(struct brim_spill *spill, struct brim_object *object, struct brim_spill_end end)
 {
     OBJ_CHECK(spill, SPILL_MAGIC);
     INVARIANT(brim_body_state(spill->config.body) == BRIM_BODY_COMPLETE);
     pthread_mutex_lock(&spill->lock);
     spill->object = brim_object_ref(object);
+    spill->end = end;
     spill->again = true; /* with the object, or a job could go idle in between and publish a part */
     pthread_mutex_unlock(&spill->lock);
     if (!brim_spill_has_failed(spill))

@@ -42,26 +42,50 @@ static const bool may_move[STAGES][STAGES] = {
 
 /* ---- table ---- */
 
+static _Atomic unsigned *landing_place(struct brim_flight *f)
+{
+    uint64_t hash = brim_letter_primary(f->letter)->digest.lo;
+
+    return &f->flights->landing[hash % BRIM_FLIGHTS_LANDING];
+}
+
 void brim_flight_unlist(struct brim_flight *f)
 {
     pthread_mutex_lock(&f->flights->lock);
     brim_flight_table_remove(&f->flights->table, &f->place);
     pthread_mutex_unlock(&f->flights->lock);
-    if (f->is_landing)
-        atomic_fetch_sub(&f->flights->landing, 1);
-    f->is_landing = false;
+    if (atomic_exchange(&f->is_landing, false))
+        atomic_fetch_sub(landing_place(f), 1);
 }
 
 void brim_flight_begin_landing(struct brim_flight *f)
 {
-    if (!f->is_landing)
-        atomic_fetch_add(&f->flights->landing, 1);
-    f->is_landing = true;
+    if (!atomic_exchange(&f->is_landing, true))
+        atomic_fetch_add(landing_place(f), 1);
 }
 
-bool brim_flights_are_landing(const struct brim_flights *flights)
+static void on_published(void *ctx)
 {
-    return atomic_load(&flights->landing) > 0;
+    struct brim_flight *f = ctx;
+
+    OBJ_CHECK(f, BRIM_FLIGHT_MAGIC);
+    brim_flight_unlist(f);
+    brim_flight_unref(f);
+}
+
+void brim_flight_finish(struct brim_flight *f)
+{
+    struct brim_fill *fill = f->fill;
+
+    f->fill = NULL;
+    f->is_ending = true;
+    atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+    brim_fill_finish_then(fill, on_published, f);
+}
+
+bool brim_flights_are_landing(const struct brim_flights *flights, const struct brim_key *primary)
+{
+    return atomic_load(&flights->landing[primary->digest.lo % BRIM_FLIGHTS_LANDING]) > 0;
 }
 
 static struct brim_flight *table_find_locked(struct brim_flights *flights,

@@ -377,17 +377,19 @@ static void end(struct brim_flight *f, enum brim_err result)
     asked = f->stage == ASKED;
     pthread_mutex_unlock(&f->lock);
     drop_next(f);
-    f->fill = NULL;
-    brim_flight_begin_landing(f);
     if (fill != NULL && result == BRIM_OK && is_empty_page(fill)) {
+        f->fill = NULL;
         brim_flight_unlist(f); /* before it is seen to be empty: who asks then asks again */
         brim_fill_finish_unstored(fill);
     } else if (fill != NULL && result == BRIM_OK) {
-        brim_fill_finish(fill);
+        brim_flight_begin_landing(f);
+        brim_flight_finish(f);
     } else if (fill != NULL) {
+        f->fill = NULL;
         brim_fill_abort(fill, result);
     }
-    brim_flight_unlist(f); /* after publishing: who finds no flight finds the object */
+    if (!f->is_ending)
+        brim_flight_unlist(f);
     if (asked)
         brim_flight_move(f, FAILED, NULL, result == BRIM_OK ? BRIM_EPROTO : result);
 }

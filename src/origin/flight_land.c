@@ -419,9 +419,7 @@ static enum brim_err take_body(struct brim_flight *f, const void *bytes, size_t 
         return err;
     /* The last byte: published here and not at on_done, so that whoever has read the whole finds it
      * stored when he asks again. Nothing will be drained any more: no pause. */
-    brim_fill_finish(f->fill);
-    f->fill = NULL;
-    brim_flight_unlist(f);
+    brim_flight_finish(f);
     return BRIM_OK;
 }
 

@@ -466,7 +466,7 @@ static void find(struct request *r)
 
     r->state = REQUEST_FIND;
     /* Asked before the search: a flight that is over by then has published. */
-    r->saw_landing = r->saw_landing || brim_flights_are_landing(r->env->flights);
+    r->saw_landing = r->saw_landing || brim_flights_are_landing(r->env->flights, &r->find.primary);
     found = brim_cache_find(r->env->cache, &r->find);
     if (found == BRIM_FOUND_WAIT && r->find.port == NULL) {
         r->find.port = brim_request_port(r); /* only a cold read pays for a port */

@@ -3,6 +3,7 @@
 """differential - random exchanges through the real binary, compared with a model of RFC 9111.
 
 Usage: differential.py [BRIM] [--seed N ...] [--random] [--steps N] [--lanes N] [--keep-going]
+                       [--jitter]
 
 A lane is one brim, one origin and one client. Every step lets time pass, sends one request and lays
 down what the origin would answer; the model (model.py) says beforehand which answers are right. A
@@ -33,6 +34,7 @@ HERE = Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
 import brim_node  # noqa: E402
+import injection  # noqa: E402
 import model  # noqa: E402
 from traffic import Traffic  # noqa: E402
 
@@ -512,7 +514,10 @@ class Lane:
         config = brim_node.make_config(self.port, self.admin, origin_port)
         brim_node.set_path(config, "sites.0.cache.compress", False)  # a matter of its own
         node = brim_node.Node(self.directory, config, self.options.brim, supervise=False)
-        variables = [f"{k}={v}" for k, v in self.clock.environment().items()]
+        environment = self.clock.environment()
+        if self.options.jitter:
+            environment["LD_PRELOAD"] += f":{injection.build('jitter', self.directory)}"
+        variables = [f"{k}={v}" for k, v in environment.items()]
         node.start(prefix=["env", *variables], wait=False)
         try:
             await self.until(lambda: self.admin_get("/readyz"), "brim ready", node)
@@ -571,7 +576,11 @@ class Lane:
             self.spoilt.add(request.url)
 
     async def settle(self, step):
-        """What stale content sets off is over before the next step begins."""
+        """What stale content sets off, and the rest of what a HEAD had asked for, is over before
+        the next step begins."""
+        if step.request.method == "HEAD" and step.exchanges:  # it has its answer before the body
+            await self.until(self.is_quiet, "flights to end")
+            return
         use = self.judge.find_use(step, step.verdict.uses)
         if use is None or not use.stale:
             return
@@ -673,6 +682,8 @@ def main():
     parser.add_argument("--steps", type=int, default=20000, help="of each seed")
     parser.add_argument("--lanes", type=int, default=max(1, min(4, os.cpu_count() or 1)))
     parser.add_argument("--lane", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--jitter", action="store_true",
+                        help="brim's threads meet in rare orders (tests/fault/jitter.c); slow")
     parser.add_argument("--keep-going", action="store_true", help="after a contradiction")
     options = parser.parse_args()
     options.brim = str(Path(options.brim).resolve())

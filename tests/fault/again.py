@@ -9,7 +9,10 @@ last byte: in the moment in which the exchange has ended and its object is being
 answer that was there before the request came must not be used without asking (RFC 9111 4,
 5.2.2.4). The same for a client that says no-cache itself to an answer that would be fresh, and for
 one that has just purged softly: each request is one at the origin. And who has forced a newer
-answer gets that one when he then asks without force, never the older (RFC 9111 4).
+answer gets that one when he then asks without force, never the older (RFC 9111 4); where the newer
+could not be kept, one that is newer still.
+
+The node's threads meet in rare orders meanwhile (jitter.c), where a library can be preloaded.
 """
 
 import collections
@@ -25,9 +28,18 @@ import brim_node  # noqa: E402
 import injection  # noqa: E402
 
 CONTROL = {"response": "no-cache", "request": "max-age=3600", "purged": "max-age=3600",
-           "forced": "max-age=3600"}
+           "forced": "max-age=3600", "forced-large": "max-age=3600"}
+LARGE = 48 << 10  # more than stays in RAM: goes to disk as it comes, and the disk may refuse it
 ASKED = collections.Counter()
 UNCONDITIONAL = collections.Counter()
+
+
+def is_forced(kind):
+    return kind.startswith("forced")
+
+
+def version_of(body):
+    return int(body.split()[1])
 
 
 class Origin(http.server.BaseHTTPRequestHandler):
@@ -40,11 +52,11 @@ class Origin(http.server.BaseHTTPRequestHandler):
         tag = f'"{self.path[1:]}"'
         matches = self.headers.get("If-None-Match") == tag
         UNCONDITIONAL[kind] += not matches
-        is_same = matches and kind != "forced" and ASKED[kind] % 2  # by turns a 304
+        is_same = matches and not is_forced(kind) and ASKED[kind] % 2  # by turns a 304
         self.send_response(304 if is_same else 200)
         self.send_header("Cache-Control", CONTROL[kind])
         self.send_header("ETag", tag)
-        body = f"version {ASKED[kind]}".encode()
+        body = f"version {ASKED[kind]}".encode().ljust(LARGE if kind == "forced-large" else 0)
         if not is_same:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -79,11 +91,11 @@ def purge_softly(connection):
 def walk(port, kind, requests, wrong):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     fields = {"Host": "www.example"}
-    newest = b""
+    newest = 0
     for number in range(requests):
-        if kind == "request" or (kind == "forced" and number % 2 == 0):
+        if kind == "request" or (is_forced(kind) and number % 2 == 0):
             fields["Cache-Control"] = "no-cache"
-        elif kind == "forced":
+        elif is_forced(kind):
             del fields["Cache-Control"]
         path = f"/{kind}"
         if kind == "purged":  # each page twice, and a purge before the second time
@@ -95,9 +107,10 @@ def walk(port, kind, requests, wrong):
         body = response.read()
         if response.status != 200 or not body.startswith(b"version "):
             wrong.append(f"{path}: {response.status} {body[:20]!r}")
-        if kind == "forced" and number % 2 and body != newest:
-            wrong.append(f"{path}: {body!r} after {newest!r}")
-        newest = body
+            continue
+        if is_forced(kind) and version_of(body) < newest:
+            wrong.append(f"{path}: version {version_of(body)} after {newest}")
+        newest = version_of(body)
     connection.close()
 
 
@@ -112,6 +125,8 @@ def main():
         config = brim_node.make_config(port, brim_node.free_port(), origin.server_port)
         handlers = Path(directory) / "handlers.lua"
         handlers.write_text(HANDLERS)
+        config["cache"] = {"memory": "16MiB", "memory_object": "16KiB", "disk": "64MiB",
+                           "path": str(Path(directory) / "cache")}
         config["sites"][0]["handlers"] = {"file": str(handlers)}
         node = brim_node.Node(directory, config, binary)
         try:
@@ -128,8 +143,8 @@ def main():
             if node.process and node.process.poll() is None:
                 node.kill()
     for kind in CONTROL:
-        expected = requests // 2 if kind == "forced" else requests
-        if ASKED[kind] != expected:
+        expected = requests // 2 if is_forced(kind) else requests
+        if ASKED[kind] < expected or ASKED[kind] > expected and kind != "forced-large":
             wrong.append(f"{kind}: {ASKED[kind]} requests at the origin, not {expected}")
     if UNCONDITIONAL["purged"] != requests // 2:  # what was purged softly is stale, not gone
         wrong.append(f"purged: {UNCONDITIONAL['purged'] - requests // 2} asked without their tag")

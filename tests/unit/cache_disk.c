@@ -116,6 +116,22 @@ START_TEST(dropped_records_are_gone)
 }
 END_TEST
 
+START_TEST(a_drop_is_in_force_before_it_is_committed)
+{
+    struct brim_locator locator;
+
+    fixture_open(QUOTA);
+    fixture_put(1, 100);
+    brim_disk_flush(fx.disk);
+    ck_assert_int_eq(brim_disk_locate(fx.disk, fixture_digest(1), &locator), BRIM_OK);
+    brim_disk_drop(fx.disk, fixture_digest(1));
+    ck_assert_int_eq(brim_disk_locate(fx.disk, fixture_digest(1), &locator), BRIM_ENOENT);
+    fixture_put(1, 200);
+    brim_disk_flush(fx.disk);
+    ck_assert_int_eq(fixture_verify(1, 200), BRIM_OK);
+}
+END_TEST
+
 /* A warm read stays on the loop; one that cannot be told to be warm goes to the pool. */
 START_TEST(nowait_gives_the_object_or_says_not_now)
 {
@@ -663,6 +679,7 @@ int main(void)
     tcase_add_test(tc, spilled_bodies_are_named_not_copied);
     tcase_add_test(tc, a_replaced_record_is_not_loaded);
     tcase_add_test(tc, dropped_records_are_gone);
+    tcase_add_test(tc, a_drop_is_in_force_before_it_is_committed);
     tcase_add_test(tc, nowait_gives_the_object_or_says_not_now);
     tcase_add_test(tc, no_flipped_byte_is_ever_served);
     tcase_add_test(tc, a_truncated_segment_gives_no_wrong_body);

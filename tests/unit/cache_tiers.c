@@ -337,6 +337,103 @@ START_TEST(nothing_purged_comes_back_from_either_tier)
 }
 END_TEST
 
+/* An exchange with nobody who reads or minds. */
+static struct brim_fill *begin_lonely(const char *url, uint64_t len)
+{
+    struct brim_object_spec spec = {.kind = BRIM_OBJECT_RESPONSE,
+                                    .status = 200,
+                                    .primary = key_of(url),
+                                    .seq = brim_cache_seq(cache),
+                                    .fresh = {.lifetime_ms = 60000}};
+    uint8_t bytes[KIB] = {0};
+    struct brim_fill *fill;
+
+    ck_assert_int_eq(brim_cache_begin_fill(cache, &spec, (struct brim_fields){NULL, 0},
+                                           BRIM_BODY_LENGTH_UNKNOWN, NULL, &fill),
+                     BRIM_OK);
+    for (uint64_t at = 0; at < len; at += KIB) {
+        enum brim_err err = brim_fill_append(fill, bytes, KIB);
+
+        ck_assert(err == BRIM_OK || err == BRIM_EAGAIN);
+    }
+    return fill;
+}
+
+/* What cannot be kept takes away what it replaces, from both tiers and at once. */
+START_TEST(an_older_one_does_not_stay_where_the_newer_finds_no_room)
+{
+    static const uint64_t sizes[] = {9 * KIB, 300 * KIB}; /* in RAM; on disk only */
+    struct bell bell;
+
+    bell_init(&bell);
+    for (size_t i = 0; i < 2; i++) {
+        struct brim_object *old;
+
+        exchange("http://a/", sizes[i], 1);
+        brim_pool_wait_idle(pool);
+        brim_disk_flush(brim_cache_disk(cache));
+        old = ask("http://a/", &bell);
+        ck_assert_ptr_nonnull(old);
+        brim_object_unref(old);
+        brim_fill_finish(begin_lonely("http://a/", 9 * MIB)); /* more than object_bytes_max */
+        ck_assert_ptr_null(ask("http://a/", &bell));
+        brim_disk_flush(brim_cache_disk(cache));
+        ck_assert_ptr_null(ask("http://a/", &bell));
+    }
+    bell_fini(&bell);
+}
+END_TEST
+
+START_TEST(a_length_that_is_too_large_takes_the_older_away)
+{
+    struct brim_object_spec spec = {.kind = BRIM_OBJECT_RESPONSE,
+                                    .status = 200,
+                                    .primary = key_of("http://a/"),
+                                    .seq = brim_cache_seq(cache),
+                                    .fresh = {.lifetime_ms = 60000}};
+    struct brim_fill *fill;
+    struct bell bell;
+
+    bell_init(&bell);
+    exchange("http://a/", KIB, 1);
+    ck_assert_int_eq(
+        brim_cache_begin_fill(cache, &spec, (struct brim_fields){NULL, 0}, 9 * MIB, NULL, &fill),
+        BRIM_ELIMIT);
+    ck_assert_ptr_null(ask("http://a/", &bell));
+    bell_fini(&bell);
+}
+END_TEST
+
+static void count_end(void *ctx)
+{
+    ++*(_Atomic unsigned *)ctx;
+}
+
+/* Who is told of the end finds the object, also where it went to disk as it came. */
+START_TEST(the_end_is_told_when_the_object_is_there)
+{
+    static const uint64_t sizes[] = {9 * KIB, 300 * KIB};
+    struct bell bell;
+
+    bell_init(&bell);
+    for (size_t i = 0; i < 2; i++) {
+        _Atomic unsigned ends = 0;
+        struct brim_object *object;
+
+        brim_fill_finish_then(begin_lonely(i == 0 ? "http://a/" : "http://b/", sizes[i]), count_end,
+                              &ends);
+        while (ends == 0)
+            sched_yield();
+        object = ask(i == 0 ? "http://a/" : "http://b/", &bell);
+        ck_assert_ptr_nonnull(object);
+        brim_object_unref(object);
+        brim_pool_wait_idle(pool);
+        ck_assert_uint_eq(ends, 1);
+    }
+    bell_fini(&bell);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cache/tiers");
@@ -348,6 +445,9 @@ int main(void)
     tcase_add_test(tc, purges_survive_a_restart);
     tcase_add_test(tc, a_purge_that_is_durable_later_purges_once);
     tcase_add_test(tc, nothing_purged_comes_back_from_either_tier);
+    tcase_add_test(tc, an_older_one_does_not_stay_where_the_newer_finds_no_room);
+    tcase_add_test(tc, a_length_that_is_too_large_takes_the_older_away);
+    tcase_add_test(tc, the_end_is_told_when_the_object_is_there);
     suite_add_tcase(suite, tc);
     return unit_run(suite);
 }

@@ -121,9 +121,13 @@ bool brim_fill_is_storable(const struct brim_fill *fill);
 
 /* Ends the fill and publishes the object to the tiers if it is storable, not purged meanwhile and
  * its length is what was expected (else as abort with BRIM_EPROTO). Frees fill. Vary markers are
- * written here. What spills is published when the rest of it is on disk. */
+ * written here. What spills is published when the rest of it is on disk. Where a fill that began as
+ * storable cannot be stored after all, what stands under its key is dropped: it is older. */
 void brim_fill_finish(struct brim_fill *fill);
-/* The same, but nothing is stored. */
+/* The same; then calls then(ctx), once, when the object is published or never will be: before it
+ * returns, or from a pool thread. */
+void brim_fill_finish_then(struct brim_fill *fill, void (*then)(void *ctx), void *ctx);
+/* The same as the first, but nothing is stored, and what is stored stays. */
 void brim_fill_finish_unstored(struct brim_fill *fill);
 /* The origin broke off: readers see FAILED, nothing is stored. Frees fill. */
 void brim_fill_abort(struct brim_fill *fill, enum brim_err why);

@@ -53,12 +53,15 @@ BRIM_MUST_USE enum brim_err brim_indexer_move(struct brim_indexer *indexer,
                                               const struct brim_record *record);
 
 /* Removes the record under digest; _at: if it still says `from`; _leaning: if it leans on segment
- * or an older one. */
+ * or an older one. The first is in force when it returns: brim_indexer_is_dropping() says so until
+ * it is committed (and perhaps of others, whose digests meet it in a table). */
 void brim_indexer_drop(struct brim_indexer *indexer, struct brim_digest digest);
 void brim_indexer_drop_at(struct brim_indexer *indexer, struct brim_digest digest,
                           struct brim_extent from);
 void brim_indexer_drop_leaning(struct brim_indexer *indexer, struct brim_digest digest,
                                uint32_t segment);
+
+bool brim_indexer_is_dropping(struct brim_indexer *indexer, struct brim_digest digest);
 
 /* ---- committed when they return; Thread: any but a loop ---- */
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inside - what the sources of the facade share: src/cache/cache.c and src/cache/cache_purge.c, and
- * nobody else.
+ * inside - what the sources of the facade share, src/cache/cache*.c, and nobody else.
  */
 #ifndef BRIM_CACHE_INSIDE_H
 #define BRIM_CACHE_INSIDE_H
@@ -18,6 +17,8 @@
 #include "brim/cache/sketch.h"
 
 #define CACHE_MAGIC 0x63616331u
+
+struct brim_find; /* cache.h */
 
 struct brim_cache {
     uint32_t magic;
@@ -46,6 +47,18 @@ struct brim_cache {
 
 /* Has in force what another process has purged that may not write any more. Thread: any. */
 void brim_cache_read_mail(struct brim_cache *cache);
+
+/* What stands under key in either tier, into find and *object_out (counted). Errors: BRIM_EAGAIN:
+ * wait for the disk; BRIM_ENOENT. Thread: as brim_cache_find(). */
+BRIM_MUST_USE enum brim_err brim_cache_look(struct brim_cache *cache, struct brim_find *find,
+                                            const struct brim_key *key,
+                                            struct brim_object **object_out);
+
+/* Whether it was asked for often enough to be worth a place on disk. Thread: any. */
+bool brim_cache_is_asked_for(const struct brim_cache *cache, struct brim_digest digest);
+
+/* Hands object to the disk tier, once. Thread: any. */
+void brim_cache_put_on_disk(struct brim_cache *cache, struct brim_object *object);
 
 /* Keeps the durable reservation ahead of the sequence. Under purge_turn, or at start. Errors: those
  * of brim_disk_put_epoch. */

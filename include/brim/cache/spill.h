@@ -21,8 +21,15 @@ struct brim_spill_config {
     struct brim_body *body; /* in SPILL mode; counted */
     struct brim_digest digest;
     size_t piece_bytes_min; /* at most half of the body's window */
-    void (*publish)(struct brim_object *object,
-                    void *ctx); /* pool or writer thread, no lock held */
+    /* object, of a body that has ended: all of it is on disk, or it will never be. Pool or writer
+     * thread, no lock held. */
+    void (*ended)(struct brim_object *object, bool is_whole, void *ctx);
+    void *ctx;
+};
+
+/* Called once, after ended(); fn may be NULL. */
+struct brim_spill_end {
+    void (*fn)(void *ctx);
     void *ctx;
 };
 
@@ -35,8 +42,10 @@ void brim_spill_kick(struct brim_spill *spill, size_t bytes);
 /* Whether the disk has refused; the body is in WINDOW mode then. */
 bool brim_spill_has_failed(const struct brim_spill *spill);
 
-/* The body is complete: writes the rest, then calls publish with object. Takes spill. */
-void brim_spill_end(struct brim_spill *spill, struct brim_object *object);
+/* The body is complete: writes the rest, then calls config.ended with object, then end, both
+ * perhaps before this returns. Takes spill. */
+void brim_spill_end(struct brim_spill *spill, struct brim_object *object,
+                    struct brim_spill_end end);
 
 /* Nothing more is written or published, and the body turns to WINDOW. Takes spill. */
 void brim_spill_abandon(struct brim_spill *spill);

@@ -105,9 +105,10 @@ bool brim_flight_brings(struct brim_flights *flights, const struct brim_key *key
 struct brim_object *brim_flight_peek(struct brim_flights *flights, const struct brim_key *key,
                                      struct brim_fields fields, bool *soft_purged_out);
 
-/* Whether a flight has brought the whole and not published it yet: then what a lookup finds may be
- * older than what somebody has read to the end. Nearly always false. Thread: any. */
-bool brim_flights_are_landing(const struct brim_flights *flights);
+/* Whether a flight for this URL (perhaps for another) has brought the whole and not published it
+ * yet: then what a lookup finds may be older than what somebody has read to the end. Nearly always
+ * false. Thread: any. */
+bool brim_flights_are_landing(const struct brim_flights *flights, const struct brim_key *primary);
 
 /* Revalidates behind: a SHARED flight without waiters; nothing if one is under way. Thread: any. */
 void brim_flight_refresh(struct brim_flights *flights, const struct brim_flight_ask *ask);

@@ -39,6 +39,8 @@ struct brim_flight_next {
     bool is_picked;
 };
 
+enum { BRIM_FLIGHTS_LANDING = 256 };
+
 enum brim_flight_stage { ASKED, READY, ALONE, FAILED, STAGES };
 
 struct brim_flight {
@@ -69,7 +71,8 @@ struct brim_flight {
     uint64_t expected;      /* body bytes, or BRIM_BODY_LENGTH_UNKNOWN */
     uint64_t received;
     bool is_replaced;              /* the hook brought the body: the origin's is dropped */
-    bool is_landing;               /* counted in flights->landing */
+    bool is_ending;                /* the fill has all; the flight leaves when it is published */
+    _Atomic bool is_landing;       /* counted in flights->landing */
     struct brim_fields own_fields; /* while headers are judged: what the leader gets; or empty */
     struct brim_watch watch;
 
@@ -101,7 +104,8 @@ struct brim_flights {
     pthread_mutex_t lock;
     struct brim_flight_table table;
     _Atomic unsigned open;
-    _Atomic unsigned landing; /* whose last byte may be seen before what they bring is published */
+    /* By hash of the URL: whose last byte may be seen before what they bring is published. */
+    _Atomic unsigned landing[BRIM_FLIGHTS_LANDING];
 };
 
 /* ---- flight.c ---- */
@@ -112,6 +116,10 @@ void brim_flight_move(struct brim_flight *f, enum brim_flight_stage stage,
 /* The last byte is about to be seen: until brim_flight_unlist(), which is after publishing, lookups
  * ask brim_flight_peek() also where they have found something. */
 void brim_flight_begin_landing(struct brim_flight *f);
+
+/* Ends the fill; the flight leaves the table once what it has brought is published, so that who
+ * finds no flight finds the object. */
+void brim_flight_finish(struct brim_flight *f);
 /* Nobody joins any more. */
 void brim_flight_unlist(struct brim_flight *f);
 bool brim_flight_is_listed(struct brim_flights *flights, const struct brim_key *key);

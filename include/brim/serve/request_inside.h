@@ -93,7 +93,7 @@ struct request {
     bool has_written;  /* a while ago, as its cookie says */
     bool is_preflight; /* of CORS */
     bool has_peeked;   /* at what a flight is about to publish */
-    bool saw_landing;  /* one was about to publish, of whatever URL */
+    bool saw_landing;  /* one was about to publish, of this URL or of another */
     bool is_behind;    /* origin_request runs for a refresh that nobody waits for */
     bool is_shared;    /* the flight asked for the whole, without the client's conditions */
 };

@@ -220,6 +220,27 @@ static void check_listeners(const struct brim_conf_root *root, struct brim_conf_
     }
 }
 
+static void check_dns(const struct brim_conf_dns *dns, struct brim_conf_faults *faults)
+{
+    struct sockaddr_in server;
+
+    for (size_t i = 0; i < dns->nameservers.count; i++) {
+        const char *text = dns->nameservers.items[i];
+        char path[PATH_BYTES];
+
+        if (text == NULL || brim_conf_value_nameserver(text, &server))
+            continue;
+        (void)snprintf(path, sizeof(path), "dns.nameservers[%zu]", i);
+        brim_conf_fault(faults, path,
+                        "\"%s\" is not an address of IPv4, with or without a port; accepted: as in "
+                        "10.0.0.2, 10.0.0.2:53",
+                        text);
+    }
+    if (dns->ttl_min_ms > dns->ttl_max_ms)
+        brim_conf_fault(faults, "dns.ttl_min",
+                        "is longer than dns.ttl_max; accepted: at most that");
+}
+
 static void check_cache(const struct brim_conf_root *root, struct brim_conf_faults *faults)
 {
     const struct brim_conf_cache *cache = &root->cache;
@@ -626,6 +647,7 @@ void brim_conf_check(const struct brim_conf_root *root, struct brim_conf_faults 
     check_access_log(root, faults);
     check_listeners(root, faults);
     check_cache(root, faults);
+    check_dns(&root->dns, faults);
     check_origins(root, faults, &origins);
     for (size_t i = 0; i < root->origins.count; i++) {
         char path[PATH_BYTES];

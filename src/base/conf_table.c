@@ -58,6 +58,7 @@
 #define TABLE_OF_brim_conf_cache            cache_table
 #define TABLE_OF_brim_conf_compress         compress_table
 #define TABLE_OF_brim_conf_kv               kv_table
+#define TABLE_OF_brim_conf_dns              dns_table
 #define TABLE_OF_brim_conf_limits           limits_table
 #define TABLE_OF_brim_conf_abuse            abuse_table
 #define TABLE_OF_brim_conf_timeouts         timeouts_table
@@ -160,6 +161,11 @@ CHECK_TABLE(brim_conf_compress, compress_fields);
 static const struct brim_conf_field kv_fields[] = {BRIM_CONF_KV(ROW_O, ROW_S, ROW_L)};
 static const struct brim_conf_table kv_table = TABLE(brim_conf_kv, kv_fields);
 CHECK_TABLE(brim_conf_kv, kv_fields);
+#undef THIS
+#define THIS brim_conf_dns
+static const struct brim_conf_field dns_fields[] = {BRIM_CONF_DNS(ROW_O, ROW_S, ROW_L)};
+static const struct brim_conf_table dns_table = TABLE(brim_conf_dns, dns_fields);
+CHECK_TABLE(brim_conf_dns, dns_fields);
 #undef THIS
 
 #define THIS brim_conf_limits

@@ -491,3 +491,21 @@ void brim_conf_value_add_examples(struct brim_conf_text *out, const struct brim_
     else if (field->type == BRIM_CONF_TYPE_DURATION)
         brim_conf_text_add(out, ", as in 250ms, 30s, 5m, 12h, 7d");
 }
+
+#define NAMESERVER_PORT 53u
+
+bool brim_conf_value_nameserver(const char *text, struct sockaddr_in *server_out)
+{
+    const char *colon = strchr(text, ':');
+    size_t len = colon == NULL ? strlen(text) : (size_t)(colon - text);
+    unsigned port =
+        colon == NULL ? NAMESERVER_PORT : brim_conf_value_port(colon + 1, strlen(colon + 1));
+    char address[INET_ADDRSTRLEN];
+
+    *server_out = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    if (len >= sizeof(address) || port == 0)
+        return false;
+    memcpy(address, text, len);
+    address[len] = '\0';
+    return inet_pton(AF_INET, address, &server_out->sin_addr) == 1;
+}

@@ -3,7 +3,7 @@
  * One thread, one multi handle, one inbox per fetcher. Other threads only set a want (start,
  * resume, cancel) on an exchange and put it into the inbox; the thread does the rest:
  *
- *   inbox -> [waiting in its origin's queue] -> running in the multi -> done() -> gone
+ *   inbox -> [waiting in its origin's queue] -> [server's name] -> running in the multi -> done()
  *
  * An origin's connections are capped here, not in libcurl, whose cap is per host name and would let
  * an exchange wait without end and without a trace. Connecting is timed by libcurl; the first byte
@@ -41,7 +41,7 @@
 #define CONNECTION_AGE_S 60L   /* an older idle one is not used again */
 #define HANDLES_KEPT     64u
 
-enum want { WANT_START = 1, WANT_RESUME = 2, WANT_CANCEL = 4 };
+enum want { WANT_START = 1, WANT_RESUME = 2, WANT_CANCEL = 4, WANT_FIND = 8 };
 
 struct brim_fetch {
     uint32_t magic;
@@ -91,6 +91,7 @@ struct slot {
 };
 
 struct fetcher {
+    struct brim_names *names;
     pthread_t thread;
     CURLM *multi;
     struct brim_response_limits limits;
@@ -106,6 +107,7 @@ struct fetcher {
 };
 
 struct brim_fetchers {
+    struct brim_names *names;
     unsigned count;
     struct fetcher items[];
 };
@@ -457,6 +459,7 @@ static void set_options(struct brim_fetch *f)
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version_of(f));
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, f->wire.headers);
     curl_easy_setopt(easy, CURLOPT_CONNECT_TO, f->wire.connect_to);
+    curl_easy_setopt(easy, CURLOPT_RESOLVE, f->wire.resolve);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, CONNECTION_AGE_S);
@@ -474,39 +477,12 @@ static void set_options(struct brim_fetch *f)
     brim_fetch_count_sockets(easy, origin->sockets);
 }
 
-static bool is_idempotent(const struct brim_fetch *f) /* RFC 9110 9.2.2 */
-{
-    return brim_wire_method_is(&f->wire, "GET") || brim_wire_method_is(&f->wire, "HEAD") ||
-           brim_wire_method_is(&f->wire, "OPTIONS") || brim_wire_method_is(&f->wire, "PUT") ||
-           brim_wire_method_is(&f->wire, "DELETE");
-}
-
-static void set_method(struct brim_fetch *f)
-{
-    if (brim_wire_method_is(&f->wire, "HEAD")) {
-        curl_easy_setopt(f->easy, CURLOPT_NOBODY, 1L);
-    } else if (f->wire.has_body) {
-        curl_easy_setopt(f->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)f->wire.body_bytes);
-        curl_easy_setopt(f->easy, CURLOPT_POSTFIELDS, f->wire.body);
-    }
-    if (!brim_wire_method_is(&f->wire, "GET") || f->wire.has_body)
-        curl_easy_setopt(f->easy, CURLOPT_CUSTOMREQUEST, f->wire.method);
-    if (is_idempotent(f))
-        return;
-    /* libcurl sends again by itself when a reused connection turns out to be dead. And who makes a
-     * connection each time would leave one each time. */
-    curl_easy_setopt(f->easy, CURLOPT_FRESH_CONNECT, 1L);
-    curl_easy_setopt(f->easy, CURLOPT_FORBID_REUSE, 1L);
-}
-
-static void start_running(struct brim_fetch *f)
+static void send_request(struct brim_fetch *f)
 {
     struct fetcher *t = f->fetcher;
     struct brim_response_limits limits = t->limits;
 
-    f->slot->running++;
-    f->slot->running_of[f->server_number]++;
-    running_add(t, f);
+    f->deadline_ms = 0; /* libcurl times the connecting */
     f->easy = t->spare_count > 0 ? t->spare[--t->spare_count] : curl_easy_init();
     limits.may_be_http2 = f->origin->is_http2;
     f->response = brim_response_new(&limits);
@@ -515,9 +491,49 @@ static void start_running(struct brim_fetch *f)
         return;
     }
     set_options(f);
-    set_method(f);
+    brim_wire_set_method(&f->wire, f->easy);
     if (curl_multi_add_handle(t->multi, f->easy) != CURLM_OK)
         finish(f, BRIM_ENOMEM, "the exchange could not be added");
+}
+
+static void on_name(void *ctx)
+{
+    want(ctx, WANT_FIND);
+    unref(ctx);
+}
+
+/* A name that is looked up for the first time is waited for as a connection is. What fails here
+ * ends with the next look at deadlines: at once, it would start the next of its queue, and that one
+ * the next. */
+static void find_server(struct brim_fetch *f)
+{
+    struct brim_names_way way;
+    enum brim_err err = BRIM_OK;
+
+    if (f->wire.name != NULL) {
+        atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed); /* on_name's */
+        err = brim_names_find(f->fetcher->names, f->wire.name, on_name, f, &way);
+        if (err == BRIM_EAGAIN)
+            return;
+        unref(f);
+        if (err == BRIM_OK && !brim_wire_lead(&f->wire, &way))
+            err = BRIM_ENOMEM;
+    }
+    if (err == BRIM_OK) {
+        send_request(f);
+        return;
+    }
+    fail(f, err, "the server's name could not be looked up");
+    f->deadline_ms = 1;
+}
+
+static void start_running(struct brim_fetch *f)
+{
+    f->slot->running++;
+    f->slot->running_of[f->server_number]++;
+    running_add(f->fetcher, f);
+    f->deadline_ms = brim_clock_mono_ms() + f->origin->connect_timeout_ms;
+    find_server(f);
 }
 
 static void begin(struct brim_fetch *f)
@@ -553,8 +569,12 @@ static void obey(struct brim_fetch *f, unsigned wants)
     }
     if (f->is_done)
         return;
-    if ((wants & WANT_CANCEL) != 0)
+    if ((wants & WANT_CANCEL) != 0) {
         finish(f, BRIM_ECLOSED, "cancelled");
+        return;
+    }
+    if ((wants & WANT_FIND) != 0)
+        find_server(f);
     else if ((wants & WANT_RESUME) != 0)
         resume(f);
 }
@@ -601,7 +621,13 @@ static void check_deadlines(struct fetcher *t)
             stop_watching(t, f);
             f->callbacks.slow(f->ctx);
         }
-        if (f->deadline_ms != 0 && now_ms >= f->deadline_ms)
+        if (f->deadline_ms == 0 || now_ms < f->deadline_ms)
+            continue;
+        if (f->failure != BRIM_OK)
+            finish(f, f->failure, f->detail);
+        else if (f->easy == NULL)
+            finish(f, BRIM_EDNS, "the server's name was not looked up in time");
+        else
             finish(f, BRIM_ETIMEOUT,
                    f->has_headers ? "silence inside the answer" : "no answer in time");
     }
@@ -713,15 +739,16 @@ enum brim_err brim_fetchers_open(const struct brim_fetch_config *config,
                                  struct brim_fetchers **fetchers_out)
 {
     struct brim_fetchers *fetchers;
-    enum brim_err err = BRIM_OK;
+    enum brim_err err;
 
     INVARIANT(config->threads > 0);
     *fetchers_out = NULL;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return BRIM_EIO;
     fetchers = brim_alloc(sizeof(*fetchers) + config->threads * sizeof(fetchers->items[0]));
+    err = brim_names_open(&config->names, &fetchers->names);
     for (unsigned i = 0; err == BRIM_OK && i < config->threads; i++) {
-        fetchers->count++;
+        fetchers->items[fetchers->count++].names = fetchers->names;
         err = fetcher_open(&fetchers->items[i], config);
     }
     if (err != BRIM_OK) {
@@ -752,8 +779,11 @@ static void fetcher_close(struct fetcher *t)
 
 void brim_fetchers_close(struct brim_fetchers *fetchers)
 {
+    if (fetchers->names != NULL)
+        brim_names_stop(fetchers->names); /* which tells fetchers */
     for (unsigned i = 0; i < fetchers->count; i++)
         fetcher_close(&fetchers->items[i]);
+    brim_names_close(fetchers->names);
     free(fetchers);
     curl_global_cleanup();
 }

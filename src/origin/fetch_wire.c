@@ -7,6 +7,9 @@
 
 #include "brim/base/invariant.h"
 
+#define HOST_BYTES 300u
+#define LINE_BYTES (600u + BRIM_DNS_ADDRESSES_MAX * BRIM_DNS_ADDRESS_BYTES)
+
 static char *copy_text(struct brim_str text)
 {
     char *copy = malloc(text.len + 1);
@@ -101,10 +104,31 @@ static bool copy_fields(struct brim_wire *w, const struct brim_fetch_request *re
     return add_switched_off(w, request->fields);
 }
 
-/* "https://host:port" -> its host and port, for CURLOPT_CONNECT_TO. */
-static struct brim_str host_and_port(struct brim_str server)
+/* "https://host:port" -> its host and port. */
+static bool split_server(struct brim_wire *w, struct brim_str server)
 {
-    return brim_str(server.base + 8, server.len - 8);
+    bool is_https = brim_str_has_prefix(server, BRIM_STR("https://"));
+    size_t scheme = is_https ? 8 : 7;
+    struct brim_str real = brim_str(server.base + scheme, server.len - scheme);
+    const char *port = memrchr(real.base, ':', real.len);
+
+    if (port != NULL && memchr(port, ']', real.len - (size_t)(port - real.base)) != NULL)
+        port = NULL; /* a colon of an IPv6 address */
+    w->name = copy_text(brim_str(real.base, port == NULL ? real.len : (size_t)(port - real.base)));
+    w->port =
+        copy_text(port == NULL ? brim_str_of(is_https ? "443" : "80")
+                               : brim_str(port + 1, real.len - (size_t)(port + 1 - real.base)));
+    return w->name != NULL && w->port != NULL;
+}
+
+static bool set_connect_to(struct brim_wire *w, const char *host)
+{
+    char line[LINE_BYTES];
+
+    if (snprintf(line, sizeof(line), "::%s:%s", host, w->port) >= (int)sizeof(line))
+        return false;
+    w->connect_to = curl_slist_append(NULL, line);
+    return w->connect_to != NULL;
 }
 
 /* A certificate name other than the URL's host: ask for that name, connect to the real host. */
@@ -112,30 +136,45 @@ static bool set_url(struct brim_wire *w, const struct brim_fetch_origin *origin,
                     struct brim_str server)
 {
     const char *name = origin->tls_server_name;
-    struct brim_str real = host_and_port(server);
-    const char *port;
-    char line[600];
+    bool has_other = name != NULL && brim_str_has_prefix(server, BRIM_STR("https://"));
+    char line[LINE_BYTES];
 
-    if (name == NULL || !brim_str_has_prefix(server, BRIM_STR("https://"))) {
-        w->url = copy_text(server);
-        return w->url != NULL;
-    }
-    port = memrchr(real.base, ':', real.len);
-    if (port != NULL && memchr(port, ']', real.len - (size_t)(port - real.base)) != NULL)
-        port = NULL; /* a colon of an IPv6 address */
-    struct brim_str host =
-        brim_str(real.base, port == NULL ? real.len : (size_t)(port - real.base));
-    struct brim_str number =
-        port == NULL ? BRIM_STR("443") : brim_str(port + 1, real.len - host.len - 1);
-    if (snprintf(line, sizeof(line), "::%.*s:%.*s", (int)host.len, host.base, (int)number.len,
-                 number.base) >= (int)sizeof(line))
+    if (!split_server(w, server))
         return false;
-    w->connect_to = curl_slist_append(NULL, line);
-    if (snprintf(line, sizeof(line), "https://%s:%.*s", name, (int)number.len, number.base) >=
-        (int)sizeof(line))
+    if (has_other &&
+        snprintf(line, sizeof(line), "https://%s:%s", name, w->port) >= (int)sizeof(line))
         return false;
-    w->url = copy_text(brim_str_of(line));
-    return w->url != NULL && w->connect_to != NULL;
+    w->url = copy_text(has_other ? brim_str_of(line) : server);
+    if (w->url == NULL)
+        return false;
+    if (!brim_dns_is_address(w->name))
+        return true; /* brim_wire_lead() has the rest */
+    if (has_other && !set_connect_to(w, w->name))
+        return false;
+    free(w->name);
+    w->name = NULL;
+    return true;
+}
+
+/* Its name with its generation is what libcurl keeps connections and addresses under; "+": no
+ * longer than anything else that it looks up. */
+bool brim_wire_lead(struct brim_wire *w, const struct brim_names_way *way)
+{
+    char host[HOST_BYTES], line[LINE_BYTES];
+    size_t at;
+
+    INVARIANT(w->connect_to == NULL && w->resolve == NULL);
+    if (snprintf(host, sizeof(host), "%s@%u", w->name, way->generation) >= (int)sizeof(host) ||
+        !set_connect_to(w, host))
+        return false;
+    at = (size_t)snprintf(line, sizeof(line), "+%s:%s:", host, w->port);
+    for (unsigned i = 0; i < way->count && at < sizeof(line); i++)
+        at += (size_t)snprintf(line + at, sizeof(line) - at, "%s%s", i == 0 ? "" : ",",
+                               way->addresses[i]);
+    if (at >= sizeof(line))
+        return false;
+    w->resolve = curl_slist_append(NULL, line);
+    return w->resolve != NULL;
 }
 
 static bool copy_body(struct brim_wire *w, const struct brim_fetch_request *request)
@@ -169,6 +208,9 @@ void brim_wire_fini(struct brim_wire *wire)
 {
     curl_slist_free_all(wire->headers);
     curl_slist_free_all(wire->connect_to);
+    curl_slist_free_all(wire->resolve);
+    free(wire->name);
+    free(wire->port);
     free(wire->url);
     free(wire->target);
     free(wire->method);
@@ -179,4 +221,29 @@ void brim_wire_fini(struct brim_wire *wire)
 bool brim_wire_method_is(const struct brim_wire *wire, const char *method)
 {
     return strcmp(wire->method, method) == 0;
+}
+
+static bool is_idempotent(const struct brim_wire *wire) /* RFC 9110 9.2.2 */
+{
+    return brim_wire_method_is(wire, "GET") || brim_wire_method_is(wire, "HEAD") ||
+           brim_wire_method_is(wire, "OPTIONS") || brim_wire_method_is(wire, "PUT") ||
+           brim_wire_method_is(wire, "DELETE");
+}
+
+void brim_wire_set_method(const struct brim_wire *wire, void *easy)
+{
+    if (brim_wire_method_is(wire, "HEAD")) {
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    } else if (wire->has_body) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)wire->body_bytes);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, wire->body);
+    }
+    if (!brim_wire_method_is(wire, "GET") || wire->has_body)
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, wire->method);
+    if (is_idempotent(wire))
+        return;
+    /* libcurl sends again by itself when a reused connection turns out to be dead. And who makes a
+     * connection each time would leave one each time. */
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
 }

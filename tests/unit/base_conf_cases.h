@@ -14,10 +14,10 @@
 #define X64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
 #define ROOT_KEYS                                                                                  \
-    "accepted: a mapping with node, log, access_log, listeners, admin, cache, kv, compress, "      \
+    "accepted: a mapping with node, log, access_log, listeners, admin, cache, kv, dns, compress, " \
     "limits, abuse, timeouts, origins, sites\n"
 #define ROOT_WORDS                                                                                 \
-    "accepted: node, log, access_log, listeners, admin, cache, kv, compress, limits, abuse, "      \
+    "accepted: node, log, access_log, listeners, admin, cache, kv, dns, compress, limits, abuse, " \
     "timeouts, origins, sites\n"
 #define NODE_KEYS                                                                                  \
     "accepted: a mapping with workers, fetchers, io_threads, io_queue, dict, geo, id, "            \
@@ -182,6 +182,13 @@ static const struct bad_case {
      ":1: admin.address: \":9900\" is open to other hosts; "
      "accepted: 127.0.0.1:PORT, [::1]:PORT, unix:/PATH; any other "
      "with admin.token\n"},
+    {"dns: {nameservers: [ns.example, \"10.0.0.2:0\", 10.0.0.2]}\n" REST,
+     ":1: dns.nameservers[0]: \"ns.example\" is not an address of IPv4, with or without a port; "
+     "accepted: as in 10.0.0.2, 10.0.0.2:53\n"
+     ":1: dns.nameservers[1]: \"10.0.0.2:0\" is not an address of IPv4, with or without a port; "
+     "accepted: as in 10.0.0.2, 10.0.0.2:53\n"},
+    {"dns: {ttl_min: 2m, ttl_max: 1m}\n" REST,
+     ":1: dns.ttl_min: is longer than dns.ttl_max; accepted: at most that\n"},
     {LISTENERS "origins: [{name: app, servers: [{url: \"h\"}]}]\n" SITES,
      ":2: origins[0].servers[0].url: \"h\" has neither http:// nor https://; " URL_FORMS},
     {LISTENERS "origins: [{name: app, servers: [{url: \"ftp://h\"}]}]\n" SITES,

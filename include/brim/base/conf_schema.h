@@ -174,6 +174,15 @@
       "Directory of the named stores; empty: `kv` below cache.path, or none without it.")          \
     O(SIZE, size_bytes, "size", "1GiB", BRIM_MIB, BRIM_TIB, START, "Most that they take on disk.")
 
+#define BRIM_CONF_DNS(O, S, L)                                                                     \
+    O(STRINGS, nameservers, "nameservers", "", 0, 3, START,                                        \
+      "Name servers (IPv4, as in 10.0.0.2 or 10.0.0.2:53) for the names of origin servers; "       \
+      "empty: "                                                                                    \
+      "those of resolv.conf, and whatever else the system knows.")                                 \
+    O(DURATION, ttl_min_ms, "ttl_min", "1s", 100, BRIM_DAY_MS, START,                              \
+      "Shortest time for which a name's addresses are used, whatever its record says.")            \
+    O(DURATION, ttl_max_ms, "ttl_max", "1h", 100, BRIM_DAY_MS, START, "Longest, likewise.")
+
 #define BRIM_CONF_LIMITS(O, S, L)                                                                  \
     O(SIZE, request_body_bytes, "request_body", "16MiB", 0, BRIM_GIB, START,                       \
       "Largest request body; 413 above it.")                                                       \
@@ -575,6 +584,7 @@
     S(admin, "admin", BRIM_CONF_ADMIN, brim_conf_admin, "Admin listener.")                         \
     S(cache, "cache", BRIM_CONF_CACHE, brim_conf_cache, "Hot and disk tier.")                      \
     S(kv, "kv", BRIM_CONF_KV, brim_conf_kv, "Named stores (brim.kv in handlers, `brim kv`).")      \
+    S(dns, "dns", BRIM_CONF_DNS, brim_conf_dns, "Names of origin servers.")                        \
     S(compress, "compress", BRIM_CONF_COMPRESS, brim_conf_compress, "Content codings.")            \
     S(limits, "limits", BRIM_CONF_LIMITS, brim_conf_limits, "What is refused.")                    \
     S(abuse, "abuse", BRIM_CONF_ABUSE, brim_conf_abuse, "Clients that attack over HTTP/2.")        \

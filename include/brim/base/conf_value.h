@@ -7,6 +7,7 @@
 #ifndef BRIM_BASE_CONF_VALUE_H
 #define BRIM_BASE_CONF_VALUE_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,6 +53,9 @@ bool brim_conf_value_is_host(const char *text, size_t len);
 
 /* Port number 1 to 65535 of exactly len digits; 0 if it is none. */
 unsigned brim_conf_value_port(const char *text, size_t len);
+
+/* Reads a name server: "192.0.2.1" or "192.0.2.1:53". False: text is none. */
+bool brim_conf_value_nameserver(const char *text, struct sockaddr_in *server_out);
 
 /* Whether all of text consists of letters, digits, '-', '.', '_' (RFC 9110 token, narrowed). */
 bool brim_conf_value_is_name(const char *text);

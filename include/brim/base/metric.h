@@ -120,6 +120,11 @@
     X(ORIGIN_ERRORS, "brim_origin_errors_total", "", COUNTER, "Exchanges that failed.")            \
     X(ORIGIN_BYTES, "brim_origin_response_bytes_total", "", COUNTER, "Body bytes from origins.")   \
     X(ORIGIN_CONNECTS, "brim_origin_connects_total", "", COUNTER, "New connections to origins.")   \
+    X(DNS_FOUND, "brim_dns_lookups_total", "result=\"ok\"", COUNTER,                               \
+      "Look-ups of the names of origin servers.")                                                  \
+    X(DNS_FAILED, "brim_dns_lookups_total", "result=\"failed\"", COUNTER, "")                      \
+    X(DNS_CHANGES, "brim_dns_changes_total", "", COUNTER,                                          \
+      "Times that connections to where a name led before were given up.")                          \
     X(ORIGIN_PAUSES, "brim_origin_pauses_total", "", COUNTER,                                      \
       "Times a transfer was paused because readers were slower.")                                  \
     X(HOT_BYTES, "brim_hot_bytes", "", GAUGE, "Bytes in the hot tier.")                            \

@@ -4,7 +4,8 @@
  *
  * Each fetcher is one thread with one multi handle; an origin belongs to one fetcher, so its
  * connections are shared by all workers. Response header lines are checked strictly here (RFC 9112)
- * before anybody sees them; framing that libcurl would forgive fails the exchange.
+ * before anybody sees them; framing that libcurl would forgive fails the exchange. What a server's
+ * name leads to is told libcurl (names.h), which never asks a name server itself.
  * Refuses to know caching, sites and clients.
  */
 #ifndef BRIM_ORIGIN_FETCH_H
@@ -14,11 +15,13 @@
 
 #include "brim/origin/fetch_reason.h"
 #include "brim/origin/fetch_request.h"
+#include "brim/origin/names.h"
 
 struct brim_fetchers; /* opaque: all fetcher threads */
 struct brim_fetch;    /* opaque: one exchange */
 
 struct brim_fetch_config {
+    struct brim_names_config names;
     unsigned threads;
     size_t header_bytes_max; /* response header block; default 64 KiB */
     unsigned header_count_max;

@@ -7,6 +7,7 @@
 #define BRIM_ORIGIN_FETCH_WIRE_H
 
 #include "brim/origin/fetch_request.h"
+#include "brim/origin/names.h"
 
 struct curl_slist;
 
@@ -15,7 +16,10 @@ struct brim_wire { /* zeroed: empty */
     char *target;
     char *method;
     struct curl_slist *headers;
-    struct curl_slist *connect_to; /* where the certificate's name is not the server's */
+    char *name; /* of the server; NULL: it is an address */
+    char *port;
+    struct curl_slist *connect_to; /* where the URL's host is not what libcurl connects to */
+    struct curl_slist *resolve;    /* where that leads */
     char *body;
     size_t body_bytes;
     bool has_body; /* Content-Length is sent */
@@ -26,6 +30,12 @@ struct brim_wire { /* zeroed: empty */
 BRIM_MUST_USE enum brim_err brim_wire_write(const struct brim_fetch_request *request,
                                             struct brim_wire *wire_out);
 void brim_wire_fini(struct brim_wire *wire);
+
+/* Has libcurl connect to where the server's name leads. False: out of memory. Thread: any. */
+bool brim_wire_lead(struct brim_wire *wire, const struct brim_names_way *way);
+
+/* Sets method and body of a handle of libcurl's, which borrows them. Thread: the handle's. */
+void brim_wire_set_method(const struct brim_wire *wire, void *easy);
 
 bool brim_wire_method_is(const struct brim_wire *wire, const char *method);
 

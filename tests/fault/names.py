@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""names - servers that are names: what DNS says is followed within the record's TTL, and a name server
+that is slow, dead or wrong takes nothing away that was there.
+
+Usage: tests/fault/names.py BRIM
+
+A name server of this test's own (UDP, on the loopback), and an origin on two addresses of it.
+"""
+
+import http.client
+import http.server
+import socket
+import struct
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import brim_node  # noqa: E402
+
+A, AAAA = 1, 28
+NXDOMAIN, SERVFAIL = 3, 2
+TTL_S = 1
+
+
+class NameServer(threading.Thread):
+    """records: {name: (ttl, addresses)}; slow: {name: seconds}; is_dead: no answer at all."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.socket.getsockname()[1]
+        self.records, self.slow, self.asked = {}, {}, {}
+        self.is_dead, self.code = False, 0
+
+    def run(self):
+        while True:
+            packet, peer = self.socket.recvfrom(4096)
+            threading.Thread(target=self.answer, args=(packet, peer), daemon=True).start()
+
+    @staticmethod
+    def question(packet):
+        at, labels = 12, []
+        while packet[at]:
+            labels.append(packet[at + 1:at + 1 + packet[at]].decode())
+            at += 1 + packet[at]
+        return ".".join(labels).lower(), struct.unpack("!H", packet[at + 1:at + 3])[0], at + 5
+
+    def answer(self, packet, peer):
+        name, kind, end = self.question(packet)
+        self.asked[name] = self.asked.get(name, 0) + 1
+        time.sleep(self.slow.get(name, 0))
+        if self.is_dead:
+            return
+        ttl, addresses = self.records.get(name, (0, []))
+        family = socket.AF_INET6 if kind == AAAA else socket.AF_INET
+        answers = [socket.inet_pton(family, text) for text in addresses
+                   if (":" in text) == (kind == AAAA) and kind in (A, AAAA)]
+        code = self.code or (0 if name in self.records else NXDOMAIN)
+        if code:
+            answers = []
+        head = packet[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, len(answers), 0, 0)
+        body = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, ttl, len(data)) + data
+                        for data in answers)
+        self.socket.sendto(head + packet[12:end] + body, peer)
+
+
+def serve(address, port):
+    """An origin that says at which address it was asked. Returns its port."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            body = self.connection.getsockname()[0].encode()
+            self.send_response(200)
+            self.send_header("Cache-Control", "no-store")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    class Server(http.server.ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        daemon_threads = True
+
+    server = Server((address, port), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
+class Client:
+    def __init__(self, port):
+        self.port = port
+
+    def ask(self, host, timeout=30):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection.request("GET", "/", headers={"Host": host})
+        response = connection.getresponse()
+        body = response.read().decode()
+        connection.close()
+        return response.status, body
+
+    def until(self, host, wanted, what, seconds=20):
+        brim_node.wait_until(lambda: self.ask(host) == wanted, f"{what}: {host} gives {wanted}",
+                             seconds)
+
+
+def follows(node, names, client):
+    """A change is followed, also by connections that are open and in use without a pause."""
+    assert client.ask("app") == (200, "127.0.0.1")
+    names.records["app.test"] = (TTL_S, ["127.0.0.2"])
+    client.until("app", (200, "127.0.0.2"), "a change")
+    for _ in range(20):
+        assert client.ask("app") == (200, "127.0.0.2")
+    # One more of both: nobody is left, no connection given up.
+    changes = brim_node.metric(node.admin_port, "brim_dns_changes_total")
+    names.records["app.test"] = (TTL_S, ["127.0.0.2", "127.0.0.1"])
+    asked = names.asked["app.test"]
+    brim_node.wait_until(lambda: names.asked["app.test"] >= asked + 4, "looked up again", 20)
+    assert client.ask("app")[0] == 200
+    assert brim_node.metric(node.admin_port, "brim_dns_changes_total") == changes
+    names.records["app.test"] = (TTL_S, ["127.0.0.2"])
+
+
+def outlives_a_dead_server(node, names, client):
+    """Also one that says there is no such name, or that it is out of order."""
+    def failed():
+        return brim_node.metric(node.admin_port, 'brim_dns_lookups_total{result="failed"}')
+
+    for how, code, is_dead in (("says SERVFAIL", SERVFAIL, False), ("says NXDOMAIN", NXDOMAIN, False),
+                               ("is dead", 0, True)):
+        names.code, names.is_dead = code, is_dead
+        before = failed()
+        brim_node.wait_until(lambda before=before: failed() > before, f"it {how}", 60)
+        assert client.ask("app") == (200, "127.0.0.2"), how
+    log = node.log_tail(500)
+    assert 'dns.failed name=app.test' in log and 'going_on="with the last addresses"' in log, log
+    names.code, names.is_dead = 0, False
+    names.records["app.test"] = (TTL_S, ["127.0.0.1"])
+    client.until("app", (200, "127.0.0.1"), "it is back", 60)
+
+
+def nothing_waits_for_a_slow_server(names, client):
+    """One name takes three seconds to look up, each time: its first request waits, nobody else."""
+    names.slow["slow.test"] = 3
+    answers = []
+    asker = threading.Thread(target=lambda: answers.append(client.ask("slow")))
+    asker.start()
+    brim_node.wait_until(lambda: names.asked.get("slow.test"), "the slow name is looked up", 20)
+    count = 0
+    while asker.is_alive():
+        assert client.ask("app") == (200, "127.0.0.1")
+        assert client.ask("fixed") == (200, "127.0.0.1")
+        names.records[f"new{count}.test"] = (TTL_S, ["127.0.0.1"])
+        count += 1
+    assert client.ask("other") == (200, "127.0.0.1")  # a name that was not known yet
+    asker.join()
+    assert answers == [(200, "127.0.0.1")], answers
+    assert count > 5, f"only {count} requests while a name was looked up"
+    # Its next look-ups are behind: its own requests do not wait for them.
+    asked = names.asked["slow.test"]
+    brim_node.wait_until(lambda: names.asked["slow.test"] > asked, "looked up again", 20)
+    count = 0
+    while count < 5:
+        assert client.ask("slow") == (200, "127.0.0.1")
+        count += 1
+    assert names.asked["slow.test"] <= asked + 2, "they were fast, or nothing was slow"
+
+
+def uses_both_families(names, client, has_ipv6):
+    """IPv6 is named first; where nobody listens there, IPv4 is used."""
+    if has_ipv6:
+        names.records["both.test"] = (TTL_S, ["127.0.0.1", "::1"])
+        assert client.ask("both") == (200, "::1")
+    names.records["half.test"] = (TTL_S, ["127.0.0.1", "::2"])
+    assert client.ask("half") == (200, "127.0.0.1")
+
+
+def says_what_is_wrong(client):
+    """A name that nobody knows is no name: an answer, not a wait."""
+    status, body = client.ask("none")
+    assert status == 502, (status, body)
+    assert client.ask("local") == (200, "127.0.0.1")  # localhost, of no name server
+
+
+def configure(names, port):
+    config = brim_node.make_config(brim_node.free_port(), brim_node.free_port(), port)
+    config["dns"] = {"nameservers": [names.address], "ttl_min": "500ms"}
+    hosts = {name: f"{name}.test" for name in ("app", "slow", "other", "both", "half", "none")}
+    hosts.update(fixed="127.0.0.1", local="localhost")
+    config["origins"] = [{"name": name, "servers": [{"url": f"http://{host}:{port}"}],
+                          "retry_on": [], "connect_timeout": "8s"}
+                         for name, host in hosts.items()]
+    config["sites"] = [{"hosts": [name], "origin": name} for name in hosts]
+    return config
+
+
+def main():
+    names = NameServer()
+    port = serve("127.0.0.1", 0)
+    serve("127.0.0.2", port)
+    try:
+        serve("::1", port)
+        has_ipv6 = True
+    except OSError:
+        has_ipv6 = False
+    for name in ("app", "slow", "other"):
+        names.records[f"{name}.test"] = (TTL_S, ["127.0.0.1"])
+    names.start()
+    with tempfile.TemporaryDirectory(prefix="brim-names-") as directory:
+        config = configure(names, port)
+        node = brim_node.Node(directory, config, sys.argv[1], supervise=False).start()
+        client = Client(int(config["listeners"][0]["address"].rsplit(":", 1)[1]))
+        try:
+            follows(node, names, client)
+            outlives_a_dead_server(node, names, client)
+            nothing_waits_for_a_slow_server(names, client)
+            uses_both_families(names, client, has_ipv6)
+            says_what_is_wrong(client)
+        except BaseException:
+            print(node.log_tail(60), file=sys.stderr)
+            raise
+        finally:
+            status = node.stop()
+    assert status == 0, status
+    print(f"names: followed, kept without a name server, nobody waited; "
+          f"{sum(names.asked.values())} questions")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -100,13 +100,16 @@ class Brim(Peer):
     def version(self):
         return first_line(["git", "-C", str(ROOT), "describe", "--always", "--dirty"], r"(\S+)")
 
-    def command(self):
+    def config(self):
         config = brim_node.make_config(self.port, brim_node.free_port(), self.origin_port)
         config["node"] = {"workers": 1, "fetchers": 1}
         config["log"] = {"level": "warn"}
         config["cache"] = {"memory": "64MiB", "path": str(self.directory / "cache"),
                            "disk": "256MiB"}
-        brim_node.write_config(config, self.directory / "brim.yaml")
+        return config
+
+    def command(self):
+        brim_node.write_config(self.config(), self.directory / "brim.yaml")
         return [self.binary, "serve", "--config", str(self.directory / "brim.yaml")]
 
 

@@ -48,18 +48,26 @@ void brim_damage_note(unsigned weight)
     errno = errnum;
 }
 
-/* Notes, and lets happen what would have happened: the instruction, or abort(), is run again. */
-static void on_deadly(int number)
+/* Notes, and lets happen what would have happened: an instruction is run again, what was sent is
+ * sent again. What another process sends, a watchdog say, is no fault of what somebody is inside
+ * of. */
+static void on_deadly(int number, siginfo_t *info, void *context)
 {
-    brim_damage_note(1);
+    bool is_sent = info->si_code <= 0; /* by kill(), abort(), raise() */
+
+    (void)context;
+    if (!is_sent || info->si_pid == getpid())
+        brim_damage_note(1);
     for (size_t i = 0; i < DEADLY_COUNT; i++)
         if (deadly[i] == number)
             (void)sigaction(number, &before[i], NULL);
+    if (is_sent)
+        (void)raise(number); /* it comes when this returns */
 }
 
 static void take_over_signals(void)
 {
-    struct sigaction action = {.sa_handler = on_deadly};
+    struct sigaction action = {.sa_sigaction = on_deadly, .sa_flags = SA_SIGINFO};
 
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < DEADLY_COUNT; i++)

@@ -772,6 +772,8 @@ int brim_node_run(const char *conf_path, enum brim_node_mode mode)
     if (load(conf_path, handover.role, &conf) != BRIM_OK)
         goto out;
     brim_log_setup((enum brim_log_level)brim_conf_root(conf)->log.level, STDERR_FILENO);
+    if (!brim_conf_root(conf)->node.core_dumps)
+        brim_sandbox_hide(); /* before a key is read */
     if ((handover.role == BRIM_ROLE_FIRST && check_tls(conf) != BRIM_OK) ||
         brim_sockets_bind(conf, worker_count(brim_conf_root(conf)), inherited, stderr, &sockets) !=
             BRIM_OK ||

@@ -97,6 +97,12 @@ static int load(enum brim_sandbox mode)
     return rc;
 }
 
+void brim_sandbox_hide(void)
+{
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        BRIM_LOG(WARN, "sandbox.memory", "errno=%d", errno);
+}
+
 enum brim_err brim_sandbox_enter(enum brim_sandbox mode)
 {
     int rc = 0;

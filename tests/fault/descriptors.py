@@ -209,6 +209,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         port = brim_node.free_port()
         config = brim_node.make_config(port, brim_node.free_port(), origin.server_address[1])
+        config["node"]["core_dumps"] = True  # its descriptors are counted by its user
         config["cache"] = {"path": f"{directory}/cache", "memory": "1MiB", "disk": "256MiB"}
         node = brim_node.Node(directory, config, sys.argv[1])
         node.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE,

@@ -166,6 +166,7 @@ def main():
         cache = Path(directory) / "cache"
         config["cache"] = {"path": str(cache), "disk": "96MiB", "segment": "8MiB",
                            "memory": "16MiB", "memory_object": "256KiB"}
+        config["node"]["core_dumps"] = True  # its descriptors are counted by its user
         config["access_log"] = {"path": directory + "/access.log"}
         node = brim_node.Node(directory, config, binary)
         try:

@@ -21,7 +21,7 @@
     "timeouts, origins, sites\n"
 #define NODE_KEYS                                                                                  \
     "accepted: a mapping with workers, fetchers, io_threads, io_queue, dict, geo, id, "            \
-    "seccomp, tier_secret, "                                                                       \
+    "seccomp, core_dumps, tier_secret, "                                                           \
     "drain_timeout\n"
 #define LISTENERS_ACCEPTED                                                                         \
     "accepted: a sequence of 1 to 64 mappings with address, socket, proxy_protocol, tls\n"
@@ -66,7 +66,7 @@ static const struct bad_case {
     {REST "zzz: 1\n", ":4: zzz: unknown key; " ROOT_WORDS},
     {"node:\n  wokers: 4\n" REST,
      ":2: node.wokers: unknown key, perhaps \"workers\"; accepted: "
-     "workers, fetchers, io_threads, io_queue, dict, geo, id, seccomp, tier_secret, "
+     "workers, fetchers, io_threads, io_queue, dict, geo, id, seccomp, core_dumps, tier_secret, "
      "drain_timeout\n"},
     {"node: {workers: 1, workers: 2}\n" REST,
      ":1: node.workers: was given before, in line 1; accepted: once\n"},

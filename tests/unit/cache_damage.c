@@ -68,7 +68,6 @@ static int die(int number, enum place place)
         if (place == OUTSIDE)
             brim_damage_leave();
         raise(number);
-        raise(number); /* the first is only noted where nothing runs it again */
         _exit(0);
     }
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
@@ -94,6 +93,33 @@ START_TEST(a_crash_elsewhere_is_not)
 END_TEST
 
 /* What LMDB says itself is beyond doubt: the next one does not open it. */
+/* Such as a service manager's watchdog, which sends SIGABRT once and waits: the node must end, and
+ * the environment that somebody was in has no part in it. */
+START_TEST(a_signal_of_another_process_ends_it_at_once_and_is_not_counted)
+{
+    int ends[2], status = 0;
+    char byte = 'x';
+    pid_t pid;
+
+    ck_assert_int_eq(pipe(ends), 0);
+    pid = fork();
+    if (pid == 0) {
+        brim_damage_enter(brim_damage_open(environment));
+        if (write(ends[1], &byte, 1) == 1)
+            pause(); /* a handler that returns ends it */
+        _exit(0);
+    }
+    ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+    ck_assert_int_eq(kill(pid, SIGABRT), 0);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFSIGNALED(status));
+    ck_assert_int_eq(WTERMSIG(status), SIGABRT);
+    ck_assert_uint_eq(count(), 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
 START_TEST(a_word_of_the_library_weighs_as_much)
 {
     struct brim_damage *damage = brim_damage_open(environment);
@@ -147,6 +173,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_crash_inside_is_counted);
     tcase_add_test(tc, a_crash_elsewhere_is_not);
+    tcase_add_test(tc, a_signal_of_another_process_ends_it_at_once_and_is_not_counted);
     tcase_add_test(tc, a_word_of_the_library_weighs_as_much);
     tcase_add_test(tc, what_is_set_aside_is_kept_until_the_next);
     tcase_add_test(tc, no_count_is_no_fault);

@@ -48,6 +48,9 @@
       "Name of this node in Via and Cache-Status: letters, digits, '-', '.', '_'.")                \
     O(CHOICE, seccomp, "seccomp", "off", 0, "off|log|enforce", START,                              \
       "System calls that a serving node does not make: noted by the kernel, or refused.")          \
+    O(BOOL, core_dumps, "core_dumps", "false", 0, 0, START,                                        \
+      "Whether a crash leaves a core file, and debuggers of brim's user may look: both see "       \
+      "private keys.")                                                                             \
     O(FILE, tier_secret, "tier_secret", "", 0, 4096, LIVE,                                         \
       "File with the secret that nodes of one fleet know each other by, 16 bytes or more.")        \
     O(DURATION, drain_timeout_ms, "drain_timeout", "10s", 0, 3600000, LIVE,                        \

@@ -55,6 +55,17 @@ struct brim_jwt_gate {
 
 /* ---- compiling ---- */
 
+/* libjwt is the system's: the option names what the newest knows. */
+static bool is_possible(const struct brim_jwt_gate *gate)
+{
+    bool is_known = brim_jwt_alg_is_known(gate->alg);
+
+    if (!is_known)
+        BRIM_LOG(ERROR, "jwt.alg", "alg=%s reason=\"the installed libjwt does not know it\"",
+                 gate->alg);
+    return is_known;
+}
+
 static enum brim_err read_key(struct brim_jwt_gate *gate, const char *path)
 {
     FILE *file = fopen(path, "re");
@@ -120,7 +131,7 @@ enum brim_err brim_jwt_gate_compile(const struct brim_conf_jwt *conf,
     gate->revoked_claim = brim_strdup(conf->revoked_claim);
     copy_claims(gate, &conf->claims);
     gate->strips = conf->strip;
-    if (conf->key[0] != '\0' && read_key(gate, conf->key) != BRIM_OK) {
+    if (!is_possible(gate) || (conf->key[0] != '\0' && read_key(gate, conf->key) != BRIM_OK)) {
         brim_jwt_gate_free(gate);
         return BRIM_EINVAL;
     }

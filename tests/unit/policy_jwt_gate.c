@@ -4,10 +4,11 @@
 #include <stdio.h>
 
 #include "brim/cache/kv.h"
+#include "brim/policy/jwt.h"
 #include "tokens.h"
 #include "unit.h"
 
-enum { OFF, HS256, RS256 = 4, ES256 = 10 };
+enum { OFF, HS256, RS256 = 4, PS256 = 7, ES256 = 10 };
 
 #define NOW_MS 1700000000000
 
@@ -311,6 +312,19 @@ START_TEST(fetched_keys_are_kept_and_renewed)
 }
 END_TEST
 
+/* The option names what libjwt knows today; the one that is installed may be older. A config that
+ * names what it does not know is refused: it ended the node that was told to reload it. */
+START_TEST(an_algorithm_that_libjwt_does_not_know_is_refused)
+{
+    struct brim_conf_jwt conf = conf_of(PS256, pem_file);
+    struct brim_jwt_gate *gate;
+    enum brim_err err = brim_jwt_gate_compile(&conf, &gate);
+
+    ck_assert_int_eq(err, brim_jwt_alg_is_known("PS256") ? BRIM_OK : BRIM_EINVAL);
+    brim_jwt_gate_free(gate);
+}
+END_TEST
+
 START_TEST(a_key_that_does_not_suit_is_refused)
 {
     static const struct {
@@ -353,6 +367,7 @@ int main(void)
     tcase_add_test(tcase, claims_replace_what_the_client_says);
     tcase_add_test(tcase, who_is_revoked_stays_out);
     tcase_add_test(tcase, fetched_keys_are_kept_and_renewed);
+    tcase_add_test(tcase, an_algorithm_that_libjwt_does_not_know_is_refused);
     tcase_add_test(tcase, a_key_that_does_not_suit_is_refused);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

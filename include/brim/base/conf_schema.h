@@ -459,7 +459,9 @@
 #define BRIM_CONF_JWT(O, S, L)                                                                     \
     O(CHOICE, alg, "alg", "off", 0,                                                                \
       "off|HS256|HS384|HS512|RS256|RS384|RS512|PS256|PS384|PS512|ES256|ES384|ES512", LIVE,         \
-      "The one algorithm that tokens may have; off: nobody is asked for a token.")                 \
+      "The one algorithm that tokens may have (PS256 to PS512: where libjwt knows them, Debian "   \
+      "12's "                                                                                      \
+      "does not); off: nobody is asked for a token.")                                              \
     O(FILE, key, "key", "", 0, 4096, LIVE,                                                         \
       "File with the secret, the public key (PEM) or a JSON Web Key Set.")                         \
     O(STRING, jwks_url, "jwks_url", "", 0, 1024, LIVE,                                             \

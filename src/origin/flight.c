@@ -49,10 +49,30 @@ static _Atomic unsigned *landing_place(struct brim_flight *f)
     return &f->flights->landing[hash % BRIM_FLIGHTS_LANDING];
 }
 
+static void unlist_locked(struct brim_flight *f)
+{
+    brim_flight_table_remove(&f->flights->table, &f->place);
+    brim_flight_table_remove(&f->flights->table, &f->part);
+}
+
+void brim_flight_list_part(struct brim_flight *f, struct brim_key key)
+{
+    if (f->part_key.text.base != NULL) { /* asked again: the first answer could not be kept */
+        free((void *)(uintptr_t)key.text.base);
+        return;
+    }
+    f->part_key = key;
+    pthread_mutex_lock(&f->flights->lock);
+    /* not if a purge or who found it useless has taken it out, nor beside another of the part */
+    if (f->place.is_listed && brim_flight_table_find(&f->flights->table, &f->part_key) == NULL)
+        brim_flight_table_add(&f->flights->table, &f->part, &f->part_key, f);
+    pthread_mutex_unlock(&f->flights->lock);
+}
+
 void brim_flight_unlist(struct brim_flight *f)
 {
     pthread_mutex_lock(&f->flights->lock);
-    brim_flight_table_remove(&f->flights->table, &f->place);
+    unlist_locked(f);
     pthread_mutex_unlock(&f->flights->lock);
     if (atomic_exchange(&f->is_landing, false))
         atomic_fetch_sub(landing_place(f), 1);
@@ -138,7 +158,7 @@ void brim_flight_unref(struct brim_flight *f)
     OBJ_CHECK(f, BRIM_FLIGHT_MAGIC);
     if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
         return;
-    INVARIANT(!f->place.is_listed);
+    INVARIANT(!f->place.is_listed && !f->part.is_listed);
     INVARIANT(f->fill == NULL);
     brim_flight_let_start_go(f);
     for (unsigned i = 0; i < BRIM_FLIGHT_TRIES; i++)
@@ -147,6 +167,7 @@ void brim_flight_unref(struct brim_flight *f)
     brim_object_unref(f->object);
     brim_object_unref(f->own);
     brim_letter_free(f->letter);
+    free((void *)(uintptr_t)f->part_key.text.base);
     brim_watch_fini(&f->watch);
     pthread_mutex_destroy(&f->lock);
     f->keep_unref(f->keep);
@@ -279,7 +300,7 @@ static struct brim_flight *joinable_locked(struct brim_flights *flights, const s
 
     if (f == NULL || (f->seq == brim_cache_seq(flights->cache) && !has_brought(f, stale)))
         return f;
-    brim_flight_table_remove(&flights->table, &f->place);
+    unlist_locked(f);
     return NULL;
 }
 

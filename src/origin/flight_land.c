@@ -218,6 +218,23 @@ static void put_head(struct brim_flight *f, const struct brim_object_spec *part,
         brim_fill_finish(fill); /* else the next range asks for it again */
 }
 
+/* Asked for under the key of the head, as nobody knew the version. Whoever finds the head from now
+ * on knows it, and looks for the part: it is not stored before its last byte has come. */
+static void list_part(struct brim_flight *f, const struct brim_part *part, uint64_t n)
+{
+    struct brim_str url = brim_letter_primary(f->letter)->text;
+    char *text = malloc(url.len + BRIM_SLICE_TEXT_ROOM);
+    struct brim_key key;
+
+    if (text == NULL)
+        return; /* a request too many */
+    key = brim_slice_part_key(url, part, n, text);
+    if (brim_key_is(&key, brim_letter_key(f->letter)))
+        free(text);
+    else
+        brim_flight_list_part(f, key);
+}
+
 static enum brim_err begin_slice(struct brim_flight *f, struct brim_object_spec *spec,
                                  const struct brim_part *part)
 {
@@ -228,6 +245,7 @@ static enum brim_err begin_slice(struct brim_flight *f, struct brim_object_spec 
 
     if (text == NULL)
         return BRIM_ENOMEM;
+    list_part(f, part, n);
     put_head(f, spec, brim_slice_head_key(url, text));
     spec->primary = spec->key = brim_slice_part_key(url, part, n, text);
     err = begin_stored(f, spec, part->last - part->first + 1);

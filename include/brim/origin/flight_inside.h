@@ -48,6 +48,8 @@ struct brim_flight {
     _Atomic unsigned refs; /* waiters, and one for each exchange until it is done */
     struct brim_flights *flights;
     struct brim_flight_place place; /* table lock */
+    struct brim_flight_place part;  /* likewise: SLICE, under the key of the part that comes */
+    struct brim_key part_key; /* with its text, once it is known; set before `part` is listed */
     enum brim_flight_kind kind;
     struct brim_letter *letter; /* own copy of what was asked */
     uint64_t seq;
@@ -120,6 +122,10 @@ void brim_flight_begin_landing(struct brim_flight *f);
 /* Ends the fill; the flight leaves the table once what it has brought is published, so that who
  * finds no flight finds the object. */
 void brim_flight_finish(struct brim_flight *f);
+
+/* Whoever has heard of the resource asks for the part by its own key: he joins too, until
+ * brim_flight_unlist(). Takes the key's text, whatever comes of it. Thread: fetcher. */
+void brim_flight_list_part(struct brim_flight *f, struct brim_key key);
 /* Nobody joins any more. */
 void brim_flight_unlist(struct brim_flight *f);
 bool brim_flight_is_listed(struct brim_flights *flights, const struct brim_key *key);

@@ -36,8 +36,9 @@ static struct node_rig {
     int status;
 } node_rig = {.admin = -1};
 
-static const char *const node_files[] = {"brim.yaml", "cert.pem", "cert.key", "sign.key",
-                                         "jwt.key",   "users",    "rules.lua"};
+static const char *const node_files[] = {"brim.yaml", "cert.pem",    "cert.key",
+                                         "sign.key",  "jwt.key",     "users",
+                                         "rules.lua", "kv/data.mdb", "kv/lock.mdb"};
 static const char *const node_sockets[] = {"plain", "tls", "admin"};
 
 static const char node_conf[] =
@@ -46,7 +47,8 @@ static const char node_conf[] =
     "timeouts: {request: 2s, idle: 2s, write: 2s}\n"
     "abuse: {strikes: 0}\n"
     "compress: {min: 64, first: fast, pass: true}\n"
-    "cache: {memory: 1MiB, memory_object: 64KiB, slice: 256, deltas: 64KiB}\n"
+    "kv: {path: %1$s/kv, size: 16MiB}\n"
+    "cache: {purge_epochs: 1000, memory: 1MiB, memory_object: 64KiB, slice: 256, deltas: 64KiB}\n"
     "listeners:\n"
     "  - address: unix:%1$s/plain\n"
     "  - address: unix:%1$s/tls\n"
@@ -263,6 +265,8 @@ static inline void node_remove(const char *const *names, size_t count)
 /* The node ends as by SIGTERM; what it leaves behind in memory is a leak. */
 static inline void node_end(void)
 {
+    char path[128];
+
     if (getpid() != node_rig.pid)
         return;
     if (node_rig.admin >= 0)
@@ -272,6 +276,8 @@ static inline void node_end(void)
     origin_end(&node_rig.origin);
     node_remove(node_files, sizeof(node_files) / sizeof(node_files[0]));
     node_remove(node_sockets, sizeof(node_sockets) / sizeof(node_sockets[0]));
+    snprintf(path, sizeof(path), "%s/kv", node_rig.dir);
+    (void)rmdir(path);
     (void)rmdir(node_rig.dir);
 }
 

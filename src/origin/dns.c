@@ -31,12 +31,13 @@
 
 static void add(struct brim_dns_found *found, int family, const void *address)
 {
-    char *text = found->addresses[found->count];
     char plain[INET6_ADDRSTRLEN];
+    char *text;
 
     if (found->count == BRIM_DNS_ADDRESSES_MAX ||
         inet_ntop(family, address, plain, sizeof(plain)) == NULL)
         return;
+    text = found->addresses[found->count];
     (void)snprintf(text, BRIM_DNS_ADDRESS_BYTES, family == AF_INET6 ? "[%s]" : "%s", plain);
     for (unsigned i = 0; i < found->count; i++)
         if (strcmp(found->addresses[i], text) == 0)

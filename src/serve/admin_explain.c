@@ -109,7 +109,10 @@ static struct call *call_of(json_t *body, struct brim_admin_wrong *wrong)
         brim_admin_set_wrong(wrong, "\"url\" is not an absolute http or https URL");
     if (headers != NULL && !json_is_object(headers))
         brim_admin_set_wrong(wrong, "\"headers\" is not an object");
-    json_object_foreach(headers, name, value) add_field(call, name, value, wrong);
+    json_object_foreach(headers, name, value)
+    {
+        add_field(call, name, value, wrong);
+    }
     if (wrong->text[0] == '\0')
         return call;
     call_free(&call->task);

@@ -51,6 +51,8 @@ function View:each() end
 ---@field port integer the client's; 0: not known (a unix socket)
 ---@field tls_version string "TLSv1.2", "TLSv1.3"; "" without TLS
 ---@field tls_cipher string "TLS_AES_256_GCM_SHA384"; "" without TLS
+---@field tls_client_subject string of the client's verified certificate, as RFC 4514 writes it; "" without one, or where it has none that a header could hold
+---@field tls_client_fingerprint string its SHA-256, 64 hexadecimal digits in lower case; "" where none was verified
 ---@field id string 32 hexadecimal digits, as in the access log
 ---@field version string "1.0", "1.1" or "2"
 ---@field headers brim.View

@@ -28,7 +28,7 @@ static const char help[] =
     "  equal(ACTUAL, EXPECTED [, WHAT])\n"
     "and what handlers() returns answers requests:\n"
     "  site:request{url =, method =, headers =, ip =, response = {status =, headers =, body =},\n"
-    "               hit = BOOLEAN}\n"
+    "               hit = BOOLEAN, tls_client_subject =, tls_client_fingerprint =}\n"
     "with {answered, status, headers, body, request = {method, target, headers, origin, key}, "
     "asked,\n"
     "error, reason, log}. `response` is what the origin would have said, with hit = true the "

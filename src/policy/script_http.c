@@ -165,10 +165,18 @@ static int get_text(lua_State *L, const struct brim_script_request *request, str
         size_t offset;
     } texts[] = {
 #define TEXT(property, member) {BRIM_STR(property), offsetof(struct brim_script_request, member)}
-        TEXT("method", method),         TEXT("authority", host), TEXT("scheme", scheme),
-        TEXT("target", target),         TEXT("ip", ip),          TEXT("version", version),
-        TEXT("origin", origin),         TEXT("key", key),        TEXT("tls_version", tls_version),
+        TEXT("method", method),
+        TEXT("authority", host),
+        TEXT("scheme", scheme),
+        TEXT("target", target),
+        TEXT("ip", ip),
+        TEXT("version", version),
+        TEXT("origin", origin),
+        TEXT("key", key),
+        TEXT("tls_version", tls_version),
         TEXT("tls_cipher", tls_cipher),
+        TEXT("tls_client_subject", tls_client_subject),
+        TEXT("tls_client_fingerprint", tls_client_fingerprint),
 #undef TEXT
     };
 

@@ -590,6 +590,8 @@ static int site_request(lua_State *L)
     e.request.headers = brim_script_test_headers(L, 2);
     e.request.method = brim_script_test_text(L, 2, "method", "GET");
     e.request.ip = brim_script_test_text(L, 2, "ip", "192.0.2.1");
+    e.request.tls_client_subject = brim_script_test_text(L, 2, "tls_client_subject", "");
+    e.request.tls_client_fingerprint = brim_script_test_text(L, 2, "tls_client_fingerprint", "");
     e.request.version = BRIM_STR("1.1");
     e.request.id[1] = 1;
     read_url(L, 2, &e.request);

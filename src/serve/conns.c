@@ -432,7 +432,8 @@ static void on_close(void *data)
     brim_clients_leave(conn->clients, conn->place);
     conn->sock = NULL;
     free(conn->client_subject); /* its requests are gone */
-    conn->client_subject = NULL;
+    free(conn->client_fingerprint);
+    conn->client_subject = conn->client_fingerprint = NULL;
     atomic_fetch_sub_explicit(conns->config.connections, 1, memory_order_relaxed);
     BRIM_ADD(CONN_OPEN, -1);
     if (conn->inside == 0)

@@ -136,8 +136,10 @@ static void on_tls_info(const SSL *ssl, int where, int ret)
     sock = BIO_get_data(SSL_get_rbio(ssl));
     conn = sock->on_close.data;
     OBJ_CHECK(conn, BRIM_CONN_MAGIC);
-    if (conn->client_subject == NULL)
+    if (conn->client_fingerprint == NULL) {
         conn->client_subject = brim_tls_client_subject(ssl);
+        conn->client_fingerprint = brim_tls_client_fingerprint(ssl);
+    }
     conn->shown = brim_tls_shown(ssl);
 }
 

@@ -55,7 +55,7 @@ static bool pass_address(struct request *r, const struct brim_access *access)
 {
     bool may_ask = brim_access_allows(access, client_of(r));
 
-    if (may_ask && (r->conn->client_subject != NULL || !brim_access_needs_certificate(access)))
+    if (may_ask && (r->conn->client_fingerprint != NULL || !brim_access_needs_certificate(access)))
         return true;
     BRIM_COUNT(ACCESS_DENIED);
     brim_request_answer_error(r, 403,

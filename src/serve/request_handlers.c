@@ -55,6 +55,8 @@ static void add_tls(struct request *r, struct brim_script_request *request)
         return;
     request->tls_version = text_or_none(h2o_socket_get_ssl_protocol_version(sock));
     request->tls_cipher = text_or_none(h2o_socket_get_ssl_cipher(sock));
+    request->tls_client_subject = text_or_none(r->conn->client_subject);
+    request->tls_client_fingerprint = text_or_none(r->conn->client_fingerprint);
 }
 
 /* fields: as received, or as a shared exchange sends them; without brim's own (lookup.c). */
@@ -77,6 +79,8 @@ static struct brim_script_request request_of(struct request *r, struct brim_fiel
         .port = r->conn->peer_port,
         .tls_version = BRIM_STR(""),
         .tls_cipher = BRIM_STR(""),
+        .tls_client_subject = BRIM_STR(""),
+        .tls_client_fingerprint = BRIM_STR(""),
     };
 
     add_tls(r, &request);

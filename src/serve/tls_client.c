@@ -48,14 +48,37 @@ struct brim_tls_client_fault brim_tls_client_configure(SSL_CTX *ctx,
     return fault;
 }
 
+static X509 *verified(const SSL *ssl)
+{
+    return SSL_get_verify_result(ssl) == X509_V_OK ? SSL_get0_peer_certificate(ssl) : NULL;
+}
+
+char *brim_tls_client_fingerprint(const SSL *ssl)
+{
+    static const char digits[] = "0123456789abcdef";
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    X509 *x509 = verified(ssl);
+    unsigned len = 0;
+    char *text;
+
+    if (x509 == NULL || X509_digest(x509, EVP_sha256(), digest, &len) != 1)
+        return NULL;
+    text = brim_alloc(2 * (size_t)len + 1);
+    for (unsigned i = 0; i < len; i++) {
+        text[2 * i] = digits[digest[i] >> 4];
+        text[2 * i + 1] = digits[digest[i] & 15];
+    }
+    return text;
+}
+
 char *brim_tls_client_subject(const SSL *ssl)
 {
-    X509 *x509 = SSL_get0_peer_certificate(ssl);
+    X509 *x509 = verified(ssl);
     BIO *out = x509 == NULL ? NULL : BIO_new(BIO_s_mem());
     char *text = NULL, *bytes;
     long len;
 
-    if (out != NULL && SSL_get_verify_result(ssl) == X509_V_OK &&
+    if (out != NULL &&
         X509_NAME_print_ex(out, X509_get_subject_name(x509), 0, XN_FLAG_RFC2253) >= 0) {
         len = BIO_get_mem_data(out, &bytes);
         if (len > 0 && len <= SUBJECT_BYTES_MAX &&

@@ -37,6 +37,8 @@ struct brim_script_request {
     uint16_t port;               /* the client's; 0: not known */
     struct brim_str tls_version; /* "TLSv1.3"; len 0: no TLS */
     struct brim_str tls_cipher;
+    struct brim_str tls_client_subject;     /* of its verified certificate; len 0: none */
+    struct brim_str tls_client_fingerprint; /* likewise */
     bool is_read_only;
     bool key_is_made; /* the cache has been asked: `key` comes too late */
     bool is_changed;

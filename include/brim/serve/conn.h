@@ -103,6 +103,7 @@ struct brim_conn {
     char peer_text[64]; /* address without port, "unix" for a unix socket */
     uint16_t peer_port;
     char *client_subject;               /* of a verified certificate; owned, NULL: none */
+    char *client_fingerprint;           /* likewise, whatever its subject */
     const struct brim_tls_shown *shown; /* lives as long as sock's TLS; NULL: see tls.h */
     uint16_t local_port;
     unsigned inside; /* callbacks on the stack: free late */

@@ -24,5 +24,7 @@ struct brim_tls_client_fault brim_tls_client_configure(struct ssl_ctx_st *ctx,
 /* The subject (RFC 4514) of the certificate that was verified, for free(); NULL: there is none, or
  * none that can be told in a header field. After a handshake. */
 char *brim_tls_client_subject(const struct ssl_st *ssl);
+/* Its SHA-256 in hexadecimal digits, for free(); NULL: none was verified. Likewise. */
+char *brim_tls_client_fingerprint(const struct ssl_st *ssl);
 
 #endif

@@ -40,6 +40,7 @@
 #define CONNECTIONS_KEPT 1024L /* idle ones, per fetcher */
 #define CONNECTION_AGE_S 60L   /* an older idle one is not used again */
 #define HANDLES_KEPT     64u
+#define AFRESH_MAX       2u
 
 enum want { WANT_START = 1, WANT_RESUME = 2, WANT_CANCEL = 4, WANT_FIND = 8 };
 
@@ -70,6 +71,7 @@ struct brim_fetch {
     bool is_running;
     bool was_sent;
     bool has_headers;
+    unsigned afresh; /* how often it was asked again, on a connection of its own */
     bool is_paused;
     bool paused_in_curl;
     bool is_done;
@@ -357,6 +359,14 @@ static void running_remove(struct fetcher *t, struct brim_fetch *f)
 
 /* ---- the fetcher thread ---- */
 
+static struct brim_response *response_new(const struct brim_fetch *f)
+{
+    struct brim_response_limits limits = f->fetcher->limits;
+
+    limits.may_be_http2 = f->origin->is_http2;
+    return brim_response_new(&limits);
+}
+
 static void give_handle_back(struct fetcher *t, struct brim_fetch *f)
 {
     brim_fetch_count_connects(f->easy, f->origin, f->was_sent);
@@ -404,6 +414,27 @@ static void finish(struct brim_fetch *f, enum brim_err result, const char *detai
     unref(f);
 }
 
+/* libcurl asks again by itself where a connection turns out to be dead, but not where its HTTP/2
+ * finds that out: a server that ends or reloads closes some just when they are used, new ones too.
+ */
+static bool ask_afresh(struct brim_fetch *f, CURLcode code)
+{
+    struct fetcher *t = f->fetcher;
+
+    if (code != CURLE_HTTP2 || f->failure != BRIM_OK || f->has_headers || f->afresh == AFRESH_MAX ||
+        !brim_wire_is_idempotent(&f->wire))
+        return false;
+    f->afresh++;
+    f->was_sent = false;
+    f->deadline_ms = 0;
+    f->error[0] = '\0';
+    brim_response_free(f->response);
+    f->response = response_new(f);
+    curl_multi_remove_handle(t->multi, f->easy);
+    curl_easy_setopt(f->easy, CURLOPT_FRESH_CONNECT, 1L);
+    return f->response != NULL && curl_multi_add_handle(t->multi, f->easy) == CURLM_OK;
+}
+
 static void collect_done(struct fetcher *t)
 {
     CURLMsg *message;
@@ -417,6 +448,8 @@ static void collect_done(struct fetcher *t)
             curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &f) != CURLE_OK)
             continue;
         OBJ_CHECK(f, FETCH_MAGIC);
+        if (ask_afresh(f, code))
+            continue;
         if (f->failure != BRIM_OK) {
             finish(f, f->failure, f->detail);
         } else {
@@ -432,16 +465,6 @@ static void collect_done(struct fetcher *t)
     }
 }
 
-/* In HTTP/2 an exchange has a connection of its own too (CURLPIPE_NOTHING): one that waits for its
- * reader would hold up the others of its connection. */
-static long version_of(const struct brim_fetch *f)
-{
-    if (!f->origin->is_http2)
-        return CURL_HTTP_VERSION_1_1;
-    return strncmp(f->wire.url, "https:", 6) == 0 ? CURL_HTTP_VERSION_2TLS
-                                                  : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
-}
-
 static void set_options(struct brim_fetch *f)
 {
     CURL *easy = f->easy;
@@ -449,25 +472,13 @@ static void set_options(struct brim_fetch *f)
 
     curl_easy_setopt(easy, CURLOPT_PRIVATE, f);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, f->error);
-    curl_easy_setopt(easy, CURLOPT_URL, f->wire.url);
-    curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, f->wire.target);
-    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version_of(f));
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, f->wire.headers);
-    curl_easy_setopt(easy, CURLOPT_CONNECT_TO, f->wire.connect_to);
-    curl_easy_setopt(easy, CURLOPT_RESOLVE, f->wire.resolve);
+    brim_wire_set_way(&f->wire, origin, easy);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, CONNECTION_AGE_S);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)origin->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, origin->tls_verify ? 1L : 0L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, origin->tls_verify ? 2L : 0L);
-    if (origin->tls_ca_file != NULL)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, origin->tls_ca_file);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, f);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
@@ -480,12 +491,10 @@ static void set_options(struct brim_fetch *f)
 static void send_request(struct brim_fetch *f)
 {
     struct fetcher *t = f->fetcher;
-    struct brim_response_limits limits = t->limits;
 
     f->deadline_ms = 0; /* libcurl times the connecting */
     f->easy = t->spare_count > 0 ? t->spare[--t->spare_count] : curl_easy_init();
-    limits.may_be_http2 = f->origin->is_http2;
-    f->response = brim_response_new(&limits);
+    f->response = response_new(f);
     if (f->easy == NULL || f->response == NULL) {
         finish(f, BRIM_ENOMEM, "out of memory");
         return;

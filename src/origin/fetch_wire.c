@@ -223,7 +223,55 @@ bool brim_wire_method_is(const struct brim_wire *wire, const char *method)
     return strcmp(wire->method, method) == 0;
 }
 
-static bool is_idempotent(const struct brim_wire *wire) /* RFC 9110 9.2.2 */
+/* Makes a connection for this exchange, which nobody uses again. */
+static void set_alone(void *easy)
+{
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+}
+
+/* libcurl 7.88 begins HTTP/2 anew on a cleartext connection that speaks it already (curl's issue
+ * 10634, mended in 8.0.0): every exchange but the first of a connection fails. */
+static bool can_reuse_cleartext_http2(void)
+{
+    unsigned version = curl_version_info(CURLVERSION_NOW)->version_num;
+
+    return version < 0x075800 || version >= 0x080000;
+}
+
+/* In HTTP/2 an exchange has a connection of its own too (CURLPIPE_NOTHING): one that waits for its
+ * reader would hold up the others of its connection. */
+static void set_version(const struct brim_wire *wire, bool is_http2, void *easy)
+{
+    bool is_tls = strncmp(wire->url, "https:", 6) == 0;
+
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                     !is_http2 ? (long)CURL_HTTP_VERSION_1_1
+                     : is_tls  ? (long)CURL_HTTP_VERSION_2TLS
+                               : (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
+    if (is_http2 && !is_tls && !can_reuse_cleartext_http2())
+        set_alone(easy);
+}
+
+void brim_wire_set_way(const struct brim_wire *wire, const struct brim_fetch_origin *origin,
+                       void *easy)
+{
+    curl_easy_setopt(easy, CURLOPT_URL, wire->url);
+    curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, wire->target);
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, wire->headers);
+    curl_easy_setopt(easy, CURLOPT_CONNECT_TO, wire->connect_to);
+    curl_easy_setopt(easy, CURLOPT_RESOLVE, wire->resolve);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, origin->tls_verify ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, origin->tls_verify ? 2L : 0L);
+    if (origin->tls_ca_file != NULL)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, origin->tls_ca_file);
+    set_version(wire, origin->is_http2, easy);
+}
+
+bool brim_wire_is_idempotent(const struct brim_wire *wire)
 {
     return brim_wire_method_is(wire, "GET") || brim_wire_method_is(wire, "HEAD") ||
            brim_wire_method_is(wire, "OPTIONS") || brim_wire_method_is(wire, "PUT") ||
@@ -240,10 +288,9 @@ void brim_wire_set_method(const struct brim_wire *wire, void *easy)
     }
     if (!brim_wire_method_is(wire, "GET") || wire->has_body)
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, wire->method);
-    if (is_idempotent(wire))
+    if (brim_wire_is_idempotent(wire))
         return;
     /* libcurl sends again by itself when a reused connection turns out to be dead. And who makes a
      * connection each time would leave one each time. */
-    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+    set_alone(easy);
 }

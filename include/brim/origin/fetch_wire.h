@@ -34,8 +34,15 @@ void brim_wire_fini(struct brim_wire *wire);
 /* Has libcurl connect to where the server's name leads. False: out of memory. Thread: any. */
 bool brim_wire_lead(struct brim_wire *wire, const struct brim_names_way *way);
 
+/* Sets whom a handle of libcurl's asks, for what, and how: TLS, HTTP/2. Borrows both. Thread: the
+ * handle's. */
+void brim_wire_set_way(const struct brim_wire *wire, const struct brim_fetch_origin *origin,
+                       void *easy);
 /* Sets method and body of a handle of libcurl's, which borrows them. Thread: the handle's. */
 void brim_wire_set_method(const struct brim_wire *wire, void *easy);
+
+/* Whether to ask twice does what to ask once does. Spec: RFC 9110 9.2.2. Thread: any. */
+bool brim_wire_is_idempotent(const struct brim_wire *wire);
 
 bool brim_wire_method_is(const struct brim_wire *wire, const char *method);
 

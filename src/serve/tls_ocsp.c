@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "brim/base/invariant.h"
+#include "brim/base/log.h"
 
 #define CLOCK_DRIFT_S 300L /* between this machine and the responder */
 
@@ -55,6 +56,11 @@ static void make_slot(void)
     INVARIANT(slot >= 0);
 }
 
+static bool has_expired(const struct staple *staple)
+{
+    return staple->until != NULL && X509_cmp_current_time(staple->until) <= 0;
+}
+
 static int on_status(SSL *ssl, void *ctx)
 {
     const struct staple *staple = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), slot);
@@ -64,7 +70,7 @@ static int on_status(SSL *ssl, void *ctx)
     (void)ctx;
     while (staple != NULL && (used == NULL || X509_cmp(used, staple->certificate) != 0))
         staple = staple->next;
-    if (staple == NULL || (staple->until != NULL && X509_cmp_current_time(staple->until) <= 0))
+    if (staple == NULL || has_expired(staple)) /* since it was read */
         return SSL_TLSEXT_ERR_NOACK;
     copy = OPENSSL_memdup(staple->der, (size_t)staple->len);
     if (copy == NULL)
@@ -100,8 +106,7 @@ static bool is_signed_for(OCSP_BASICRESP *basic, X509 *issuer)
     return is;
 }
 
-/* Takes what the response says of the certificate; NULL: it is good. One that has expired is taken
- * and not stapled: a node must start although nobody fetched a newer one. */
+/* Takes what the response says of the certificate; NULL: it is good, or was before it expired. */
 static const char *judge(OCSP_BASICRESP *basic, SSL_CTX *ctx, X509 *certificate,
                          struct staple *staple)
 {
@@ -146,9 +151,12 @@ const char *brim_tls_ocsp_staple(SSL_CTX *ctx, X509 *certificate, const char *fi
     (void)pthread_once(&once, make_slot);
     if (why == NULL)
         why = judge(basic, ctx, certificate, staple);
-    if (why == NULL)
+    if (why == NULL &&
+        has_expired(staple)) /* a node must start though nobody fetched a newer one */
+        BRIM_LOG(WARN, "tls.ocsp_expired", "file=%s", file);
+    else if (why == NULL)
         staple->len = i2d_OCSP_RESPONSE(response, &staple->der);
-    if (why == NULL && staple->len > 0) {
+    if (staple->len > 0) {
         staple->next = SSL_CTX_get_ex_data(ctx, slot);
         X509_up_ref(certificate);
         staple->certificate = certificate;

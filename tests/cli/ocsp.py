@@ -7,6 +7,7 @@ Usage: tests/cli/ocsp.py BRIM
 A CA with a leaf, a responder that it has named for OCSP, and a certificate of its that it has not.
 """
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -52,23 +53,27 @@ class TestOcsp(unittest.TestCase):
                               capture_output=True).stdout
 
     @classmethod
-    def answer(cls, out, signer, about="leaf", revoked=False):
+    def answer(cls, out, signer, about="leaf", revoked=False, by=()):
         rows = []
         for name in ("leaf", "other"):
             serial = cls.openssl("x509", "-in", f"{name}.pem", "-noout", "-serial").split("=")[1]
             state = "R\t491231235959Z\t200101000000Z" if revoked else "V\t491231235959Z\t"
             rows.append(f"{state}\t{serial.strip()}\tunknown\t/CN={name}\n")
         (cls.dir / "index").write_text("".join(rows))
-        cls.openssl("ocsp", "-index", "index", "-rsigner", f"{signer}.pem", "-rkey",
-                    f"{signer}.key", "-CA", "ca.pem", "-reqin", f"{about}.req", "-ndays", "2",
-                    "-respout", f"{out}.der")
+        subprocess.run([*by, "openssl", "ocsp", "-index", "index", "-rsigner", f"{signer}.pem",
+                        "-rkey", f"{signer}.key", "-CA", "ca.pem", "-reqin", f"{about}.req",
+                        "-ndays", "2", "-respout", f"{out}.der"], cwd=cls.dir, check=True,
+                       capture_output=True)
 
-    def check(self, name):
-        config = brim_node.make_config(8080, 8081, 9, 8443, [(str(self.dir / "chain.pem"),
-                                                              str(self.dir / "leaf.key"))])
+    def config(self, name, *ports):
+        config = brim_node.make_config(*ports, [(str(self.dir / "chain.pem"),
+                                                 str(self.dir / "leaf.key"))])
         pair = config["listeners"][1]["tls"]["certificates"][0]
         pair["ocsp"] = str(self.dir / f"{name}.der")
-        brim_node.write_config(config, self.dir / "brim.yaml")
+        return config
+
+    def check(self, name):
+        brim_node.write_config(self.config(name, 8080, 8081, 9, 8443), self.dir / "brim.yaml")
         done = subprocess.run([BINARY, "check", "-c", str(self.dir / "brim.yaml")], text=True,
                               capture_output=True, check=False)
         return done.returncode, done.stderr
@@ -107,6 +112,30 @@ class TestOcsp(unittest.TestCase):
                 self.assertGreater(at, good.index(b"\x03\x82\x01\x01") + 256)
         (self.dir / "cut.der").write_bytes(good[:-9])
         self.refused("cut", "holds no OCSP response")
+
+    def stapled(self, name):
+        """What a client that asks for it is shown, and what the node's log says."""
+        tls_port = brim_node.free_port()
+        config = self.config(name, brim_node.free_port(), brim_node.free_port(), 9, tls_port)
+        node = brim_node.Node(self.dir, config, BINARY, log=self.dir / f"{name}.log").start()
+        try:
+            done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{tls_port}",
+                                   "-servername", "localhost", "-status"], input="", text=True,
+                                  capture_output=True, check=False, timeout=60)
+            return done.stdout, node.log_tail()
+        finally:
+            node.stop()
+
+    @unittest.skipUnless(shutil.which("faketime"), "Debian's faketime is missing")
+    def test_an_expired_one_is_told_and_not_stapled(self):
+        self.answer("expired", "ca", by=("faketime", "9 days ago"))
+        self.assertEqual(self.check("expired")[0], 0)  # a node must start with it
+        shown, log = self.stapled("expired")
+        self.assertIn("OCSP response: no response sent", shown)
+        self.assertIn("tls.ocsp_expired", log)
+        shown, log = self.stapled("good")
+        self.assertIn("OCSP Response Status: successful", shown)
+        self.assertNotIn("tls.ocsp_expired", log)
 
     def test_an_error_of_the_responder(self):
         good = bytearray((self.dir / "good.der").read_bytes())

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tls_ocsp - OCSP stapling (RFC 6066 8): what the authority says of a certificate, from a file that
- * somebody else keeps fresh. What has expired is not stapled.
+ * somebody else keeps fresh. What has expired is told in the log, and not stapled.
  */
 #ifndef BRIM_SERVE_TLS_OCSP_H
 #define BRIM_SERVE_TLS_OCSP_H

@@ -28,7 +28,7 @@
  * held for a response while its client takes it (brim_conn_request.memory), and flat figures for
  * what has no size to be read: a connection, TLS, a request with its pool. The kernel's socket
  * buffers, objects of the cache that are being sent and what OpenSSL keeps of large writes are not
- * in it.
+ * in it. The kernel would take some 4 MB for a client that does not read; limits.unsent bounds it.
  */
 #include "brim/serve/conns.h"
 
@@ -36,6 +36,7 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +97,28 @@ static void ring_remove(struct brim_conns *conns, struct brim_conn *conn)
     conn->prev->next = conn->next;
     conn->next->prev = conn->prev;
     conn->next = conn->prev = NULL;
+}
+
+/* ---- what the kernel holds ---- */
+
+/* What is sent and not acknowledged comes on top: a fast client is held up by nothing. An error
+ * means that this is a unix socket. */
+static void bound_unsent(const struct brim_conns *conns, const struct brim_conn *conn)
+{
+    int bytes = (int)conns->config.limits->unsent_bytes;
+
+    if (bytes > 0)
+        (void)setsockopt(h2o_socket_get_fd(conn->sock), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes,
+                         sizeof(bytes));
+}
+
+/* h2o asks the kernel to hold next to nothing while it writes to HTTP/2 clients that are far away,
+ * and any amount when it has done so for a while. */
+static void bound_unsent_again(const struct brim_conns *conns, const struct brim_conn *conn)
+{
+    if (conn->is_h2 && h2o_socket_is_writing(conn->sock) &&
+        conn->sock->_latency_optimization.notsent_is_minimized == 0)
+        bound_unsent(conns, conn);
 }
 
 /* ---- sweep ---- */
@@ -389,6 +412,7 @@ static void sweep(struct brim_conns *conns, size_t count, uint64_t now)
         OBJ_CHECK(conn, BRIM_CONN_MAGIC);
         conns->cursor = conn->next;
         account(conn, measure(conn));
+        bound_unsent_again(conns, conn);
         ending = conn->killed ? BRIM_ENDING_NONE : judge(conn, now, &conns->config);
         if (ending != BRIM_ENDING_NONE)
             end(conn, ending);
@@ -519,6 +543,7 @@ struct brim_conn *brim_conns_adopt(struct brim_conns *conns, h2o_socket_t *sock,
     conn->progress_mono_ms = conn->useful_mono_ms = conn->opened_mono_ms;
     conn->rate_mono_ms = conn->body_mono_ms = conn->opened_mono_ms;
     note_peer(conn);
+    bound_unsent(conns, conn);
     sock->on_close.cb = on_close;
     sock->on_close.data = conn;
     ring_add(conns, conn);

@@ -453,6 +453,81 @@ START_TEST(what_is_held_for_a_request_is_counted)
 }
 END_TEST
 
+/* A connected TCP socket of the loop's; its other end in *peer_out. */
+static h2o_socket_t *tcp_pair(h2o_loop_t *loop, int *peer_out)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int listening = socket(AF_INET, SOCK_STREAM, 0), fd;
+
+    ck_assert_int_eq(bind(listening, (struct sockaddr *)&address, len), 0);
+    ck_assert_int_eq(listen(listening, 1), 0);
+    ck_assert_int_eq(getsockname(listening, (struct sockaddr *)&address, &len), 0);
+    *peer_out = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(connect(*peer_out, (struct sockaddr *)&address, len), 0);
+    fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK);
+    ck_assert_int_ge(fd, 0);
+    close(listening);
+    return h2o_evloop_socket_create(loop, fd, 0);
+}
+
+static int unsent_of(h2o_socket_t *sock)
+{
+    int bytes = -1;
+    socklen_t len = sizeof(bytes);
+
+    ck_assert_int_eq(
+        getsockopt(h2o_socket_get_fd(sock), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, &len), 0);
+    return bytes;
+}
+
+static void ignore_written(h2o_socket_t *sock, const char *err)
+{
+    (void)sock;
+    (void)err;
+}
+
+/* Else the kernel takes megabytes for every client that does not read; h2o lifts the bound of an
+ * HTTP/2 connection that it no longer writes to with an eye on latency. */
+START_TEST(the_kernel_holds_little_that_is_unsent)
+{
+    static char much[8 << 20];
+    h2o_loop_t *loop = h2o_evloop_create();
+    struct brim_conf_timeouts timeouts = {.request_ms = 1000, .idle_ms = 1000, .write_ms = 1000};
+    struct brim_conf_limits limits = {.request_header_bytes = 16384, .unsent_bytes = 100000};
+    struct brim_conf_abuse abuse = {0};
+    _Atomic int64_t total = 0;
+    struct brim_conns_config config = {.loop = loop,
+                                       .timeouts = &timeouts,
+                                       .limits = &limits,
+                                       .clients = brim_clients_open(&limits, &abuse),
+                                       .connections = &total,
+                                       .on_tick = count_tick};
+    h2o_iovec_t bytes = {much, sizeof(much)};
+    struct brim_conns *conns;
+    struct brim_conn *conn;
+    int peer, lifted = 0;
+
+    ck_assert_int_eq(brim_conns_open(&config, &conns), BRIM_OK);
+    conn = brim_conns_adopt(conns, tcp_pair(loop, &peer), BRIM_CONN_HTTP2);
+    conn->is_h2 = true;
+    ck_assert_int_eq(unsent_of(conn->sock), 100000);
+    h2o_socket_write(conn->sock, &bytes, 1, ignore_written);
+    ck_assert(h2o_socket_is_writing(conn->sock));
+    ck_assert_int_eq(setsockopt(h2o_socket_get_fd(conn->sock), IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+                                &lifted, sizeof(lifted)),
+                     0);
+    brim_conns_sweep(conns, brim_clock_mono_ms());
+    ck_assert_int_eq(unsent_of(conn->sock), 100000);
+    h2o_socket_close(conn->sock);
+    brim_conns_close(conns);
+    brim_clients_close(config.clients);
+    ck_assert_int_eq(h2o_evloop_run(loop, 0), 0);
+    h2o_evloop_destroy(loop);
+    close(peer);
+}
+END_TEST
+
 /* The ring must stay whole whichever connection leaves it, or the sweep loses or revisits some. */
 START_TEST(connections_are_counted_and_swept_as_they_come_and_go)
 {
@@ -520,6 +595,7 @@ int main(void)
     tcase_add_test(sweep, a_header_block_that_stays_open_is_ended);
     tcase_add_test(sweep, connections_are_counted_and_swept_as_they_come_and_go);
     tcase_add_loop_test(sweep, what_is_held_for_a_request_is_counted, 0, 2);
+    tcase_add_test(sweep, the_kernel_holds_little_that_is_unsent);
     tcase_add_loop_test(sweep, an_http1_header_that_drips_is_ended, 0, 2);
     tcase_add_test(sweep, an_idle_http1_connection_is_ended);
     tcase_add_loop_test(sweep, an_http1_body_that_drips_is_ended, 0, 2);

@@ -213,6 +213,9 @@
       "Bytes a second that a request body must bring, on average over timeouts.request.")          \
     O(SIZE, response_rate_bytes, "response_rate", "128", 0, BRIM_GIB, START,                       \
       "Bytes a second that a client must take of what waits for it, over timeouts.write.")         \
+    O(SIZE, unsent_bytes, "unsent", "128KiB", 0, BRIM_GIB, START,                                  \
+      "What the kernel may hold for a client before it is sent (TCP_NOTSENT_LOWAT); 0: "           \
+      "megabytes.")                                                                                \
     O(INT, flights, "flights", "16384", 16, 1048576, START,                                        \
       "Exchanges with origins at once; 503 above it.")
 

@@ -2,7 +2,7 @@
 /*
  * The steps, top to bottom; each arrow is one function here:
  *
- *   START -> guard -> site and route -> gates -> method
+ *   START -> guard -> (next turn, after TURN_REQUESTS) -> site and route -> gates -> method
  *      |         \-> refused            \-> PASS flight (unsafe, bypass, no-store)
  *      |  (where a gate or a handler waits: GATE or HANDLER, then on from there)
  *      v
@@ -39,7 +39,8 @@
 #include "brim/serve/upstream.h"
 
 #define VARY_SCRATCH_BYTES 8192u
-#define VARIANTS_TRIED_MAX 3u /* then alone: an origin that varies by something else each time */
+#define TURN_REQUESTS      128u /* of a connection and loop turn; of HTTP/2 there are 100 at once */
+#define VARIANTS_TRIED_MAX 3u   /* then alone: an origin that varies by something else each time */
 
 static void find_anew(struct request *r);
 static void on_wake(void *ctx);
@@ -72,6 +73,7 @@ static void on_dispose(void *memory)
         brim_guard_count_cancelled(r->conn);
     }
     brim_request_account(r);
+    h2o_timeout_unlink(&r->turn);
     brim_find_fini(&r->find);
     brim_deliver_fini(&r->delivery);
     leave_flight(r);
@@ -731,6 +733,29 @@ static void begin(struct request *r)
         enter(r);
 }
 
+static void on_turn(h2o_timeout_entry_t *entry)
+{
+    struct request *r = H2O_STRUCT_FROM_MEMBER(struct request, turn, entry);
+
+    OBJ_CHECK(r, BRIM_REQUEST_MAGIC);
+    if (!r->delivery.started) /* else its connection was killed meanwhile */
+        begin(r);
+}
+
+/* Whether the request may begin in this turn of the loop. h2o goes from one to the next of a
+ * connection as long as it finds any in what it has read: thousands, while all others wait. */
+static bool has_turn(struct request *r)
+{
+    struct brim_conn *conn = r->conn;
+
+    if (conn->turn != r->env->turn) {
+        conn->turn = r->env->turn;
+        conn->turn_requests = 0;
+    }
+    conn->turn_requests++;
+    return conn->turn_requests <= TURN_REQUESTS;
+}
+
 int brim_request_start(h2o_handler_t *handler, h2o_req_t *req)
 {
     struct brim_env *env = brim_env_of(req);
@@ -744,6 +769,12 @@ int brim_request_start(h2o_handler_t *handler, h2o_req_t *req)
     }
     r->target = brim_request_str(req->input.path); /* of what was absolute-form the rest */
     decide_persistence(r);
-    begin(r);
+    if (has_turn(r)) {
+        begin(r);
+        return 0;
+    }
+    BRIM_COUNT(REQUESTS_POSTPONED);
+    r->turn.cb = on_turn;
+    h2o_timeout_link(env->ctx.loop, &env->yield, &r->turn);
     return 0;
 }

@@ -51,6 +51,8 @@
     X(GUARD_H1_REFUSED, "brim_guard_refused_total", "protocol=\"h1\"", COUNTER,                    \
       "Requests refused by the guard.")                                                            \
     X(GUARD_H2_REFUSED, "brim_guard_refused_total", "protocol=\"h2\"", COUNTER, "")                \
+    X(REQUESTS_POSTPONED, "brim_requests_postponed_total", "", COUNTER,                            \
+      "Requests put off to a later loop turn, since their connection had begun so many in this.")  \
     X(ACCESS_DENIED, "brim_access_denied_total", "", COUNTER,                                      \
       "Requests refused because of the client's address.")                                         \
     X(MISDIRECTED, "brim_misdirected_total", "", COUNTER,                                          \

@@ -94,6 +94,8 @@ struct brim_conn {
     struct brim_conn_request *requests;
     unsigned requests_open;
     uint64_t requests_total; /* that reached a handler */
+    uint64_t turn;           /* loop turn that turn_requests belongs to */
+    unsigned turn_requests;  /* that began in it */
     enum brim_conn_phase phase;
     bool is_tls;
     bool is_h2;

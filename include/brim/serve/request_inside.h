@@ -63,6 +63,7 @@ struct request {
     struct brim_script_request *drafted;    /* likewise, while it runs */
     void (*asked_again)(struct request *r); /* what comes after it */
     h2o_timeout_entry_t tick;               /* while a handler waits */
+    h2o_timeout_entry_t turn;               /* while others have their turn first */
     struct brim_origin *asked_origin;       /* likewise */
     struct brim_str key_target;             /* with the parameters that count */
     struct brim_str host;                   /* lower-case, without port */

@@ -133,7 +133,7 @@ static enum brim_err ask(res_state state, const char *name, ns_type type,
                          struct brim_dns_found *found)
 {
     unsigned char *answer = brim_alloc(ANSWER_BYTES);
-    int len = res_nsearch(state, name, ns_c_in, type, answer, (int)ANSWER_BYTES);
+    int len = res_nsearch(state, name, ns_c_in, (int)type, answer, (int)ANSWER_BYTES);
     enum brim_err err = BRIM_OK;
 
     if (len >= 0)

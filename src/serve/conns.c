@@ -51,11 +51,12 @@
 #include "brim/serve/guard.h"
 
 #define CONNS_MAGIC    0x636f6e73u
-#define TICKS_PER_S    4u
+#define TICKS_PER_S    32u /* a slice of 20,000 connections is then looked at in well below 1 ms */
+#define MEMORY_TICKS   8u  /* of them to one count of memory: who was ended has gone by the next */
 #define IDLE_GRACE_MS  1000u /* h2o's own idle timeout says goodbye: let it go first */
 #define DRAIN_GRACE_MS 1000u /* a client that is about to ask is answered, and told to go */
 #define HELD_TIMES     4u
-#define MEMORY_KILLS   64u   /* in one tick of one worker */
+#define MEMORY_KILLS   64u   /* at a time, of one worker */
 #define MEMORY_LEAST   65536 /* who holds less is not ended for it */
 
 /* What is counted flat. */
@@ -70,6 +71,7 @@ struct brim_conns {
     struct brim_conn *cursor; /* next to be looked at; NULL: no connections */
     size_t count;
     h2o_socket_t *timer;
+    unsigned ticks;
 };
 
 /* ---- ring ---- */
@@ -182,14 +184,19 @@ static void begin_rate(struct brim_conn *conn, uint64_t now, uint64_t taken)
 /* Whether a client whose socket is full takes too little; judged once in limit_ms. */
 static bool is_sipping(struct brim_conn *conn, uint64_t now, uint64_t limit_ms, uint64_t rate)
 {
-    uint64_t taken = acknowledged(conn), age = now - conn->rate_mono_ms;
+    uint64_t taken, age = now - conn->rate_mono_ms;
 
-    if (!h2o_socket_is_writing(conn->sock)) {
+    if (!h2o_socket_is_writing(conn->sock)) { /* most: the kernel is not asked about them */
+        conn->rate_mono_ms = 0;
+        return false;
+    }
+    if (conn->rate_mono_ms != 0 && age <= limit_ms)
+        return false;
+    taken = acknowledged(conn);
+    if (conn->rate_mono_ms == 0) {
         begin_rate(conn, now, taken);
         return false;
     }
-    if (age <= limit_ms)
-        return false;
     if (taken - conn->rate_mark < rate_due(rate, age))
         return true;
     begin_rate(conn, now, taken);
@@ -384,7 +391,7 @@ static void note_greedy(struct greedy *greedy, struct brim_conn *conn)
     greedy->conns[at] = conn;
 }
 
-/* What a killed connection held is free before the next tick. One walk finds them all: there may be
+/* What a killed connection held is free before the next call. One walk finds them all: there may be
  * very many connections, and this is a bad moment to be slow. */
 static void free_memory(struct brim_conns *conns)
 {
@@ -435,7 +442,8 @@ static void on_timer(h2o_socket_t *sock, const char *err)
     if (err != NULL || read(h2o_socket_get_fd(sock), &expirations, sizeof(expirations)) == -1)
         return;
     sweep(conns, (conns->count + TICKS_PER_S - 1) / TICKS_PER_S, brim_clock_mono_ms());
-    free_memory(conns);
+    if (++conns->ticks % MEMORY_TICKS == 0)
+        free_memory(conns);
     conns->config.on_tick(conns->config.ctx);
 }
 

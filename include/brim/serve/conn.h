@@ -116,7 +116,7 @@ struct brim_conn {
     /* sweep (conns.c) */
     uint64_t progress_mono_ms; /* last time the client took bytes, or had none to take */
     uint64_t progress_mark;    /* changes when it does */
-    uint64_t rate_mono_ms;     /* since when it takes what it takes */
+    uint64_t rate_mono_ms;     /* since when it takes what it takes; 0: it has nothing to take */
     uint64_t rate_mark;        /* what it had taken by then */
     uint64_t useful_mono_ms;   /* HTTP/2: last time a request was there; HTTP/1: since when
                                   it does what it does (reads), since its last request */

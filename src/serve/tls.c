@@ -102,8 +102,8 @@ static void fault(struct loading *loading, const char *key, const char *file, co
                        loading->listener, loading->certificate, key);
 
     INVARIANT(len > 0 && (size_t)len < sizeof(path));
-    fprintf(loading->faults, "%s:%d: %s: \"%s\" %s\n", brim_conf_path(loading->conf),
-            brim_conf_line(loading->conf, path), path, file, why);
+    (void)fprintf(loading->faults, "%s:%d: %s: \"%s\" %s\n", brim_conf_path(loading->conf),
+                  brim_conf_line(loading->conf, path), path, file, why);
     loading->has_faults = true;
 }
 
@@ -115,8 +115,8 @@ static void fault_of_listener(struct loading *loading, const char *key, const ch
     int len = snprintf(path, sizeof(path), "listeners[%zu].tls.%s", loading->listener, key);
 
     INVARIANT(len > 0 && (size_t)len < sizeof(path));
-    fprintf(loading->faults, "%s:%d: %s: \"%s\" %s\n", brim_conf_path(loading->conf),
-            brim_conf_line(loading->conf, path), path, file, why);
+    (void)fprintf(loading->faults, "%s:%d: %s: \"%s\" %s\n", brim_conf_path(loading->conf),
+                  brim_conf_line(loading->conf, path), path, file, why);
     loading->has_faults = true;
 }
 

@@ -64,7 +64,7 @@ char *brim_tls_client_fingerprint(const SSL *ssl)
     if (x509 == NULL || X509_digest(x509, EVP_sha256(), digest, &len) != 1)
         return NULL;
     text = brim_alloc(2 * (size_t)len + 1);
-    for (unsigned i = 0; i < len; i++) {
+    for (size_t i = 0; i < len; i++) {
         text[2 * i] = digits[digest[i] >> 4];
         text[2 * i + 1] = digits[digest[i] & 15];
     }

@@ -16,6 +16,8 @@
  * its place in the table. (The answer of the old one carries its sequence, so that no lookup will
  * find it.) Nor does he join who already holds what the flight has brought and asks whether it is
  * still good: that question is a new one, even in the moment before the flight leaves the table.
+ * A pass is nobody else's; but where the answer to a POST will stand for the page, it is listed from
+ * its headers on.
  *
  * A READY answer that will not be stored (an error that a crowd shares, or one too large to keep)
  * lets its first bytes go once they were read. So that those who waited, but come a moment later
@@ -66,6 +68,17 @@ void brim_flight_list_part(struct brim_flight *f, struct brim_key key)
     /* not if a purge or who found it useless has taken it out, nor beside another of the part */
     if (f->place.is_listed && brim_flight_table_find(&f->flights->table, &f->part_key) == NULL)
         brim_flight_table_add(&f->flights->table, &f->part, &f->part_key, f);
+    pthread_mutex_unlock(&f->flights->lock);
+}
+
+void brim_flight_list_posted(struct brim_flight *f)
+{
+    const struct brim_key *key = brim_letter_key(f->letter);
+
+    pthread_mutex_lock(&f->flights->lock);
+    if (!f->place.is_listed && f->seq == brim_cache_seq(f->flights->cache) &&
+        brim_flight_table_find(&f->flights->table, key) == NULL)
+        brim_flight_table_add(&f->flights->table, &f->place, key, f);
     pthread_mutex_unlock(&f->flights->lock);
 }
 
@@ -426,7 +439,7 @@ static struct brim_object *whole_of(struct brim_flight *f, struct brim_fields fi
     struct brim_object *object = NULL;
 
     pthread_mutex_lock(&f->lock);
-    if (f->kind == BRIM_FLIGHT_SHARED && f->stage == READY && f->stored &&
+    if (f->kind != BRIM_FLIGHT_SLICE && f->stage == READY && f->stored &&
         brim_body_bytes(f->object->body) == brim_body_length(f->object->body) &&
         brim_vary_selects_same(f->object->fields, brim_letter_fields(f->letter), fields))
         object = brim_object_ref(f->object);
@@ -554,7 +567,8 @@ void brim_flight_leave(struct brim_flight *f, struct brim_port *port)
     OBJ_CHECK(f, BRIM_FLIGHT_MAGIC);
     brim_watch_remove(&f->watch, port);
     pthread_mutex_lock(&f->lock);
-    is_his = port == f->leader && (f->kind == BRIM_FLIGHT_PASS || f->stage == ALONE) &&
+    is_his = port == f->leader &&
+             ((f->kind == BRIM_FLIGHT_PASS && !f->stored) || f->stage == ALONE) &&
              !is_bodiless_locked(f);
     if (port == f->leader)
         f->leader = NULL;

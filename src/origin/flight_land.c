@@ -116,6 +116,8 @@ static enum brim_err begin_stored(struct brim_flight *f, struct brim_object_spec
         brim_flight_unlist(f);
         brim_flight_keep_start(f, brim_fill_object(f->fill)->body);
     }
+    if (stored && f->kind == BRIM_FLIGHT_PASS)
+        brim_flight_list_posted(f);
     if (length == 0)
         brim_flight_begin_landing(f); /* whoever sees it has it all */
     brim_flight_move(f, READY, brim_fill_object(f->fill), BRIM_OK);

@@ -40,6 +40,7 @@
 #define GROWN_CHECKED     (256u * 1024u) /* bytes given out, likewise */
 #define HOOKLESS_US_MAX   100u /* a slice without a hook was short, whatever the wall says */
 #define LOAD_CPU_US       (1000u * 1000u)
+#define LOAD_WALL_MS      60000u /* a file that is run waits for nobody: only its CPU counts */
 #define UNITS_PER_US      1000u
 /* What stays in most VMs is the library, and a cycle walks it; a VM that keeps more than a few MiB
  * must not let its garbage grow to a multiple of that. */
@@ -678,6 +679,7 @@ static bool try_chunk(struct brim_script_vm *vm, char *error, size_t error_bytes
     if (run == NULL)
         return false;
     vm->limits.cpu_us = LOAD_CPU_US;
+    vm->limits.wall_ms = LOAD_WALL_MS;
     if (run_slice(run) != BRIM_SCRIPT_OK) {
         (void)snprintf(error, error_bytes, "%s", run->error);
     } else {

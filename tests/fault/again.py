@@ -10,7 +10,8 @@ answer that was there before the request came must not be used without asking (R
 5.2.2.4). The same for a client that says no-cache itself to an answer that would be fresh, and for
 one that has just purged softly: each request is one at the origin. And who has forced a newer
 answer gets that one when he then asks without force, never the older (RFC 9111 4); where the newer
-could not be kept, one that is newer still.
+could not be kept, one that is newer still. Who has read the answer to a POST that stands for the page
+finds it there: nobody asks again.
 
 The node's threads meet in rare orders meanwhile (jitter.c), where a library can be preloaded.
 """
@@ -28,7 +29,7 @@ import brim_node  # noqa: E402
 import injection  # noqa: E402
 
 CONTROL = {"response": "no-cache", "request": "max-age=3600", "purged": "max-age=3600",
-           "forced": "max-age=3600", "forced-large": "max-age=3600"}
+           "forced": "max-age=3600", "forced-large": "max-age=3600", "posted": "max-age=3600"}
 LARGE = 48 << 10  # more than stays in RAM: goes to disk as it comes, and the disk may refuse it
 ASKED = collections.Counter()
 UNCONDITIONAL = collections.Counter()
@@ -46,6 +47,10 @@ class Origin(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
     def do_GET(self):  # one client a kind, so that nobody else counts there
         kind = self.path.split("/")[1]
         ASKED[kind] += 1
@@ -56,6 +61,8 @@ class Origin(http.server.BaseHTTPRequestHandler):
         self.send_response(304 if is_same else 200)
         self.send_header("Cache-Control", CONTROL[kind])
         self.send_header("ETag", tag)
+        if self.command == "POST":
+            self.send_header("Content-Location", self.path)
         body = f"version {ASKED[kind]}".encode().ljust(LARGE if kind == "forced-large" else 0)
         if not is_same:
             self.send_header("Content-Length", str(len(body)))
@@ -97,12 +104,15 @@ def walk(port, kind, requests, wrong):
             fields["Cache-Control"] = "no-cache"
         elif is_forced(kind):
             del fields["Cache-Control"]
-        path = f"/{kind}"
+        path, method = f"/{kind}", "GET"
+        if kind == "posted":  # each page once, and then asked for
+            path += f"/{number // 2}"
+            method = "GET" if number % 2 else "POST"
         if kind == "purged":  # each page twice, and a purge before the second time
             path += f"/{number // 2}"
             if number % 2 and not purge_softly(connection):
                 wrong.append(f"{path}: not purged")
-        connection.request("GET", path, headers=fields)
+        connection.request(method, path, body=b"x" if method == "POST" else None, headers=fields)
         response = connection.getresponse()
         body = response.read()
         if response.status != 200 or not body.startswith(b"version "):
@@ -110,6 +120,8 @@ def walk(port, kind, requests, wrong):
             continue
         if is_forced(kind) and version_of(body) < newest:
             wrong.append(f"{path}: version {version_of(body)} after {newest}")
+        if method == "GET" and kind == "posted" and version_of(body) != newest:
+            wrong.append(f"{path}: version {version_of(body)}, posted was {newest}")
         newest = version_of(body)
     connection.close()
 
@@ -131,19 +143,20 @@ def main():
         node = brim_node.Node(directory, config, binary)
         try:
             node.start(env=injection.jitter(directory, binary))
-            clients = [threading.Thread(target=walk, args=(port, kind, requests, wrong))
-                       for kind in CONTROL]
-            for client in clients:
-                client.start()
-            for client in clients:
-                client.join()
+            for kinds in (set(CONTROL) - {"posted"}, {"posted"}):  # beside a purge it is not kept
+                clients = [threading.Thread(target=walk, args=(port, kind, requests, wrong))
+                           for kind in kinds]
+                for client in clients:
+                    client.start()
+                for client in clients:
+                    client.join()
             if node.stop() != 0:
                 wrong.append("the node did not end cleanly")
         finally:
             if node.process and node.process.poll() is None:
                 node.kill()
     for kind in CONTROL:
-        expected = requests // 2 if is_forced(kind) else requests
+        expected = requests // 2 if is_forced(kind) or kind == "posted" else requests
         if ASKED[kind] < expected or ASKED[kind] > expected and kind != "forced-large":
             wrong.append(f"{kind}: {ASKED[kind]} requests at the origin, not {expected}")
     if UNCONDITIONAL["purged"] != requests // 2:  # what was purged softly is stale, not gone

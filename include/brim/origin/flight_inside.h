@@ -119,6 +119,9 @@ void brim_flight_move(struct brim_flight *f, enum brim_flight_stage stage,
  * ask brim_flight_peek() also where they have found something. */
 void brim_flight_begin_landing(struct brim_flight *f);
 
+/* The answer to POST will stand where GET looks: it is joined there from its headers on. */
+void brim_flight_list_posted(struct brim_flight *f);
+
 /* Ends the fill; the flight leaves the table once what it has brought is published, so that who
  * finds no flight finds the object. */
 void brim_flight_finish(struct brim_flight *f);

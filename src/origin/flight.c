@@ -16,8 +16,8 @@
  * its place in the table. (The answer of the old one carries its sequence, so that no lookup will
  * find it.) Nor does he join who already holds what the flight has brought and asks whether it is
  * still good: that question is a new one, even in the moment before the flight leaves the table.
- * A pass is nobody else's; but where the answer to a POST will stand for the page, it is listed from
- * its headers on.
+ * A pass is nobody else's; but where the answer to a POST will stand for the page, it is listed
+ * from its headers on.
  *
  * A READY answer that will not be stored (an error that a crowd shares, or one too large to keep)
  * lets its first bytes go once they were read. So that those who waited, but come a moment later

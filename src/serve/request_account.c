@@ -110,9 +110,9 @@ void brim_request_account(struct request *r)
 {
     uint64_t now_us = brim_clock_mono_us();
 
-    count_outcome(r, now_us);
     if (r->route != NULL)
         brim_top_count(r->env->top, r->env->worker, r->host, r->target);
+    count_outcome(r, now_us); /* last of the numbers: who sees it finds the others */
     if (r->env->log != NULL)
         write_log(r, now_us);
 }

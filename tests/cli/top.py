@@ -61,6 +61,9 @@ class TestTop(unittest.TestCase):
 
     def test_live_counts_urls_while_somebody_looks(self):
         self.get("/before")
+        # The client has its answer a moment before the request is counted.
+        brim_node.wait_until(
+            lambda: brim_node.metric(self.admin, "brim_request_duration_seconds_count") == 1, "it is over")
         self.assertEqual(self.live()["urls"], [])
         for path in ("/a?secret=1", "/a?secret=2", "/b"):
             self.get(path)

@@ -233,14 +233,19 @@ def case(**options):
 
 # libh2o calls these errors of the connection, so each connection has one, and it is over.
 GOODBYES = {"self_dependency": PROTOCOL_ERROR, "made_reset_second_headers": STREAM_CLOSED}
+GOODBYE_TRIES = 20
 
 
 def run_goodbye(rig, name):
-    with rig.waiting(attacks.ATTACKS[name]("/wait/#")) as flood:
-        flood.run(UNITS_MAX)
-        assert flood.wait(never), "not ended"
-        assert flood.goaway == GOODBYES[name], f"GOAWAY {flood.goaway}"
-    assert rig.asked() <= 2, f"the origin was asked {rig.asked()} times"
+    """A reset of the connection may overtake the GOAWAY, as not all that was sent is read: then again."""
+    for tries in range(1, GOODBYE_TRIES + 1):
+        with rig.waiting(attacks.ATTACKS[name]("/wait/#")) as flood:
+            flood.run(UNITS_MAX)
+            assert flood.wait(never), "not ended"
+        if flood.goaway is not None:
+            break
+    assert flood.goaway == GOODBYES[name], f"GOAWAY {flood.goaway}"
+    assert rig.asked() <= 2 * tries, f"the origin was asked {rig.asked()} times"
     return f"GOAWAY {flood.goaway} for the first"
 
 

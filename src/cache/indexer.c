@@ -122,6 +122,21 @@ static enum brim_err commit(struct brim_indexer *ixr, const struct batch *batch,
     return err;
 }
 
+/* What the records that were lost would have replaced goes, by one commit for all of them. If that
+ * fails too, the index is beyond it. */
+static void drop_replaced(struct brim_indexer *ixr, const struct batch *batch,
+                          const enum brim_err *errs)
+{
+    size_t i = 0;
+
+    for (struct brim_change *c = batch->list; c != NULL; c = c->next, i++) {
+        bool is_lost = c->kind == BRIM_CHANGE_PUT && errs[i] != BRIM_OK;
+
+        c->kind = is_lost ? BRIM_CHANGE_DROP : BRIM_CHANGE_NONE; /* the rest is done with */
+    }
+    (void)commit(ixr, batch, batch->list, NULL);
+}
+
 /* Saves what can be saved of a batch that failed as a whole. */
 static unsigned commit_one_by_one(struct brim_indexer *ixr, const struct batch *batch,
                                   enum brim_err *errs)
@@ -129,7 +144,7 @@ static unsigned commit_one_by_one(struct brim_indexer *ixr, const struct batch *
     unsigned lost = 0, in_a_row = 0;
     size_t i = 0;
 
-    for (struct brim_change *c = batch->list; c != NULL; c = c->next, i++) {
+    for (const struct brim_change *c = batch->list; c != NULL; c = c->next, i++) {
         /* Only records are given up untried: everything else makes room, or somebody waits. */
         if (is_record(c) && in_a_row >= FAILURES_MAX)
             errs[i] = BRIM_EIO;
@@ -141,11 +156,9 @@ static unsigned commit_one_by_one(struct brim_indexer *ixr, const struct batch *
         lost++;
         if (is_record(c))
             BRIM_COUNT(DISK_REFUSED);
-        if (c->kind == BRIM_CHANGE_PUT) {
-            c->kind = BRIM_CHANGE_DROP;
-            (void)commit(ixr, batch, c, c->next); /* if that fails too, the index is beyond it */
-        }
     }
+    if (lost > 0)
+        drop_replaced(ixr, batch, errs);
     return lost;
 }
 

@@ -25,10 +25,13 @@ static bool is_no_space(int rc)
     return rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT || rc == EFBIG;
 }
 
+/* What only a damaged file makes LMDB say: a tree too deep, a page with more than fits it, a table
+ * that is none. */
 static bool is_damage(int rc)
 {
     return rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH || rc == MDB_CORRUPTED ||
-           rc == MDB_PAGE_NOTFOUND || rc == MDB_CURSOR_FULL;
+           rc == MDB_PAGE_NOTFOUND || rc == MDB_CURSOR_FULL || rc == MDB_PAGE_FULL ||
+           rc == MDB_INCOMPATIBLE;
 }
 
 enum brim_err brim_index_err(int rc, const char *what)
@@ -38,7 +41,8 @@ enum brim_err brim_index_err(int rc, const char *what)
     if (rc == MDB_NOTFOUND)
         return BRIM_ENOENT;
     BRIM_COUNT(DISK_ERRORS);
-    BRIM_LOG(ERROR, "disk.index", "what=\"%s\" error=\"%s\"", what, mdb_strerror(rc));
+    BRIM_LOG(ERROR, "disk.index", "what=\"%s\" error=\"%s\"%s", what, mdb_strerror(rc),
+             is_damage(rc) ? " do=\"restart the node: it then sets the index aside\"" : "");
     if (is_no_space(rc))
         return BRIM_ENOSPC;
     if (rc == ENOMEM)

@@ -402,6 +402,63 @@ START_TEST(an_unknown_format_is_refused)
 }
 END_TEST
 
+static uint16_t u16_at(const uint8_t *at)
+{
+    uint16_t value;
+
+    memcpy(&value, at, sizeof(value));
+    return value;
+}
+
+/* Makes every row of every leaf of LMDB's format longer than its page has room for, which it finds
+ * out when it splits the page. Returns the leaves. */
+static unsigned lengthen_rows(uint8_t *bytes, size_t len)
+{
+    enum { PAGE = 4096, FLAGS_AT = 10, LOWER_AT = 12, ROWS_AT = 16, LEAF = 2, ROWS_MIN = 10 };
+    unsigned leaves = 0;
+
+    for (uint8_t *page = bytes + 2 * PAGE; page + PAGE <= bytes + len; page += PAGE) {
+        size_t end = u16_at(page + LOWER_AT);
+
+        if (u16_at(page + FLAGS_AT) != LEAF || end < ROWS_AT + 2 * ROWS_MIN || end > PAGE / 2)
+            continue;
+        for (size_t at = ROWS_AT; at < end; at += 2) {
+            uint8_t *row = page + u16_at(page + at);
+            uint16_t longer = (uint16_t)(u16_at(row) + 256);
+            memcpy(row, &longer, sizeof(longer));
+        }
+        leaves++;
+    }
+    return leaves;
+}
+
+/* One that opens, harms nobody and can never be written again would stay for ever. */
+START_TEST(an_index_that_cannot_be_written_is_not_opened_again)
+{
+    static uint8_t bytes[4 * 1024 * 1024];
+    char path[128];
+
+    open_all(NULL);
+    for (unsigned id = 0; id < 2000; id++)
+        put(id, 0);
+    close_all();
+    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    FILE *file = fopen(path, "r+");
+    ck_assert_ptr_nonnull(file);
+    size_t len = fread(bytes, 1, sizeof(bytes), file);
+    ck_assert_uint_gt(lengthen_rows(bytes, len), 10);
+    rewind(file);
+    ck_assert_uint_eq(fwrite(bytes, 1, len, file), len);
+    ck_assert_int_eq(fclose(file), 0);
+
+    open_all(NULL);
+    for (unsigned id = 2000; id < 4000; id++)
+        put(id, 0);
+    close_all();
+    ck_assert_int_eq(try_open(), BRIM_ECORRUPT);
+}
+END_TEST
+
 static _Atomic bool stop_reading;
 
 static void *read_on(void *arg)
@@ -458,6 +515,7 @@ int main(void)
     tcase_add_test(tc, records_without_durable_bytes_are_not_committed);
     tcase_add_test(tc, the_epoch_of_everything_takes_out_what_it_covers);
     tcase_add_test(tc, an_unknown_format_is_refused);
+    tcase_add_test(tc, an_index_that_cannot_be_written_is_not_opened_again);
     tcase_add_test(tc, readers_on_many_threads_see_whole_records);
     suite_add_tcase(suite, tc);
     return unit_run(suite);

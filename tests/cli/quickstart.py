@@ -37,6 +37,11 @@ def children_gone(group):
     return False
 
 
+def take_interrupts():
+    """A shell that has the tests run behind it lets them ignore SIGINT, and bash cannot trap then."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Quickstart:
     """A running quickstart, with what it printed."""
 
@@ -49,7 +54,8 @@ class Quickstart:
         with self.output.open("wb") as output:
             self.process = subprocess.Popen([str(SCRIPT), *arguments], env=env, cwd="/",
                                             stdout=output, stderr=subprocess.STDOUT,
-                                            stdin=subprocess.DEVNULL, start_new_session=True)
+                                            stdin=subprocess.DEVNULL, start_new_session=True,
+                                            preexec_fn=take_interrupts)
 
     def text(self):
         return self.output.read_text()

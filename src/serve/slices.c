@@ -410,6 +410,18 @@ static bool take_flown(struct brim_slices *s, struct brim_flight_view *view,
     return true;
 }
 
+/* What follows from an answer that brings no part. The range was ours: a 416 to it is one to his
+ * only if his begins where ours did, and holds for whatever version there is. */
+static enum brim_slices_state judge(const struct brim_slices *s,
+                                    const struct brim_flight_view *view)
+{
+    if (view->object == NULL || view->object->status != 416)
+        return BRIM_SLICES_ANSWER;
+    if (s->ask.range == NULL || !range_applies(s, view->object))
+        return BRIM_SLICES_NONE;
+    return s->is_known && s->ask.range->is_suffix ? BRIM_SLICES_PASS : BRIM_SLICES_ANSWER;
+}
+
 static bool step_flight(struct brim_slices *s, struct brim_slices_news *news)
 {
     struct brim_flight_view view;
@@ -442,7 +454,7 @@ static bool step_flight(struct brim_slices *s, struct brim_slices_news *news)
     case BRIM_FLIGHT_FAILED:
         break;
     }
-    say(s, BRIM_SLICES_ANSWER, news);
+    say(s, judge(s, &view), news);
     if (news->state == BRIM_SLICES_ANSWER) {
         news->view = view;
     } else {

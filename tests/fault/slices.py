@@ -123,11 +123,22 @@ def possible(path, tag):
         content(path, version) for version in range(newest + 1)]
 
 
+def check_unsatisfiable(path, asked, response):
+    """The range lies behind the end of the version that a 416 tells of."""
+    said = re.fullmatch(r"bytes \*/(\d+)", response.getheader("Content-Range") or "")
+    if not asked or not said:
+        return f"416 to {asked}, Content-Range {response.getheader('Content-Range')}"
+    size, first = int(said[1]), re.match(r"bytes=(\d*)", asked)[1]
+    if size not in map(len, possible(path, response.getheader("ETag"))):
+        return f"416 of {size} bytes, which no version has"
+    return f"416 of {size} bytes" if size > int(first or 0) else None
+
+
 def check(path, asked, response, body):
     """What is wrong with a complete answer, or None."""
     tag = response.getheader("ETag")
     if response.status == 416:
-        return None if asked else "416 without a range"
+        return check_unsatisfiable(path, asked, response)
     if response.status not in (200, 206):
         return f"status {response.status}"
     said = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", response.getheader("Content-Range") or "")

@@ -11,9 +11,6 @@
  * nobody out who is not out already. Where a token is asked for, a name that leads here brings a
  * page of others nothing, so that Host may be any: the listener may then be open to other hosts.
  *
- * Time. h2o's request timeout ends what sends too slowly and what idles; what takes its answer too
- * slowly is ended here. Connections are few (CONNECTIONS_MAX), so a list and a walk a turn do.
- *
  * End. `senders` counts tasks on the pool, down to the last instruction that touches this struct;
  * `unanswered` those whose message has not been read. When both are 0 nobody can post any more and
  * the queue may go.
@@ -24,7 +21,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <h2o.h>
-#include <h2o/http1.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -43,24 +39,19 @@
 #include "brim/base/usage.h"
 #include "brim/http/status.h"
 #include "brim/http/uri.h"
+#include "brim/serve/admin_conn.h"
 #include "brim/serve/admin_gate.h"
 #include "brim/serve/admin_inside.h"
-#include "brim/serve/guard.h"
 
-#define ADMIN_MAGIC      0x61646d31u
-#define BODY_BYTES_MAX   4194304u /* 4 MiB */
-#define BODY_BYTES_READ  8388608u /* up to here 413 is ours, as JSON; above, h2o's */
-#define CONNECTIONS_MAX  64u
-#define REQUEST_MS       30000u /* to send a request, and between two */
-#define ANSWER_MS        30000u /* to take an answer */
-#define TURN_MS          500
-#define TURN_END_MS      10
-#define END_TURNS        500u
-#define ACCEPT_PAUSE_MS  200u
-#define HEADER_BYTES_MAX 16384u
-#define HEADER_COUNT_MAX 100u
-#define TARGET_BYTES_MAX 2048u
-#define STACK_BYTES      2097152u /* h2o puts a header name on it, however long */
+#define ADMIN_MAGIC     0x61646d31u
+#define BODY_BYTES_MAX  4194304u /* 4 MiB */
+#define BODY_BYTES_READ 8388608u /* up to here 413 is ours, as JSON; above, h2o's */
+#define REQUEST_MS      30000u   /* to send a request, and between two */
+#define TURN_MS         500
+#define TURN_END_MS     10
+#define END_TURNS       500u
+#define ACCEPT_PAUSE_MS 200u
+#define STACK_BYTES     2097152u /* h2o puts a header name on it, however long */
 
 struct brim_admin {
     h2o_context_t ctx; /* first: found from a request */
@@ -69,11 +60,9 @@ struct brim_admin {
     struct brim_admin_gate gate;
     struct brim_admin_reload reload;
     h2o_globalconf_t conf;
-    h2o_accept_ctx_t accept;
     h2o_socket_t *listener;
     h2o_multithread_receiver_t answers;
-    h2o_linklist_t connections;
-    unsigned connection_count;
+    struct brim_admin_conns conns;
     unsigned unanswered;      /* tasks whose message has not come */
     uint64_t accept_again_ms; /* no descriptor was left: paused until then; 0: accepting */
     pthread_t thread;
@@ -86,19 +75,6 @@ struct brim_admin {
     _Atomic unsigned senders; /* pool threads that will post */
 };
 
-struct connection {
-    h2o_linklist_t link; /* admin's */
-    struct brim_admin *admin;
-    h2o_socket_t *sock;
-    uint64_t answered_mono_ms;      /* when the last answer was handed to h2o */
-    struct brim_admin_audit *audit; /* of the call under way; NULL: it changes nothing */
-};
-
-static struct connection *connection_of(h2o_req_t *req)
-{
-    return req->conn->callbacks->get_socket(req->conn)->on_close.data;
-}
-
 /* ---- answers ---- */
 
 void brim_admin_send_text(h2o_req_t *req, int status, const char *type, struct brim_str text)
@@ -107,8 +83,8 @@ void brim_admin_send_text(h2o_req_t *req, int status, const char *type, struct b
     h2o_iovec_t body = h2o_strdup(&req->pool, text.base, text.len);
     bool is_head = h2o_memis(req->input.method.base, req->input.method.len, H2O_STRLIT("HEAD"));
 
-    connection_of(req)->answered_mono_ms = brim_clock_mono_ms();
-    brim_admin_audit_end(connection_of(req)->audit, status);
+    brim_admin_conn_before_send(req);
+    brim_admin_audit_end(brim_admin_conn_of(req)->audit, status);
     req->res.status = status;
     req->res.reason = brim_status_reason((unsigned)status);
     req->res.content_length = body.len;
@@ -120,6 +96,7 @@ void brim_admin_send_text(h2o_req_t *req, int status, const char *type, struct b
         h2o_send(req, NULL, 0, H2O_SEND_STATE_FINAL);
     else
         h2o_send(req, &body, 1, H2O_SEND_STATE_FINAL);
+    brim_admin_conn_after_send(req);
 }
 
 /* Takes json; NULL, which stands for memory that was not there, is a 500. */
@@ -381,10 +358,8 @@ static struct brim_str path_of(const h2o_req_t *req)
 }
 
 /* NULL: none; *is_path_out: the path is that of a call with another method. */
-static const struct call *find_call(const h2o_req_t *req, bool *is_path_out)
+static const struct call *find_call(struct brim_str method, struct brim_str path, bool *is_path_out)
 {
-    struct brim_str path = path_of(req), method = str_of(req->input.method);
-
     *is_path_out = false;
     if (brim_str_is(method, BRIM_STR("HEAD")))
         method = BRIM_STR("GET");
@@ -396,21 +371,6 @@ static const struct call *find_call(const h2o_req_t *req, bool *is_path_out)
             return &calls[i];
     }
     return NULL;
-}
-
-static void send_shut(h2o_req_t *req)
-{
-    h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_WWW_AUTHENTICATE, NULL,
-                   H2O_STRLIT("Bearer realm=\"brim\""));
-    brim_admin_send_error(req, 401, "this call needs the token of admin.token",
-                          "Authorization: Bearer TOKEN");
-}
-
-static void send_busy(h2o_req_t *req)
-{
-    h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("retry-after"), 0, NULL,
-                          H2O_STRLIT("1"));
-    brim_admin_send_error(req, 429, "too many calls", "admin.rate calls a second");
 }
 
 /* The one Authorization field; two of them present nothing. */
@@ -427,18 +387,22 @@ static struct brim_str authorization_of(const h2o_req_t *req)
  * is: what there is to be called is not told to strangers. */
 static bool is_let(struct brim_admin *a, const struct call *call, h2o_req_t *req)
 {
+    const struct brim_admin_gate_answer *words;
+    enum brim_admin_gate_verdict verdict;
+
     if (call != NULL && call->kind == CALL_OPEN)
         return true;
-    switch (brim_admin_gate_check(&a->gate, authorization_of(req), brim_clock_mono_ms())) {
-    case BRIM_ADMIN_GATE_OPEN:
+    verdict = brim_admin_gate_check(&a->gate, authorization_of(req), brim_clock_mono_ms());
+    if (verdict == BRIM_ADMIN_GATE_OPEN)
         return true;
-    case BRIM_ADMIN_GATE_SHUT:
-        send_shut(req);
-        return false;
-    case BRIM_ADMIN_GATE_BUSY:
-        send_busy(req);
-        return false;
-    }
+    if (verdict == BRIM_ADMIN_GATE_SHUT)
+        BRIM_COUNT(ADMIN_STRANGER);
+    else
+        BRIM_COUNT(ADMIN_BUSY);
+    words = brim_admin_gate_answer(verdict);
+    h2o_add_header_by_str(&req->pool, &req->res.headers, words->field, strlen(words->field), 1,
+                          NULL, words->value, strlen(words->value));
+    brim_admin_send_error(req, (int)words->status, words->error, words->accepted);
     return false;
 }
 
@@ -470,17 +434,6 @@ static bool is_loopback(struct brim_str authority)
     return inet_pton(AF_INET, text, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
 }
 
-/* The raw header block stands at the front of the socket's input; see serve/guard. */
-static struct brim_guard_refusal scan(h2o_req_t *req)
-{
-    static const struct brim_guard_limits limits = {.header_bytes_max = HEADER_BYTES_MAX,
-                                                    .header_count_max = HEADER_COUNT_MAX,
-                                                    .target_bytes_max = TARGET_BYTES_MAX};
-    const h2o_buffer_t *input = req->conn->callbacks->get_socket(req->conn)->input;
-
-    return brim_guard_scan_h1(brim_str(input->bytes, input->size), &limits);
-}
-
 /* By a page in a browser, and not by the one that this listener has given out: that one's Host has
  * been found to be the loopback's, port included, when it says the same. */
 static bool is_foreign(const struct brim_admin *a, h2o_req_t *req)
@@ -501,16 +454,19 @@ static bool is_foreign(const struct brim_admin *a, h2o_req_t *req)
 static void answer(struct brim_admin *a, h2o_req_t *req)
 {
     bool is_path;
-    const struct call *call = find_call(req, &is_path);
+    const struct call *call = find_call(str_of(req->input.method), path_of(req), &is_path);
     struct brim_admin_audit *audit = NULL;
 
     if (call != NULL && call->kind == CALL_CHANGES)
-        audit = connection_of(req)->audit = brim_admin_audit_begin(req, call->path);
+        audit = brim_admin_conn_of(req)->audit =
+            brim_admin_audit_begin(req, call->method, call->path);
     if (is_foreign(a, req)) {
+        BRIM_COUNT(ADMIN_FOREIGN);
         brim_admin_send_error(req, 403, "requests by pages of others are refused",
                               "no Origin field");
     } else if (!a->is_unix && !brim_admin_gate_has_token(&a->gate) &&
                !is_loopback(str_of(req->input.authority))) {
+        BRIM_COUNT(ADMIN_FOREIGN);
         brim_admin_send_error(req, 403, "the Host field is not this listener's",
                               "localhost, 127.x.x.x or [::1]");
     } else if (!is_let(a, call, req)) {
@@ -530,12 +486,13 @@ static void answer(struct brim_admin *a, h2o_req_t *req)
 static int on_req(h2o_handler_t *handler, h2o_req_t *req)
 {
     struct brim_admin *a = H2O_STRUCT_FROM_MEMBER(struct brim_admin, ctx, req->conn->ctx);
-    struct brim_guard_refusal refusal = scan(req);
+    struct brim_guard_refusal refusal = brim_admin_conn_scan(brim_admin_conn_of(req)->sock);
 
     (void)handler;
     OBJ_CHECK(a, ADMIN_MAGIC);
-    connection_of(req)->audit = NULL;
+    brim_admin_conn_of(req)->audit = NULL;
     if (refusal.status != 0) {
+        BRIM_COUNT(ADMIN_MALFORMED);
         req->http1_is_persistent = 0;
         brim_admin_send_error(req, (int)refusal.status, refusal.reason,
                               "a well-formed HTTP/1.1 request");
@@ -545,28 +502,21 @@ static int on_req(h2o_handler_t *handler, h2o_req_t *req)
     return 0;
 }
 
+/* Before h2o has seen it; see admin_conn.c. */
+static void on_refused(struct brim_admin_conn *conn, const struct brim_admin_refused *refused)
+{
+    bool is_path;
+    const struct call *call = find_call(refused->method, refused->path, &is_path);
+
+    brim_admin_audit_refused(conn->sock, call == NULL ? "-" : call->method,
+                             call == NULL ? "-" : call->path, refused->status);
+}
+
 /* ---- connections ---- */
-
-static void on_closed(void *data)
-{
-    struct connection *c = data;
-
-    INVARIANT(c->admin->connection_count > 0);
-    c->admin->connection_count--;
-    h2o_linklist_unlink(&c->link);
-    free(c);
-}
-
-/* The socket closes on a later turn, whatever it waits for. */
-static void kill_connection(struct connection *c)
-{
-    (void)shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
-}
 
 static void on_accept(h2o_socket_t *listener, const char *err)
 {
     struct brim_admin *a = listener->data;
-    struct connection *c;
     h2o_socket_t *sock;
 
     if (err != NULL)
@@ -579,19 +529,7 @@ static void on_accept(h2o_socket_t *listener, const char *err)
         }
         return;
     }
-    if (a->connection_count >= CONNECTIONS_MAX) {
-        h2o_socket_close(sock);
-        return;
-    }
-    c = brim_alloc(sizeof(*c));
-    c->admin = a;
-    c->sock = sock;
-    c->answered_mono_ms = brim_clock_mono_ms();
-    h2o_linklist_insert(&a->connections, &c->link);
-    a->connection_count++;
-    sock->on_close.cb = on_closed;
-    sock->on_close.data = c;
-    h2o_http1_accept(&a->accept, sock, *h2o_get_timestamp(&a->ctx, NULL, NULL));
+    brim_admin_conns_take(&a->conns, sock);
 }
 
 static void close_listener(struct brim_admin *a)
@@ -603,17 +541,12 @@ static void close_listener(struct brim_admin *a)
     a->listener = NULL;
 }
 
-/* Once a turn: ends connections whose answer nobody takes, accepts again after a pause. */
+/* Once a turn. */
 static void sweep(struct brim_admin *a)
 {
     uint64_t now_ms = brim_clock_mono_ms();
 
-    for (h2o_linklist_t *at = a->connections.next; at != &a->connections; at = at->next) {
-        struct connection *c = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
-
-        if (h2o_socket_is_writing(c->sock) && now_ms >= c->answered_mono_ms + ANSWER_MS)
-            kill_connection(c);
-    }
+    brim_admin_conns_sweep(&a->conns);
     if (atomic_load(&a->is_deaf) && a->listener != NULL) {
         close_listener(a);
         sem_post(&a->let_go);
@@ -661,8 +594,10 @@ static enum brim_err open_loop(struct brim_admin *a)
     configure(a);
     h2o_context_init(&a->ctx, loop, &a->conf);
     h2o_multithread_register_receiver(a->ctx.queue, &a->answers, on_answers);
-    a->accept.ctx = &a->ctx;
-    a->accept.hosts = a->conf.hosts;
+    brim_admin_conns_init(&a->conns, &(struct brim_admin_conns_config){.ctx = &a->ctx,
+                                                                       .hosts = a->conf.hosts,
+                                                                       .gate = &a->gate,
+                                                                       .on_refused = on_refused});
     a->listener = h2o_evloop_socket_create(loop, fd, H2O_SOCKET_FLAG_DONT_READ);
     a->listener->data = a;
     h2o_socket_read_start(a->listener, on_accept);
@@ -689,9 +624,8 @@ static void *admin_main(void *arg)
     brim_usage_init(&a->usage);
     run_calls(a);
     close_listener(a);
-    for (h2o_linklist_t *at = a->connections.next; at != &a->connections; at = at->next)
-        kill_connection(H2O_STRUCT_FROM_MEMBER(struct connection, link, at));
-    for (unsigned i = 0; i < END_TURNS && a->connection_count > 0; i++)
+    brim_admin_conns_kill(&a->conns);
+    for (unsigned i = 0; i < END_TURNS && brim_admin_conns_count(&a->conns) > 0; i++)
         (void)h2o_evloop_run(a->ctx.loop, TURN_END_MS);
     return NULL;
 }
@@ -735,7 +669,6 @@ enum brim_err brim_admin_open(const struct brim_admin_config *config, struct bri
     a->config = *config;
     a->reload = (struct brim_admin_reload){.run = config->reload, .ctx = config->ctx};
     a->started_mono_ms = brim_clock_mono_ms();
-    h2o_linklist_init_anchor(&a->connections);
     sem_init(&a->let_go, 0, 0);
     err = brim_admin_gate_init(&a->gate, config->token, config->rate);
     if (err == BRIM_OK)
@@ -779,8 +712,8 @@ void brim_admin_close(struct brim_admin *a)
     atomic_store(&a->is_closing, true);
     h2o_multithread_send_message(&a->answers, NULL);
     pthread_join(a->thread, NULL);
-    if (a->connection_count > 0) {
-        BRIM_LOG(WARN, "admin.stuck", "connections=%u", a->connection_count);
+    if (brim_admin_conns_count(&a->conns) > 0) {
+        BRIM_LOG(WARN, "admin.stuck", "connections=%u", brim_admin_conns_count(&a->conns));
         return; /* they point into it: left to the end of the process */
     }
     close_loop(a);

@@ -6,7 +6,8 @@
  *
  * What was let in is bounded by admin.rate and never kept back; what was refused may be kept back.
  * At a unix socket the peer is the process that connected. A caller that left before the answer has
- * status=none.
+ * status=none. What was refused before its body came is here too, whatever it would have done; what
+ * nobody can call has path=-.
  */
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -21,6 +22,7 @@
 #define PEER_BYTES 64u
 
 struct brim_admin_audit {
+    const char *method;
     const char *path;
     uint64_t began_ms;
     bool is_let;
@@ -39,14 +41,14 @@ static void name_process(int fd, char *out)
         (void)snprintf(out, PEER_BYTES, "pid:%d,uid:%u", (int)process.pid, process.uid);
 }
 
-static void name_peer(h2o_req_t *req, char *out)
+static void name_peer(h2o_socket_t *sock, char *out)
 {
     struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address;
     const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address;
     char text[INET6_ADDRSTRLEN] = "";
 
-    (void)req->conn->callbacks->get_peername(req->conn, (struct sockaddr *)&address);
+    (void)h2o_socket_getpeername(sock, (struct sockaddr *)&address);
     if (address.ss_family == AF_INET &&
         inet_ntop(AF_INET, &v4->sin_addr, text, sizeof(text)) != NULL)
         (void)snprintf(out, PEER_BYTES, "%s:%u", text, ntohs(v4->sin_port));
@@ -54,7 +56,7 @@ static void name_peer(h2o_req_t *req, char *out)
              inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text)) != NULL)
         (void)snprintf(out, PEER_BYTES, "[%s]:%u", text, ntohs(v6->sin6_port));
     else
-        name_process(h2o_socket_get_fd(req->conn->callbacks->get_socket(req->conn)), out);
+        name_process(h2o_socket_get_fd(sock), out);
 }
 
 static void write_line(struct brim_admin_audit *audit, const char *status)
@@ -63,11 +65,11 @@ static void write_line(struct brim_admin_audit *audit, const char *status)
 
     audit->is_written = true;
     if (audit->is_let)
-        BRIM_LOG_ALL(INFO, "admin.call", "method=POST path=%s peer=%s status=%s ms=%" PRIu64,
-                     audit->path, audit->peer, status, ms);
+        BRIM_LOG_ALL(INFO, "admin.call", "method=%s path=%s peer=%s status=%s ms=%" PRIu64,
+                     audit->method, audit->path, audit->peer, status, ms);
     else
-        BRIM_LOG(WARN, "admin.call", "method=POST path=%s peer=%s status=%s ms=%" PRIu64,
-                 audit->path, audit->peer, status, ms);
+        BRIM_LOG(WARN, "admin.call", "method=%s path=%s peer=%s status=%s ms=%" PRIu64,
+                 audit->method, audit->path, audit->peer, status, ms);
 }
 
 /* The pool's dispose. */
@@ -79,12 +81,14 @@ static void on_gone(void *memory)
         write_line(audit, "none");
 }
 
-struct brim_admin_audit *brim_admin_audit_begin(h2o_req_t *req, const char *path)
+struct brim_admin_audit *brim_admin_audit_begin(h2o_req_t *req, const char *method,
+                                                const char *path)
 {
     struct brim_admin_audit *audit = h2o_mem_alloc_shared(&req->pool, sizeof(*audit), on_gone);
 
-    *audit = (struct brim_admin_audit){.path = path, .began_ms = brim_clock_mono_ms()};
-    name_peer(req, audit->peer);
+    *audit =
+        (struct brim_admin_audit){.method = method, .path = path, .began_ms = brim_clock_mono_ms()};
+    name_peer(req->conn->callbacks->get_socket(req->conn), audit->peer);
     return audit;
 }
 
@@ -102,4 +106,14 @@ void brim_admin_audit_end(struct brim_admin_audit *audit, int status)
         return;
     (void)snprintf(text, sizeof(text), "%d", status);
     write_line(audit, text);
+}
+
+void brim_admin_audit_refused(h2o_socket_t *sock, const char *method, const char *path,
+                              unsigned status)
+{
+    struct brim_admin_audit audit = {
+        .method = method, .path = path, .began_ms = brim_clock_mono_ms()};
+
+    name_peer(sock, audit.peer);
+    brim_admin_audit_end(&audit, (int)status);
 }

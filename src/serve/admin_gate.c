@@ -77,7 +77,7 @@ static bool take(struct brim_admin_gate_bucket *bucket, uint64_t now_ms)
     return true;
 }
 
-static bool is_known(struct brim_admin_gate *gate, struct brim_str authorization)
+bool brim_admin_gate_knows(struct brim_admin_gate *gate, struct brim_str authorization)
 {
     struct brim_bearer bearer;
 
@@ -93,7 +93,19 @@ enum brim_admin_gate_verdict brim_admin_gate_check(struct brim_admin_gate *gate,
                                                    struct brim_str authorization,
                                                    uint64_t now_mono_ms)
 {
-    if (is_known(gate, authorization))
+    if (brim_admin_gate_knows(gate, authorization))
         return take(&gate->calls, now_mono_ms) ? BRIM_ADMIN_GATE_OPEN : BRIM_ADMIN_GATE_BUSY;
     return take(&gate->attempts, now_mono_ms) ? BRIM_ADMIN_GATE_SHUT : BRIM_ADMIN_GATE_BUSY;
+}
+
+const struct brim_admin_gate_answer *brim_admin_gate_answer(enum brim_admin_gate_verdict verdict)
+{
+    static const struct brim_admin_gate_answer shut = {
+        401, "www-authenticate", "Bearer realm=\"brim\"",
+        "this call needs the token of admin.token", "Authorization: Bearer TOKEN"};
+    static const struct brim_admin_gate_answer busy = {429, "retry-after", "1", "too many calls",
+                                                       "admin.rate calls a second"};
+
+    INVARIANT(verdict != BRIM_ADMIN_GATE_OPEN);
+    return verdict == BRIM_ADMIN_GATE_SHUT ? &shut : &busy;
 }

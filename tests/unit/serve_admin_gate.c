@@ -68,6 +68,20 @@ START_TEST(guessing_is_slow_and_takes_nothing_from_those_who_know)
 }
 END_TEST
 
+/* Who is asked before a body is read, and again when the call is made, makes one call. */
+START_TEST(asking_who_knows_it_takes_nothing)
+{
+    for (int i = 0; i < 100; i++) {
+        ck_assert(brim_admin_gate_knows(&gate, RIGHT));
+        ck_assert(!brim_admin_gate_knows(&gate, WRONG));
+        ck_assert(!brim_admin_gate_knows(&gate, BRIM_STR("")));
+    }
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(brim_admin_gate_check(&gate, RIGHT, 1000), BRIM_ADMIN_GATE_OPEN);
+    ck_assert_int_eq(brim_admin_gate_check(&gate, WRONG, 1000), BRIM_ADMIN_GATE_SHUT);
+}
+END_TEST
+
 START_TEST(a_renewed_token_counts_and_a_lost_one_leaves_the_old)
 {
     write_token("fedcba9876543210");
@@ -105,6 +119,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, a_second_holds_so_many_calls_and_no_more);
     tcase_add_test(tcase, guessing_is_slow_and_takes_nothing_from_those_who_know);
+    tcase_add_test(tcase, asking_who_knows_it_takes_nothing);
     tcase_add_test(tcase, a_renewed_token_counts_and_a_lost_one_leaves_the_old);
     tcase_add_test(tcase, without_a_file_everybody_is_let_and_with_an_empty_one_nobody);
     suite_add_tcase(suite, tcase);

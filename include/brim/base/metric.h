@@ -168,6 +168,12 @@
     X(DISK_RETIRED, "brim_disk_segments_retired_total", "", COUNTER, "Segments retired.")          \
     X(KV_WRITES, "brim_kv_writes_total", "", COUNTER, "Writes to the named stores.")               \
     X(KV_ERRORS, "brim_kv_errors_total", "", COUNTER, "Errors of the named stores.")               \
+    X(ADMIN_STRANGER, "brim_admin_refused_total", "reason=\"token\"", COUNTER,                     \
+      "Calls of the admin API that were refused.")                                                 \
+    X(ADMIN_BODY_UNREAD, "brim_admin_refused_total", "reason=\"body_without_token\"", COUNTER, "") \
+    X(ADMIN_BUSY, "brim_admin_refused_total", "reason=\"rate\"", COUNTER, "")                      \
+    X(ADMIN_FOREIGN, "brim_admin_refused_total", "reason=\"origin\"", COUNTER, "")                 \
+    X(ADMIN_MALFORMED, "brim_admin_refused_total", "reason=\"malformed\"", COUNTER, "")            \
     X(PURGES, "brim_purges_total", "", COUNTER, "Purges accepted.")                                \
     X(PURGES_PASSED, "brim_purges_passed_total", "result=\"ok\"", COUNTER,                         \
       "Purges passed on to the tier above (admin.purge_via), each try.")                           \

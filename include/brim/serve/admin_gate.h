@@ -42,9 +42,22 @@ bool brim_admin_gate_has_token(const struct brim_admin_gate *gate);
  * loop. */
 void brim_admin_gate_renew(struct brim_admin_gate *gate);
 
+/* Whether the field's value presents the token, or none is asked for; counts nothing. */
+bool brim_admin_gate_knows(struct brim_admin_gate *gate, struct brim_str authorization);
+
 /* authorization: the field's value, empty if there is none. Thread: control. */
 enum brim_admin_gate_verdict brim_admin_gate_check(struct brim_admin_gate *gate,
                                                    struct brim_str authorization,
                                                    uint64_t now_mono_ms);
+
+/* How a call that may not run is answered; static, as are its texts. */
+struct brim_admin_gate_answer {
+    unsigned status;
+    const char *field; /* of the header; "": none */
+    const char *value;
+    const char *error;
+    const char *accepted;
+};
+const struct brim_admin_gate_answer *brim_admin_gate_answer(enum brim_admin_gate_verdict verdict);
 
 #endif

@@ -72,11 +72,15 @@ json_t *brim_admin_body(h2o_req_t *req, struct brim_admin_wrong *wrong);
 
 struct brim_admin_audit; /* opaque; the request's pool's */
 
-/* path: static, of the call's row. */
-struct brim_admin_audit *brim_admin_audit_begin(h2o_req_t *req, const char *path);
+/* method, path: static, of the call's row. */
+struct brim_admin_audit *brim_admin_audit_begin(h2o_req_t *req, const char *method,
+                                                const char *path);
 /* Both accept NULL. The call runs, and is not refused; the call is answered. */
 void brim_admin_audit_let(struct brim_admin_audit *audit);
 void brim_admin_audit_end(struct brim_admin_audit *audit, int status);
+/* The whole of it for what was refused before there was a request. */
+void brim_admin_audit_refused(h2o_socket_t *sock, const char *method, const char *path,
+                              unsigned status);
 
 /* ---- calls ---- */
 

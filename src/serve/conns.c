@@ -52,7 +52,7 @@
 
 #define CONNS_MAGIC    0x636f6e73u
 #define TICKS_PER_S    32u /* a slice of 20,000 connections is then looked at in well below 1 ms */
-#define MEMORY_TICKS   8u  /* of them to one count of memory: who was ended has gone by the next */
+#define MEMORY_TICKS   8u  /* of them to one look at what all hold */
 #define IDLE_GRACE_MS  1000u /* h2o's own idle timeout says goodbye: let it go first */
 #define DRAIN_GRACE_MS 1000u /* a client that is about to ask is answered, and told to go */
 #define HELD_TIMES     4u
@@ -391,21 +391,22 @@ static void note_greedy(struct greedy *greedy, struct brim_conn *conn)
     greedy->conns[at] = conn;
 }
 
-/* What a killed connection held is free before the next call. One walk finds them all: there may be
- * very many connections, and this is a bad moment to be slow. */
+/* Who is ended counts no more, which the other workers see, or each would end clients for the whole
+ * of one excess. One walk finds them all: there may be very many connections, and this is a bad
+ * moment to be slow. */
 static void free_memory(struct brim_conns *conns)
 {
-    int64_t excess = brim_clients_excess(conns->config.clients);
+    struct brim_clients *clients = conns->config.clients;
     struct brim_conn *conn = conns->cursor;
     struct greedy greedy = {.count = 0};
 
-    if (excess <= 0)
+    if (brim_clients_excess(clients) <= 0)
         return;
     for (size_t left = conns->count; left > 0; left--, conn = conn->next)
         if (!conn->killed && conn->memory >= MEMORY_LEAST)
             note_greedy(&greedy, conn);
-    for (unsigned i = 0; i < greedy.count && excess > 0; i++) {
-        excess -= greedy.conns[i]->memory;
+    for (unsigned i = 0; i < greedy.count && brim_clients_excess(clients) > 0; i++) {
+        account(greedy.conns[i], 0);
         end(greedy.conns[i], BRIM_ENDING_MEMORY);
     }
 }
@@ -418,7 +419,7 @@ static void sweep(struct brim_conns *conns, size_t count, uint64_t now)
 
         OBJ_CHECK(conn, BRIM_CONN_MAGIC);
         conns->cursor = conn->next;
-        account(conn, measure(conn));
+        account(conn, conn->killed ? 0 : measure(conn));
         bound_unsent_again(conns, conn);
         ending = conn->killed ? BRIM_ENDING_NONE : judge(conn, now, &conns->config);
         if (ending != BRIM_ENDING_NONE)

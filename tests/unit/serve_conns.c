@@ -419,7 +419,7 @@ START_TEST(what_is_held_for_a_request_is_counted)
                                        .connections = &total,
                                        .on_tick = count_tick};
     struct brim_conn_request request = {.memory = hold_much}, other = {.memory = NULL};
-    uint64_t now = brim_clock_mono_ms();
+    uint64_t now;
     struct brim_conns *conns;
     struct brim_conn *conn;
     int64_t none, some;
@@ -428,6 +428,7 @@ START_TEST(what_is_held_for_a_request_is_counted)
     ck_assert_int_eq(brim_conns_open(&config, &conns), BRIM_OK);
     conn = brim_conns_adopt(conns, socket_pair(loop, &peer),
                             _i == 0 ? BRIM_CONN_HTTP1 : BRIM_CONN_HTTP2);
+    now = brim_clock_mono_ms(); /* it is there, so that it cannot be of a later time */
     conn->h2_memory = 1000;
     brim_conns_sweep(conns, now);
     none = brim_clients_excess(config.clients);
@@ -450,6 +451,54 @@ START_TEST(what_is_held_for_a_request_is_counted)
     ck_assert_int_eq(h2o_evloop_run(loop, 0), 0);
     h2o_evloop_destroy(loop);
     close(peer);
+}
+END_TEST
+
+/* Each worker sees the excess of all; were each to end clients for the whole of it, half of those
+ * that there is room for would go with two workers, and nearly all of them with eight. */
+START_TEST(an_excess_is_made_good_once_however_many_workers_see_it)
+{
+    enum { WORKERS = 2, EACH = 2 };
+    h2o_loop_t *loop = h2o_evloop_create();
+    struct brim_conf_timeouts timeouts = {.request_ms = 1000, .idle_ms = 1000, .write_ms = 1000};
+    struct brim_conf_limits limits = {.request_header_bytes = 16384,
+                                      .client_memory_bytes = 12000000};
+    struct brim_conf_abuse abuse = {0};
+    _Atomic int64_t total = 0;
+    struct brim_conns_config config = {.loop = loop,
+                                       .timeouts = &timeouts,
+                                       .limits = &limits,
+                                       .clients = brim_clients_open(&limits, &abuse),
+                                       .connections = &total,
+                                       .on_tick = count_tick};
+    struct brim_conn_request requests[WORKERS * EACH];
+    struct brim_conn *all[WORKERS * EACH];
+    struct brim_conns *workers[WORKERS];
+    int peers[WORKERS * EACH], ended = 0;
+
+    for (int i = 0; i < WORKERS; i++)
+        ck_assert_int_eq(brim_conns_open(&config, &workers[i]), BRIM_OK);
+    for (int i = 0; i < WORKERS * EACH; i++) {
+        requests[i] = (struct brim_conn_request){.memory = hold_much};
+        all[i] = brim_conns_adopt(workers[i / EACH], socket_pair(loop, &peers[i]), BRIM_CONN_HTTP2);
+        all[i]->is_h2 = true;
+        brim_conn_request_add(all[i], &requests[i]);
+    }
+    for (int turn = 0; turn < 4; turn++) /* nobody who was ended has gone yet */
+        brim_conns_sweep(workers[turn % WORKERS], brim_clock_mono_ms());
+    for (int i = 0; i < WORKERS * EACH; i++) {
+        ended += all[i]->killed;
+        brim_conn_request_remove(all[i], &requests[i]);
+        h2o_socket_close(all[i]->sock);
+        close(peers[i]);
+    }
+    ck_assert_int_eq(ended, 2);
+    ck_assert_int_eq(brim_clients_excess(config.clients), -12000000);
+    for (int i = 0; i < WORKERS; i++)
+        brim_conns_close(workers[i]);
+    brim_clients_close(config.clients);
+    ck_assert_int_eq(h2o_evloop_run(loop, 0), 0);
+    h2o_evloop_destroy(loop);
 }
 END_TEST
 
@@ -595,6 +644,7 @@ int main(void)
     tcase_add_test(sweep, a_header_block_that_stays_open_is_ended);
     tcase_add_test(sweep, connections_are_counted_and_swept_as_they_come_and_go);
     tcase_add_loop_test(sweep, what_is_held_for_a_request_is_counted, 0, 2);
+    tcase_add_test(sweep, an_excess_is_made_good_once_however_many_workers_see_it);
     tcase_add_test(sweep, the_kernel_holds_little_that_is_unsent);
     tcase_add_loop_test(sweep, an_http1_header_that_drips_is_ended, 0, 2);
     tcase_add_test(sweep, an_idle_http1_connection_is_ended);

@@ -132,6 +132,50 @@ bool brim_lookup_make(struct brim_lookup *lookup, const struct brim_key_rules *r
     return len > 0 && make_fields(lookup, rules, find);
 }
 
+/* Whether what is about to be published may be of more use than what the cache has. */
+static bool wants_unpublished(const struct brim_lookup_newest *newest, enum brim_found found,
+                              const struct brim_request_control *control,
+                              const struct brim_find *find)
+{
+    if (newest->has_peeked || (found != BRIM_FOUND_NONE && found != BRIM_FOUND_OBJECT))
+        return false;
+    return found == BRIM_FOUND_NONE || newest->saw_landing ||
+           brim_freshness_use(&find->object->fresh, control, find->now_wall_ms,
+                              find->soft_purged) == BRIM_USE_REVALIDATE;
+}
+
+enum brim_found brim_lookup_find(struct brim_lookup_newest *newest,
+                                 const struct brim_lookup_places *places,
+                                 const struct brim_request_control *control, struct brim_find *find)
+{
+    struct brim_object *object;
+    enum brim_found found;
+    bool soft_purged;
+
+    for (;;) {
+        /* Asked before the search: a flight that is over by then has published. */
+        newest->saw_landing =
+            newest->saw_landing || brim_flights_are_landing(places->flights, &find->primary);
+        found = brim_cache_find(places->cache, find);
+        if (!wants_unpublished(newest, found, control, find))
+            return found;
+        newest->has_peeked = true;
+        object = brim_flight_peek(places->flights, &find->key, find->request, &soft_purged);
+        if (object != NULL) {
+            brim_object_unref(find->object);
+            find->object = object;
+            find->soft_purged = soft_purged;
+            return BRIM_FOUND_OBJECT;
+        }
+        /* It may have been published between the two looks. A flight would notice, but to who flies
+         * none that is the last word; and what is found may be older than what is there by now. */
+        if (!control->only_if_cached && (found == BRIM_FOUND_NONE || !newest->saw_landing))
+            return found;
+        brim_object_unref(find->object);
+        brim_find_fini(find); /* what the URL varies by may have changed too */
+    }
+}
+
 struct brim_str brim_lookup_part(h2o_mem_pool_t *pool, const struct brim_route *route,
                                  struct brim_str origin, struct brim_str part)
 {

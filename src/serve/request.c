@@ -392,28 +392,6 @@ static void look_at_flight(struct request *r)
 
 /* ---- lookup ---- */
 
-static void use_object(struct request *r, struct brim_object *object);
-
-/* What an exchange has brought and is about to publish counts as stored: who has read its last byte
- * may ask again before it is. False: there is nothing of the kind. */
-static bool use_unpublished(struct request *r)
-{
-    struct brim_object *object;
-    bool soft_purged;
-
-    if (r->has_peeked)
-        return false;
-    r->has_peeked = true;
-    object = brim_flight_peek(r->env->flights, &r->find.key, r->find.request, &soft_purged);
-    if (object != NULL) {
-        r->find.soft_purged = soft_purged;
-        use_object(r, object);
-    } else if (r->control.only_if_cached) {
-        find_anew(r); /* it may have been published between the two looks, and nobody asks again */
-    }
-    return object != NULL || r->control.only_if_cached;
-}
-
 static void use_object(struct request *r, struct brim_object *object)
 {
     struct brim_deliver_facts facts = {.outcome = BRIM_OUTCOME_HIT};
@@ -437,10 +415,6 @@ static void use_object(struct request *r, struct brim_object *object)
     case BRIM_USE_REVALIDATE:
         break;
     }
-    if (use_unpublished(r)) {
-        brim_object_unref(object);
-        return;
-    }
     r->stale = object;
     r->fwd = r->control.no_cache ? "request" : "stale";
     if (r->control.only_if_cached)
@@ -449,17 +423,11 @@ static void use_object(struct request *r, struct brim_object *object)
         brim_request_fly(r, BRIM_FLIGHT_SHARED);
 }
 
-/* Who has read the newer answer to its end is not given the older that is still published. If the
- * flight is gone by now, the newer is published. */
-static void use_newest(struct request *r, struct brim_object *object)
+static enum brim_found search(struct request *r)
 {
-    if (!r->saw_landing || r->has_peeked) {
-        use_object(r, object);
-        return;
-    }
-    if (!use_unpublished(r))
-        find_anew(r);
-    brim_object_unref(object);
+    const struct brim_lookup_places places = {r->env->cache, r->env->flights};
+
+    return brim_lookup_find(&r->newest, &places, &r->control, &r->find);
 }
 
 static void find(struct request *r)
@@ -467,25 +435,16 @@ static void find(struct request *r)
     enum brim_found found;
 
     r->state = REQUEST_FIND;
-    /* Asked before the search: a flight that is over by then has published. */
-    r->saw_landing = r->saw_landing || brim_flights_are_landing(r->env->flights, &r->find.primary);
-    found = brim_cache_find(r->env->cache, &r->find);
+    found = search(r);
     if (found == BRIM_FOUND_WAIT && r->find.port == NULL) {
         r->find.port = brim_request_port(r); /* only a cold read pays for a port */
-        found = brim_cache_find(r->env->cache, &r->find);
+        found = search(r);
     }
-    switch (found) {
-    case BRIM_FOUND_WAIT:
+    if (found == BRIM_FOUND_WAIT)
         return;
-    case BRIM_FOUND_OBJECT:
-        use_newest(r, r->find.object);
+    if (found == BRIM_FOUND_OBJECT) {
+        use_object(r, r->find.object);
         return;
-    case BRIM_FOUND_NONE:
-        if (use_unpublished(r))
-            return;
-        break;
-    case BRIM_FOUND_PASS:
-        break;
     }
     r->fwd = brim_digest_is(r->find.key.digest, r->find.primary.digest) ? "uri-miss" : "vary-miss";
     if (r->control.only_if_cached)

@@ -41,6 +41,7 @@ struct brim_subrequest {
     struct brim_lookup lookup;
     struct brim_request_control control;
     struct brim_find find;
+    struct brim_lookup_newest newest;
     struct brim_object *stale;  /* counted: what to revalidate or to fall back on */
     struct brim_object *object; /* counted: the answer */
     struct brim_flight *flight;
@@ -342,11 +343,12 @@ static void use(struct brim_subrequest *s, struct brim_object *object)
 
 static void find(struct brim_subrequest *s)
 {
+    const struct brim_lookup_places places = {s->ask.env->cache, s->ask.env->flights};
     enum brim_found found;
 
     s->stage = FIND;
     s->find.port = brim_wake_port(s->wake);
-    found = brim_cache_find(s->ask.env->cache, &s->find);
+    found = brim_lookup_find(&s->newest, &places, &s->control, &s->find);
     if (found == BRIM_FOUND_WAIT)
         return;
     if (found == BRIM_FOUND_OBJECT)

@@ -10,7 +10,8 @@ answer that was there before the request came must not be used without asking (R
 5.2.2.4). The same for a client that says no-cache itself to an answer that would be fresh, and for
 one that has just purged softly: each request is one at the origin. And who has forced a newer
 answer gets that one when he then asks without force, never the older (RFC 9111 4); where the newer
-could not be kept, one that is newer still. Who has read the answer to a POST that stands for the page
+could not be kept, one that is newer still; the same for a handler that asks with brim.fetch on his
+behalf. Who has read the answer to a POST that stands for the page
 finds it there: nobody asks again.
 
 The node's threads meet in rare orders meanwhile (jitter.c), where a library can be preloaded.
@@ -29,7 +30,8 @@ import brim_node  # noqa: E402
 import injection  # noqa: E402
 
 CONTROL = {"response": "no-cache", "request": "max-age=3600", "purged": "max-age=3600",
-           "forced": "max-age=3600", "forced-large": "max-age=3600", "posted": "max-age=3600"}
+           "forced": "max-age=3600", "forced-large": "max-age=3600", "posted": "max-age=3600",
+           "forced-fetched": "max-age=3600", "fetched": "no-cache"}
 LARGE = 48 << 10  # more than stays in RAM: goes to disk as it comes, and the disk may refuse it
 ASKED = collections.Counter()
 UNCONDITIONAL = collections.Counter()
@@ -84,6 +86,11 @@ return {viewer_request = function(req)
     brim.cache.purge{prefixes = {"//www.example/purged"}, soft = true}
     return {status = 204}
   end
+  local page = req.path:match("^/fetch(/.*)")
+  if page then
+    local answer = brim.fetch("http://www.example" .. page)
+    return {status = answer.status, body = answer.body}
+  end
 end}
 """
 
@@ -108,6 +115,8 @@ def walk(port, kind, requests, wrong):
         if kind == "posted":  # each page once, and then asked for
             path += f"/{number // 2}"
             method = "GET" if number % 2 else "POST"
+        if kind == "fetched" or kind == "forced-fetched" and number % 2:  # the handler asks for it
+            path = "/fetch" + path
         if kind == "purged":  # each page twice, and a purge before the second time
             path += f"/{number // 2}"
             if number % 2 and not purge_softly(connection):
@@ -139,7 +148,7 @@ def main():
         handlers.write_text(HANDLERS)
         config["cache"] = {"memory": "16MiB", "memory_object": "16KiB", "disk": "64MiB",
                            "path": str(Path(directory) / "cache")}
-        config["sites"][0]["handlers"] = {"file": str(handlers)}
+        config["sites"][0]["handlers"] = {"file": str(handlers), "cpu": "10s", "wall": "10m"}
         node = brim_node.Node(directory, config, binary)
         try:
             node.start(env=injection.jitter(directory, binary))

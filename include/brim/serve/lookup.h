@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lookup - from what is asked for to what the cache is asked: site and route, key, and the fields
- * that tell variants apart.
+ * lookup - from what is asked for to what the cache has: site and route, key, the fields that tell
+ * variants apart, and the newest answer there is.
  *
  * Knows neither h2o's request nor who asks: a client's request and a handler's fetch share it, so
  * that both meet in one object.
@@ -12,6 +12,8 @@
 #include <h2o.h>
 
 #include "brim/cache/cache.h"
+#include "brim/http/freshness.h"
+#include "brim/origin/flight.h"
 #include "brim/policy/route.h"
 
 struct brim_lookup {
@@ -40,6 +42,27 @@ const struct brim_route *brim_lookup_route(h2o_mem_pool_t *pool, const struct br
 /* Makes primary key and fields of find. False: the URL, or what counts, is too long. */
 bool brim_lookup_make(struct brim_lookup *lookup, const struct brim_key_rules *rules,
                       struct brim_find *find);
+
+/* What is known of flights while one request, or one fetch, searches: zeroed before. */
+struct brim_lookup_newest {
+    bool saw_landing; /* one was about to publish, of this URL or of another */
+    bool has_peeked;  /* at what one is about to publish */
+};
+
+struct brim_lookup_places {
+    struct brim_cache *cache;
+    struct brim_flights *flights;
+};
+
+/*
+ * brim_cache_find(), and beside it what an exchange has brought and is about to publish: who has
+ * read its last byte may ask again before it is, and is not given what is older.
+ * Owns: find->object, with a count, for BRIM_FOUND_OBJECT. Thread: loop.
+ */
+enum brim_found brim_lookup_find(struct brim_lookup_newest *newest,
+                                 const struct brim_lookup_places *places,
+                                 const struct brim_request_control *control,
+                                 struct brim_find *find);
 
 /* brim_route_part() in memory from pool. */
 struct brim_str brim_lookup_part(h2o_mem_pool_t *pool, const struct brim_route *route,

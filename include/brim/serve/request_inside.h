@@ -80,6 +80,7 @@ struct request {
     struct brim_fields asked;      /* what the flight was asked with */
     char *variant_text;            /* of find.key, where a flight told what the URL varies by */
     unsigned variants_tried;
+    struct brim_lookup_newest newest;
     bool looked_again; /* something was stored between search and flight: searched twice */
     struct brim_wake *wake;
     const char *fwd; /* why it went forward, for Cache-Status */
@@ -93,8 +94,6 @@ struct request {
     bool is_from_peer; /* a brim beside this one asks */
     bool has_written;  /* a while ago, as its cookie says */
     bool is_preflight; /* of CORS */
-    bool has_peeked;   /* at what a flight is about to publish */
-    bool saw_landing;  /* one was about to publish, of this URL or of another */
     bool is_behind;    /* origin_request runs for a refresh that nobody waits for */
     bool is_shared;    /* the flight asked for the whole, without the client's conditions */
 };

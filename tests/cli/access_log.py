@@ -6,48 +6,38 @@ Usage: tests/cli/access_log.py [BRIM]
 """
 
 import http.client
-import http.server
 import json
 import socket
 import sys
 import tempfile
-import threading
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
+import http_origin  # noqa: E402
 
 BRIM = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
 
 
-class Origin(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Origin(http_origin.Handler):
     def do_GET(self):
-        self.send_response(503 if self.path.startswith("/down") else 200)
-        self.send_header("Content-Length", "0")
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-
-    def log_message(self, *_arguments):
-        pass
+        self.answer(b"", "no-store", 503 if self.path.startswith("/down") else 200)
 
 
 class TestAccessLog(unittest.TestCase):
     def start(self, **settings):
         temporary = tempfile.TemporaryDirectory(prefix="brim-access-log-")
         self.addCleanup(temporary.cleanup)
-        origin = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
+        origin = http_origin.start(Origin)
         self.addCleanup(origin.server_close)
         self.addCleanup(origin.shutdown)
-        threading.Thread(target=origin.serve_forever, daemon=True).start()
         self.collector = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(self.collector.close)
         self.collector.bind(f"{temporary.name}/collector")
         self.collector.settimeout(30)
         self.port, admin = brim_node.free_port(), brim_node.free_port()
-        config = brim_node.make_config(self.port, admin, origin.server_address[1])
+        config = brim_node.make_config(self.port, admin, origin.server_port)
         config["node"]["workers"] = 1
         config["access_log"] = {"path": f"unix:{temporary.name}/collector", **settings}
         node = brim_node.Node(temporary.name, config, BRIM, supervise=False).start()

@@ -3,36 +3,26 @@
 """admin - who may call a node's admin API, and what it says of itself. Usage: tests/cli/admin.py [BRIM]"""
 
 import http.client
-import http.server
 import json
 import os
 import subprocess
 import sys
 import tempfile
-import threading
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
+import http_origin  # noqa: E402
 
 BRIM = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
 TOKEN = "correct-horse-battery-staple"
 METHODS = ("get", "post")
 
 
-class Origin(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Origin(http_origin.Handler):
     def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Length", "5")
-        self.send_header("Cache-Control", "max-age=600")
-        self.end_headers()
-        self.wfile.write(b"hello")
-
-    def log_message(self, *_arguments):
-        pass
+        self.answer(b"hello", "max-age=600")
 
 
 class Case(unittest.TestCase):
@@ -41,12 +31,11 @@ class Case(unittest.TestCase):
         self.addCleanup(temporary.cleanup)
         self.directory = Path(temporary.name)
         self.token_file = self.directory / "token"
-        origin = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
+        origin = http_origin.start(Origin)
         self.addCleanup(origin.server_close)
         self.addCleanup(origin.shutdown)
-        threading.Thread(target=origin.serve_forever, daemon=True).start()
         self.port, self.admin = brim_node.free_port(), brim_node.free_port()
-        config = brim_node.make_config(self.port, self.admin, origin.server_address[1])
+        config = brim_node.make_config(self.port, self.admin, origin.server_port)
         config["admin"].update(admin)
         if token:
             self.token_file.write_text(token + "\n")

@@ -7,7 +7,6 @@ with 77 where chromium is missing.
 """
 
 import http.client
-import http.server
 import json
 import os
 import re
@@ -21,25 +20,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
+import http_origin  # noqa: E402
 
 BRIM = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
 SHOTS = sys.argv[2] if len(sys.argv) > 2 else None
 MARKUP = "/&lt;b&gt;"
 
 
-class Origin(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Origin(http_origin.Handler):
     def do_GET(self):
-        body = b"x" * 3000
-        self.send_response(503 if self.path == "/down" else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store" if self.path == "/pass" else "max-age=600")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_arguments):
-        pass
+        self.answer(b"x" * 3000, "no-store" if self.path == "/pass" else "max-age=600",
+                    503 if self.path == "/down" else 200)
 
 
 class Case(unittest.TestCase):
@@ -47,12 +38,11 @@ class Case(unittest.TestCase):
         temporary = tempfile.TemporaryDirectory(prefix="brim-page-", ignore_cleanup_errors=True)
         self.addCleanup(temporary.cleanup)
         self.directory = Path(temporary.name)
-        origin = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
+        origin = http_origin.start(Origin)
         self.addCleanup(origin.server_close)
         self.addCleanup(origin.shutdown)
-        threading.Thread(target=origin.serve_forever, daemon=True).start()
         self.port, self.admin = brim_node.free_port(), brim_node.free_port()
-        config = brim_node.make_config(self.port, self.admin, origin.server_address[1])
+        config = brim_node.make_config(self.port, self.admin, origin.server_port)
         self.change(config)
         self.node = brim_node.Node(self.directory, config, BRIM, supervise=False).start()
         self.addCleanup(self.node.stop)

@@ -3,7 +3,6 @@
 """top - `brim top` shows what a running node does. Usage: tests/cli/top.py [BRIM]"""
 
 import http.client
-import http.server
 import json
 import os
 import pty
@@ -16,34 +15,25 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
+import http_origin  # noqa: E402
 
 BRIM = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
 
 
-class Origin(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Origin(http_origin.Handler):
     def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Length", "5")
-        self.send_header("Cache-Control", "max-age=600")
-        self.end_headers()
-        self.wfile.write(b"hello")
-
-    def log_message(self, *_arguments):
-        pass
+        self.answer(b"hello", "max-age=600")
 
 
 class TestTop(unittest.TestCase):
     def setUp(self):
         temporary = tempfile.TemporaryDirectory(prefix="brim-top-")
         self.addCleanup(temporary.cleanup)
-        origin = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
+        origin = http_origin.start(Origin)
         self.addCleanup(origin.server_close)
         self.addCleanup(origin.shutdown)
-        threading.Thread(target=origin.serve_forever, daemon=True).start()
         self.port, self.admin = brim_node.free_port(), brim_node.free_port()
-        config = brim_node.make_config(self.port, self.admin, origin.server_address[1])
+        config = brim_node.make_config(self.port, self.admin, origin.server_port)
         node = brim_node.Node(temporary.name, config, BRIM, supervise=False).start()
         self.addCleanup(node.stop)
 

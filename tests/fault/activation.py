@@ -30,17 +30,10 @@ def check_life(directory, config, sockets, names):
     """A client that came before brim did is served, and every worker has the socket."""
     waiting = [socket.create_connection(one.getsockname()) for one in sockets[:2]]
     node = brim_node.Node(directory, config, sys.argv[1])
-    try:
-        node.start(**brim_node.hand_over(sockets, names))
+    with node.running(**brim_node.hand_over(sockets, names)):
         for client in waiting:
             assert answer_of(client) == b"HTTP/1.1 400 Bad Request", client
             client.close()
-    except BaseException:
-        print(node.log_tail(60), file=sys.stderr)
-        raise
-    finally:
-        status = node.stop()
-    assert status == 0, status
 
 
 def check_refused(directory, config, sockets, names):

@@ -19,14 +19,13 @@ The node's threads meet in rare orders meanwhile (jitter.c), where a library can
 
 import collections
 import http.client
-import http.server
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
+import http_origin  # noqa: E402
 import injection  # noqa: E402
 
 CONTROL = {"response": "no-cache", "request": "max-age=3600", "purged": "max-age=3600",
@@ -45,10 +44,7 @@ def version_of(body):
     return int(body.split()[1])
 
 
-class Origin(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
+class Origin(http_origin.Handler):
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
         self.do_GET()
@@ -71,13 +67,6 @@ class Origin(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if not is_same:
             self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
-
-
-class QuietServer(http.server.ThreadingHTTPServer):
-    daemon_threads = True
 
 
 HANDLERS = """
@@ -138,8 +127,7 @@ def walk(port, kind, requests, wrong):
 def main():
     binary = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
     requests = int(sys.argv[2]) if len(sys.argv) > 2 else 3000
-    origin = QuietServer(("127.0.0.1", 0), Origin)
-    threading.Thread(target=origin.serve_forever, daemon=True).start()
+    origin = http_origin.start(Origin)
     wrong = []
     with tempfile.TemporaryDirectory(prefix="brim-again-") as directory:
         port = brim_node.free_port()
@@ -150,20 +138,9 @@ def main():
                            "path": str(Path(directory) / "cache")}
         config["sites"][0]["handlers"] = {"file": str(handlers), "cpu": "10s", "wall": "10m"}
         node = brim_node.Node(directory, config, binary)
-        try:
-            node.start(env=injection.jitter(directory, binary))
+        with node.running(env=injection.jitter(directory, binary)):
             for kinds in (set(CONTROL) - {"posted"}, {"posted"}):  # beside a purge it is not kept
-                clients = [threading.Thread(target=walk, args=(port, kind, requests, wrong))
-                           for kind in kinds]
-                for client in clients:
-                    client.start()
-                for client in clients:
-                    client.join()
-            if node.stop() != 0:
-                wrong.append("the node did not end cleanly")
-        finally:
-            if node.process and node.process.poll() is None:
-                node.kill()
+                brim_node.at_once(walk, [(port, kind, requests, wrong) for kind in kinds])
     for kind in CONTROL:
         expected = requests // 2 if is_forced(kind) or kind == "posted" else requests
         if ASKED[kind] < expected or ASKED[kind] > expected and kind != "forced-large":

@@ -12,7 +12,6 @@ The node is started with a small RLIMIT_NOFILE, and clients come until none is l
 4. Room is made: new clients are answered, and the miss is fetched. The same process throughout.
 """
 
-import http.server
 import os
 import re
 import resource
@@ -20,12 +19,12 @@ import select
 import socket
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
+import http_origin  # noqa: E402
 
 DESCRIPTORS = 200
 CLIENTS = 400
@@ -36,19 +35,13 @@ TICK_S = 1 / 32  # of a worker: what ends a pause
 BODY = {"/warm": b"warm " * 100, "/disk": b"disk " * 600000, "/cold": b"cold " * 100}
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
+class Handler(http_origin.Handler):
     """Every answer ends its connection: the node has no idle one to fall back on."""
 
-    def do_GET(self):
-        body = BODY[self.path.split("?")[0]]
-        self.send_response(200)
-        self.send_header("Cache-Control", "max-age=600")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    protocol_version = "HTTP/1.0"
 
-    def log_message(self, *_):
-        pass
+    def do_GET(self):
+        self.answer(BODY[self.path.split("?")[0]], "max-age=600")
 
 
 class Client:
@@ -212,25 +205,17 @@ def run(node, port):
 
 
 def main():
-    origin = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=origin.serve_forever, daemon=True).start()
+    origin = http_origin.start(Handler)
     with tempfile.TemporaryDirectory() as directory:
         port = brim_node.free_port()
-        config = brim_node.make_config(port, brim_node.free_port(), origin.server_address[1])
+        config = brim_node.make_config(port, brim_node.free_port(), origin.server_port)
         config["node"]["workers"] = WORKERS
         config["node"]["core_dumps"] = True  # its descriptors are counted by its user
         config["cache"] = {"path": f"{directory}/cache", "memory": "1MiB", "disk": "256MiB"}
         node = brim_node.Node(directory, config, sys.argv[1])
-        node.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE,
-                                                         (DESCRIPTORS, DESCRIPTORS)))
-        try:
+        with node.running(preexec_fn=lambda: resource.setrlimit(
+                resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))):
             run(node, port)
-        except BaseException:
-            print(node.log_tail())
-            raise
-        finally:
-            status = node.stop()
-        assert status == 0, f"it ended with {status}:\n" + node.log_tail()
     return 0
 
 

@@ -19,128 +19,19 @@ known of request smuggling: lengths and codings in two voices, names that only s
 line ends that only some accept, targets and hosts that disagree.
 """
 
-import concurrent.futures
 import re
 import socket
 import sys
-import tempfile
-import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-import brim_node  # noqa: E402
+import raw_cases  # noqa: E402
+import strict_origin  # noqa: E402
 
 REFUSED, ONE, EITHER = "REFUSED", "ONE", "EITHER"
 SECONDS = 20
-THREADS = 8
 TARGET_MAX, HEADER_MAX, FIELDS_MAX = 8192, 32768, 100
 CANARY = "/canary"
-TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-
-
-class Strict(Exception):
-    pass
-
-
-class Origin:
-    """Reads requests by the letter; what it cannot read is a fault of the node's."""
-
-    def __init__(self):
-        self.seen = {}  # case number in the target -> [(method, target, body)]
-        self.faults = []
-        self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            connection, _ = self.listener.accept()
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
-
-    def serve(self, connection):
-        stream = connection.makefile("rb")
-        try:
-            while (request := self.read(stream)) is not None:
-                self.note(request)
-                body = b"" if request[0] == b"HEAD" else b"ok"
-                connection.sendall(b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n"
-                                   b"Content-Length: 2\r\n\r\n" + body)
-        except Strict as fault:
-            with self.lock:
-                self.faults.append(str(fault))
-        except OSError:
-            pass
-        finally:
-            connection.close()
-
-    def note(self, request):
-        number = re.search(rb"case=(\d+)", request[1])
-        with self.lock:
-            if number is None:
-                self.faults.append(f"a request that nobody made: {request}")
-            else:
-                self.seen.setdefault(int(number[1]), []).append(request)
-
-    @staticmethod
-    def line(stream):
-        line = stream.readline(65536)
-        if line and not line.endswith(b"\r\n"):
-            raise Strict(f"a line without CRLF: {line!r}")
-        return line[:-2]
-
-    def read(self, stream):
-        """(method, target, body), None at the end of the connection."""
-        first = stream.readline(65536)
-        if not first:
-            return None
-        match = re.fullmatch(rb"(" + TOKEN + rb") ([!-~]+) HTTP/1\.1\r\n", first)
-        if not match or b"#" in match[2] or not match[2].startswith((b"/", b"*")):
-            raise Strict(f"request line {first!r}")
-        fields = []
-        while (line := self.line(stream)) != b"":
-            field = re.fullmatch(rb"(" + TOKEN + rb"):[ \t]*([\t -~\x80-\xff]*?)[ \t]*", line)
-            if not field:
-                raise Strict(f"field {line!r} of {first!r}")
-            fields.append((field[1].lower(), field[2]))
-        names = [name for name, _ in fields]
-        for name in (b"host", b"content-length", b"transfer-encoding"):
-            if names.count(name) > 1:
-                raise Strict(f"several {name!r} in {first!r}")
-        values = dict(fields)
-        if not re.fullmatch(rb"[0-9A-Za-z.:\[\]-]+", values.get(b"host", b"")):
-            raise Strict(f"host {values.get(b'host')!r} of {first!r}")
-        if b"content-length" in values and b"transfer-encoding" in values:
-            raise Strict(f"two lengths in {first!r}")
-        return match[1], match[2], self.body(stream, values)
-
-    def body(self, stream, values):
-        if b"transfer-encoding" in values:
-            if values[b"transfer-encoding"] != b"chunked":
-                raise Strict(f"coding {values[b'transfer-encoding']!r}")
-            return self.chunks(stream)
-        length = values.get(b"content-length", b"0")
-        if not re.fullmatch(rb"[0-9]+", length):
-            raise Strict(f"length {length!r}")
-        body = stream.read(int(length))
-        if len(body) != int(length):
-            raise Strict("a body cut off")
-        return body
-
-    def chunks(self, stream):
-        body = b""
-        while True:
-            size = self.line(stream)
-            if not re.fullmatch(rb"[0-9A-Fa-f]+", size):
-                raise Strict(f"chunk size {size!r}")
-            if int(size, 16) == 0:
-                break
-            body += stream.read(int(size, 16))
-            if self.line(stream) != b"":
-                raise Strict("a chunk without its end")
-        while self.line(stream) != b"":
-            pass
-        return body
 
 
 # ---- the cases ----
@@ -407,37 +298,10 @@ def run_case(port, origin, number, case):
 
 
 def main():
-    binary = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
     cases = Cases()
     for add in (lengths, codings, chunks, fields, targets, hosts):
         add(cases)
-    if "--list" in sys.argv:
-        for number, case in enumerate(cases.all):
-            print(number, case[2], case[0], case[1])
-        return 0
-    origin = Origin()
-    with tempfile.TemporaryDirectory(prefix="brim-framing-") as directory:
-        port, admin = brim_node.free_port(), brim_node.free_port()
-        config = brim_node.make_config(port, admin, origin.port)
-        brim_node.set_path(config, "log.level", "warn")
-        node = brim_node.Node(directory, config, binary)
-        try:
-            node.start()
-            with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-                wrong = [fault for fault in pool.map(
-                    lambda pair: run_case(port, origin, *pair), enumerate(cases.all)) if fault]
-            restarts = brim_node.metric(admin, "brim_node_restarts_total")
-            if restarts or node.stop() != 0:
-                wrong.append("the node did not stay, or did not end cleanly")
-        finally:
-            if node.process and node.process.poll() is None:
-                node.kill()
-    wrong += [f"the origin could not read what it got: {fault}" for fault in origin.faults]
-    counts = {kind: sum(case[2] == kind for case in cases.all) for kind in (REFUSED, ONE, EITHER)}
-    print(f"framing: {len(cases.all)} cases {counts}, {len(wrong)} faults")
-    for fault in wrong[:60]:
-        print("  fault:", fault)
-    return 1 if wrong else 0
+    return raw_cases.run("framing", cases.all, (REFUSED, ONE, EITHER), strict_origin.Origin, run_case)
 
 
 if __name__ == "__main__":

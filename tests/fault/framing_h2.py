@@ -5,32 +5,29 @@
 Usage: tests/fault/framing_h2.py BRIM [--list]     (exit status 77 without Debian's python3-hpack)
 
 Each case is a header block, and maybe a body and trailers, on a connection of its own, made with no
-regard for what may stand in them. The strict origin of framing.py notes what reaches it.
+regard for what may stand in them. A strict origin, as in framing.py, notes what reaches it.
 
   REFUSED  4xx, a stream error, or the end of the connection; the origin has seen nothing
   ONE      the origin has seen exactly this one request, with the body that the case says
   EITHER   one of the two, where the RFCs leave the choice
 """
 
-import concurrent.futures
 import socket
 import struct
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-import brim_node  # noqa: E402
-import framing  # noqa: E402
-from framing import EITHER, ONE, REFUSED  # noqa: E402
+import raw_cases  # noqa: E402
+import strict_origin  # noqa: E402
 
 try:
     import hpack
 except ImportError:
     hpack = None
 
+REFUSED, ONE, EITHER = "REFUSED", "ONE", "EITHER"
 SECONDS = 15
-THREADS = 8
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 INJECTED = b"GET /admin?case=%NUMBER% HTTP/1.1\r\nHost: t.example\r\n\r\n"
@@ -43,10 +40,10 @@ def pseudo(method=b"GET", path=b"/p?%CASE%", scheme=b"http", authority=b"t.examp
 
 class Cases:
     def __init__(self):
-        self.all = []  # (what, header list, body or None, trailers or None, expected)
+        self.all = []  # (what, header list, expected, body or None, trailers or None)
 
     def add(self, what, headers, expected, body=None, trailers=None):
-        self.all.append((what, headers, body, trailers, expected))
+        self.all.append((what, headers, expected, body, trailers))
 
     def field(self, name, value, expected=REFUSED):
         self.add(f"field {name}: {value[:40]}", pseudo() + [(name, value)], expected)
@@ -183,7 +180,7 @@ def outcome(connection):
 
 
 def run_case(port, origin, number, case):
-    what, headers, body, trailers, expected = case
+    what, headers, expected, body, trailers = case
     encoder = hpack.Encoder()
 
     def fill(text):
@@ -215,39 +212,14 @@ def run_case(port, origin, number, case):
 
 
 def main():
-    binary = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
     if hpack is None:
         print("framing_h2: skipped: python3-hpack is missing")
         return 77
     cases = Cases()
     for add in (names, values, pseudo_fields, hosts, connection_fields, bodies):
         add(cases)
-    if "--list" in sys.argv:
-        for number, case in enumerate(cases.all):
-            print(number, case[4], case[0])
-        return 0
-    origin = framing.Origin()
-    with tempfile.TemporaryDirectory(prefix="brim-framing-h2-") as directory:
-        port, admin = brim_node.free_port(), brim_node.free_port()
-        config = brim_node.make_config(port, admin, origin.port)
-        brim_node.set_path(config, "log.level", "warn")
-        node = brim_node.Node(directory, config, binary)
-        try:
-            node.start()
-            with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-                wrong = [fault for fault in pool.map(
-                    lambda pair: run_case(port, origin, *pair), enumerate(cases.all)) if fault]
-            if brim_node.metric(admin, "brim_node_restarts_total") or node.stop() != 0:
-                wrong.append("the node did not stay, or did not end cleanly")
-        finally:
-            if node.process and node.process.poll() is None:
-                node.kill()
-    wrong += [f"the origin could not read what it got: {fault}" for fault in origin.faults]
-    counts = {kind: sum(case[4] == kind for case in cases.all) for kind in (REFUSED, ONE, EITHER)}
-    print(f"framing_h2: {len(cases.all)} cases {counts}, {len(wrong)} faults")
-    for fault in wrong[:60]:
-        print("  fault:", fault)
-    return 1 if wrong else 0
+    return raw_cases.run("framing_h2", cases.all, (REFUSED, ONE, EITHER), strict_origin.Origin,
+                         run_case)
 
 
 if __name__ == "__main__":

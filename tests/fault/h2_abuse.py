@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
 import h2_attacks as attacks  # noqa: E402
 import h2_client  # noqa: E402
+import http_origin  # noqa: E402
 
 ATTACKER = "127.0.0.7"
 UNITS_MAX = 40000  # of a flood: far beyond what any budget allows
@@ -77,36 +78,20 @@ def never():
     return False
 
 
-class Origin:
+class Origin(http_origin.Many):
     """/wait...: no answer; else BODIES, or 100 bytes. /own...: not stored."""
 
     def __init__(self):
-        self.requests = 0
-        self.loop = asyncio.new_event_loop()
-        self.server = self.loop.run_until_complete(
-            asyncio.start_server(self.serve, "127.0.0.1", 0, backlog=4096))
-        self.port = self.server.sockets[0].getsockname()[1]
-        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+        super().__init__()
+        loop = asyncio.new_event_loop()
+        self.port = loop.run_until_complete(self.start())
+        threading.Thread(target=loop.run_forever, daemon=True).start()
 
-    async def serve(self, reader, writer):
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                self.requests += 1
-                path = head.split(b" ", 2)[1]
-                if path.startswith(b"/wait"):
-                    await reader.read()  # until it is given up
-                    return
-                body = BODIES.get(path.rpartition(b"/")[0] or path, SMALL)
-                kept = b"no-store" if path.startswith(b"/own") else b"max-age=600"
-                writer.write(b"HTTP/1.1 200 OK\r\nCache-Control: %s\r\nContent-Length: %d\r\n\r\n"
-                             % (kept, len(body)))
-                writer.write(body)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+    async def answer(self, path):
+        if path.startswith(b"/wait"):
+            return None
+        kept = b"no-store" if path.startswith(b"/own") else b"max-age=600"
+        return b"Cache-Control: %s\r\n" % kept, BODIES.get(path.rpartition(b"/")[0] or path, SMALL)
 
 
 class Neighbour(threading.Thread):

@@ -12,17 +12,16 @@ the provider no more than that.
 import base64
 import collections
 import http.client
-import http.server
 import json
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
+import http_origin  # noqa: E402
 
 FLOOD = 200
 ASKED = collections.Counter()
@@ -56,22 +55,13 @@ def unsigned(kid):
     return f"{head}.{body}"
 
 
-class Origin(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Origin(http_origin.Handler):
     def do_GET(self):
         ASKED[self.path] += 1
-        body, control = b"hello", "no-store"
         if self.path == "/keys":
-            body, control = json.dumps({"keys": KEYS}).encode(), "max-age=86400"
-        self.send_response(200)
-        self.send_header("Cache-Control", control)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
+            self.answer(json.dumps({"keys": KEYS}).encode(), "max-age=86400")
+        else:
+            self.answer(b"hello", "no-store")
 
 
 def status(port, text):
@@ -103,23 +93,15 @@ def run(port, old, new):
 
 def main():
     binary = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
-    origin = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
-    origin.daemon_threads = True
-    threading.Thread(target=origin.serve_forever, daemon=True).start()
+    origin = http_origin.start(Origin)
     with tempfile.TemporaryDirectory(prefix="brim-jwks-") as directory:
         old, new = Key(directory, "old"), Key(directory, "new")
         KEYS.append(old.public)
         port = brim_node.free_port()
         config = brim_node.make_config(port, brim_node.free_port(), origin.server_port)
         config["sites"][0]["jwt"] = {"alg": "RS256", "jwks_url": "/keys"}
-        node = brim_node.Node(directory, config, binary).start()
-        try:
+        with brim_node.Node(directory, config, binary).running():
             wrong = run(port, old, new)
-            if node.stop() != 0:
-                wrong.append("the node did not end cleanly")
-        finally:
-            if node.process.poll() is None:
-                node.kill()
     print(f"jwks: {ASKED['/keys']} fetches of the keys, {len(wrong)} faults")
     for text in wrong:
         print("  fault:", text)

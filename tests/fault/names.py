@@ -9,7 +9,6 @@ A name server of this test's own (UDP, on the loopback), and an origin on two ad
 """
 
 import http.client
-import http.server
 import socket
 import struct
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
+import http_origin  # noqa: E402
 
 A, AAAA = 1, 28
 NXDOMAIN, SERVFAIL = 3, 2
@@ -69,29 +69,11 @@ class NameServer(threading.Thread):
         self.socket.sendto(head + packet[12:end] + body, peer)
 
 
-def serve(address, port):
-    """An origin that says at which address it was asked. Returns its port."""
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class Origin(http_origin.Handler):
+    """Says at which address it was asked."""
 
-        def do_GET(self):
-            body = self.connection.getsockname()[0].encode()
-            self.send_response(200)
-            self.send_header("Cache-Control", "no-store")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args):
-            pass
-
-    class Server(http.server.ThreadingHTTPServer):
-        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        daemon_threads = True
-
-    server = Server((address, port), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server.server_address[1]
+    def do_GET(self):
+        self.answer(self.connection.getsockname()[0].encode(), "no-store")
 
 
 class Client:
@@ -203,10 +185,10 @@ def configure(names, port):
 
 def main():
     names = NameServer()
-    port = serve("127.0.0.1", 0)
-    serve("127.0.0.2", port)
+    port = http_origin.start(Origin).server_port
+    http_origin.start(Origin, "127.0.0.2", port)
     try:
-        serve("::1", port)
+        http_origin.start(Origin, "::1", port)
         has_ipv6 = True
     except OSError:
         has_ipv6 = False
@@ -215,20 +197,14 @@ def main():
     names.start()
     with tempfile.TemporaryDirectory(prefix="brim-names-") as directory:
         config = configure(names, port)
-        node = brim_node.Node(directory, config, sys.argv[1], supervise=False).start()
+        node = brim_node.Node(directory, config, sys.argv[1], supervise=False)
         client = Client(int(config["listeners"][0]["address"].rsplit(":", 1)[1]))
-        try:
+        with node.running():
             follows(node, names, client)
             outlives_a_dead_server(node, names, client)
             nothing_waits_for_a_slow_server(names, client)
             uses_both_families(names, client, has_ipv6)
             says_what_is_wrong(client)
-        except BaseException:
-            print(node.log_tail(60), file=sys.stderr)
-            raise
-        finally:
-            status = node.stop()
-    assert status == 0, status
     print(f"names: followed, kept without a name server, nobody waited; "
           f"{sum(names.asked.values())} questions")
     return 0

@@ -11,7 +11,6 @@ A request that finds neither is a second request to the origin for what was ther
 
 import collections
 import http.client
-import http.server
 import sys
 import tempfile
 import threading
@@ -19,32 +18,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
+import http_origin  # noqa: E402
 
 CLIENTS = 4
 ASKED = collections.Counter()
 ASKED_LOCK = threading.Lock()
 
 
-class Origin(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # headers and body are two writes
-
+class Origin(http_origin.Handler):
     def do_GET(self):
         with ASKED_LOCK:
             ASKED[self.path] += 1
-        self.send_response(200)
-        self.send_header("Cache-Control", "max-age=3600")
-        self.send_header("Content-Length", "5")
-        self.end_headers()
-        self.wfile.write(b"hello")
-
-    def log_message(self, *args):
-        pass
-
-
-class QuietServer(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
+        self.answer(b"hello", "max-age=3600")
 
 
 def walk(port, urls, wrong):
@@ -61,26 +46,13 @@ def walk(port, urls, wrong):
 def main():
     binary = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
     urls = int(sys.argv[2]) if len(sys.argv) > 2 else 4000
-    origin = QuietServer(("127.0.0.1", 0), Origin)
-    threading.Thread(target=origin.serve_forever, daemon=True).start()
+    origin = http_origin.start(Origin)
     wrong = []
     with tempfile.TemporaryDirectory(prefix="brim-once-") as directory:
         port = brim_node.free_port()
         config = brim_node.make_config(port, brim_node.free_port(), origin.server_port)
-        node = brim_node.Node(directory, config, binary)
-        try:
-            node.start()
-            clients = [threading.Thread(target=walk, args=(port, urls, wrong))
-                       for _ in range(CLIENTS)]
-            for client in clients:
-                client.start()
-            for client in clients:
-                client.join()
-            if node.stop() != 0:
-                wrong.append("the node did not end cleanly")
-        finally:
-            if node.process and node.process.poll() is None:
-                node.kill()
+        with brim_node.Node(directory, config, binary).running():
+            brim_node.at_once(walk, [(port, urls, wrong)] * CLIENTS)
     again = {path: count for path, count in ASKED.items() if count > 1}
     print(f"once: {urls} URLs, {CLIENTS} clients, {sum(ASKED.values())} origin requests, "
           f"{len(again)} URLs more than once, {len(wrong)} wrong answers")

@@ -18,20 +18,17 @@ and never a byte of it in somebody else's answer, nor a field or a line that a c
 another answer.
 """
 
-import concurrent.futures
 import re
 import socket
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-import brim_node  # noqa: E402
+import raw_cases  # noqa: E402
 
 GOOD, BAD, CUT, EITHER = "GOOD", "BAD", "CUT", "EITHER"
 SECONDS = 20
-THREADS = 8
 BODY = b"hello"
 OK = b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n"
 EVIL = b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 4\r\n\r\nEVIL"
@@ -192,6 +189,7 @@ def late(cases):
 class Origin:
     def __init__(self, cases):
         self.cases, self.asked = cases, {}
+        self.faults = []
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.listener.getsockname()[1]
@@ -338,40 +336,13 @@ def run_case(port, origin, number, case):
 
 
 def main():
-    binary = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
     cases = Cases()
     for add in (lengths, codings, chunks, fields, status_lines, interim, late):
         add(cases)
-    if "--list" in sys.argv:
-        for number, case in enumerate(cases.all):
-            print(number, case[2], case[0], case[1][:120])
-        return 0
-    origin = Origin(cases.all)
-    with tempfile.TemporaryDirectory(prefix="brim-origin-") as directory:
-        port, admin = brim_node.free_port(), brim_node.free_port()
-        config = brim_node.make_config(port, admin, origin.port)
-        brim_node.set_path(config, "log.level", "warn")
-        brim_node.set_path(config, "sites.0.cache.negative_ttl", "0s")
-        # an enemy is not ejected here: every case is asked
-        brim_node.set_path(config, "origins.0.eject_failures", 0)
-        brim_node.set_path(config, "origins.0.eject_percent", 0)
-        node = brim_node.Node(directory, config, binary)
-        try:
-            node.start()
-            with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-                wrong = [fault for fault in pool.map(
-                    lambda pair: run_case(port, origin, *pair), enumerate(cases.all)) if fault]
-            restarts = brim_node.metric(admin, "brim_node_restarts_total")
-            if restarts or node.stop() != 0:
-                wrong.append("the node did not stay, or did not end cleanly")
-        finally:
-            if node.process and node.process.poll() is None:
-                node.kill()
-    counts = {kind: sum(case[2] == kind for case in cases.all) for kind in (GOOD, BAD, CUT, EITHER)}
-    print(f"origin: {len(cases.all)} cases {counts}, {len(wrong)} faults")
-    for fault in wrong[:60]:
-        print("  fault:", fault)
-    return 1 if wrong else 0
+    return raw_cases.run("origin", cases.all, (GOOD, BAD, CUT, EITHER), lambda: Origin(cases.all),
+                         run_case, sites__0__cache__negative_ttl="0s",
+                         # an enemy is not ejected here: every case is asked
+                         origins__0__eject_failures=0, origins__0__eject_percent=0)
 
 
 if __name__ == "__main__":

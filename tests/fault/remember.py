@@ -6,31 +6,21 @@ are hits there. A file that is damaged is ignored, with a word in the log.
 Usage: tests/fault/remember.py BRIM
 """
 
-import http.server
 import sys
 import tempfile
-import threading
 import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
+import http_origin  # noqa: E402
 
 OBJECTS = 200
 
 
-class Origin(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Origin(http_origin.Handler):
     def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.path)))
-        self.send_header("Cache-Control", "max-age=3600")
-        self.end_headers()
-        self.wfile.write(self.path.encode())
-
-    def log_message(self, *_):
-        pass
+        self.answer(self.path.encode(), "max-age=3600")
 
 
 def ask_all(port):
@@ -55,14 +45,13 @@ def check_hot(node, port):
 
 
 def main():
-    origin = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
-    threading.Thread(target=origin.serve_forever, daemon=True).start()
+    origin = http_origin.start(Origin)
     with tempfile.TemporaryDirectory() as directory:
         port, admin_port = brim_node.free_port(), brim_node.free_port()
         config = brim_node.make_config(port, admin_port, origin.server_port)
         config["cache"] = {"path": f"{directory}/cache", "disk": "64MiB", "memory": "16MiB"}
-        node = brim_node.Node(directory, config, sys.argv[1]).start()
-        try:
+        node = brim_node.Node(directory, config, sys.argv[1])
+        with node.running():
             ask_all(port)
             assert node.stop() == 0
             node.start()
@@ -83,12 +72,6 @@ def main():
             node.start()
             ask_all(port)
             assert remembered(node) == 0
-        except BaseException:
-            print(node.log_tail(60), file=sys.stderr)
-            raise
-        finally:
-            status = node.stop()
-    assert status == 0, status
     print(f"remember: {OBJECTS} objects were in RAM again before anybody asked")
     return 0
 

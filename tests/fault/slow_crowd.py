@@ -136,14 +136,8 @@ def with_node(binary, part):
         config["timeouts"] = {"request": "10m", "idle": "10m", "write": "10m"}
         options = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), NO_QUARANTINE)))
         node = brim_node.Node(directory, config, binary)
-        node.start(env=dict(os.environ, ASAN_OPTIONS=options))
-        try:
+        with node.running(env=dict(os.environ, ASAN_OPTIONS=options)):
             part(node, port)
-        except BaseException:
-            print(node.log_tail())
-            raise
-        finally:
-            node.stop()
 
 
 def main():

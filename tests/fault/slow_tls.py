@@ -129,16 +129,10 @@ def with_node(binary, part, write, limits):
         config["timeouts"] = {"write": write}
         config["limits"] = limits
         node = brim_node.Node(directory, config, binary)
-        node.start()
-        try:
+        with node.running():
             part(node, port)
             brim_node.wait_until(lambda: brim_node.metric(
                 node.admin_port, "brim_client_memory_bytes") < 1 << 20, "their memory is free")
-        except BaseException:
-            print(node.log_tail())
-            raise
-        finally:
-            node.stop()
 
 
 def main():

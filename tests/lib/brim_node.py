@@ -6,6 +6,8 @@ the kernel's ephemeral range, and are reserved machine-wide while this process l
 """
 
 import atexit
+import concurrent.futures
+import contextlib
 import fcntl
 import http.client
 import json
@@ -105,6 +107,13 @@ def wait_until(condition, what, seconds=30):
         time.sleep(0.01)
 
 
+def at_once(function, calls):
+    """function(*arguments) for each of calls, in threads; returns when all have."""
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+        for done in [pool.submit(function, *arguments) for arguments in calls]:
+            done.result()
+
+
 def admin_get(admin_port, path, timeout=5, **headers):
     """(status, body text) of the admin API; (0, "") if it does not answer."""
     connection = http.client.HTTPConnection("127.0.0.1", admin_port, timeout=timeout)
@@ -180,6 +189,7 @@ class Node:
     def __init__(self, directory, config, binary=None, supervise=True, log=None):
         self.directory = Path(directory)
         self.binary = binary or default_binary()
+        self.config = config
         self.config_path = self.directory / "brim.yaml"
         self.admin_port = int(config["admin"]["address"].rsplit(":", 1)[1])
         self.supervise = supervise
@@ -246,6 +256,19 @@ class Node:
         except subprocess.TimeoutExpired:
             self.kill()
             raise
+
+    @contextlib.contextmanager
+    def running(self, lines=60, **start):
+        """Started as by start(); stopped behind the block, in order. What went wrong inside is told
+        with the end of the node's log."""
+        try:
+            yield self.start(**start)
+        except BaseException:
+            print(self.log_tail(lines), file=sys.stderr)
+            raise
+        finally:
+            status = self.stop(90)
+        assert status == 0, f"the node ended with {status}:\n{self.log_tail(lines)}"
 
     def log_tail(self, lines=30):
         try:

@@ -57,19 +57,23 @@ static uint64_t cpu_us(void)
     return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }
 
-static int64_t resident_bytes(void)
+void brim_usage_resident(struct brim_resident *resident_out)
 {
     char text[128] = "";
     char *end;
     FILE *file = fopen("/proc/self/statm", "re");
+    int64_t pages;
 
+    *resident_out = (struct brim_resident){0};
     if (file == NULL)
-        return 0;
+        return;
     if (fgets(text, sizeof(text), file) == NULL)
         text[0] = '\0';
     (void)fclose(file);
-    (void)strtoll(text, &end, 10); /* size of the address space, then resident pages */
-    return strtoll(end, NULL, 10) * sysconf(_SC_PAGESIZE);
+    (void)strtoll(text, &end, 10); /* the address space; then resident pages, and those of files */
+    pages = strtoll(end, &end, 10);
+    resident_out->bytes = pages * sysconf(_SC_PAGESIZE);
+    resident_out->anonymous_bytes = (pages - strtoll(end, NULL, 10)) * sysconf(_SC_PAGESIZE);
 }
 
 static int64_t open_fds(void)
@@ -90,6 +94,7 @@ static void sample(struct brim_usage *usage, uint64_t now_us)
     unsigned at = usage->count % BRIM_USAGE_SAMPLES;
     unsigned oldest = usage->count < BRIM_USAGE_SAMPLES ? 0 : (at + 1) % BRIM_USAGE_SAMPLES;
     uint64_t span;
+    struct brim_resident resident;
 
     usage->at_us[at] = now_us;
     usage->cpu_us[at] = cpu_us();
@@ -102,7 +107,8 @@ static void sample(struct brim_usage *usage, uint64_t now_us)
 
         brim_metric_set(BRIM_METRIC_CPU_UTILISATION, (int64_t)((ratio > 1 ? 1 : ratio) * 1e6));
     }
-    brim_metric_set(BRIM_METRIC_RESIDENT, resident_bytes());
+    brim_usage_resident(&resident);
+    brim_metric_set(BRIM_METRIC_RESIDENT, resident.bytes);
     brim_metric_set(BRIM_METRIC_OPEN_FDS, open_fds());
     brim_metric_set(BRIM_METRIC_ERROR_LOG_DROPPED, (int64_t)brim_log_dropped());
 }

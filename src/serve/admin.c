@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "brim/base/clock.h"
+#include "brim/base/heap.h"
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
@@ -68,7 +69,8 @@ struct brim_admin {
     pthread_t thread;
     bool is_unix;
     uint64_t started_mono_ms;
-    struct brim_usage usage; /* the control thread's */
+    struct brim_usage usage; /* the control thread's, as is heap */
+    struct brim_heap heap;
     _Atomic bool is_closing;
     _Atomic bool is_deaf;     /* lets go of its address */
     sem_t let_go;             /* it has */
@@ -611,6 +613,7 @@ static void run_calls(struct brim_admin *a)
         (void)h2o_evloop_run(a->ctx.loop, atomic_load(&a->is_closing) ? TURN_END_MS : TURN_MS);
         sweep(a);
         brim_usage_tick(&a->usage);
+        brim_heap_tick(&a->heap);
         if (a->config.top != NULL)
             brim_top_tick(a->config.top);
     }
@@ -622,6 +625,7 @@ static void *admin_main(void *arg)
 
     pthread_setname_np(pthread_self(), "brim-control");
     brim_usage_init(&a->usage);
+    brim_heap_init(&a->heap, a->config.spare_memory_bytes);
     run_calls(a);
     close_listener(a);
     brim_admin_conns_kill(&a->conns);

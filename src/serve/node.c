@@ -336,6 +336,7 @@ static enum brim_err open_admin(struct node *n)
         .up = brim_purge_line_up(n->purge_line),
         .token = n->root->admin.token,
         .rate = (unsigned)n->root->admin.rate,
+        .spare_memory_bytes = n->root->node.spare_memory_bytes,
         .is_ready = is_ready,
         .reload = run_reload,
         .routes = routes_now,

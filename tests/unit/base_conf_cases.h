@@ -20,7 +20,8 @@
     "accepted: node, log, access_log, listeners, admin, cache, kv, dns, compress, limits, abuse, " \
     "timeouts, origins, sites\n"
 #define NODE_KEYS                                                                                  \
-    "accepted: a mapping with workers, fetchers, io_threads, io_queue, dict, geo, id, "            \
+    "accepted: a mapping with workers, fetchers, io_threads, io_queue, dict, spare_memory, geo, "  \
+    "id, "                                                                                         \
     "seccomp, core_dumps, tier_secret, "                                                           \
     "drain_timeout\n"
 #define LISTENERS_ACCEPTED                                                                         \
@@ -64,10 +65,10 @@ static const struct bad_case {
                    ":1: sites: is missing and has no default; " SITES_ACCEPTED},
     {REST "nodes: {}\n", ":4: nodes: unknown key, perhaps \"node\"; " ROOT_WORDS},
     {REST "zzz: 1\n", ":4: zzz: unknown key; " ROOT_WORDS},
-    {"node:\n  wokers: 4\n" REST,
-     ":2: node.wokers: unknown key, perhaps \"workers\"; accepted: "
-     "workers, fetchers, io_threads, io_queue, dict, geo, id, seccomp, core_dumps, tier_secret, "
-     "drain_timeout\n"},
+    {"node:\n  wokers: 4\n" REST, ":2: node.wokers: unknown key, perhaps \"workers\"; accepted: "
+                                  "workers, fetchers, io_threads, io_queue, dict, spare_memory, "
+                                  "geo, id, seccomp, core_dumps, tier_secret, "
+                                  "drain_timeout\n"},
     {"node: {workers: 1, workers: 2}\n" REST,
      ":1: node.workers: was given before, in line 1; accepted: once\n"},
     {"node:\n  id: a\n" REST "node:\n  id: b\n",

@@ -42,6 +42,9 @@
       "Jobs that may wait for them, per class.")                                                   \
     O(SIZE, dict_bytes, "dict", "16MiB", BRIM_MIB, 64 * BRIM_GIB, START,                           \
       "RAM for what handlers share (brim.dict, brim.ratelimit); the oldest goes first.")           \
+    O(SIZE, spare_memory_bytes, "spare_memory", "64MiB", BRIM_MIB, 64 * BRIM_TIB, START,           \
+      "RAM that was freed and may stay for what comes next; what is beyond it, and beyond an "     \
+      "eighth of what is in use, goes back to the kernel once it was not taken for 10 s.")         \
     O(FILE, geo, "geo", "", 0, 4096, START,                                                        \
       "MaxMind DB (.mmdb) that brim.geo looks addresses up in; empty: none.")                      \
     O(STRING, id, "id", "brim", 1, 64, START,                                                      \

@@ -217,6 +217,13 @@
       "CPU time used over the last 10 s, of what the node may use: 0 to 1.")                       \
     X(CPU_US, "process_cpu_seconds_total", "", SECONDS, "CPU time used by the process.")           \
     X(RESIDENT, "process_resident_memory_bytes", "", GAUGE, "RAM in use by the process.")          \
+    X(MEMORY_ALLOCATED, "brim_memory_allocated_bytes", "", GAUGE,                                  \
+      "Memory that is in use: asked for and not freed.")                                           \
+    X(MEMORY_UNUSED, "brim_memory_unused_bytes", "", GAUGE,                                        \
+      "RAM that was freed and is kept for what comes next (node.spare_memory).")                   \
+    X(MEMORY_RETURNED, "brim_memory_returned_bytes_total", "", COUNTER,                            \
+      "Such RAM that was given back to the kernel.")                                               \
+    X(MEMORY_RETURNS, "brim_memory_returns_total", "", COUNTER, "How often that was done.")        \
     X(OPEN_FDS, "process_open_fds", "", GAUGE, "File descriptors that are open.")                  \
     X(STARTED, "process_start_time_seconds", "", GAUGE, "When the process started.")               \
     X(RESTARTS, "brim_node_restarts_total", "", COUNTER, "Times the supervisor restarted it.")     \

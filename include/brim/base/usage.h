@@ -24,6 +24,15 @@ void brim_usage_init(struct brim_usage *usage);
 /* Samples when a second has passed. Thread: one, always the same. */
 void brim_usage_tick(struct brim_usage *usage);
 
+/* What the process has in RAM. */
+struct brim_resident {
+    int64_t bytes;
+    int64_t anonymous_bytes; /* of these: of no file, and not shared */
+};
+
+/* Zeros where the kernel does not say. Thread: any. */
+void brim_usage_resident(struct brim_resident *resident_out);
+
 /* The cores that a quota of a cgroup makes: text is that of cpu.max; 0: no quota. */
 double brim_usage_quota(const char *text);
 

@@ -34,6 +34,7 @@ struct brim_admin_config {
     struct brim_purge_up *up;    /* borrowed; NULL: nobody is above */
     const char *token;           /* path of the file that holds it; NULL, "": none is asked for */
     unsigned rate;               /* calls a second; 0: any number */
+    uint64_t spare_memory_bytes; /* what the control thread lets lie; see base/heap.h */
     bool (*is_ready)(void *ctx); /* on the control thread; must not wait */
     /* on a thread of the pool; see brim_reload_run(). NULL: calls are refused */
     enum brim_err (*reload)(void *ctx, FILE *faults);

@@ -40,13 +40,12 @@
 enum {
     BUCKETS_MIN = 64,
     GHOST_WAYS = 4,
-    GHOST_MIN = 64,     /* digests remembered at least */
-    USE_MAX = 3,        /* saturation of object->use */
-    USE_PROMOTES = 2,   /* uses in SMALL that make an object move to MAIN */
-    SMALL_SHARE = 10,   /* SMALL is one part in this many */
-    EVICT_BATCH = 128,  /* steps of eviction per lock hold */
-    WALK_BUCKETS = 512, /* buckets that a walk looks into per lock hold */
-    LIST_BATCH = 256,   /* buckets listed per lock hold */
+    GHOST_MIN = 64,      /* digests remembered at least */
+    USE_MAX = 3,         /* saturation of object->use */
+    USE_PROMOTES = 2,    /* uses in SMALL that make an object move to MAIN */
+    SMALL_SHARE = 10,    /* SMALL is one part in this many */
+    EVICT_BATCH = 128,   /* steps of eviction per lock hold */
+    VISIT_BUCKETS = 512, /* looked into per lock hold */
     RANKS = 2 * (USE_MAX + 1),
 };
 
@@ -409,43 +408,62 @@ struct brim_object *brim_hot_get(struct brim_hot *hot, const struct brim_key *ke
     return object;
 }
 
-/* Objects of whole buckets, while a bucket of any likely length fits. */
-static size_t walk_shard(struct shard *shard, size_t *bucket, struct brim_object **out, size_t max)
+/* Tells fn of the next buckets, a chain at a time, while a shard is held: of one shard and a few at
+ * most, and none further once it says false, which leaves the chain to the next call. False: there
+ * are no more. The table may be doubled between two calls: then some are told twice, or not. */
+static bool visit_some(struct brim_hot *hot, struct brim_hot_place *place,
+                       bool (*fn)(void *ctx, const struct shard *shard, const struct entry *chain),
+                       void *ctx)
 {
-    size_t count = 0, first = *bucket;
+    struct shard *shard;
 
-    while (*bucket < shard->bucket_count && *bucket - first < WALK_BUCKETS) {
-        size_t length = 0;
-
-        for (const struct entry *entry = shard->buckets[*bucket]; entry != NULL;
-             entry = entry->chain)
-            length++;
-        if (count > 0 && count + length > max)
+    if (place->shard >= hot->shard_count)
+        return false;
+    shard = &hot->shards[place->shard];
+    pthread_mutex_lock(&shard->lock);
+    for (size_t n = 0; n < VISIT_BUCKETS && place->bucket < shard->bucket_count; n++) {
+        if (!fn(ctx, shard, shard->buckets[place->bucket]))
             break;
-        for (const struct entry *entry = shard->buckets[*bucket]; entry != NULL && count < max;
-             entry = entry->chain)
-            out[count++] = brim_object_ref(entry->object);
-        ++*bucket;
+        place->bucket++;
     }
-    return count;
+    if (place->bucket >= shard->bucket_count)
+        *place = (struct brim_hot_place){.shard = place->shard + 1};
+    pthread_mutex_unlock(&shard->lock);
+    return true;
+}
+
+struct gathering {
+    struct brim_object **objects;
+    size_t count;
+    size_t max;
+};
+
+/* Whole chains, while one of any likely length fits. */
+static bool gather(void *ctx, const struct shard *shard, const struct entry *chain)
+{
+    struct gathering *g = ctx;
+    size_t length = 0;
+
+    (void)shard;
+    for (const struct entry *entry = chain; entry != NULL; entry = entry->chain)
+        length++;
+    if (g->count > 0 && g->count + length > g->max)
+        return false;
+    for (const struct entry *entry = chain; entry != NULL && g->count < g->max;
+         entry = entry->chain)
+        g->objects[g->count++] = brim_object_ref(entry->object);
+    return true;
 }
 
 size_t brim_hot_walk(struct brim_hot *hot, struct brim_hot_place *place,
                      struct brim_object **objects_out, size_t max)
 {
-    size_t count = 0;
+    struct gathering gathering = {.objects = objects_out, .max = max};
 
     OBJ_CHECK(hot, HOT_MAGIC);
-    while (count == 0 && place->shard < hot->shard_count) {
-        struct shard *shard = &hot->shards[place->shard];
-
-        pthread_mutex_lock(&shard->lock);
-        count = walk_shard(shard, &place->bucket, objects_out, max);
-        if (place->bucket >= shard->bucket_count)
-            *place = (struct brim_hot_place){.shard = place->shard + 1};
-        pthread_mutex_unlock(&shard->lock);
-    }
-    return count;
+    while (gathering.count == 0 && visit_some(hot, place, gather, &gathering))
+        continue;
+    return gathering.count;
 }
 
 /* Takes out what stands under digest, where it is `only` or that is NULL. */
@@ -572,7 +590,6 @@ uint64_t brim_hot_bytes(struct brim_hot *hot)
 /* ---- listing ---- */
 
 struct listing {
-    const struct brim_hot *hot;
     struct brim_digest *digests; /* NULL: only counting */
     size_t next[RANKS];          /* where the next of a rank goes */
     size_t end[RANKS];
@@ -601,35 +618,29 @@ static void list_entry(struct listing *listing, const struct shard *shard,
         listing->digests[listing->next[rank]++] = entry->digest;
 }
 
-/* The table may be doubled between two holds: then some are listed twice, or not. */
-static void list_shard(struct listing *listing, struct shard *shard)
+static bool list_chain(void *ctx, const struct shard *shard, const struct entry *chain)
 {
-    bool more = true;
-
-    for (size_t first = 0; more; first += LIST_BATCH) {
-        pthread_mutex_lock(&shard->lock);
-        for (size_t i = first; i < first + LIST_BATCH && i < shard->bucket_count; i++)
-            for (const struct entry *entry = shard->buckets[i]; entry != NULL; entry = entry->chain)
-                list_entry(listing, shard, entry);
-        more = first + LIST_BATCH < shard->bucket_count;
-        pthread_mutex_unlock(&shard->lock);
-    }
+    for (const struct entry *entry = chain; entry != NULL; entry = entry->chain)
+        list_entry(ctx, shard, entry);
+    return true;
 }
 
-static void list_all(struct listing *listing)
+static void list_all(struct brim_hot *hot, struct listing *listing)
 {
-    for (unsigned i = 0; i < listing->hot->shard_count; i++)
-        list_shard(listing, &listing->hot->shards[i]);
+    struct brim_hot_place place = {0};
+
+    while (visit_some(hot, &place, list_chain, listing))
+        continue;
 }
 
 /* Counts each rank first, which says where it goes. */
 size_t brim_hot_list(struct brim_hot *hot, struct brim_digest *digests_out, size_t max)
 {
-    struct listing listing = {.hot = hot};
+    struct listing listing = {.digests = NULL};
     size_t start = 0, listed = 0;
 
     OBJ_CHECK(hot, HOT_MAGIC);
-    list_all(&listing);
+    list_all(hot, &listing);
     for (unsigned rank = 0; rank < RANKS; rank++) {
         size_t room = max - start;
         size_t count = listing.next[rank] < room ? listing.next[rank] : room;
@@ -639,7 +650,7 @@ size_t brim_hot_list(struct brim_hot *hot, struct brim_digest *digests_out, size
         listing.end[rank] = start;
     }
     listing.digests = digests_out;
-    list_all(&listing);
+    list_all(hot, &listing);
     for (unsigned rank = 0; rank < RANKS; rank++) { /* fewer may have come than were counted */
         size_t from = rank == 0 ? 0 : listing.end[rank - 1];
         size_t count = listing.next[rank] - from;

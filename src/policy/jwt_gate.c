@@ -178,16 +178,6 @@ struct brim_str brim_jwt_gate_origin(const struct brim_jwt_gate *gate)
     return brim_str_of(gate->origin);
 }
 
-bool brim_jwt_gate_has_keys(struct brim_jwt_gate *gate)
-{
-    bool has;
-
-    pthread_mutex_lock(&gate->lock);
-    has = gate->keys != NULL;
-    pthread_mutex_unlock(&gate->lock);
-    return has;
-}
-
 /* The keys there are (counted), or NULL; and whether newer ones should be had first. */
 static struct brim_jwt_keys *get_keys(struct brim_jwt_gate *gate, struct brim_str kid,
                                       const struct brim_jwt_ask *ask, bool *fetch_out)
@@ -494,8 +484,9 @@ static const char *judge(struct brim_jwt_gate *gate, struct token *token,
     kid = text_of(token->header, "kid");
     keys = get_keys(gate, kid, ask, &must_fetch);
     if (must_fetch) {
-        brim_jwt_keys_unref(keys);
         news->state = BRIM_JWT_KEYS;
+        news->has_keys = keys != NULL;
+        brim_jwt_keys_unref(keys);
         return NULL;
     }
     if (keys == NULL) {

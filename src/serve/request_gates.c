@@ -184,7 +184,7 @@ static void on_keys(void *ctx);
 
 /* Its keys are somewhere else. Where they cannot be asked for, the gate says so when asked again.
  */
-static bool begin_fetch(struct request *r, struct brim_jwt_gate *gate)
+static bool begin_fetch(struct request *r, struct brim_jwt_gate *gate, bool has_keys)
 {
     struct brim_str url = brim_jwt_gate_url(gate);
     struct brim_subrequest_ask ask = {
@@ -193,7 +193,7 @@ static bool begin_fetch(struct request *r, struct brim_jwt_gate *gate)
         .url = {brim_request_str(r->req->input.scheme->name), r->authority, url},
         .origin = brim_jwt_gate_origin(gate),
         .method = BRIM_STR("GET"),
-        .may_cache = !brim_jwt_gate_has_keys(gate),
+        .may_cache = !has_keys,
         .body_max = KEYS_BYTES_MAX,
         .client = r->fields,
         .peer = brim_str_of(r->conn->peer_text),
@@ -261,7 +261,7 @@ static bool pass_token(struct request *r, bool has_fetched)
     brim_jwt_gate_ask(gate, &ask, &news);
     if (news.state != BRIM_JWT_KEYS)
         return end_token(r, &news);
-    if (begin_fetch(r, gate) && !take_keys(r, gate)) {
+    if (begin_fetch(r, gate, news.has_keys) && !take_keys(r, gate)) {
         r->state = REQUEST_GATE;
         return false;
     }

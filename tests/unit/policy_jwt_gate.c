@@ -289,6 +289,7 @@ START_TEST(fetched_keys_are_kept_and_renewed)
     gate = compile(&conf);
     brim_jwt_gate_ask(gate, &ask, &news);
     ck_assert_int_eq(news.state, BRIM_JWT_KEYS);
+    ck_assert(!news.has_keys);
     ask.has_fetched = true;
     brim_jwt_gate_take_keys(gate, brim_str(NULL, 0), ask.now_mono_ms);
     brim_jwt_gate_ask(gate, &ask, &news);
@@ -303,6 +304,7 @@ START_TEST(fetched_keys_are_kept_and_renewed)
     ask.now_mono_ms += 300000;
     brim_jwt_gate_ask(gate, &ask, &news);
     ck_assert_int_eq(news.state, BRIM_JWT_KEYS); /* one fetches */
+    ck_assert(news.has_keys);
     brim_jwt_gate_ask(gate, &ask, &news);
     ck_assert_int_eq(news.state, BRIM_JWT_IN); /* others go on */
     brim_jwt_gate_take_keys(gate, brim_str_of(older), ask.now_mono_ms);

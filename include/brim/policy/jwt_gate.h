@@ -45,9 +45,13 @@ struct brim_jwt_news {
     enum brim_jwt_state state;
     struct brim_fields fields; /* IN: as the request goes on: with claims, perhaps without token */
     struct brim_str subject;   /* IN: claim `sub`; empty: it has none */
-    unsigned status;           /* OUT: 401; 503 where it cannot be told */
-    const char *why;           /* OUT: static */
-    const char *challenge;     /* OUT, 401: "www-authenticate: Bearer ..." */
+    /* KEYS: there are some. Then a fetch is for newer ones, and what a cache has kept is no answer;
+     * it happens once in ten seconds at most. Without keys every request fetches: from the cache.
+     */
+    bool has_keys;
+    unsigned status;       /* OUT: 401; 503 where it cannot be told */
+    const char *why;       /* OUT: static */
+    const char *challenge; /* OUT, 401: "www-authenticate: Bearer ..." */
 };
 
 void brim_jwt_gate_ask(struct brim_jwt_gate *gate, const struct brim_jwt_ask *ask,
@@ -56,9 +60,6 @@ void brim_jwt_gate_ask(struct brim_jwt_gate *gate, const struct brim_jwt_ask *as
 /* Where keys are fetched from. */
 struct brim_str brim_jwt_gate_url(const struct brim_jwt_gate *gate);
 struct brim_str brim_jwt_gate_origin(const struct brim_jwt_gate *gate); /* empty: the route's */
-/* Whether there are keys. Then a fetch is for newer ones, and what a cache has kept is no answer;
- * it happens once in ten seconds at most. Without keys every request fetches: from the cache. */
-bool brim_jwt_gate_has_keys(struct brim_jwt_gate *gate);
 /* What was fetched; text.base NULL: it could not be. */
 void brim_jwt_gate_take_keys(struct brim_jwt_gate *gate, struct brim_str text,
                              uint64_t now_mono_ms);

@@ -402,6 +402,14 @@ static size_t hold_much(const struct brim_conn_request *request)
     return 5000000;
 }
 
+/* When all connections of the loop have closed. */
+static void close_rig(const struct brim_conns_config *config)
+{
+    brim_clients_close(config->clients);
+    ck_assert_int_eq(h2o_evloop_run(config->loop, 0), 0);
+    h2o_evloop_destroy(config->loop);
+}
+
 /* What waits for a slow client is its own, and is counted once however often one looks; so is what
  * h2o had for an HTTP/2 connection when it could last be asked. */
 START_TEST(what_is_held_for_a_request_is_counted)
@@ -447,9 +455,7 @@ START_TEST(what_is_held_for_a_request_is_counted)
     h2o_socket_close(conn->sock);
     ck_assert_int_eq(brim_clients_excess(config.clients), -100000000);
     brim_conns_close(conns);
-    brim_clients_close(config.clients);
-    ck_assert_int_eq(h2o_evloop_run(loop, 0), 0);
-    h2o_evloop_destroy(loop);
+    close_rig(&config);
     close(peer);
 }
 END_TEST
@@ -496,9 +502,7 @@ START_TEST(an_excess_is_made_good_once_however_many_workers_see_it)
     ck_assert_int_eq(brim_clients_excess(config.clients), -12000000);
     for (int i = 0; i < WORKERS; i++)
         brim_conns_close(workers[i]);
-    brim_clients_close(config.clients);
-    ck_assert_int_eq(h2o_evloop_run(loop, 0), 0);
-    h2o_evloop_destroy(loop);
+    close_rig(&config);
 }
 END_TEST
 
@@ -570,9 +574,7 @@ START_TEST(the_kernel_holds_little_that_is_unsent)
     ck_assert_int_eq(unsent_of(conn->sock), 100000);
     h2o_socket_close(conn->sock);
     brim_conns_close(conns);
-    brim_clients_close(config.clients);
-    ck_assert_int_eq(h2o_evloop_run(loop, 0), 0);
-    h2o_evloop_destroy(loop);
+    close_rig(&config);
     close(peer);
 }
 END_TEST
@@ -619,9 +621,7 @@ START_TEST(connections_are_counted_and_swept_as_they_come_and_go)
     ck_assert_uint_eq(brim_conns_count(conns), 0);
     ck_assert_int_eq(total, 0);
     brim_conns_close(conns);
-    brim_clients_close(config.clients);
-    ck_assert_int_eq(h2o_evloop_run(loop, 0), 0);
-    h2o_evloop_destroy(loop);
+    close_rig(&config);
     for (int i = 0; i < COUNT; i++)
         close(peers[i]);
 }

@@ -403,10 +403,11 @@ void brim_find_fini(struct brim_find *find)
     find->variant_text = NULL;
 }
 
-void brim_cache_forget(struct brim_cache *cache, struct brim_object *object)
+void brim_cache_forget(struct brim_cache *cache, const struct brim_key *key,
+                       struct brim_object *only)
 {
-    OBJ_CHECK(object, BRIM_OBJECT_MAGIC);
-    brim_hot_drop(cache->hot, &object->key, object);
+    OBJ_CHECK(cache, CACHE_MAGIC);
+    brim_hot_drop(cache->hot, key, only);
     if (cache->disk != NULL)
-        brim_disk_drop(cache->disk, object->key.digest);
+        brim_disk_drop(cache->disk, key->digest);
 }

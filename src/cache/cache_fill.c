@@ -85,14 +85,6 @@ static void publish(struct brim_cache *cache, struct brim_object *object)
         BRIM_COUNT(DISK_REFUSED);
 }
 
-/* A newer one that cannot be kept: who has seen it is not given the older again. */
-static void drop_older(struct brim_cache *cache, const struct brim_key *key)
-{
-    brim_hot_drop(cache->hot, key, NULL);
-    if (cache->disk != NULL)
-        brim_disk_drop(cache->disk, key->digest);
-}
-
 /* All of it is on disk: only the record is left to be written. Or it will never be. */
 static void on_spill_ended(struct brim_object *object, bool is_whole, void *ctx)
 {
@@ -100,7 +92,7 @@ static void on_spill_ended(struct brim_object *object, bool is_whole, void *ctx)
 
     OBJ_CHECK(cache, CACHE_MAGIC);
     if (!is_whole) {
-        drop_older(cache, &object->key);
+        brim_cache_forget(cache, &object->key, NULL); /* what stands there is older */
         return;
     }
     brim_hot_put(cache->hot, object);
@@ -302,7 +294,7 @@ enum brim_err brim_cache_begin_fill(struct brim_cache *cache, const struct brim_
     keyed.body_id = new_body_id(cache);
     err = make_key(fill, spec, request, &text, &keyed.key);
     if (err == BRIM_OK && is_too_large(cache, expected)) {
-        drop_older(cache, &keyed.key);
+        brim_cache_forget(cache, &keyed.key, NULL);
         err = BRIM_ELIMIT;
     }
     if (err == BRIM_OK)
@@ -387,7 +379,7 @@ static void store(struct brim_fill *fill, struct brim_spill_end end)
     if (is_purged || !brim_fill_is_storable(fill)) {
         stop_storing(fill);
         if (fill->replaces && !is_purged)
-            drop_older(cache, &object->key);
+            brim_cache_forget(cache, &object->key, NULL);
     } else if (fill->spill != NULL) {
         brim_spill_end(fill->spill, object, end);
         fill->spill = NULL;

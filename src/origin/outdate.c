@@ -66,7 +66,7 @@ void brim_outdate_updated(struct brim_cache *cache, const struct brim_answer_upd
     struct brim_freshness fresh = ended(update->stale, update->exchange->response_wall_ms);
 
     if (!is_for_others(update, updated)) {
-        brim_cache_forget(cache, update->stale);
+        brim_cache_forget(cache, &update->stale->key, update->stale);
         return;
     }
     /* Where the update asks for more validation than before, that holds for the old one too. */

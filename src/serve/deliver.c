@@ -148,7 +148,7 @@ static void cut_off(struct brim_delivery *d)
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
 
     if (d->facts.fwd == NULL && d->source != NULL) /* cannot be read: not twice */
-        brim_cache_forget(d->env->cache, d->source);
+        brim_cache_forget(d->env->cache, &d->source->key, d->source);
     if (d->unframed)
         (void)setsockopt(h2o_socket_get_fd(d->conn->sock), SOL_SOCKET, SO_LINGER, &at_once,
                          sizeof(at_once));

@@ -100,7 +100,7 @@ START_TEST(what_was_offered_codes_the_next_version)
     struct brim_object *second = store("https://a.example/v2/x", new, BODY_BYTES, FIELDS(plain));
     struct brim_delta *delta;
 
-    brim_cache_forget(cache, first);
+    brim_cache_forget(cache, &first->key, first);
     delta = ask_twice(second);
     ck_assert(delta != NULL && delta->body != NULL);
     ck_assert_uint_lt(brim_body_bytes(delta->body), 200);

@@ -135,9 +135,11 @@ void brim_fill_abort(struct brim_fill *fill, enum brim_err why);
 /* Publishes an object that needs no fill: a 304's update that shares a body, or a PASS note. */
 void brim_cache_put(struct brim_cache *cache, struct brim_object *object);
 
-/* Takes an object out of every tier, say because its body cannot be read, or its origin has taken
- * it back: the next request fetches it again. Thread: any, also a loop. */
-void brim_cache_forget(struct brim_cache *cache, struct brim_object *object);
+/* Takes what stands under key out of every tier, say because its body cannot be read, its origin
+ * has taken it back, or a newer one cannot be kept: the next request fetches it again. The hot tier
+ * keeps what is not `only`, if that is not NULL. Thread: any, also a loop. */
+void brim_cache_forget(struct brim_cache *cache, const struct brim_key *key,
+                       struct brim_object *only);
 
 /* Notes under primary that requests must not wait for each other, for ttl_ms. */
 void brim_cache_put_pass(struct brim_cache *cache, const struct brim_key *primary, int64_t ttl_ms,

@@ -8,6 +8,7 @@ Every step waits for what the node says of itself (/metrics), never for a time.
 """
 
 import http.client
+import re
 import sys
 import tempfile
 import threading
@@ -69,6 +70,10 @@ class Pools(unittest.TestCase):
         name = f'brim_origin_pool_servers_down{{origin="{origin}"}}'
         wait_until(lambda: self.metric(name) == count, f"{name} {count}")
 
+    def await_log(self, pattern):
+        """The line is written a moment after what it tells is in force, and counted."""
+        wait_until(lambda: re.search(pattern, self.node.log_path.read_text()), pattern)
+
     def pool(self, servers, name="app", **options):
         return {"name": name, "servers": [{"url": one.url} for one in servers], **options}
 
@@ -87,9 +92,8 @@ class Health(Pools):
         one.health_status, one.health_body = 204, b""
         self.await_down(0)
         self.assertEqual({self.get(f"/{i}")[1] for i in range(10)}, {"one", "two"})
-        log = self.node.log_path.read_text()
-        self.assertRegex(log, rf"origin.down origin=app server={one.url} reason=status status=500")
-        self.assertRegex(log, rf"origin.up origin=app server={one.url} status=204")
+        self.await_log(rf"origin.down origin=app server={one.url} reason=status status=500")
+        self.await_log(rf"origin.up origin=app server={one.url} status=204")
         failed = self.metric("brim_origin_pool_check_failures_total")
         self.assertGreaterEqual(failed, 2)
         self.assertGreater(self.metric("brim_origin_pool_checks_total"), failed)
@@ -113,7 +117,7 @@ class Health(Pools):
         self.start(self.pool([one, two], health={**HEALTH, "body": "database: ok"}))
         self.await_down(1)
         self.assertEqual(self.get()[1], "two")
-        self.assertIn("reason=body", self.node.log_path.read_text())
+        self.await_log("reason=body")
 
     def test_a_server_that_does_not_answer_in_time_is_down(self):
         one, two = self.servers("one", "two")
@@ -122,7 +126,7 @@ class Health(Pools):
         one.health = lambda: (held.wait(60), (200, {}, b""))[1]
         self.start(self.pool([one, two], health={**HEALTH, "timeout": "200ms"}))
         self.await_down(1)
-        self.assertIn("reason=timeout", self.node.log_path.read_text())
+        self.await_log("reason=timeout")
         self.assertEqual(self.get()[1], "two")
 
     def test_when_all_are_down_the_answer_comes_at_once(self):

@@ -4,6 +4,7 @@
  *
  *   table     key             value
  *   meta      "format"        u32  format version (1)
+ *             "format_inverse" u32 its complement: what a disk has changed is no other version
  *             "node"          16 random bytes, made once
  *             "next_segment"  u32  lowest segment number that was never used
  *   objects   digest          where the object stands

@@ -82,6 +82,13 @@ int brim_index_put_u32(struct brim_index *ix, MDB_txn *txn, const char *name, ui
     return put_bytes(txn, ix->tables.meta, name, brim_index_val(&little, sizeof(little)));
 }
 
+static bool is_new(struct brim_index *ix, MDB_txn *txn)
+{
+    MDB_stat stat;
+
+    return mdb_stat(txn, ix->tables.meta, &stat) == MDB_SUCCESS && stat.ms_entries == 0;
+}
+
 static int make_format(struct brim_index *ix, MDB_txn *txn)
 {
     uint8_t node[16];
@@ -90,6 +97,8 @@ static int make_format(struct brim_index *ix, MDB_txn *txn)
     if (getrandom(node, sizeof(node), 0) != (ssize_t)sizeof(node))
         return errno;
     rc = brim_index_put_u32(ix, txn, "format", FORMAT_VERSION);
+    if (rc == MDB_SUCCESS)
+        rc = brim_index_put_u32(ix, txn, "format_inverse", ~FORMAT_VERSION);
     if (rc == MDB_SUCCESS)
         rc = put_bytes(txn, ix->tables.meta, "node", brim_index_val(node, sizeof(node)));
     if (rc == MDB_SUCCESS)
@@ -135,25 +144,34 @@ static int load_floors(struct brim_index *ix, MDB_txn *txn)
     return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
 }
 
+/* A version that is not ours, and that somebody wrote, is not to be touched; one that a disk made
+ * of ours is damage. */
+static enum brim_err refuse_format(struct brim_index *ix, MDB_txn *txn, uint32_t version)
+{
+    uint32_t inverse = 0;
+
+    if (get_u32(txn, ix->tables.meta, "format_inverse", &inverse) != MDB_SUCCESS ||
+        inverse != ~version)
+        return brim_index_err(MDB_CORRUPTED, "read format");
+    BRIM_LOG(ERROR, "disk.version",
+             "path=%s found=%u known=%u do=\"run the version that made it, or remove the "
+             "directory: it is only a cache\"",
+             ix->config->path, version, FORMAT_VERSION);
+    return BRIM_EVERSION;
+}
+
 static enum brim_err check_format(struct brim_index *ix, MDB_txn *txn)
 {
     uint32_t version = 0;
     int rc = get_u32(txn, ix->tables.meta, "format", &version);
 
     if (rc == MDB_NOTFOUND) {
-        rc = make_format(ix, txn);
+        rc = is_new(ix, txn) ? make_format(ix, txn) : MDB_CORRUPTED;
         version = FORMAT_VERSION;
     }
     if (rc != MDB_SUCCESS)
         return brim_index_err(rc, "read format");
-    if (version != FORMAT_VERSION) {
-        BRIM_LOG(ERROR, "disk.version",
-                 "path=%s found=%u known=%u do=\"run the version that made it, or remove the "
-                 "directory: it is only a cache\"",
-                 ix->config->path, version, FORMAT_VERSION);
-        return BRIM_EVERSION;
-    }
-    return BRIM_OK;
+    return version == FORMAT_VERSION ? BRIM_OK : refuse_format(ix, txn, version);
 }
 
 static enum brim_err load_state(struct brim_index *ix)

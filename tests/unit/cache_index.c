@@ -365,35 +365,74 @@ START_TEST(the_epoch_of_everything_takes_out_what_it_covers)
 }
 END_TEST
 
-/* A downgrade must say what to do, and must not touch what it does not know. */
-START_TEST(an_unknown_format_is_refused)
+/* Changes what stands in the environment, wherever it does: a page is there twice once it was
+ * written to. */
+static void change(const char *from, const char *to, size_t len)
 {
+    static uint8_t bytes[1024 * 1024];
     char path[128];
+    unsigned changed = 0;
 
-    open_all(NULL);
-    close_all();
-    /* The format's row: the name, then its version as four bytes. */
     snprintf(path, sizeof(path), "%s/data.mdb", dir);
     FILE *file = fopen(path, "r+");
     ck_assert_ptr_nonnull(file);
-    static uint8_t bytes[1024 * 1024];
-    size_t len = fread(bytes, 1, sizeof(bytes), file);
-    unsigned changed = 0;
-    for (size_t i = 0; i + 10 <= len; i++) {
-        if (memcmp(bytes + i, "format\x01\0\0\0", 10) != 0)
+    size_t size = fread(bytes, 1, sizeof(bytes), file);
+    for (size_t i = 0; i + len <= size; i++) {
+        if (memcmp(bytes + i, from, len) != 0)
             continue;
-        bytes[i + 6] = 99;
+        memcpy(bytes + i, to, len);
         changed++;
     }
     ck_assert_uint_gt(changed, 0);
     rewind(file);
-    ck_assert_uint_eq(fwrite(bytes, 1, len, file), len);
+    ck_assert_uint_eq(fwrite(bytes, 1, size, file), size);
     ck_assert_int_eq(fclose(file), 0);
+}
+
+/* A row's name, then its value as four bytes. */
+#define FORMAT         "format\x01\0\0\0"
+#define INVERSE        "format_inverse\xfe\xff\xff\xff"
+#define FORMAT_OTHER   "format\x11\0\0\0"
+#define INVERSE_OTHER  "format_inverse\xee\xff\xff\xff"
+#define FORMAT_UNNAMED "fornat\x01\0\0\0"
+
+/* A downgrade must say what to do, and must not touch what it does not know. */
+START_TEST(an_unknown_format_is_refused)
+{
+    open_all(NULL);
+    close_all();
+    change(FORMAT, FORMAT_OTHER, sizeof(FORMAT) - 1);
+    change(INVERSE, INVERSE_OTHER, sizeof(INVERSE) - 1);
     ck_assert_int_eq(try_open(), BRIM_EVERSION);
     ck_assert_ptr_null(ix);
+}
+END_TEST
 
-    /* No index at all. */
-    file = fopen(path, "w");
+/* To ask for another version because of a bit would keep a node from starting. */
+START_TEST(a_damaged_format_is_no_other_version)
+{
+    open_all(NULL);
+    close_all();
+    change(FORMAT, FORMAT_OTHER, sizeof(FORMAT) - 1);
+    ck_assert_int_eq(try_open(), BRIM_ECORRUPT);
+}
+END_TEST
+
+START_TEST(an_index_without_its_format_is_not_taken_for_a_new_one)
+{
+    open_all(NULL);
+    close_all();
+    change(FORMAT, FORMAT_UNNAMED, sizeof(FORMAT) - 1);
+    ck_assert_int_eq(try_open(), BRIM_ECORRUPT);
+}
+END_TEST
+
+START_TEST(what_is_no_index_is_damage)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    FILE *file = fopen(path, "w");
     ck_assert_ptr_nonnull(file);
     for (unsigned i = 0; i < 20000; i++)
         fputs("not an index", file);
@@ -515,6 +554,9 @@ int main(void)
     tcase_add_test(tc, records_without_durable_bytes_are_not_committed);
     tcase_add_test(tc, the_epoch_of_everything_takes_out_what_it_covers);
     tcase_add_test(tc, an_unknown_format_is_refused);
+    tcase_add_test(tc, a_damaged_format_is_no_other_version);
+    tcase_add_test(tc, an_index_without_its_format_is_not_taken_for_a_new_one);
+    tcase_add_test(tc, what_is_no_index_is_damage);
     tcase_add_test(tc, an_index_that_cannot_be_written_is_not_opened_again);
     tcase_add_test(tc, readers_on_many_threads_see_whole_records);
     suite_add_tcase(suite, tc);

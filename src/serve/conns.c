@@ -123,6 +123,24 @@ static void bound_unsent_again(const struct brim_conns *conns, const struct brim
         bound_unsent(conns, conn);
 }
 
+static void count_unsent(struct brim_conn *conn, int64_t bytes)
+{
+    BRIM_ADD(CLIENTS_UNSENT, bytes - conn->unsent);
+    conn->unsent = bytes;
+}
+
+/* Of a client that needs no more than the kernel has taken already, nothing is counted: such are
+ * most, and asking for each would cost a system call. */
+static int64_t measure_unsent(const struct brim_conn *conn)
+{
+    int bytes = 0;
+
+    if (!h2o_socket_is_writing(conn->sock) ||
+        ioctl(h2o_socket_get_fd(conn->sock), SIOCOUTQNSD, &bytes) != 0)
+        return 0;
+    return bytes;
+}
+
 /* ---- sweep ---- */
 
 /* Ends a connection that has reached no protocol yet: only its socket is there. */
@@ -421,6 +439,7 @@ static void sweep(struct brim_conns *conns, size_t count, uint64_t now)
         conns->cursor = conn->next;
         account(conn, conn->killed ? 0 : measure(conn));
         bound_unsent_again(conns, conn);
+        count_unsent(conn, conn->killed ? 0 : measure_unsent(conn));
         ending = conn->killed ? BRIM_ENDING_NONE : judge(conn, now, &conns->config);
         if (ending != BRIM_ENDING_NONE)
             end(conn, ending);
@@ -462,6 +481,7 @@ static void on_close(void *data)
     if (conn->is_h2)
         brim_guard_charge(conn);
     account(conn, 0);
+    count_unsent(conn, 0);
     brim_clients_leave(conn->clients, conn->place);
     conn->sock = NULL;
     free(conn->client_subject); /* its requests are gone */

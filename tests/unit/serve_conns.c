@@ -572,7 +572,10 @@ START_TEST(the_kernel_holds_little_that_is_unsent)
                      0);
     brim_conns_sweep(conns, brim_clock_mono_ms());
     ck_assert_int_eq(unsent_of(conn->sock), 100000);
+    ck_assert_int_gt(brim_metric_read(BRIM_METRIC_CLIENTS_UNSENT), 0);
+    ck_assert_int_lt(brim_metric_read(BRIM_METRIC_CLIENTS_UNSENT), (int64_t)sizeof(much));
     h2o_socket_close(conn->sock);
+    ck_assert_int_eq(brim_metric_read(BRIM_METRIC_CLIENTS_UNSENT), 0);
     brim_conns_close(conns);
     close_rig(&config);
     close(peer);

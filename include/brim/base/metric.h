@@ -100,6 +100,9 @@
       "Connections of addresses that the table of addresses had no room for.")                     \
     X(CLIENTS_MEMORY, "brim_client_memory_bytes", "", GAUGE,                                       \
       "Memory that clients hold, as limits.client_memory counts it.")                              \
+    X(CLIENTS_UNSENT, "brim_client_unsent_bytes", "", GAUGE,                                       \
+      "What the kernel holds and has not sent, for clients who wait for more; for each at most "   \
+      "some more than limits.unsent. Counted once a second.")                                      \
     X(BODIES_REFUSED, "brim_request_bodies_refused_total", "", COUNTER,                            \
       "HTTP/2 request bodies refused for limits.connection_bodies or limits.client_memory.")       \
     X(REFRESHES_AHEAD, "brim_refreshes_ahead_total", "", COUNTER,                                  \

@@ -126,6 +126,7 @@ struct brim_conn {
     uint64_t body_mark;
     int64_t memory;               /* as it was counted last */
     size_t h2_memory;             /* of it, what h2o had for HTTP/2 */
+    int64_t unsent;               /* then, by the kernel; 0: it does not wait */
     uint64_t block_since_mono_ms; /* header block open since; 0: none */
 
     /* guard (guard_h2.c) */

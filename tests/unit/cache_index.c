@@ -3,6 +3,8 @@
  * The index and its writer: records are found as they were put, die with their segments, outlive
  * growth of the map and the process, and nothing unknown is ever taken for a record.
  */
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
@@ -339,6 +341,75 @@ START_TEST(records_without_durable_bytes_are_not_committed)
 }
 END_TEST
 
+static _Atomic bool has_durable_bytes = true;
+static _Atomic bool can_put = true;
+
+static enum brim_err prepare_if_told(void *ctx, struct brim_segment_row **rows_out,
+                                     size_t *count_out)
+{
+    enum brim_err err = fail_prepare(ctx, rows_out, count_out);
+
+    return atomic_load(&has_durable_bytes) ? BRIM_OK : err;
+}
+
+/* Goes before the library's: an index in which nothing can be stored, but from which can be taken.
+ */
+int mdb_put(void *txn, unsigned dbi, void *key, void *val, unsigned flags);
+int mdb_put(void *txn, unsigned dbi, void *key, void *val, unsigned flags)
+{
+    typedef int function(void *, unsigned, void *, void *, unsigned);
+    static function *next;
+
+    if (!atomic_load(&can_put))
+        return EIO;
+    if (next == NULL)
+        *(void **)&next = dlsym(RTLD_NEXT, "mdb_put");
+    return next(txn, dbi, key, val, flags);
+}
+
+static bool is_absent(unsigned id)
+{
+    struct brim_record record;
+
+    return brim_index_find(ix, digest_of(id), &record) == BRIM_ENOENT;
+}
+
+/* Who has seen the newer is not given the older again: where a record is lost that was to replace
+ * another, be it that its bytes are not durable or that the index refuses it, the other goes too.
+ * What was only to be moved stays where it is, and what is not named stays. */
+START_TEST(a_lost_record_takes_what_it_replaces_with_it)
+{
+    enum { LOST = 40 }; /* more than are tried one by one */
+    struct brim_indexer_hooks hooks = {.prepare = prepare_if_told};
+    struct brim_record moved = record_of(LOST + 1, 1);
+
+    open_all(&hooks);
+    for (unsigned id = 0; id < LOST + 3; id++)
+        put(id, 0);
+    brim_indexer_flush(ixr);
+    atomic_store(_i == 0 ? &has_durable_bytes : &can_put, false);
+    for (unsigned id = 0; id < LOST; id++)
+        put(id, 1);
+    put(LOST + 5, 1); /* replaces nothing */
+    ck_assert_int_eq(
+        brim_indexer_move(ixr, digest_of(LOST + 1), record_of(LOST + 1, 0).meta, &moved), BRIM_OK);
+    brim_indexer_flush(ixr);
+    for (unsigned id = 0; id < LOST; id++)
+        ck_assert(is_absent(id));
+    ck_assert(is_absent(LOST + 5));
+    for (unsigned id = LOST; id < LOST + 3; id++)
+        ck_assert(has(id, 0));
+    ck_assert_int_eq(brim_metric_read(BRIM_METRIC_DISK_REFUSED), LOST + 2);
+    ck_assert_int_eq(brim_metric_read(BRIM_METRIC_DISK_OBJECTS), 3);
+
+    atomic_store(&has_durable_bytes, true);
+    atomic_store(&can_put, true);
+    put(0, 1);
+    brim_indexer_flush(ixr);
+    ck_assert(has(0, 1));
+}
+END_TEST
+
 static unsigned epoch_count;
 
 static void count_epoch(const struct brim_purge_epoch *epoch, void *ctx)
@@ -552,6 +623,7 @@ int main(void)
     tcase_add_test(tc, a_full_device_costs_only_what_was_being_stored);
     tcase_add_test(tc, records_die_with_the_segment_they_lean_on);
     tcase_add_test(tc, records_without_durable_bytes_are_not_committed);
+    tcase_add_loop_test(tc, a_lost_record_takes_what_it_replaces_with_it, 0, 2);
     tcase_add_test(tc, the_epoch_of_everything_takes_out_what_it_covers);
     tcase_add_test(tc, an_unknown_format_is_refused);
     tcase_add_test(tc, a_damaged_format_is_no_other_version);

@@ -279,8 +279,8 @@ json_t *brim_admin_body(h2o_req_t *req, struct brim_admin_wrong *wrong)
 
 enum call_kind {
     CALL_OPEN,   /* needs no token and is not counted: probes, and the page that asks for one */
-    CALL_READS,  /* changes nothing */
-    CALL_CHANGES /* is in the audit log */
+    CALL_POLLED, /* is asked for all day: in the audit log if it is refused */
+    CALL_LOGGED  /* is in the audit log */
 };
 
 /* What is in here and what openapi.json says is compared by a test. */
@@ -295,18 +295,18 @@ static const struct call {
     {"GET", "/chart.js", brim_admin_call_page_chart, CALL_OPEN},
     {"GET", "/healthz", call_health, CALL_OPEN},
     {"GET", "/readyz", call_ready, CALL_OPEN},
-    {"GET", "/metrics", brim_admin_call_metrics, CALL_READS},
-    {"GET", "/stats", brim_admin_call_stats, CALL_READS},
+    {"GET", "/metrics", brim_admin_call_metrics, CALL_POLLED},
+    {"GET", "/stats", brim_admin_call_stats, CALL_POLLED},
     {"GET", "/v1/openapi.json", brim_admin_call_openapi, CALL_OPEN},
-    {"GET", "/v1/stats", brim_admin_call_stats, CALL_READS},
-    {"GET", "/v1/live", brim_admin_call_live, CALL_READS},
-    {"POST", "/v1/purge", brim_admin_call_purge, CALL_CHANGES},
-    {"POST", "/v1/explain", brim_admin_call_explain, CALL_READS},
-    {"POST", "/v1/reload", brim_admin_call_reload, CALL_CHANGES},
-    {"GET", "/v1/upgrade", brim_admin_call_upgrade_state, CALL_READS},
-    {"POST", "/v1/upgrade", brim_admin_call_upgrade, CALL_CHANGES},
-    {"POST", "/purge", brim_admin_call_purge, CALL_CHANGES},
-    {"POST", "/v1/kv", brim_admin_call_kv, CALL_CHANGES},
+    {"GET", "/v1/stats", brim_admin_call_stats, CALL_LOGGED},
+    {"GET", "/v1/live", brim_admin_call_live, CALL_POLLED},
+    {"POST", "/v1/purge", brim_admin_call_purge, CALL_LOGGED},
+    {"POST", "/v1/explain", brim_admin_call_explain, CALL_LOGGED},
+    {"POST", "/v1/reload", brim_admin_call_reload, CALL_LOGGED},
+    {"GET", "/v1/upgrade", brim_admin_call_upgrade_state, CALL_POLLED},
+    {"POST", "/v1/upgrade", brim_admin_call_upgrade, CALL_LOGGED},
+    {"POST", "/purge", brim_admin_call_purge, CALL_LOGGED},
+    {"POST", "/v1/kv", brim_admin_call_kv, CALL_LOGGED},
 };
 
 #define CALLS (sizeof(calls) / sizeof(calls[0]))
@@ -459,9 +459,9 @@ static void answer(struct brim_admin *a, h2o_req_t *req)
     const struct call *call = find_call(str_of(req->input.method), path_of(req), &is_path);
     struct brim_admin_audit *audit = NULL;
 
-    if (call != NULL && call->kind == CALL_CHANGES)
-        audit = brim_admin_conn_of(req)->audit =
-            brim_admin_audit_begin(req, call->method, call->path);
+    if (call == NULL || call->kind != CALL_OPEN)
+        audit = brim_admin_conn_of(req)->audit = brim_admin_audit_begin(
+            req, call == NULL ? "-" : call->method, call == NULL ? "-" : call->path);
     if (is_foreign(a, req)) {
         BRIM_COUNT(ADMIN_FOREIGN);
         brim_admin_send_error(req, 403, "requests by pages of others are refused",
@@ -476,7 +476,10 @@ static void answer(struct brim_admin *a, h2o_req_t *req)
     } else if (req->entity.base != NULL && req->entity.len > BODY_BYTES_MAX) {
         brim_admin_send_error(req, 413, "the body is too large", "up to 4 MiB");
     } else if (call != NULL) {
-        brim_admin_audit_let(audit);
+        if (call->kind == CALL_POLLED)
+            brim_admin_audit_forgo(audit);
+        else
+            brim_admin_audit_let(audit);
         call->run(a, req);
     } else if (is_path) {
         send_not_allowed(req, path_of(req));

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A line for each call that changes something, whoever asked and however it ended:
+ * A line for each call, whoever asked and however it ended:
  *
  *   admin.call method=POST path=/v1/purge peer=127.0.0.1:40112 status=200 ms=3
  *
+ * None for probes and the page, which anybody may ask for, nor for what is asked for all day by who
+ * may (metrics, the live page's numbers): among those the others would not be found.
  * What was let in is bounded by admin.rate and never kept back; what was refused may be kept back.
  * At a unix socket the peer is the process that connected. A caller that left before the answer has
- * status=none. What was refused before its body came is here too, whatever it would have done; what
- * nobody can call has path=-.
+ * status=none. What was refused before its body came is here too. What nobody can call has
+ * method=- path=-, as a path of the caller's could say anything.
  */
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -96,6 +98,12 @@ void brim_admin_audit_let(struct brim_admin_audit *audit)
 {
     if (audit != NULL)
         audit->is_let = true;
+}
+
+void brim_admin_audit_forgo(struct brim_admin_audit *audit)
+{
+    if (audit != NULL)
+        audit->is_written = true;
 }
 
 void brim_admin_audit_end(struct brim_admin_audit *audit, int status)

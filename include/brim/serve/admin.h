@@ -2,7 +2,7 @@
 /*
  * admin - the admin listener on the control thread: probes, metrics, the live page, and the calls
  * of /v1, which /v1/openapi.json describes. JSON in and out; errors are {"error": what, "accepted":
- * what}. What changes something is in the audit log (admin_audit.c).
+ * what}. Calls are in the audit log (admin_audit.c).
  *
  * Runs an h2o loop of its own (HTTP/1.1 only, the guard's HTTP/1 scan included); purges and
  * reloads are handed to the I/O pool, so the loop never waits for a disk.

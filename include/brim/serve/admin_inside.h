@@ -75,8 +75,10 @@ struct brim_admin_audit; /* opaque; the request's pool's */
 /* method, path: static, of the call's row. */
 struct brim_admin_audit *brim_admin_audit_begin(h2o_req_t *req, const char *method,
                                                 const char *path);
-/* Both accept NULL. The call runs, and is not refused; the call is answered. */
+/* They accept NULL. The call runs, and is not refused; the same, and nobody is to read of it; the
+ * call is answered. */
 void brim_admin_audit_let(struct brim_admin_audit *audit);
+void brim_admin_audit_forgo(struct brim_admin_audit *audit);
 void brim_admin_audit_end(struct brim_admin_audit *audit, int status);
 /* The whole of it for what was refused before there was a request. */
 void brim_admin_audit_refused(h2o_socket_t *sock, const char *method, const char *path,

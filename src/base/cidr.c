@@ -217,10 +217,10 @@ static struct point end_of(const struct brim_cidr *cidr)
 /* From here on value; a piece of no length is forgotten. */
 static void cut(struct brim_cidrs *cidrs, struct point at, int value)
 {
-    struct piece *last = cidrs->piece_count == 0 ? NULL : &cidrs->pieces[cidrs->piece_count - 1];
+    size_t count = cidrs->piece_count;
 
-    if (last != NULL && !is_before(last->begin, at))
-        last->value = value;
+    if (count > 0 && !is_before(cidrs->pieces[count - 1].begin, at))
+        cidrs->pieces[count - 1].value = value;
     else
         cidrs->pieces[cidrs->piece_count++] = (struct piece){at, value};
 }

@@ -97,6 +97,7 @@ static struct entry *find(struct brim_deltas *deltas, const struct brim_delta_ke
 
 static void unlink_use(struct brim_deltas *deltas, struct entry *entry)
 {
+    INVARIANT((entry->newer == NULL) == (deltas->newest == entry));
     *(entry->newer != NULL ? &entry->newer->older : &deltas->newest) = entry->older;
     *(entry->older != NULL ? &entry->older->newer : &deltas->oldest) = entry->newer;
     entry->newer = entry->older = NULL;

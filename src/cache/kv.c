@@ -334,10 +334,8 @@ static enum brim_err add_step(struct brim_kv *kv, struct brim_str key,
 
     if (err == BRIM_ENOENT)
         old.expires_wall_ms = step->expires_wall_ms;
-    else if (err == BRIM_ELIMIT)
-        return BRIM_EINVAL;
     else if (err != BRIM_OK)
-        return err;
+        return err == BRIM_ELIMIT ? BRIM_EINVAL : err; /* longer than any number */
     else if (!number_of(brim_str(digits, old.len), &number))
         return BRIM_EINVAL;
     if (__builtin_add_overflow(number, step->n, &number))

@@ -134,6 +134,7 @@ uint64_t brim_purge_scope_reserved(void)
 
 static enum brim_err table_make(struct table *table, size_t size)
 {
+    INVARIANT(size > 0); /* a power of two */
     *table = (struct table){.slots = calloc(size, sizeof(*table->slots)), .size = size};
     return table->slots != NULL ? BRIM_OK : BRIM_ENOMEM;
 }

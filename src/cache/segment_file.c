@@ -151,6 +151,7 @@ int brim_segment_file_each(int dir_fd, void (*fn)(uint32_t id, void *ctx), void 
         close(fd);
         return errnum;
     }
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): this thread has the stream for itself */
     for (errno = 0; (entry = readdir(dir)) != NULL; errno = 0) {
         if (id_of(entry->d_name, &id))
             fn(id, ctx);

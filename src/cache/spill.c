@@ -172,7 +172,7 @@ static void start(struct brim_spill *spill)
     spill->running = false;
     pthread_mutex_unlock(&spill->lock);
     give_up(spill);
-    spill_unref(spill);
+    spill_unref(spill); /* the job's, and never the last: who starts a job has one */
 }
 
 void brim_spill_kick(struct brim_spill *spill, size_t bytes)
@@ -201,7 +201,7 @@ void brim_spill_end(struct brim_spill *spill, struct brim_object *object, struct
     pthread_mutex_unlock(&spill->lock);
     if (!brim_spill_has_failed(spill))
         start(spill);
-    spill_unref(spill);
+    spill_unref(spill); /* NOLINT(clang-analyzer-unix.Malloc): knows no atomic counts */
 }
 
 void brim_spill_abandon(struct brim_spill *spill)

@@ -311,13 +311,14 @@ static bool add_tier_tags(const struct brim_flight *f, struct brim_fields respon
            brim_tier_read_tags(response, tags, BRIM_OBJECT_TAGS_MAX, count);
 }
 
-/* kept: room for twice the fields, and one that is added to those that are stored. */
+/* kept: room for twice the fields, and one that is added to those that are stored; tags: for as
+ * many as an object may have. The spec refers to both. */
 static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *exchange,
-                           struct brim_object_spec *spec, struct brim_field *kept, uint64_t length)
+                           struct brim_object_spec *spec, struct brim_field *kept, uint64_t *tags,
+                           uint64_t length)
 {
     enum brim_store_verdict verdict = BRIM_STORE_NOT;
     struct brim_exchange judged = *exchange;
-    uint64_t tags[BRIM_OBJECT_TAGS_MAX];
     enum brim_answer_use use;
     struct brim_part part;
     const char *reason = "pass";
@@ -393,6 +394,7 @@ static enum brim_err land(struct brim_flight *f, unsigned status, struct brim_fi
         .key = *brim_letter_key(f->letter),
         .seq = f->seq,
     };
+    uint64_t tags[BRIM_OBJECT_TAGS_MAX];
     struct brim_field *kept;
     enum brim_err err;
 
@@ -413,7 +415,7 @@ static enum brim_err land(struct brim_flight *f, unsigned status, struct brim_fi
     kept = malloc((2 * fields.count + 2) * sizeof(*kept));
     if (kept == NULL)
         return BRIM_ENOMEM;
-    err = judge(f, &exchange, &spec, kept, length);
+    err = judge(f, &exchange, &spec, kept, tags, length);
     f->own_fields = (struct brim_fields){NULL, 0};
     free(kept);
     return err;

@@ -144,10 +144,11 @@ struct brim_str brim_sticky_cookie(const struct brim_sticky *s, unsigned server,
                                    char buffer[BRIM_STICKY_COOKIE_BYTES])
 {
     char value[ID_BYTES + EXPIRY_DIGITS + 16], digits[BRIM_SECRET_SIGN_BYTES];
-    int len = snprintf(value, sizeof(value), "%.*s.%lld", (int)ID_BYTES, s->ids[server],
-                       (long long)(now_wall_s + s->ttl_s));
+    int len;
 
     INVARIANT(server < s->count);
+    len = snprintf(value, sizeof(value), "%.*s.%lld", (int)ID_BYTES, s->ids[server],
+                   (long long)now_wall_s + s->ttl_s);
     INVARIANT(len > 0 && (size_t)len < sizeof(value));
     sign(s, "cookie", brim_str(value, (size_t)len), digits);
     len = snprintf(buffer, BRIM_STICKY_COOKIE_BYTES,

@@ -53,7 +53,7 @@ size_t brim_rewrite_room(const struct brim_rewrite *rewrite, struct brim_str tar
 struct brim_str brim_rewrite_target(const struct brim_rewrite *rewrite, struct brim_str target,
                                     char *buffer)
 {
-    struct brim_str rest = target;
+    struct brim_str rest;
     size_t len = rewrite->to.len;
 
     if (rewrite->prefix.len == 0 || !brim_str_has_prefix(target, rewrite->prefix))

@@ -19,12 +19,13 @@ static int remove_one(const char *path, const struct stat *status, int type, str
 
 static void remove_all(const char *path)
 {
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): a test has one thread, here and below */
     (void)nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 enum brim_err brim_script_mock_open(struct brim_script_mock *mock)
 {
-    const char *below = getenv("TMPDIR");
+    const char *below = getenv("TMPDIR"); /* NOLINT(concurrency-mt-unsafe) */
     struct brim_kv_config config = {.path = mock->path, .size_bytes = KV_BYTES};
     int len = snprintf(mock->path, sizeof(mock->path), "%s/brim-lua-XXXXXX",
                        below == NULL || below[0] == '\0' ? "/tmp" : below);

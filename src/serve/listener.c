@@ -369,7 +369,7 @@ static void on_accept(h2o_socket_t *sock, const char *err)
 
 static uint16_t port_of(int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t len = sizeof(address);
 
     if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)

@@ -98,7 +98,7 @@ static void tame_stderr(void)
 
     if (tamed == NULL)
         return;
-    setvbuf(tamed, NULL, _IOLBF, 1024);
+    (void)setvbuf(tamed, NULL, _IOLBF, 1024);
     stderr = tamed; /* glibc: a variable; descriptor 2 stays for crash reports */
 }
 
@@ -643,8 +643,8 @@ static void block_signals(sigset_t *signals)
     sigaddset(signals, SIGUSR2);
     sigaddset(signals, BRIM_SIGNAL_RELOADED);
     sigaddset(signals, BRIM_SIGNAL_LET_GO);
-    sigprocmask(SIG_BLOCK, signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    sigprocmask(SIG_BLOCK, signals, NULL); /* NOLINT(concurrency-mt-unsafe): no threads yet */
+    (void)signal(SIGPIPE, SIG_IGN);
 }
 
 static void raise_fd_limit(void)
@@ -682,7 +682,7 @@ static bool is_all_claimed(const struct brim_conf *conf, const struct brim_inher
     const char *left = brim_inherited_left(inherited);
 
     if (left != NULL)
-        fprintf(
+        (void)fprintf(
             stderr,
             "%s:%d: listeners: the service manager hands over a socket \"%s\" that is none of "
             "these; accepted: listening sockets with an address or a socket name of a listener\n",
@@ -725,10 +725,10 @@ static bool is_same_set(const struct brim_conf *conf, const struct brim_sockets 
     if (role == BRIM_ROLE_FIRST)
         return is_all_claimed(conf, inherited);
     if (!is_same && role == BRIM_ROLE_SUCCESSOR)
-        fprintf(stderr,
-                "%s:%d: listeners: other addresses than those that are listened on need a "
-                "restart; accepted: the same, admin.address too\n",
-                brim_conf_path(conf), brim_conf_line(conf, "listeners"));
+        (void)fprintf(stderr,
+                      "%s:%d: listeners: other addresses than those that are listened on need a "
+                      "restart; accepted: the same, admin.address too\n",
+                      brim_conf_path(conf), brim_conf_line(conf, "listeners"));
     return is_same || role == BRIM_ROLE_PARENT;
 }
 
@@ -764,7 +764,7 @@ int brim_node_run(const char *conf_path, enum brim_node_mode mode)
     block_signals(&signals);
     raise_fd_limit();
     if (!brim_handover_take(&handover)) {
-        fprintf(stderr, "brim serve: BRIM_HANDOVER says what this version does not understand\n");
+        (void)fprintf(stderr, "brim serve: BRIM_HANDOVER says what this version does not know\n");
         return EXIT_FAILURE;
     }
     inherited = brim_handover_sockets();

@@ -233,7 +233,7 @@ static void pass(struct order *o)
         line->has_failed = !sleep_on(line);
     }
     if (err == BRIM_OK)
-        err = purge_here(o); /* whose fault is logged there */
+        (void)purge_here(o); /* whose fault is logged there */
     else
         BRIM_LOG(ERROR, "purge.given_up", "reason=\"%s\" purge=%.*s bytes=%zu", wrong,
                  (int)(o->body_bytes < NAMED_BYTES_MAX ? o->body_bytes : NAMED_BYTES_MAX), o->body,

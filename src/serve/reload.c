@@ -63,9 +63,10 @@ static enum brim_err check_tls(const struct brim_reload *reload, size_t position
         return BRIM_OK;
     len = snprintf(path, sizeof(path), "listeners[%zu].tls.certificates", position);
     INVARIANT(len > 0 && (size_t)len < sizeof(path));
-    fprintf(faults, "%s:%d: %s: %s needs a restart; accepted: %s\n", brim_conf_path(next),
-            brim_conf_line(next, path), path, has_tls ? "the first one" : "to remove the last one",
-            has_tls ? "none" : "1 or more");
+    (void)fprintf(faults, "%s:%d: %s: %s needs a restart; accepted: %s\n", brim_conf_path(next),
+                  brim_conf_line(next, path), path,
+                  has_tls ? "the first one" : "to remove the last one",
+                  has_tls ? "none" : "1 or more");
     return BRIM_EINVAL;
 }
 
@@ -102,10 +103,11 @@ static enum brim_err prepare(struct brim_reload *reload, struct prepared *next, 
     err = brim_routes_compile(brim_conf_root(next->conf), reload->config.routes,
                               reload->config.stores, &next->routes);
     if (err == BRIM_EINVAL)
-        fprintf(faults,
-                "%s:%d: sites: a file does not load, or a handler's test fails; the log says which "
-                "and why\n",
-                brim_conf_path(next->conf), brim_conf_line(next->conf, "sites"));
+        (void)fprintf(
+            faults,
+            "%s:%d: sites: a file does not load, or a handler's test fails; the log says which "
+            "and why\n",
+            brim_conf_path(next->conf), brim_conf_line(next->conf, "sites"));
     return err;
 }
 

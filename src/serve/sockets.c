@@ -254,7 +254,8 @@ enum brim_err brim_sockets_bind_address(const char *address, size_t count, int *
 
 static void fault(const struct brim_conf *conf, FILE *faults, const char *key, const char *text)
 {
-    fprintf(faults, "%s:%d: %s: %s\n", brim_conf_path(conf), brim_conf_line(conf, key), key, text);
+    (void)fprintf(faults, "%s:%d: %s: %s\n", brim_conf_path(conf), brim_conf_line(conf, key), key,
+                  text);
 }
 
 /* One that is to be listened on, and where the config says so. */

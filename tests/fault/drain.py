@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """drain - SIGTERM under way: /readyz turns 503, idle connections are ended, HTTP/2 clients get
-GOAWAY, what has begun is finished, and a service manager is told of every step.
+GOAWAY, what has begun is finished, and a service manager is told of every step, if it listens.
 
 Usage: tests/fault/drain.py BRIM
 """
@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
 
 GOAWAY = 7
+END_S = 60
 GET = b"GET / HTTP/1.1\r\nHost: site.test\r\n\r\n"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 
@@ -79,6 +80,16 @@ class Manager:
                 return
             assert told == "WATCHDOG=1", (told, wanted)
 
+    def fill(self):
+        """It no longer reads: nothing more goes into its queue."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            try:
+                while True:
+                    sender.sendto(b"X_FULL=1", self.path)
+            except BlockingIOError:
+                pass
+
 
 def check_drain(node, origin, port):
     clients = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(3)]
@@ -105,6 +116,14 @@ def check_drain(node, origin, port):
         client.close()
 
 
+def check_deaf(node, manager):
+    """A manager that does not read is told nothing, and waited for by nobody."""
+    node.start()
+    manager.expect("READY=1")
+    manager.fill()
+    assert node.stop(END_S) == 0
+
+
 def main():
     origin = Origin()
     origin.start()
@@ -125,13 +144,15 @@ def main():
             manager.expect("WATCHDOG=1")
             check_drain(node, origin, port)
             manager.expect("STOPPING=1")
+            assert node.stop(END_S) == 0
+            check_deaf(node, manager)
         except BaseException:
             print(node.log_tail(60), file=sys.stderr)
             raise
         finally:
             origin.may_end.set()
-            status = node.stop(90)
-    assert status == 0, status
+            if node.process.poll() is None:
+                node.kill()
     print("drain: nothing was cut off, everybody was told")
     return 0
 

@@ -75,7 +75,8 @@ static void tell(struct brim_cache *cache, struct brim_object *object)
 
 static void publish(struct brim_cache *cache, struct brim_object *object)
 {
-    brim_hot_put(cache->hot, object);
+    if (!brim_hot_put(cache->hot, object))
+        return; /* a later one was faster */
     tell(cache, object);
     if (cache->disk == NULL || object->kind == BRIM_OBJECT_PASS)
         return;
@@ -95,7 +96,8 @@ static void on_spill_ended(struct brim_object *object, bool is_whole, void *ctx)
         brim_cache_forget(cache, &object->key, NULL); /* what stands there is older */
         return;
     }
-    brim_hot_put(cache->hot, object);
+    if (!brim_hot_put(cache->hot, object))
+        return;
     brim_cache_put_on_disk(cache, object);
     tell(cache, object);
 }

@@ -37,6 +37,8 @@
 
 #define HOT_MAGIC 0x686f7431u
 
+#define BODY_IDS_OF_A_RUN (UINT64_C(1) << 40)
+
 enum {
     BUCKETS_MIN = 64,
     GHOST_WAYS = 4,
@@ -510,7 +512,25 @@ static void enter(struct shard *shard, struct queue *queue, struct entry *entry)
 
 enum if_there { REPLACE, YIELD };
 
-static void store(struct brim_hot *hot, struct brim_object *object, enum if_there if_there)
+/* Whether its fill began later than object's. Ids of bodies grow while a node runs; those of an
+ * earlier run are as good as surely far away. */
+static bool is_later(const struct brim_object *there, const struct brim_object *object)
+{
+    uint64_t ahead = there->body_id - object->body_id;
+
+    return there->body != NULL && object->body != NULL && ahead > 0 && ahead < BODY_IDS_OF_A_RUN;
+}
+
+static bool must_yield(struct shard *shard, const struct brim_object *object,
+                       enum if_there if_there)
+{
+    const struct entry *there = *table_place(shard, object->key.digest);
+
+    return there != NULL && (if_there == YIELD || is_later(there->object, object));
+}
+
+/* False: what stands there stays. */
+static bool store(struct brim_hot *hot, struct brim_object *object, enum if_there if_there)
 {
     struct shard *shard = shard_of(hot, object->key.digest);
     size_t charge = brim_object_charge(object) + sizeof(struct entry) + sizeof(struct entry *);
@@ -526,7 +546,7 @@ static void store(struct brim_hot *hot, struct brim_object *object, enum if_ther
     pthread_mutex_lock(&shard->lock);
     queue = queue_for(shard, object);
     for (;;) {
-        yields = if_there == YIELD && *table_place(shard, object->key.digest) != NULL;
+        yields = must_yield(shard, object, if_there);
         if (yields)
             break;
         take_out_digest(shard, object->key.digest, NULL, &gone);
@@ -548,18 +568,19 @@ static void store(struct brim_hot *hot, struct brim_object *object, enum if_ther
     }
     pthread_mutex_unlock(&shard->lock);
     let_go(gone);
+    return !yields;
 }
 
-void brim_hot_put(struct brim_hot *hot, struct brim_object *object)
+bool brim_hot_put(struct brim_hot *hot, struct brim_object *object)
 {
     OBJ_CHECK(hot, HOT_MAGIC);
-    store(hot, object, REPLACE);
+    return store(hot, object, REPLACE);
 }
 
 void brim_hot_promote(struct brim_hot *hot, struct brim_object *object)
 {
     OBJ_CHECK(hot, HOT_MAGIC);
-    store(hot, object, YIELD);
+    (void)store(hot, object, YIELD);
 }
 
 void brim_hot_drop(struct brim_hot *hot, const struct brim_key *key, struct brim_object *only)

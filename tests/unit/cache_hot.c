@@ -92,6 +92,35 @@ START_TEST(put_replaces_and_promote_yields)
 }
 END_TEST
 
+/* Two bodies that go to disk as they come may end in either order; who has seen the later is not
+ * given the earlier. What is left of another run says nothing of the order. */
+START_TEST(an_earlier_one_does_not_replace_a_later)
+{
+    static const struct {
+        uint64_t there, put;
+        bool is_kept;
+    } rows[] = {
+        {7, 8, true},          {7, 7, true},           {8, 7, false},
+        {UINT64_MAX, 0, true}, {0, UINT64_MAX, false}, {UINT64_C(1) << 60, 7, true},
+    };
+    struct brim_object *there = make_object(url_of(1), 1000, 0);
+    struct brim_object *object = make_object(url_of(1), 1000, 0), *got;
+    struct brim_key key = key_of(url_of(1));
+
+    open_hot(1 << 20, 1);
+    there->body_id = rows[_i].there;
+    object->body_id = rows[_i].put;
+    ck_assert(brim_hot_put(hot, there));
+    ck_assert_int_eq(brim_hot_put(hot, object), rows[_i].is_kept);
+    got = brim_hot_get(hot, &key);
+    ck_assert_ptr_eq(got, rows[_i].is_kept ? object : there);
+    brim_object_unref(got);
+    brim_object_unref(there);
+    brim_object_unref(object);
+    brim_hot_close(hot);
+}
+END_TEST
+
 /* What is here is the cache's; what was thrown out while it is being sent is its readers', or many
  * slow readers of many objects would hold any amount that nobody counts. */
 START_TEST(what_was_thrown_out_is_its_readers)
@@ -275,6 +304,7 @@ int main(void)
     tcase_add_test(tc, object_is_found_under_its_key);
     tcase_add_test(tc, colliding_digest_with_another_text_is_a_miss);
     tcase_add_test(tc, put_replaces_and_promote_yields);
+    tcase_add_loop_test(tc, an_earlier_one_does_not_replace_a_later, 0, 6);
     tcase_add_test(tc, too_large_an_object_replaces_with_nothing);
     tcase_add_test(tc, what_was_thrown_out_is_its_readers);
     tcase_add_test(tc, bytes_never_exceed_the_bound);

@@ -32,10 +32,12 @@ struct brim_hot_place {
 size_t brim_hot_walk(struct brim_hot *hot, struct brim_hot_place *place,
                      struct brim_object **objects_out, size_t max);
 
-/* Stores object under object->key, replacing what stands there; takes a count of its own. Larger
- * than a shard: not kept (and what stood there is gone all the same). The charge is read at this
- * moment: put complete bodies. Thread: any. */
-void brim_hot_put(struct brim_hot *hot, struct brim_object *object);
+/* Stores object under object->key, replacing what stands there; takes a count of its own. False: a
+ * later one stands there, which stays: bodies that go to disk as they come are published by
+ * whatever thread writes their end, and the second may be before the first. Larger than a shard:
+ * not kept (and what stood there is gone all the same). The charge is read at this moment: put
+ * complete bodies. Thread: any. */
+bool brim_hot_put(struct brim_hot *hot, struct brim_object *object);
 
 /* As put, but what stands under the key stays: for an object read from disk, which must not take
  * the place of one that was published while it was read. Thread: any. */

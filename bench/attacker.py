@@ -3,7 +3,8 @@
 
 A plan says what one connection does; the attacker keeps a number of them under way, and opens another
 whenever one is ended. What was sent is what the server's kernel has acknowledged: what waits on this
-side when a connection is cut never left. Of that, the server may have left some 64 KiB unread.
+side when a connection is cut never left. A server that ends a connection has often read more than it
+looked at: what is counted there is more than what it worked on.
 """
 
 import ctypes

@@ -23,7 +23,6 @@
 #include "brim/base/heap.h"
 
 #include <malloc.h>
-#include <time.h>
 
 #include "brim/base/clock.h"
 #include "brim/base/log.h"
@@ -33,15 +32,6 @@
 #define LOOK_MS      10000u
 #define LOOK_SHARE   1000u /* of the time is spent on looking, at most: one part of so many */
 #define UNUSED_SHARE 8     /* of what is in use may stay: one part of so many */
-
-static uint64_t thread_cpu_us(void)
-{
-    struct timespec now;
-
-    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) != 0)
-        return 0;
-    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
-}
 
 static int64_t anonymous_bytes(void)
 {
@@ -88,7 +78,7 @@ bool brim_heap_judge(struct brim_heap *heap, const struct brim_heap_look *look, 
 
 static void give_back(struct brim_heap *heap, const struct brim_heap_look *look)
 {
-    uint64_t began_us = thread_cpu_us();
+    uint64_t began_us = brim_clock_thread_cpu_us();
     int64_t returned;
 
     (void)malloc_trim(0);
@@ -100,7 +90,8 @@ static void give_back(struct brim_heap *heap, const struct brim_heap_look *look)
     BRIM_COUNT(MEMORY_RETURNS);
     BRIM_ADD(MEMORY_RETURNED, returned);
     BRIM_LOG(INFO, "memory.returned", "bytes=%lld allocated=%lld cpu_us=%llu", (long long)returned,
-             (long long)look->allocated_bytes, (unsigned long long)(thread_cpu_us() - began_us));
+             (long long)look->allocated_bytes,
+             (unsigned long long)(brim_clock_thread_cpu_us() - began_us));
 }
 
 void brim_heap_tick(struct brim_heap *heap)
@@ -113,9 +104,9 @@ void brim_heap_tick(struct brim_heap *heap)
 
     if (now_ms < heap->next_ms)
         return;
-    began_us = thread_cpu_us();
+    began_us = brim_clock_thread_cpu_us();
     look = look_now();
-    pause_ms = (thread_cpu_us() - began_us) * LOOK_SHARE / 1000u;
+    pause_ms = (brim_clock_thread_cpu_us() - began_us) * LOOK_SHARE / 1000u;
     heap->next_ms = now_ms + (pause_ms > LOOK_MS ? pause_ms : LOOK_MS);
     is_due = brim_heap_judge(heap, &look, &unused);
     brim_metric_set(BRIM_METRIC_MEMORY_ALLOCATED, look.allocated_bytes);

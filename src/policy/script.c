@@ -27,7 +27,6 @@
 #include <lua.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "brim/base/clock.h"
 #include "brim/base/invariant.h"
@@ -84,15 +83,6 @@ struct brim_script_vm *brim_script_vm_of(lua_State *L)
 
 /* ---- budgets ---- */
 
-static uint64_t thread_cpu_us(void)
-{
-    struct timespec now;
-
-    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) != 0)
-        return 0;
-    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
-}
-
 static void on_hook(lua_State *L, lua_Debug *info);
 
 static int hook_mask(const struct brim_script_vm *vm)
@@ -130,7 +120,7 @@ static void check_clocks(lua_State *L, struct brim_script_vm *vm)
     now = brim_clock_mono_us();
     elapsed = now - vm->slice_mono_us;
     left = run->cpu_us < vm->limits.cpu_us ? vm->limits.cpu_us - run->cpu_us : 0;
-    cpu = thread_cpu_us();
+    cpu = brim_clock_thread_cpu_us();
     if (vm->slice_cpu_us == 0)
         vm->slice_cpu_us = cpu - (elapsed < HOOKLESS_US_MAX ? elapsed : HOOKLESS_US_MAX);
     if (cpu - vm->slice_cpu_us >= left)
@@ -259,7 +249,7 @@ static void slice_end(struct brim_script_run *run, size_t used_before)
     uint64_t elapsed = brim_clock_mono_us() - vm->slice_mono_us;
 
     if (vm->slice_cpu_us != 0)
-        run->cpu_us += thread_cpu_us() - vm->slice_cpu_us;
+        run->cpu_us += brim_clock_thread_cpu_us() - vm->slice_cpu_us;
     else
         run->cpu_us += elapsed < HOOKLESS_US_MAX ? elapsed : HOOKLESS_US_MAX;
     if (vm->used > used_before)

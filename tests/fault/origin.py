@@ -25,6 +25,7 @@ import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import http_origin  # noqa: E402
 import raw_cases  # noqa: E402
 
 GOOD, BAD, CUT, EITHER = "GOOD", "BAD", "CUT", "EITHER"
@@ -186,19 +187,12 @@ def late(cases):
 
 # ---- the origin ----
 
-class Origin:
+class Origin(http_origin.Raw):
     def __init__(self, cases):
         self.cases, self.asked = cases, {}
         self.faults = []
         self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            connection, _ = self.listener.accept()
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+        super().__init__()
 
     def serve(self, connection):
         stream = connection.makefile("rb")

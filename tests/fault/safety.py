@@ -17,12 +17,12 @@ import re
 import socket
 import sys
 import tempfile
-import threading
 import urllib.parse
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
+import http_origin  # noqa: E402
 
 SECONDS = 20
 THREADS = 4
@@ -30,17 +30,7 @@ HEADER_MAX = 6000  # of this origin
 EVIL = "evil.example"
 
 
-class Origin:
-    def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            connection, _ = self.listener.accept()
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
-
+class Origin(http_origin.Raw):
     def serve(self, connection):
         stream = connection.makefile("rb")
         try:

@@ -44,6 +44,24 @@ def start(handler, address="127.0.0.1", port=0):
     return server
 
 
+class Raw:
+    """An origin that has each connection to itself, byte by byte, on a thread that ends with the
+    process. A test says in serve() what happens there: it may be called before __init__() returns."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            connection, _ = self.listener.accept()
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        raise NotImplementedError
+
+
 class Many:
     """An origin of asyncio, for crowds of connections. A test says what it answers."""
 

@@ -2,8 +2,9 @@
 """strict_origin - reads requests by the letter of RFC 9112 and nothing else, and notes what reached it."""
 
 import re
-import socket
 import threading
+
+import http_origin
 
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 
@@ -12,21 +13,14 @@ class Strict(Exception):
     pass
 
 
-class Origin:
+class Origin(http_origin.Raw):
     """Reads requests by the letter; what it cannot read is a fault of the node's."""
 
     def __init__(self):
         self.seen = {}  # case number in the target -> [(method, target, body)]
         self.faults = []
         self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            connection, _ = self.listener.accept()
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+        super().__init__()
 
     def serve(self, connection):
         stream = connection.makefile("rb")

@@ -28,6 +28,15 @@ def find_tool(name):
     return shutil.which(name, path=SYSTEM_PATH)
 
 
+def install():
+    subprocess.run([ROOT / "deploy/packages", "build", "bench"], check=True)
+
+
+def build_brim():
+    """As its package is built: the peers are as theirs are."""
+    subprocess.run([ROOT / "deploy/optimize"], check=True, stdout=sys.stderr)
+
+
 def first_line(command, pattern):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     match = re.search(pattern, done.stdout + done.stderr)

@@ -18,6 +18,7 @@
 #include "brim/serve/guard.h"
 
 #define SIZE_DIGITS_MAX 15 /* always fits 63 bits */
+#define SHORT_BYTES     4
 
 _Static_assert(sizeof(struct phr_chunked_decoder) == 16, "as libh2o 2.2.5 allocates it");
 
@@ -51,6 +52,13 @@ static bool is_text(char c)
     unsigned char byte = (unsigned char)c;
 
     return byte == '\t' || (byte >= ' ' && byte != 0x7f);
+}
+
+static const char *skip_text(const char *at, const char *end)
+{
+    while (at < end && is_text(*at))
+        at++;
+    return at;
 }
 
 static enum state after_size(struct phr_chunked_decoder *d, char c)
@@ -107,38 +115,90 @@ static enum state next_state(struct phr_chunked_decoder *d, char c)
     return BROKEN;
 }
 
-/* Moves data to where the body ends; returns how many bytes. */
-static size_t take_data(struct phr_chunked_decoder *d, char *to, const char *from, size_t len)
-{
-    size_t some = len < d->bytes_left_in_chunk ? len : d->bytes_left_in_chunk;
+/* The body grows where its coded form stood, of which it never needs more. */
+struct coded {
+    char *to;
+    const char *from;
+    const char *end;
+};
 
-    memmove(to, from, some);
+/* Where chunks are short they are many, and a call for each would be most of what they cost. */
+static char *move(char *to, const char *from, size_t len)
+{
+    if (len > SHORT_BYTES)
+        memmove(to, from, len);
+    else
+        for (size_t i = 0; i < len; i++)
+            to[i] = from[i];
+    return to + len;
+}
+
+/* Where the data begins of a chunk that is all there and is not the last; NULL: what stands at `at`
+ * may be anything else, and the states find out what. */
+static const char *whole_chunk(const char *at, const char *end, size_t *size_out)
+{
+    const char *digits_end = at + (end - at < SIZE_DIGITS_MAX ? end - at : SIZE_DIGITS_MAX);
+    size_t size = 0;
+    int value;
+
+    for (; at < digits_end && (value = hex_value(*at)) >= 0; at++)
+        size = size * 16 + (size_t)value;
+    if (at < end && *at == ';')
+        at = skip_text(at, end);
+    if (size == 0 || end - at < 4 || size > (size_t)(end - at - 4) || at[0] != '\r' ||
+        at[1] != '\n' || at[2 + size] != '\r' || at[3 + size] != '\n')
+        return NULL;
+    *size_out = size;
+    return at + 2;
+}
+
+/* Nearly all are taken here; the states, byte by byte, are for what is cut off or wrong. */
+static void take_whole_chunks(struct coded *coded)
+{
+    const char *from = coded->from, *data;
+    char *to = coded->to;
+    size_t size;
+
+    while ((data = whole_chunk(from, coded->end, &size)) != NULL) {
+        to = move(to, data, size);
+        from = data + size + 2;
+    }
+    coded->to = to;
+    coded->from = from;
+}
+
+static void take_data(struct phr_chunked_decoder *d, struct coded *coded)
+{
+    size_t there = (size_t)(coded->end - coded->from);
+    size_t some = there < d->bytes_left_in_chunk ? there : d->bytes_left_in_chunk;
+
+    coded->to = move(coded->to, coded->from, some);
+    coded->from += some;
     d->bytes_left_in_chunk -= some;
     if (d->bytes_left_in_chunk == 0)
         d->_state = AT_DATA_CR;
-    return some;
 }
 
 ssize_t phr_decode_chunked(struct phr_chunked_decoder *d, char *buf, size_t *bufsz)
 {
-    size_t at = 0, made = 0, len = *bufsz;
+    struct coded coded = {.to = buf, .from = buf, .end = buf + *bufsz};
+    size_t left;
 
     INVARIANT(d->consume_trailer); /* libh2o's server always does */
-    while (at < len && d->_state != AT_END && d->_state != BROKEN) {
-        if (d->_state == IN_DATA) {
-            size_t some = take_data(d, buf + made, buf + at, len - at);
-
-            at += some;
-            made += some;
-        } else {
-            d->_state = (char)next_state(d, buf[at++]);
-        }
+    while (coded.from < coded.end && d->_state != AT_END && d->_state != BROKEN) {
+        if (d->_state == AT_SIZE && d->_hex_count == 0)
+            take_whole_chunks(&coded);
+        if (d->_state == IN_DATA)
+            take_data(d, &coded);
+        else if (coded.from < coded.end)
+            d->_state = (char)next_state(d, *coded.from++);
     }
-    memmove(buf + made, buf + at, len - at);
-    *bufsz = made;
+    left = (size_t)(coded.end - coded.from);
+    *bufsz = (size_t)(coded.to - buf);
+    memmove(coded.to, coded.from, left);
     if (d->_state == BROKEN)
         return -1;
-    return d->_state == AT_END ? (ssize_t)(len - at) : -2;
+    return d->_state == AT_END ? (ssize_t)left : -2;
 }
 
 int phr_decode_chunked_is_in_data(struct phr_chunked_decoder *d)

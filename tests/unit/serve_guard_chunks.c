@@ -53,43 +53,87 @@ static const struct {
     CHUNKS("0\r\nA\r\n\r\n", -1, ""),
     CHUNKS("0\r\nA: b\nC: d\r\n\r\n", -1, ""),
     CHUNKS("0\r\nA: \0\r\n\r\n", -1, ""),
+    CHUNKS("1\r\na\r\n1;x=\"\t\"\r\nb\r\n5\r\ncdefg\r\n0\r\n\r\nGET /", 5, "abcdefg"),
+    CHUNKS("1\r\na\r\n1;\r\nb\r\n11\r\n0123456789abcdef!\r\n", -2, "ab0123456789abcdef!"),
+    CHUNKS("1\r\na\r\n1\r\nbc\r\n", -1, "ab"),
+    CHUNKS("1\r\na\r\n1\r\n\r\n\r\n", -1, "a\r"),
+    CHUNKS("1\r\na\r\nffffffffffffffff\r\nb\r\n", -1, "a"),
+    CHUNKS("1\r\na\r\nfffffffffffffff\r\nb\r\n", -2, "ab\r\n"),
 };
 
-/* Feeds all of a case in pieces; what stands behind the body is at `rest`. */
-static ssize_t decode(int i, size_t piece, char *body, size_t *body_len, char *rest)
+struct decoded {
+    char body[BYTES_MAX]; /* then what stands behind it */
+    size_t len;
+    ssize_t result;
+};
+
+/* Feeds all of raw: the first `cut` bytes at once, then pieces of `piece`. */
+static struct decoded decode(const char *raw, size_t raw_len, size_t cut, size_t piece)
 {
     struct phr_chunked_decoder decoder = {.consume_trailer = 1};
-    size_t at = 0;
-    ssize_t result = -2;
+    struct decoded to = {.result = -2};
 
-    *body_len = 0;
-    while (result == -2 && at < cases[i].len) {
-        size_t some = cases[i].len - at < piece ? cases[i].len - at : piece, len = some;
+    for (size_t at = 0; to.result == -2 && at < raw_len; cut = piece) {
+        size_t some = raw_len - at < cut ? raw_len - at : cut, len = some;
 
-        memcpy(body + *body_len, cases[i].raw + at, some);
-        result = phr_decode_chunked(&decoder, body + *body_len, &len);
-        *body_len += len;
+        memcpy(to.body + to.len, raw + at, some);
+        to.result = phr_decode_chunked(&decoder, to.body + to.len, &len);
+        to.len += len;
         at += some;
+        if (to.result >= 0) {
+            memcpy(to.body + to.len + to.result, raw + at, raw_len - at);
+            to.result += (ssize_t)(raw_len - at);
+        }
     }
-    if (result < 0)
-        return result;
-    memcpy(rest, body + *body_len, (size_t)result);
-    return result + (ssize_t)(cases[i].len - at);
+    return to;
+}
+
+static void check_same(const struct decoded *a, const struct decoded *b)
+{
+    size_t rest = a->result > 0 ? (size_t)a->result : 0;
+
+    ck_assert_int_eq(a->result, b->result);
+    ck_assert_uint_eq(a->len, b->len);
+    ck_assert_mem_eq(a->body, b->body, a->len + rest);
 }
 
 /* However the bytes arrive. */
 START_TEST(chunks_are_read_by_the_letter)
 {
-    char body[BYTES_MAX], rest[BYTES_MAX];
-    size_t len;
-
     for (size_t piece = 1; piece <= cases[_i].len + 1; piece++) {
-        ck_assert_int_eq(decode(_i, piece, body, &len, rest), cases[_i].result);
-        ck_assert_uint_eq(len, strlen(cases[_i].body));
-        ck_assert_mem_eq(body, cases[_i].body, len);
+        struct decoded got = decode(cases[_i].raw, cases[_i].len, piece, piece);
+
+        ck_assert_int_eq(got.result, cases[_i].result);
+        ck_assert_uint_eq(got.len, strlen(cases[_i].body));
+        ck_assert_mem_eq(got.body, cases[_i].body, got.len);
+        if (got.result > 0)
+            ck_assert_mem_eq(got.body + got.len, "GET /", 5);
     }
-    if (cases[_i].result > 0)
-        ck_assert_mem_eq(rest, "GET /", 5);
+}
+END_TEST
+
+/* Chunks that are there as a whole are not read byte by byte; both ways must judge alike, whatever
+ * stands at whatever place. */
+START_TEST(a_cut_changes_nothing)
+{
+    static const char other[] = "\r\n;: 01fg\t\0\x7f\x80";
+    char raw[BYTES_MAX];
+
+    for (size_t place = 0; place < cases[_i].len; place++) {
+        memcpy(raw, cases[_i].raw, cases[_i].len);
+        for (size_t i = 0; i < sizeof(other); i++) {
+            struct decoded bytes, whole, halves;
+
+            raw[place] = i == 0 ? cases[_i].raw[place] : other[i - 1];
+            bytes = decode(raw, cases[_i].len, 1, 1);
+            whole = decode(raw, cases[_i].len, BYTES_MAX, BYTES_MAX);
+            check_same(&bytes, &whole);
+            for (size_t cut = 1; cut < cases[_i].len; cut++) {
+                halves = decode(raw, cases[_i].len, cut, BYTES_MAX);
+                check_same(&bytes, &halves);
+            }
+        }
+    }
 }
 END_TEST
 
@@ -99,6 +143,7 @@ int main(void)
     TCase *tcase = tcase_create("chunks");
 
     tcase_add_loop_test(tcase, chunks_are_read_by_the_letter, 0, sizeof(cases) / sizeof(cases[0]));
+    tcase_add_loop_test(tcase, a_cut_changes_nothing, 0, sizeof(cases) / sizeof(cases[0]));
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -5,8 +5,9 @@
  *
  * `message.headers` and `req.cookies`, `req.query` share their methods (script_view.c).
  *
- * The userdata of a request are made anew and never lent again, though that would be cheaper: a
- * module may keep what it worked out under `req` as a key, and the next request's must be another.
+ * The userdata of a message are lent again only where the request before has left no trace
+ * (script_keep.c): else somebody may hold one, or what he worked out under `req` as a key, and must
+ * not find the next request in it.
  */
 #include "brim/policy/script_http.h"
 
@@ -55,6 +56,27 @@ static void push_lent(lua_State *L, enum brim_script_kind kind, int views, void 
     set_lent_meta(L, vm);
 }
 
+/* Lends the userdata on top, of the same kind, once more. */
+static void lend_again(lua_State *L, void *what)
+{
+    struct brim_script_lent *lent = lua_touserdata(L, -1);
+
+    lent->epoch = brim_script_vm_of(L)->epoch;
+    lent->what = what;
+}
+
+static void push_message(lua_State *L, enum brim_script_kind kind, int views, void *what)
+{
+    struct brim_script_run *run = brim_script_vm_of(L)->current;
+
+    if (brim_script_keep_take(L, run, kind)) {
+        lend_again(L, what);
+        return;
+    }
+    push_lent(L, kind, views, what);
+    brim_script_keep_give(L, run, kind);
+}
+
 static struct brim_str put(char **at, struct brim_str text)
 {
     char *copy = *at;
@@ -94,12 +116,12 @@ void brim_script_push_headers(lua_State *L, struct brim_fields fields)
 
 void brim_script_push_request(lua_State *L, struct brim_script_request *request)
 {
-    push_lent(L, BRIM_SCRIPT_REQUEST, 3, request);
+    push_message(L, BRIM_SCRIPT_REQUEST, 3, request);
 }
 
 void brim_script_push_response(lua_State *L, struct brim_script_response *response)
 {
-    push_lent(L, BRIM_SCRIPT_RESPONSE, 1, response);
+    push_message(L, BRIM_SCRIPT_RESPONSE, 1, response);
 }
 
 struct brim_str brim_script_keep(const struct brim_script_memory *memory, struct brim_str text)
@@ -136,11 +158,13 @@ static struct brim_str host_of(struct brim_str authority)
                                                      : authority;
 }
 
-/* The view in user value `slot` of the userdata at 1, made if it is not there. */
+/* The view in user value `slot` of the userdata at 1, which lends now; made if it is not there. */
 static int push_view(lua_State *L, int slot, enum brim_script_kind kind, void *what)
 {
-    if (lua_getiuservalue(L, 1, slot) == LUA_TUSERDATA)
+    if (lua_getiuservalue(L, 1, slot) == LUA_TUSERDATA) {
+        lend_again(L, what);
         return 1;
+    }
     lua_pop(L, 1);
     push_lent(L, kind, 0, what);
     lua_pushvalue(L, -1);

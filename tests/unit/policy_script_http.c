@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "brim/policy/script_http.h"
 
+#include "brim/policy/script_view.h"
 #include "unit.h"
 
 #include "script_rig.h"
@@ -363,6 +364,89 @@ START_TEST(a_message_is_refused_after_its_phase)
 }
 END_TEST
 
+/* Asks with a target that says which request this is; the handler answers with what it sees. */
+static void ask_numbered(struct brim_script_run *run, int number, bool leaves_trace)
+{
+    struct exchange e;
+    const struct brim_script_call call = {push, take, &e};
+    char target[64], accept[16], expected[64];
+
+    prepare(&e);
+    (void)snprintf(target, sizeof(target), "/%d?x=%d&%s", number, number,
+                   leaves_trace ? "hold" : "");
+    (void)snprintf(accept, sizeof(accept), "type/%d", number);
+    (void)snprintf(expected, sizeof(expected), "/%d %d type/%d 1", number, number, number);
+    e.request.target = brim_script_keep(&e.request.headers.memory, brim_str_of(target));
+    e.request.headers.items[0].value =
+        brim_script_keep(&e.request.headers.memory, brim_str_of(accept));
+    ck_assert_msg(brim_script_run_call(run, BRIM_SCRIPT_VIEWER_REQUEST, &call) == BRIM_SCRIPT_OK,
+                  "%s", brim_script_run_error(run));
+    ck_assert(e.has_answer);
+    ck_assert_msg(brim_str_is(e.answer.body, brim_str_of(expected)), "%.*s", (int)e.answer.body.len,
+                  e.answer.body.base);
+    free_blocks();
+}
+
+#define NUMBERED                                                                                   \
+    "local held, headers return {viewer_request = function(req) "                                  \
+    "assert(held == nil and headers == nil) "                                                      \
+    "if req.query.hold then held = req headers = req.headers end "                                 \
+    "return {status = 200, body = table.concat({req.path, req.query.x, req.headers.accept, "       \
+    "req.cookies.a}, ' ')} end}"
+
+/* What lends a message lends it again; no request sees another's in it, with a trace or without. */
+START_TEST(a_message_is_lent_again_as_another)
+{
+    struct brim_script_vm *vm = rig_vm(NUMBERED);
+    struct brim_script_run *runs[2];
+
+    for (int i = 0; i < 40; i++) {
+        runs[0] = brim_script_run_begin(vm);
+        ask_numbered(runs[0], i, i % 7 == 3);
+        brim_script_run_end(runs[0]);
+    }
+    for (int i = 0; i < 40; i += 2) { /* two at once */
+        runs[0] = brim_script_run_begin(vm);
+        runs[1] = brim_script_run_begin(vm);
+        ask_numbered(runs[0], i, false);
+        ask_numbered(runs[1], i + 1, i % 7 == 4);
+        brim_script_run_end(runs[i % 4 / 2]);
+        brim_script_run_end(runs[1 - i % 4 / 2]);
+    }
+    brim_script_vm_close(vm);
+    rig_clean();
+}
+END_TEST
+
+/* What is lent in one phase is not lent in the next one of the same request. */
+START_TEST(a_message_is_lent_once_a_request)
+{
+    struct brim_script_vm *vm =
+        rig_vm("local kept return {viewer_request = function(req) kept = req end, "
+               "viewer_response = function(req) assert(req ~= kept and req.path == '/a/b') "
+               "assert(not pcall(function() return kept.path end)) kept = nil end}");
+    struct brim_script_run *run;
+    struct exchange e;
+    const struct brim_script_call call = {push, take, &e};
+
+    for (int i = 0; i < 20; i++) {
+        run = brim_script_run_begin(vm);
+        ck_assert(i == 0 || brim_script_run_is_kept(run));
+        prepare(&e);
+        for (int phase = 0; phase < 2; phase++)
+            ck_assert_msg(brim_script_run_call(run,
+                                               phase == 0 ? BRIM_SCRIPT_VIEWER_REQUEST
+                                                          : BRIM_SCRIPT_VIEWER_RESPONSE,
+                                               &call) == BRIM_SCRIPT_OK,
+                          "%s", brim_script_run_error(run));
+        brim_script_run_end(run);
+        free_blocks();
+    }
+    brim_script_vm_close(vm);
+    rig_clean();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("policy.script_http");
@@ -374,6 +458,8 @@ int main(void)
     tcase_add_test(tcase, what_is_not_valid_is_refused);
     tcase_add_test(tcase, an_answer_is_copied);
     tcase_add_test(tcase, a_message_is_refused_after_its_phase);
+    tcase_add_test(tcase, a_message_is_lent_again_as_another);
+    tcase_add_test(tcase, a_message_is_lent_once_a_request);
     tcase_add_test(tcase, an_origins_answer_gets_ttl_tags_and_body);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -62,6 +62,17 @@ struct brim_script_vm {
     size_t line_count;
 };
 
+/* What a userdata lends to a handler. */
+enum brim_script_kind {
+    BRIM_SCRIPT_REQUEST,
+    BRIM_SCRIPT_RESPONSE,
+    BRIM_SCRIPT_HEADERS, /* of struct brim_script_headers */
+    BRIM_SCRIPT_QUERY,   /* of struct brim_script_request */
+    BRIM_SCRIPT_COOKIES, /* of struct brim_script_headers */
+};
+
+#define BRIM_SCRIPT_MESSAGES 2 /* of these, the first are whole messages */
+
 /* A task as its run knows it. */
 struct brim_script_slot {
     uint64_t id; /* in its VM: a coroutine of another run finds nothing under it; 0: none */
@@ -87,6 +98,10 @@ struct brim_script_run {
     int after;    /* registry reference: list of functions; 0: none */
     int noted;    /* registry reference: upvalues as they must be, up to noted_end; 0: none */
     long long noted_end;
+    struct {          /* of a request and of a response, while handlers are kept */
+        int ref;      /* registry reference: the userdata that lends it; 0: none */
+        bool is_lent; /* to this request */
+    } messages[BRIM_SCRIPT_MESSAGES];
     bool has_handlers;
     bool is_waiting;
     bool is_after; /* those run now */
@@ -124,6 +139,13 @@ void brim_script_keep_on_call(struct lua_State *L, struct lua_Debug *info);
 void brim_script_keep_note(struct lua_State *L, struct brim_script_run *run);
 /* Whether the next request may have these handlers: the run has ended well. */
 bool brim_script_keep_is_clean(struct brim_script_run *run);
+/* The userdata of a message, in a run whose handlers were kept: it is lent to each request once.
+ * take pushes it, or returns false where it is lent already or there is none; give keeps the one on
+ * top for requests to come, if there is none. */
+bool brim_script_keep_take(struct lua_State *L, struct brim_script_run *run,
+                           enum brim_script_kind kind);
+void brim_script_keep_give(struct lua_State *L, struct brim_script_run *run,
+                           enum brim_script_kind kind);
 void brim_script_keep_drop(struct brim_script_run *run);
 
 /* ---- script_after.c ---- */

@@ -6,17 +6,10 @@
 #ifndef BRIM_POLICY_SCRIPT_VIEW_H
 #define BRIM_POLICY_SCRIPT_VIEW_H
 
+#include "brim/policy/script_inside.h"
 #include "brim/policy/script_message.h"
 
 struct lua_State;
-
-enum brim_script_kind {
-    BRIM_SCRIPT_REQUEST,
-    BRIM_SCRIPT_RESPONSE,
-    BRIM_SCRIPT_HEADERS, /* of struct brim_script_headers */
-    BRIM_SCRIPT_QUERY,   /* of struct brim_script_request */
-    BRIM_SCRIPT_COOKIES, /* of struct brim_script_headers */
-};
 
 struct brim_script_lent {
     const void *magic; /* the metatable that all of these have in this VM */

@@ -345,16 +345,12 @@ static int enter_done(lua_State *L, int status, lua_KContext ctx)
     return 1;
 }
 
-/* The function of every first slice: (handlers or nil, run) -> handlers. */
+/* The function of every first slice: (brim_script_explain, body, handlers or nil, run) -> handlers.
+ */
 static int enter(lua_State *L)
 {
-    int status;
+    int status = lua_pcallk(L, 2, 1, 1, 0, enter_done);
 
-    lua_pushcfunction(L, brim_script_explain);
-    lua_insert(L, 1);
-    lua_pushcfunction(L, body);
-    lua_insert(L, 2);
-    status = lua_pcallk(L, 2, 1, 1, 0, enter_done);
     if (status == LUA_ERRMEM && brim_script_vm_of(L)->stop == BRIM_SCRIPT_OK)
         brim_script_vm_of(L)->stop = BRIM_SCRIPT_MEMORY;
     return enter_done(L, status, 0);
@@ -422,8 +418,10 @@ static enum brim_script_end run_slice(struct brim_script_run *run)
         if (vm->slice_mono_us >= run->deadline_mono_us)
             vm->stop = BRIM_SCRIPT_WALL; /* raised where it waits */
     } else {
-        args = 2;
+        args = 4;
         lua_pushcfunction(co, enter);
+        lua_pushcfunction(co, brim_script_explain);
+        lua_pushcfunction(co, body);
         if (run->has_handlers)
             lua_pushvalue(co, 1);
         else

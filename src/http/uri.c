@@ -122,11 +122,16 @@ static bool has_dot_segment(struct brim_str target)
     return only_dots && dots >= 1 && dots <= 2;
 }
 
+bool brim_uri_path_is_plain(struct brim_str path)
+{
+    return memchr(path.base, '%', path.len) == NULL && memmem(path.base, path.len, "//", 2) == NULL;
+}
+
 struct brim_str brim_uri_path_plain(struct brim_str path, char *buffer)
 {
     size_t len = 0;
 
-    if (memchr(path.base, '%', path.len) == NULL && memmem(path.base, path.len, "//", 2) == NULL)
+    if (brim_uri_path_is_plain(path))
         return path;
     for (size_t at = 0; at < path.len;) {
         size_t from = at;

@@ -725,9 +725,10 @@ static const struct brim_route *match(const struct site *site, struct brim_str p
     return &site->own;
 }
 
-/* A rule about /staff/ is about /%73taff/ and //staff/, too: the origin may take them for one. */
-static const struct brim_route *match_plain(const struct site *site, struct brim_str path,
-                                            const struct brim_condition_ask *ask)
+/* A rule about /staff/ is about /%73taff/ and //staff/, too: the origin may take them for one. Not
+ * inlined, as each page of so large a frame is touched. */
+__attribute__((noinline)) static const struct brim_route *
+match_plain(const struct site *site, struct brim_str path, const struct brim_condition_ask *ask)
 {
     char buffer[PATH_BYTES_MAX];
 
@@ -742,7 +743,9 @@ const struct brim_route *brim_routes_match(const struct brim_routes *routes, str
 
     if (site == NULL)
         return NULL;
-    return path.len <= PATH_BYTES_MAX ? match_plain(site, path, ask) : match(site, path, ask);
+    if (brim_uri_path_is_plain(path) || path.len > PATH_BYTES_MAX)
+        return match(site, path, ask);
+    return match_plain(site, path, ask);
 }
 
 const struct brim_secret *brim_routes_tier_secret(const struct brim_routes *routes)

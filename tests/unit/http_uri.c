@@ -100,6 +100,8 @@ START_TEST(paths_are_made_plain)
     struct brim_str plain = brim_uri_path_plain(brim_str_of(plain_paths[_i].path), buffer);
 
     ck_assert(brim_str_is(plain, brim_str_of(plain_paths[_i].plain)));
+    if (brim_uri_path_is_plain(brim_str_of(plain_paths[_i].path)))
+        ck_assert_ptr_eq(plain.base, plain_paths[_i].path);
 }
 END_TEST
 

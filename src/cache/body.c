@@ -22,6 +22,9 @@
  * thread inside unlock_and_tell() picks it up. So set_hooks() has exactly one runner to wait for,
  * and can tell a call from inside a hook by its thread.
  *
+ * Ledger. What the slots take is entered whenever the lock is given up, as long as no store keeps
+ * the body. A store takes it over when it keeps it, and gives it back when it lets it go.
+ *
  * Lock order: body->lock is a leaf; the watch is fired and chunks are freed after it is released.
  */
 #include "brim/cache/body.h"
@@ -32,9 +35,10 @@
 #include "brim/base/invariant.h"
 #include "brim/cache/slots.h"
 
-#define BODY_MAGIC 0x62647931u
-#define CHUNK_MIN  ((size_t)16 * 1024)
-#define CHUNK_MAX  ((size_t)BRIM_EXTENT_BODY_MAX)
+#define BODY_MAGIC    0x62647931u
+#define CHUNK_MIN     ((size_t)16 * 1024)
+#define CHUNK_MAX     ((size_t)BRIM_EXTENT_BODY_MAX)
+#define NARROW_WINDOW ((size_t)64 * 1024) /* while the ledger is filling up */
 
 struct placed {
     uint64_t start;
@@ -61,7 +65,7 @@ struct brim_body {
     _Atomic uint64_t bytes;
     _Atomic uint64_t length;
     _Atomic size_t placed_bytes; /* memory of `placed` */
-    _Atomic unsigned keepers;    /* stores that count it as theirs */
+    struct brim_ledger *ledger;  /* borrowed; NULL: none */
     struct brim_watch watch;
 
     pthread_mutex_t lock; /* all below */
@@ -76,6 +80,9 @@ struct brim_body {
     bool had_readers;
     bool paused; /* the writer was told BRIM_EAGAIN and waits for drained */
     size_t window;
+    size_t paused_at; /* buffered bytes then */
+    unsigned keepers; /* stores that count it as theirs */
+    size_t on_ledger;
 
     struct brim_body_hooks hooks;
     unsigned news;     /* enum news, not told yet */
@@ -166,6 +173,7 @@ void brim_body_unref(struct brim_body *body)
     INVARIANT(body->readers == NULL);
     INVARIANT(!body->hook_running);
     brim_slots_fini(&body->slots);
+    brim_ledger_hold(body->ledger, -(int64_t)body->on_ledger);
     free(body->placed);
     brim_watch_fini(&body->watch);
     pthread_cond_destroy(&body->hook_done);
@@ -224,6 +232,48 @@ static uint64_t buffered(const struct brim_body *body)
     return from < bytes_of(body) ? bytes_of(body) - from : 0;
 }
 
+static void enter_in_ledger(struct brim_body *body)
+{
+    size_t bytes = body->keepers > 0 ? 0 : brim_slots_ram_bytes(&body->slots);
+
+    if (bytes == body->on_ledger)
+        return;
+    brim_ledger_hold(body->ledger, (int64_t)bytes - (int64_t)body->on_ledger);
+    body->on_ledger = bytes;
+}
+
+static void unlock(struct brim_body *body)
+{
+    enter_in_ledger(body);
+    pthread_mutex_unlock(&body->lock);
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How much may be buffered before the writer has to pause. */
+static size_t room_of(const struct brim_body *body)
+{
+    if (!brim_ledger_is_beyond(body->ledger, BRIM_LEDGER_NARROW))
+        return body->window;
+    return mode_of(body) == BRIM_BODY_SPILL ? least(body->window / 2, BRIM_BODY_SPILL_ROOM)
+                                            : least(body->window, NARROW_WINDOW);
+}
+
+/* The largest chunk to make: several to a window, so that dropping one makes a difference. */
+static size_t chunk_max(const struct brim_body *body)
+{
+    size_t bytes;
+
+    if (mode_of(body) != BRIM_BODY_KEEP)
+        bytes = room_of(body) / 4;
+    else
+        bytes = brim_ledger_is_beyond(body->ledger, BRIM_LEDGER_NARROW) ? NARROW_WINDOW : CHUNK_MAX;
+    return bytes < CHUNK_MIN ? CHUNK_MIN : least(bytes, CHUNK_MAX);
+}
+
 static struct brim_chunk *drop_front(struct brim_body *body, uint64_t upto)
 {
     return brim_slots_drop(&body->slots, upto,
@@ -233,7 +283,7 @@ static struct brim_chunk *drop_front(struct brim_body *body, uint64_t upto)
 /* After anything that may have lowered buffered(). */
 static void note_drained(struct brim_body *body)
 {
-    if (body->paused && is_growing(body) && buffered(body) <= body->window / 2) {
+    if (body->paused && is_growing(body) && buffered(body) <= body->paused_at / 2) {
         body->paused = false;
         body->news |= NEWS_DRAINED;
     }
@@ -280,6 +330,7 @@ static struct brim_chunk *settle(struct brim_body *body)
 /* Releases the lock and tells what there is to tell. */
 static void unlock_and_tell(struct brim_body *body)
 {
+    enter_in_ledger(body);
     while (body->news != 0 && !body->hook_running) {
         unsigned news = body->news;
         struct brim_body_hooks hooks = body->hooks;
@@ -299,21 +350,24 @@ static void unlock_and_tell(struct brim_body *body)
     pthread_mutex_unlock(&body->lock);
 }
 
+void brim_body_set_ledger(struct brim_body *body, struct brim_ledger *ledger)
+{
+    OBJ_CHECK(body, BODY_MAGIC);
+    INVARIANT(body->ledger == NULL);
+    body->ledger = ledger;
+    brim_ledger_hold(ledger, (int64_t)body->on_ledger);
+}
+
 /* ---- writer's side ---- */
 
 static enum brim_err reserve(struct brim_body *body, size_t len, size_t *count_out)
 {
     uint64_t length = atomic_load_explicit(&body->length, memory_order_relaxed);
     struct brim_slots_want want = {
-        .end = bytes_of(body), .len = len, .rest = UINT64_MAX, .chunk_max = CHUNK_MAX};
+        .end = bytes_of(body), .len = len, .rest = UINT64_MAX, .chunk_max = chunk_max(body)};
 
     if (length != BRIM_BODY_LENGTH_UNKNOWN && length > want.end)
         want.rest = length - want.end;
-    if (mode_of(body) != BRIM_BODY_KEEP) {
-        /* several chunks to a window, so that dropping one makes a difference */
-        want.chunk_max = body->window / 4 < CHUNK_MAX ? body->window / 4 : CHUNK_MAX;
-        want.chunk_max = want.chunk_max > CHUNK_MIN ? want.chunk_max : CHUNK_MIN;
-    }
     return brim_slots_reserve(&body->slots, &want, count_out);
 }
 
@@ -328,7 +382,7 @@ enum brim_err brim_body_append(struct brim_body *body, const void *bytes, size_t
     pthread_mutex_lock(&body->lock);
     INVARIANT(is_growing(body));
     err = reserve(body, len, &slot_count);
-    pthread_mutex_unlock(&body->lock);
+    unlock(body);
     if (err != BRIM_OK)
         return err;
 
@@ -337,8 +391,9 @@ enum brim_err brim_body_append(struct brim_body *body, const void *bytes, size_t
     pthread_mutex_lock(&body->lock);
     brim_slots_publish(&body->slots, slot_count, len);
     atomic_store_explicit(&body->bytes, bytes_of(body) + len, memory_order_release);
-    if (mode_of(body) != BRIM_BODY_KEEP && buffered(body) > body->window) {
+    if (mode_of(body) != BRIM_BODY_KEEP && buffered(body) > room_of(body)) {
         body->paused = true;
+        body->paused_at = buffered(body);
         err = BRIM_EAGAIN;
     }
     pthread_mutex_unlock(&body->lock);
@@ -386,7 +441,7 @@ void brim_body_finish(struct brim_body *body)
     atomic_store(&body->length, bytes_of(body));
     atomic_store_explicit(&body->state, BRIM_BODY_COMPLETE, memory_order_release);
     dropped = settle(body);
-    pthread_mutex_unlock(&body->lock);
+    unlock(body);
     brim_chunk_unref_list(dropped);
     brim_chunk_unref_list(trimmed);
     brim_watch_fire(&body->watch);
@@ -534,30 +589,40 @@ size_t brim_body_ram_bytes(const struct brim_body *body)
 void brim_body_keep(struct brim_body *body)
 {
     OBJ_CHECK(body, BODY_MAGIC);
-    atomic_fetch_add_explicit(&body->keepers, 1, memory_order_relaxed);
+    pthread_mutex_lock(&body->lock);
+    body->keepers++;
+    unlock(body);
 }
 
 void brim_body_let_go(struct brim_body *body)
 {
-    unsigned old;
-
     OBJ_CHECK(body, BODY_MAGIC);
-    old = atomic_fetch_sub_explicit(&body->keepers, 1, memory_order_relaxed);
-    INVARIANT(old > 0);
+    pthread_mutex_lock(&body->lock);
+    INVARIANT(body->keepers > 0);
+    body->keepers--;
+    unlock(body);
 }
 
 size_t brim_body_share_bytes(struct brim_body *body)
 {
-    unsigned parties = 0;
+    unsigned parties;
+    size_t bytes;
 
     OBJ_CHECK(body, BODY_MAGIC);
-    if (brim_body_mode(body) == BRIM_BODY_WINDOW)
-        parties = brim_body_readers(body);
-    else if (brim_body_mode(body) == BRIM_BODY_KEEP && brim_body_is_settled(body) &&
-             atomic_load_explicit(&body->keepers, memory_order_relaxed) == 0)
-        /* its readers have no place, but a count each; so has its object */
+    pthread_mutex_lock(&body->lock);
+    bytes = body->on_ledger;
+    parties = body->reader_count;
+    pthread_mutex_unlock(&body->lock);
+    if (brim_body_is_settled(
+            body)) /* its readers have no place, but a count each; so has its object */
         parties = atomic_load_explicit(&body->refs, memory_order_relaxed) - 1;
-    return parties == 0 ? 0 : brim_body_ram_bytes(body) / parties;
+    return parties == 0 ? 0 : bytes / parties;
+}
+
+struct brim_ledger *brim_body_ledger(const struct brim_body *body)
+{
+    OBJ_CHECK(body, BODY_MAGIC);
+    return body->ledger;
 }
 
 unsigned brim_body_readers(struct brim_body *body)

@@ -80,7 +80,8 @@ static enum brim_err open_disk(struct brim_cache *cache)
                                     .bytes_max = config->disk_bytes - 2 * remembered_bytes(config),
                                     .segment_bytes = config->segment_bytes,
                                     .write_queue_max = config->write_queue_max,
-                                    .pool = config->pool};
+                                    .pool = config->pool,
+                                    .ledger = config->ledger};
     enum brim_err err;
 
     if (config->path == NULL || config->path[0] == '\0')

@@ -8,6 +8,8 @@
  *
  * Body of a fill:   KEEP --over memory_object_bytes--> SPILL --refused, too large--> WINDOW
  *                      \------- no disk, not admitted ------------------------------->
+ * A body that grows in RAM is held on the ledger of clients until it is whole and in the hot tier;
+ * where there is no room on it, it leaves RAM as one that is too large for that tier does.
  * From WINDOW nothing is stored, and nobody who reads notices.
  *
  * Never back: who has seen a response is not given an older one afterwards. So what cannot be kept
@@ -31,7 +33,7 @@
 
 #define FILL_MAGIC 0x66696c31u
 
-#define SPILL_PIECE_MIN ((size_t)128 * 1024)
+#define CROWDED_BYTES_MAX ((uint64_t)64 * 1024) /* grow in RAM though clients hold all they may */
 
 /* ---- publishing ---- */
 
@@ -202,7 +204,7 @@ static void leave_ram(struct brim_fill *fill)
         .pool = cache->config.pool,
         .body = fill->object->body,
         .digest = digest,
-        .piece_bytes_min = window / 4 < SPILL_PIECE_MIN ? window / 4 : SPILL_PIECE_MIN,
+        .piece_bytes_min = window / 4 < BRIM_BODY_SPILL_ROOM ? window / 4 : BRIM_BODY_SPILL_ROOM,
         .ended = on_spill_ended,
         .ctx = cache,
     });
@@ -224,7 +226,8 @@ static void choose_mode(struct brim_fill *fill, uint64_t bytes)
     if (fill->storable && bytes > config->object_bytes_max)
         stop_storing(fill);
     if (brim_body_mode(fill->object->body) == BRIM_BODY_KEEP &&
-        (!fill->storable || bytes > config->memory_object_bytes))
+        (!fill->storable || bytes > config->memory_object_bytes ||
+         (bytes > CROWDED_BYTES_MAX && brim_ledger_is_beyond(config->ledger, BRIM_LEDGER_CLOSED))))
         leave_ram(fill);
 }
 
@@ -243,6 +246,7 @@ static enum brim_err grow_object(struct brim_fill *fill, const struct brim_objec
     brim_body_unref(full.body); /* the object has its own count */
     if (err != BRIM_OK)
         return err;
+    brim_body_set_ledger(fill->object->body, fill->cache->config.ledger);
     brim_body_set_hooks(fill->object->body, hooks);
     choose_mode(fill, fill->expected == BRIM_BODY_LENGTH_UNKNOWN ? 0 : fill->expected);
     return BRIM_OK;
@@ -349,7 +353,8 @@ enum brim_err brim_fill_append(struct brim_fill *fill, const void *bytes, size_t
     if (err != BRIM_OK && err != BRIM_EAGAIN)
         return err;
     if (fill->spill != NULL) {
-        brim_spill_kick(fill->spill, len);
+        /* who is paused waits for a piece to be written, and there is one */
+        brim_spill_kick(fill->spill, err == BRIM_EAGAIN ? BRIM_BODY_SPILL_ROOM : len);
         if (brim_spill_has_failed(fill->spill))
             stop_storing(fill);
     }

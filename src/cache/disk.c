@@ -490,6 +490,8 @@ enum brim_err brim_disk_load(struct brim_disk *disk, const struct brim_locator *
         err = BRIM_ECORRUPT;
     if (err == BRIM_OK)
         err = decode(&head, payload, &record, object_out);
+    if (err == BRIM_OK && (*object_out)->body != NULL)
+        brim_body_set_ledger((*object_out)->body, disk->config.ledger);
     free(payload);
     return err == BRIM_OK ? BRIM_OK : read_failed(disk, locator, err);
 }

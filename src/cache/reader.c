@@ -13,12 +13,17 @@
  * Where the pool takes no more jobs, blocking is out of the question and giving up would truncate a
  * response because the disk is busy: the reader fires its own port, hence asks again in the next
  * turn of its loop. Everything else of that loop comes in between, and the page may be there then.
+ *
+ * A reader of the disk has one extent in RAM; of a body that is on its way there, what that has
+ * let go while it is being sent. It is entered in the ledger as a whole extent and from the
+ * beginning on, when it can still be refused; a body that goes to disk while it is read is read on.
  */
 #include "brim/cache/reader.h"
 
 #include <stdlib.h>
 
 #include "brim/base/invariant.h"
+#include "brim/base/metric.h"
 #include "brim/base/pool.h"
 
 #define LOAD_MAGIC 0x726c6431u
@@ -86,12 +91,18 @@ static bool extent_is(const struct brim_extent *a, const struct brim_extent *b)
     return a->segment == b->segment && a->offset == b->offset && a->length == b->length;
 }
 
+static void forget_read(struct brim_reader *reader)
+{
+    if (reader->read != NULL)
+        brim_chunk_unref(reader->read);
+    reader->read = NULL;
+}
+
 /* Keeps chunk, with its count, as the extent read last. */
 static void remember(struct brim_reader *reader, const struct brim_extent *extent,
                      struct brim_chunk *chunk)
 {
-    if (reader->read != NULL)
-        brim_chunk_unref(reader->read);
+    forget_read(reader);
     reader->read = chunk;
     reader->read_extent = *extent;
 }
@@ -118,6 +129,45 @@ static enum brim_err load_finish(struct brim_reader *reader)
 
 /* ---- reader ---- */
 
+/* What reading takes at most. */
+static size_t read_bytes(const struct brim_body *body)
+{
+    uint64_t bytes = brim_body_length(body); /* of one that is still coming perhaps not known */
+
+    return (size_t)(bytes < BRIM_EXTENT_BODY_MAX ? bytes : BRIM_EXTENT_BODY_MAX) +
+           BRIM_CHUNK_OVERHEAD;
+}
+
+/* False: refused. */
+static bool take_memory(struct brim_reader *reader, struct brim_body *body)
+{
+    size_t bytes = read_bytes(body);
+
+    if (brim_body_mode(body) != BRIM_BODY_SPILL)
+        return true;
+    if (!brim_ledger_take(brim_body_ledger(body), bytes, BRIM_LEDGER_FULL)) {
+        BRIM_COUNT(MEMORY_REFUSED_READ);
+        return false;
+    }
+    reader->on_ledger = bytes;
+    return true;
+}
+
+static void give_memory_back(struct brim_reader *reader, const struct brim_body *body)
+{
+    brim_ledger_hold(brim_body_ledger(body), -(int64_t)reader->on_ledger);
+    reader->on_ledger = 0;
+}
+
+/* It was in RAM when it began to be read. */
+static void note_spilling(struct brim_reader *reader)
+{
+    if (reader->on_ledger > 0 || brim_body_mode(reader->body) != BRIM_BODY_SPILL)
+        return;
+    reader->on_ledger = read_bytes(reader->body);
+    brim_ledger_hold(brim_body_ledger(reader->body), (int64_t)reader->on_ledger);
+}
+
 enum brim_err brim_reader_init(struct brim_reader *reader, struct brim_body *body, uint64_t offset,
                                uint64_t length, struct brim_disk *disk, struct brim_pool *pool,
                                struct brim_port *port)
@@ -128,9 +178,13 @@ enum brim_err brim_reader_init(struct brim_reader *reader, struct brim_body *bod
     *reader = (struct brim_reader){.offset = offset, .end = BRIM_BODY_LENGTH_UNKNOWN};
     if (length < BRIM_BODY_LENGTH_UNKNOWN - offset)
         reader->end = offset + length;
+    if (!take_memory(reader, body))
+        return BRIM_ENOSPC;
     reader->place = brim_body_attach(body, offset);
-    if (reader->place == NULL)
+    if (reader->place == NULL) {
+        give_memory_back(reader, body);
         return BRIM_ENOENT;
+    }
     brim_body_ref(body);
     reader->body = body;
     reader->disk = disk;
@@ -155,8 +209,10 @@ static enum brim_body_get read_piece(struct brim_reader *reader, struct brim_bod
         return BRIM_GET_FAILED;
     if (reader->read == NULL || !extent_is(&reader->read_extent, extent)) {
         struct brim_chunk *chunk = NULL;
-        enum brim_err err = brim_disk_read(reader->disk, extent, BRIM_DISK_NOWAIT, &chunk);
+        enum brim_err err;
 
+        forget_read(reader); /* before there are two */
+        err = brim_disk_read(reader->disk, extent, BRIM_DISK_NOWAIT, &chunk);
         if (err == BRIM_EAGAIN) {
             load_start(reader, extent);
             return BRIM_GET_WAIT;
@@ -219,6 +275,7 @@ enum brim_reader_got brim_reader_next(struct brim_reader *reader, size_t max_byt
     *count_out = 0;
     release_held(reader);
     brim_body_advance(reader->body, reader->place, reader->offset);
+    note_spilling(reader);
     err = load_finish(reader);
     if (err != BRIM_OK)
         return err == BRIM_EAGAIN ? BRIM_READER_WAIT : BRIM_READER_FAILED;
@@ -256,23 +313,9 @@ bool brim_reader_is_done(const struct brim_reader *reader)
            reader->offset >= brim_body_bytes(reader->body);
 }
 
-static size_t chunk_bytes(const struct brim_chunk *chunk)
-{
-    return chunk == NULL ? 0 : brim_chunk_capacity(chunk) + BRIM_CHUNK_OVERHEAD;
-}
-
 size_t brim_reader_memory(const struct brim_reader *reader)
 {
-    size_t bytes = chunk_bytes(reader->read);
-
-    if (reader->body == NULL)
-        return 0;
-    if (brim_body_mode(reader->body) != BRIM_BODY_SPILL)
-        return bytes + brim_body_share_bytes(reader->body);
-    for (unsigned i = 0; i < reader->held_count; i++)
-        if (reader->held[i] != reader->read)
-            bytes += chunk_bytes(reader->held[i]);
-    return bytes;
+    return reader->body == NULL ? 0 : reader->on_ledger + brim_body_share_bytes(reader->body);
 }
 
 void brim_reader_fini(struct brim_reader *reader)
@@ -280,13 +323,13 @@ void brim_reader_fini(struct brim_reader *reader)
     if (reader->body == NULL)
         return;
     release_held(reader);
-    if (reader->read != NULL)
-        brim_chunk_unref(reader->read);
+    forget_read(reader);
     if (reader->load != NULL)
         load_unref(reader->load);
     if (reader->watching)
         (void)brim_watch_remove(brim_body_watch(reader->body), reader->port);
     brim_body_detach(reader->body, reader->place);
+    give_memory_back(reader, reader->body);
     brim_body_unref(reader->body);
     *reader = (struct brim_reader){.body = NULL};
 }

@@ -166,6 +166,22 @@ static bool is_read_locked(struct brim_flight *f)
     return brim_body_readers(f->object->body) > (f->start == NULL ? 0u : 1u);
 }
 
+void brim_flight_settle(struct brim_flight *f)
+{
+    brim_ledger_hold(f->flights->ledger, -(int64_t)atomic_exchange(&f->on_ledger, 0));
+}
+
+size_t brim_flight_weight(struct brim_flight *f, const struct brim_port *port)
+{
+    bool is_his;
+
+    OBJ_CHECK(f, BRIM_FLIGHT_MAGIC);
+    pthread_mutex_lock(&f->lock);
+    is_his = f->leader == port;
+    pthread_mutex_unlock(&f->lock);
+    return is_his ? atomic_load(&f->on_ledger) : 0;
+}
+
 void brim_flight_unref(struct brim_flight *f)
 {
     OBJ_CHECK(f, BRIM_FLIGHT_MAGIC);
@@ -173,6 +189,7 @@ void brim_flight_unref(struct brim_flight *f)
         return;
     INVARIANT(!f->place.is_listed && !f->part.is_listed);
     INVARIANT(f->fill == NULL);
+    brim_flight_settle(f);
     brim_flight_let_start_go(f);
     for (unsigned i = 0; i < BRIM_FLIGHT_TRIES; i++)
         if (f->tries[i].fetch != NULL)
@@ -250,6 +267,12 @@ struct brim_body_hooks brim_flight_hooks(struct brim_flight *f)
 
 /* ---- starting ---- */
 
+/* A body is kept for another try, and copied for the one under way. */
+static size_t bytes_for(const struct brim_flight_ask *ask)
+{
+    return BRIM_FLIGHT_BYTES + (ask->has_body ? 2 * ask->body_bytes : 0);
+}
+
 static struct brim_flight *flight_new(struct brim_flights *flights,
                                       const struct brim_flight_ask *ask, struct brim_port *leader)
 {
@@ -262,6 +285,7 @@ static struct brim_flight *flight_new(struct brim_flights *flights,
     f->magic = BRIM_FLIGHT_MAGIC;
     atomic_init(&f->refs, 1); /* the exchange's */
     f->flights = flights;
+    atomic_init(&f->on_ledger, bytes_for(ask));
     f->kind = ask->kind;
     f->letter = letter;
     f->seq = brim_cache_seq(flights->cache);
@@ -370,18 +394,40 @@ static void take_off(struct brim_flight *f)
     brim_flight_unref(f);
 }
 
-static bool take_place(struct brim_flights *flights)
+static bool take_memory(struct brim_flights *flights, const struct brim_flight_ask *ask)
 {
-    if (atomic_fetch_add(&flights->open, 1) < flights->open_max)
+    if (ask->is_sequel) {
+        brim_ledger_hold(flights->ledger, (int64_t)bytes_for(ask));
         return true;
-    atomic_fetch_sub(&flights->open, 1);
+    }
+    if (brim_ledger_take(flights->ledger, bytes_for(ask), BRIM_LEDGER_CLOSED))
+        return true;
+    BRIM_COUNT(MEMORY_REFUSED_EXCHANGE);
     return false;
+}
+
+static enum brim_err take_place(struct brim_flights *flights, const struct brim_flight_ask *ask)
+{
+    enum brim_err err = BRIM_ELIMIT;
+
+    if (atomic_fetch_add(&flights->open, 1) < flights->open_max)
+        err = take_memory(flights, ask) ? BRIM_OK : BRIM_ENOSPC;
+    if (err != BRIM_OK)
+        atomic_fetch_sub(&flights->open, 1);
+    return err;
+}
+
+static void give_place_back(struct brim_flights *flights, const struct brim_flight_ask *ask)
+{
+    brim_ledger_hold(flights->ledger, -(int64_t)bytes_for(ask));
+    atomic_fetch_sub(&flights->open, 1);
 }
 
 enum brim_err brim_flight_join(struct brim_flights *flights, const struct brim_flight_ask *ask,
                                struct brim_port *port, struct brim_flight **flight_out)
 {
     struct brim_flight *made, *f;
+    enum brim_err err;
 
     *flight_out = NULL;
     if (ask->kind != BRIM_FLIGHT_PASS) {
@@ -389,11 +435,12 @@ enum brim_err brim_flight_join(struct brim_flights *flights, const struct brim_f
         if (*flight_out != NULL)
             return BRIM_OK;
     }
-    if (!take_place(flights))
-        return BRIM_ELIMIT;
+    err = take_place(flights, ask);
+    if (err != BRIM_OK)
+        return err;
     made = flight_new(flights, ask, port);
     if (made == NULL) {
-        atomic_fetch_sub(&flights->open, 1);
+        give_place_back(flights, ask);
         return BRIM_ENOMEM;
     }
     if (ask->kind != BRIM_FLIGHT_PASS) {
@@ -470,11 +517,11 @@ void brim_flight_refresh(struct brim_flights *flights, const struct brim_flight_
     struct brim_flight *made;
 
     INVARIANT(ask->kind != BRIM_FLIGHT_PASS);
-    if (brim_flight_is_listed(flights, &ask->key) || !take_place(flights))
+    if (brim_flight_is_listed(flights, &ask->key) || take_place(flights, ask) != BRIM_OK)
         return;
     made = flight_new(flights, ask, NULL);
     if (made == NULL)
-        atomic_fetch_sub(&flights->open, 1);
+        give_place_back(flights, ask);
     else if (find_or_add(flights, made, ask, NULL) == made)
         take_off(made);
     else
@@ -595,6 +642,7 @@ enum brim_err brim_flights_open(const struct brim_flights_config *config,
     flights->fetchers = config->fetchers;
     flights->pass_ttl_ms = config->pass_ttl_ms;
     flights->open_max = config->flights_max;
+    flights->ledger = config->ledger;
     pthread_mutex_init(&flights->lock, NULL);
     *flights_out = flights;
     return BRIM_OK;

@@ -444,5 +444,7 @@ static void on_done(void *ctx, enum brim_err result, enum brim_fetch_cause cause
             return;
         end(f, result);
     }
+    if (!is_running(other_than(try)))
+        brim_flight_settle(f);
     brim_flight_unref(f);
 }

@@ -38,11 +38,11 @@ struct brim_clients {
     uint32_t magic;
     struct brim_conf_limits limits;
     struct brim_conf_abuse abuse;
+    struct brim_ledger *ledger;
     uint32_t sets; /* a power of two */
     uint64_t seed[2];
     struct place *places;
     pthread_mutex_t locks[LOCKS];
-    _Atomic int64_t held_bytes;
 };
 
 struct brim_clients *brim_clients_open(const struct brim_conf_limits *limits,
@@ -53,6 +53,7 @@ struct brim_clients *brim_clients_open(const struct brim_conf_limits *limits,
     clients->magic = CLIENTS_MAGIC;
     clients->limits = *limits;
     clients->abuse = *abuse;
+    clients->ledger = brim_ledger_open((int64_t)limits->client_memory_bytes);
     clients->sets = SETS_MIN;
     while (clients->sets < SETS_MAX &&
            (int64_t)clients->sets * SET_PLACES < 2 * limits->connections)
@@ -73,6 +74,7 @@ void brim_clients_close(struct brim_clients *clients)
     for (size_t i = 0; i < LOCKS; i++)
         pthread_mutex_destroy(&clients->locks[i]);
     free(clients->places);
+    brim_ledger_close(clients->ledger);
     clients->magic = 0;
     free(clients);
 }
@@ -232,22 +234,8 @@ bool brim_clients_spend(struct brim_clients *clients, uint32_t place, uint32_t t
     return is_banned_now;
 }
 
-/* ---- memory ---- */
-
-void brim_clients_hold(struct brim_clients *clients, int64_t bytes)
+struct brim_ledger *brim_clients_ledger(const struct brim_clients *clients)
 {
     OBJ_CHECK(clients, CLIENTS_MAGIC);
-    if (bytes == 0)
-        return;
-    atomic_fetch_add_explicit(&clients->held_bytes, bytes, memory_order_relaxed);
-    BRIM_ADD(CLIENTS_MEMORY, bytes);
-}
-
-int64_t brim_clients_excess(const struct brim_clients *clients)
-{
-    OBJ_CHECK(clients, CLIENTS_MAGIC);
-    if ((int64_t)clients->limits.client_memory_bytes == 0)
-        return 0;
-    return atomic_load_explicit(&clients->held_bytes, memory_order_relaxed) -
-           (int64_t)clients->limits.client_memory_bytes;
+    return clients->ledger;
 }

@@ -22,13 +22,14 @@
  *              which a large body on a slow line would exceed, is set out of the way
  *   idle       no request for timeouts.request on HTTP/1, for timeouts.idle on HTTP/2, though bytes
  *              drip in, which renew h2o's own idle timeout
- *   memory     the clients hold more than limits.client_memory: the greediest first
+ *   memory     the clients hold too much of limits.client_memory: the greediest first
  *
- * Memory is estimated from the outside, once a second: what the buffers of h2o can hold, what is
- * held for a response while its client takes it (brim_conn_request.memory), and flat figures for
- * what has no size to be read: a connection, TLS, a request with its pool. The kernel's socket
- * buffers, objects of the cache that are being sent and what OpenSSL keeps of large writes are not
- * in it. The kernel would take some 4 MB for a client that does not read; limits.unsent bounds it.
+ * What brim itself takes for a client is on the ledger when it is taken (base/ledger). Here the
+ * rest is estimated from the outside, once a second: what the buffers of h2o can hold, and flat
+ * figures for what has no size to be read: a connection, TLS, a request with its pool. Who is
+ * greedy goes by both: a connection's weight. The kernel's socket buffers, objects of the cache
+ * that are being sent and what OpenSSL keeps of large writes are in neither. The kernel would take
+ * some 4 MB for a client that does not read; limits.unsent bounds it.
  */
 #include "brim/serve/conns.h"
 
@@ -372,9 +373,6 @@ static int64_t measure(struct brim_conn *conn)
     const h2o_buffer_t *input = conn->sock->input;
     size_t bytes = CONN_BYTES + (input->bytes == NULL ? 0 : input->capacity);
 
-    for (const struct brim_conn_request *r = conn->requests; r != NULL; r = r->next)
-        bytes += r->memory == NULL ? 0 : r->memory(r);
-
     if (conn->is_tls)
         bytes += TLS_BYTES + (h2o_socket_is_writing(conn->sock) ? SEALED_BYTES : 0);
     if (conn->phase == BRIM_CONN_HTTP2)
@@ -386,8 +384,23 @@ static int64_t measure(struct brim_conn *conn)
 
 static void account(struct brim_conn *conn, int64_t bytes)
 {
-    brim_clients_hold(conn->clients, bytes - conn->memory);
+    brim_ledger_hold(conn->ledger, bytes - conn->memory);
     conn->memory = bytes;
+}
+
+static void weigh(struct brim_conn *conn)
+{
+    account(conn, measure(conn));
+    conn->weight = conn->memory;
+    for (const struct brim_conn_request *r = conn->requests; r != NULL; r = r->next)
+        conn->weight += r->memory == NULL ? 0 : (int64_t)r->memory(r);
+}
+
+/* It has been ended, and what its requests hold will be free soon. */
+static void expect(struct brim_conn *conn, int64_t bytes)
+{
+    brim_ledger_expect(conn->ledger, bytes - conn->leaving);
+    conn->leaving = bytes;
 }
 
 /* Those that hold most, the greediest first. */
@@ -402,9 +415,9 @@ static void note_greedy(struct greedy *greedy, struct brim_conn *conn)
 
     if (greedy->count < MEMORY_KILLS)
         greedy->count++;
-    else if (conn->memory <= greedy->conns[--at]->memory)
+    else if (conn->weight <= greedy->conns[--at]->weight)
         return;
-    for (; at > 0 && greedy->conns[at - 1]->memory < conn->memory; at--)
+    for (; at > 0 && greedy->conns[at - 1]->weight < conn->weight; at--)
         greedy->conns[at] = greedy->conns[at - 1];
     greedy->conns[at] = conn;
 }
@@ -414,16 +427,17 @@ static void note_greedy(struct greedy *greedy, struct brim_conn *conn)
  * moment to be slow. */
 static void free_memory(struct brim_conns *conns)
 {
-    struct brim_clients *clients = conns->config.clients;
+    const struct brim_ledger *ledger = brim_clients_ledger(conns->config.clients);
     struct brim_conn *conn = conns->cursor;
     struct greedy greedy = {.count = 0};
 
-    if (brim_clients_excess(clients) <= 0)
+    if (brim_ledger_excess(ledger) <= 0)
         return;
     for (size_t left = conns->count; left > 0; left--, conn = conn->next)
-        if (!conn->killed && conn->memory >= MEMORY_LEAST)
+        if (!conn->killed && conn->weight >= MEMORY_LEAST)
             note_greedy(&greedy, conn);
-    for (unsigned i = 0; i < greedy.count && brim_clients_excess(clients) > 0; i++) {
+    for (unsigned i = 0; i < greedy.count && brim_ledger_excess(ledger) > 0; i++) {
+        expect(greedy.conns[i], greedy.conns[i]->weight - greedy.conns[i]->memory);
         account(greedy.conns[i], 0);
         end(greedy.conns[i], BRIM_ENDING_MEMORY);
     }
@@ -437,7 +451,10 @@ static void sweep(struct brim_conns *conns, size_t count, uint64_t now)
 
         OBJ_CHECK(conn, BRIM_CONN_MAGIC);
         conns->cursor = conn->next;
-        account(conn, conn->killed ? 0 : measure(conn));
+        if (conn->killed)
+            account(conn, 0);
+        else
+            weigh(conn);
         bound_unsent_again(conns, conn);
         count_unsent(conn, conn->killed ? 0 : measure_unsent(conn));
         ending = conn->killed ? BRIM_ENDING_NONE : judge(conn, now, &conns->config);
@@ -481,6 +498,7 @@ static void on_close(void *data)
     if (conn->is_h2)
         brim_guard_charge(conn);
     account(conn, 0);
+    expect(conn, 0);
     count_unsent(conn, 0);
     brim_clients_leave(conn->clients, conn->place);
     conn->sock = NULL;
@@ -565,6 +583,7 @@ struct brim_conn *brim_conns_adopt(struct brim_conns *conns, h2o_socket_t *sock,
     conn->sock = sock;
     conn->phase = phase;
     conn->clients = conns->config.clients;
+    conn->ledger = brim_clients_ledger(conn->clients);
     conn->header_bytes_max = conns->config.limits->request_header_bytes;
     conn->bodies_max = most(conns->config.limits->connection_bodies_bytes,
                             conns->config.limits->request_body_bytes);
@@ -590,7 +609,7 @@ bool brim_conns_admit(struct brim_conn *conn)
     OBJ_CHECK(conn, BRIM_CONN_MAGIC);
     INVARIANT(conn->place == 0);
     ending = brim_clients_enter(conn->clients, &conn->peer, conn->opened_mono_ms, &conn->place);
-    if (ending == BRIM_ENDING_NONE && brim_clients_excess(conn->clients) > 0)
+    if (ending == BRIM_ENDING_NONE && brim_ledger_is_beyond(conn->ledger, BRIM_LEDGER_FULL))
         ending = BRIM_ENDING_MEMORY;
     if (ending == BRIM_ENDING_NONE)
         return true;

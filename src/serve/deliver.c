@@ -351,6 +351,13 @@ static bool should_wait_whole(const struct brim_delivery *d)
            brim_body_bytes(body) < WHOLE_BYTES;
 }
 
+/* What its client has not taken yet, where nothing else is held for it. */
+static void hold(struct brim_delivery *d, size_t bytes)
+{
+    brim_ledger_hold(d->env->ledger, (int64_t)bytes - (int64_t)d->on_ledger);
+    d->on_ledger = bytes;
+}
+
 static void stop_waiting(struct brim_delivery *d)
 {
     if (d->waits_whole)
@@ -384,6 +391,11 @@ static enum brim_err open_encoder(struct brim_delivery *d)
 
 static enum brim_err open_transcode(struct brim_delivery *d)
 {
+    if (!brim_ledger_take(d->env->ledger, BRIM_TRANSCODE_BYTES, BRIM_LEDGER_FULL)) {
+        BRIM_COUNT(MEMORY_REFUSED_CODING);
+        return BRIM_ENOSPC;
+    }
+    d->on_ledger = BRIM_TRANSCODE_BYTES;
     return d->coding == BRIM_CODING_IDENTITY ? open_decoder(d) : open_encoder(d);
 }
 
@@ -398,10 +410,28 @@ static enum brim_err open_reader(struct brim_delivery *d, uint64_t length)
     return err == BRIM_OK && d->is_recoded ? open_transcode(d) : err;
 }
 
+/* The body cannot be read from the beginning. */
+static void refuse(struct brim_delivery *d, enum brim_err why)
+{
+    struct brim_deliver_error error = {.status = 502,
+                                       .text = "the response is no longer there",
+                                       .proxy_error = BRIM_PROXY_INTERNAL};
+
+    if (why == BRIM_ENOSPC)
+        error = (struct brim_deliver_error){.status = 503,
+                                            .text = BRIM_LEDGER_REFUSAL,
+                                            .header = "retry-after: 1",
+                                            .proxy_error = BRIM_PROXY_INTERNAL};
+    d->facts.outcome = BRIM_OUTCOME_ERROR;
+    d->facts.detail = why == BRIM_ENOSPC ? brim_err_name(why) : d->facts.detail;
+    brim_deliver_error(d, &error, &d->facts);
+}
+
 static void begin_sending(struct brim_delivery *d)
 {
     struct brim_body *body = d->source->body;
     uint64_t content_length = answer_length(d);
+    enum brim_err err;
 
     if (!sends_body(d)) {
         d->unframed = false;
@@ -428,13 +458,9 @@ static void begin_sending(struct brim_delivery *d)
         brim_deliver_error(d, &error, &d->facts);
         return;
     }
-    if (open_reader(d, d->rest == 0 ? d->length : d->length - d->rest) != BRIM_OK) {
-        struct brim_deliver_error error = {.status = 502,
-                                           .text = "the response is no longer there",
-                                           .proxy_error = BRIM_PROXY_INTERNAL};
-
-        d->facts.outcome = BRIM_OUTCOME_ERROR;
-        brim_deliver_error(d, &error, &d->facts);
+    err = open_reader(d, d->rest == 0 ? d->length : d->length - d->rest);
+    if (err != BRIM_OK) {
+        refuse(d, err);
         return;
     }
     take_date(d);
@@ -460,13 +486,9 @@ static void on_abort(struct brim_conn_request *link)
         end(d, H2O_SEND_STATE_ERROR);
 }
 
-/* What the client has not taken yet, where nothing else would keep it. */
-static size_t held_memory(const struct brim_conn_request *link)
+size_t brim_deliver_memory(const struct brim_delivery *d)
 {
-    const struct brim_delivery *d =
-        (const void *)((const char *)link - offsetof(struct brim_delivery, link));
-
-    return d->whole_bytes + brim_reader_memory(&d->reader) + brim_transcode_memory(d->transcode);
+    return d->on_ledger + brim_reader_memory(&d->reader);
 }
 
 void brim_deliver_init(struct brim_delivery *d, struct brim_env *env, h2o_req_t *req,
@@ -482,7 +504,6 @@ void brim_deliver_init(struct brim_delivery *d, struct brim_env *env, h2o_req_t 
     d->length = BRIM_BODY_LENGTH_UNKNOWN;
     d->now_wall_ms = brim_clock_wall_ms();
     d->link.abort = on_abort;
-    d->link.memory = held_memory;
     OBJ_CHECK(d->conn, BRIM_CONN_MAGIC);
     brim_conn_request_add(d->conn, &d->link);
 }
@@ -612,7 +633,7 @@ static void send_whole(struct brim_delivery *d, h2o_iovec_t body)
         return;
     }
     d->bytes_sent = body.len;
-    d->whole_bytes = body.len;
+    hold(d, body.len);
     send_dated(d, &body, 1, H2O_SEND_STATE_FINAL);
 }
 
@@ -702,6 +723,7 @@ void brim_deliver_fini(struct brim_delivery *d)
     d->reader_open = false;
     brim_transcode_close(d->transcode);
     d->transcode = NULL;
+    hold(d, 0);
     if (d->is_streaming)
         d->env->streams--;
     d->is_streaming = false;

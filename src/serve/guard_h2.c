@@ -451,7 +451,7 @@ static bool may_reset(const struct frame *frame)
 /* Whether bodies are at a limit, so that each DATA frame must be looked at. */
 static bool is_tight(const struct brim_conn *conn)
 {
-    return conn->bodies > conn->bodies_max || brim_clients_excess(conn->clients) > 0;
+    return conn->bodies > conn->bodies_max || brim_ledger_is_beyond(conn->ledger, BRIM_LEDGER_FULL);
 }
 
 /* How many of the ready bytes h2o may have in one go. */
@@ -522,7 +522,7 @@ static bool must_refuse(struct brim_conn *conn, size_t piece)
         return false;
     held = brim_guard_h2_bodies(conn);
     conn->bodies = held + conn->h2_ready; /* what is ready is not held yet, but counted */
-    return held + piece > conn->bodies_max || brim_clients_excess(conn->clients) > 0;
+    return held + piece > conn->bodies_max || brim_ledger_is_beyond(conn->ledger, BRIM_LEDGER_FULL);
 }
 
 /* h2o resets a stream whose body is larger than its configuration allows (REFUSED_STREAM); for this

@@ -148,6 +148,7 @@ static enum brim_err open_cache(struct node *n)
         .admit = c->admit == 0 ? BRIM_ADMIT_ALWAYS : BRIM_ADMIT_SECOND_HIT,
         .pool = n->pool,
         .mail = n->start->estate == NULL ? NULL : &n->start->estate->mail,
+        .ledger = brim_clients_ledger(n->clients),
     };
 
     return brim_cache_open(&config, &n->cache);
@@ -197,12 +198,9 @@ static enum brim_err open_encoders(struct node *n)
 /* They share the threads of the other codings. */
 static void open_dictionaries(struct node *n)
 {
-    struct brim_dictionaries_config config = {
-        .cache = n->cache,
-        .pool = brim_encoders_pool(n->encoders),
-        .object_bytes_max = n->root->cache.dictionary_bytes_max,
-        .deltas_bytes_max = n->root->cache.deltas_bytes,
-    };
+    const struct brim_conf_cache *c = &n->root->cache;
+    struct brim_dictionaries_config config = {n->cache, brim_encoders_pool(n->encoders),
+                                              c->dictionary_bytes_max, c->deltas_bytes};
 
     if (config.object_bytes_max > 0 && config.pool != NULL)
         n->dictionaries = brim_dictionaries_open(&config);
@@ -223,6 +221,7 @@ static enum brim_err open_origins(struct node *n)
         .cache = n->cache,
         .pass_ttl_ms = n->root->cache.pass_ttl_ms,
         .flights_max = (unsigned)n->root->limits.flights,
+        .ledger = brim_clients_ledger(n->clients),
     };
     enum brim_err err = brim_routes_compile(n->root, NULL, &n->stores, &n->routes);
 
@@ -243,7 +242,6 @@ static enum brim_err open_workers(struct node *n)
     enum brim_err err = BRIM_OK;
 
     n->top = brim_top_open(n->worker_count);
-    n->clients = brim_clients_open(&n->root->limits, &n->root->abuse);
     n->workers = brim_alloc(n->worker_count * sizeof(*n->workers));
     if (getrandom(&n->token, sizeof(n->token), 0) != sizeof(n->token))
         n->token = brim_clock_mono_us();
@@ -358,6 +356,7 @@ static enum brim_err node_open(struct node *n, FILE *faults)
     };
     enum brim_err err = n->tls == NULL ? open_tls(n, faults) : BRIM_OK;
 
+    n->clients = brim_clients_open(&n->root->limits, &n->root->abuse);
     if (err == BRIM_OK)
         err = brim_pool_open(&limits, &n->pool);
     if (err == BRIM_OK)

@@ -508,6 +508,14 @@ static void dress(struct brim_delivery *delivery)
     brim_request_tell_sticky(delivery);
 }
 
+static size_t held_memory(const struct brim_conn_request *link)
+{
+    const struct request *r = H2O_STRUCT_FROM_MEMBER(struct request, delivery.link, link);
+
+    return brim_deliver_memory(&r->delivery) +
+           (r->flight == NULL ? 0 : brim_flight_weight(r->flight, brim_wake_port(r->wake)));
+}
+
 static struct request *request_new(struct brim_env *env, h2o_req_t *req)
 {
     struct request *r = h2o_mem_alloc_shared(&req->pool, sizeof(*r), on_dispose);
@@ -527,6 +535,7 @@ static struct request *request_new(struct brim_env *env, h2o_req_t *req)
     brim_routes_ref(r->routes);
     brim_deliver_init(&r->delivery, env, req, r->fields);
     r->delivery.dress = dress;
+    r->delivery.link.memory = held_memory;
     r->conn = r->delivery.conn;
     return r;
 }

@@ -183,6 +183,7 @@ static enum brim_err fly(struct brim_slices *s)
         first_range(s, range);
     ask = letter_for(s, s->find.key, range);
     ask.looked_again = s->flights_tried > 0;
+    ask.is_sequel = s->is_begun;
     s->flights_tried++;
     err = brim_flight_join(s->ask.flights, &ask, s->ask.port, &s->flight);
     if (err == BRIM_OK) {

@@ -9,7 +9,6 @@
 #define TRANSCODE_MAGIC 0x74726331u
 #define IN_BYTES        (64u * 1024u)
 #define OUT_BYTES       (64u * 1024u)
-#define CODEC_BYTES     (1024u * 1024u) /* an encoder; a decoder by its window, mostly less */
 /* Taken without giving anything: no loop is held for more. A decoder that wants more is fed a bomb;
  * an encoder has what it holds flushed. */
 #define DECODE_SILENT_MAX (1024u * 1024u)
@@ -117,11 +116,6 @@ static bool step(struct brim_transcode *t, size_t *made_out)
     if (t->silent_bytes >= ENCODE_SILENT_MAX && t->at == t->count && t->flush == BRIM_CODER_MORE)
         t->is_full = begin_flush(t); /* before more is read */
     return true;
-}
-
-size_t brim_transcode_memory(const struct brim_transcode *t)
-{
-    return t == NULL ? 0 : sizeof(*t) + CODEC_BYTES;
 }
 
 uint64_t brim_transcode_taken(const struct brim_transcode *t)

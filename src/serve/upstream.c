@@ -241,6 +241,7 @@ unsigned brim_upstream_failure_status(enum brim_err why)
     case BRIM_ELIMIT:
     case BRIM_ENOENT:
     case BRIM_ENOMEM:
+    case BRIM_ENOSPC:
         return 503;
     default:
         return 502;
@@ -264,6 +265,8 @@ const char *brim_upstream_failure(enum brim_err why)
         return "no server of the origin is up";
     case BRIM_ELIMIT:
         return "too many requests wait for the origin";
+    case BRIM_ENOSPC:
+        return BRIM_LEDGER_REFUSAL;
     default:
         return "the origin could not be asked";
     }

@@ -6,8 +6,9 @@ Usage: tests/fault/slow_crowd.py BRIM
 
 1. They read what is stored. Every byte that a slow reader takes is compared; the idle ones, HTTP/1.1 and
    HTTP/2, are answered again in the end; nobody is ended; memory grows by less than limits.client_memory.
-2. They read what is not stored, so that each costs the node up to cache.window. That is counted: as many
-   stay as limits.client_memory has room for, the others are ended for it. New clients are let in again.
+2. More of them read what is not stored, so that each costs the node an exchange with its origin, and up to
+   cache.window if there is room. That is counted: as many stay as limits.client_memory has room for, with less
+   of a window; the others are ended for it or refused. It is never exceeded. New clients are let in again.
 The same with more clients and with times: bench/crowd.
 """
 
@@ -23,6 +24,8 @@ import crowd_clients  # noqa: E402
 
 IDLE = 1000
 SLOW = 100
+UNSTORED = 400
+EXCHANGE = 208 << 10  # BRIM_FLIGHT_BYTES
 REQUESTS = 1000
 FINISHERS = 5
 CLIENT_MEMORY = 64 << 20
@@ -99,29 +102,30 @@ def is_let_in(port):
 
 def unstored(node, port):
     normal = crowd_clients.IdleH1(port)
-    slow = [client for number in range(SLOW) if (client := try_slow(port, number)) is not None]
-    most = CLIENT_MEMORY // WINDOW
+    slow = [client for number in range(UNSTORED) if (client := try_slow(port, number)) is not None]
+    least, most = CLIENT_MEMORY // WINDOW, CLIENT_MEMORY // EXCHANGE
 
     def fits():
         normal.ask()
+        assert held(node) <= CLIENT_MEMORY, "more is held than may be"
         slow[:] = [client for client in slow if is_left(client)]
-        return len(slow) <= most and held(node) <= CLIENT_MEMORY
+        return len(slow) <= most and held(node) <= CLIENT_MEMORY * 3 // 4
 
     brim_node.wait_until(fits, f"at most {most} slow readers of what is not stored are left")
     brim_node.wait_until(lambda: is_let_in(port), "new clients are let in")
-    print(f"slow_crowd: not stored: {len(slow)} of {SLOW} fit, {ended(node, 'memory')} were ended, "
+    print(f"slow_crowd: not stored: {len(slow)} of {UNSTORED} fit, {ended(node, 'memory')} were ended, "
           f"clients hold {held(node) >> 10} KiB, all of the node {node.rss_bytes() >> 10}")
-    assert len(slow) >= most // 2, "too many were ended"
+    assert len(slow) >= least, "too many were ended"
     assert ended(node, "memory") > 0
-    for client in slow[most // 2:]:
+    for client in slow[least // 2:]:
         client.close()
-    brim_node.wait_until(lambda: held(node) < CLIENT_MEMORY * 3 // 4, "there is room again")
+    brim_node.wait_until(lambda: held(node) < CLIENT_MEMORY // 2, "there is room again")
     before = ended(node, "memory")
-    left = [client for client in slow[:most // 2] if is_left(client)]
+    left = [client for client in slow[:least // 2] if is_left(client)]
     for client in left[:FINISHERS]:
         client.finish()
     assert len(left) >= FINISHERS and ended(node, "memory") == before
-    for client in (*slow[:most // 2], normal):
+    for client in (*slow[:least // 2], normal):
         client.close()
     brim_node.wait_until(lambda: held(node) < WINDOW, "what they held is free")
 
@@ -133,6 +137,7 @@ def with_node(binary, part):
         config["cache"] = {"memory": "64MiB", "path": f"{directory}/cache", "disk": "256MiB",
                            "window": WINDOW}
         config["limits"] = {"client_memory": CLIENT_MEMORY}
+        brim_node.set_path(config, "origins.0.pool", 2 * UNSTORED)
         config["timeouts"] = {"request": "10m", "idle": "10m", "write": "10m"}
         options = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), NO_QUARANTINE)))
         node = brim_node.Node(directory, config, binary)
@@ -141,7 +146,7 @@ def with_node(binary, part):
 
 
 def main():
-    crowd_clients.allow_descriptors(2 * (IDLE + SLOW) + 1000)
+    crowd_clients.allow_descriptors(2 * (IDLE + SLOW + UNSTORED) + 1000)
     with_node(sys.argv[1], stored)
     with_node(sys.argv[1], unstored)
     return 0

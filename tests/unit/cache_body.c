@@ -193,6 +193,47 @@ START_TEST(window_bounds_memory_and_pauses_the_writer)
 }
 END_TEST
 
+/* What no store keeps is on the ledger, chunk by chunk; as that fills up less is held, and the
+ * writer goes on when half of that has been read. All of it comes off in the end. */
+START_TEST(a_window_is_narrow_when_clients_hold_much)
+{
+    struct brim_ledger *ledger = brim_ledger_open(1024 * KIB);
+    struct brim_body *body = brim_body_new(UINT64_MAX);
+    struct brim_body_reader *reader;
+    struct hook_log log = {0, 0};
+
+    brim_body_set_ledger(body, ledger);
+    brim_body_set_mode(body, BRIM_BODY_WINDOW, 256 * KIB);
+    log_hooks(body, &log);
+    reader = brim_body_attach(body, 0);
+    while (append_pattern(body, 10 * KIB) == BRIM_OK)
+        ;
+    ck_assert_uint_gt(brim_body_bytes(body), 256 * KIB);
+    ck_assert_int_ge(brim_ledger_held(ledger), 256 * KIB);
+    brim_body_advance(body, reader, brim_body_bytes(body));
+    ck_assert_int_eq(log.drained, 1);
+    brim_ledger_hold(ledger, 600 * KIB);
+    for (int round = 2; round < 10; round++) {
+        uint64_t from = brim_body_bytes(body);
+
+        while (append_pattern(body, 10 * KIB) == BRIM_OK)
+            ;
+        ck_assert_uint_le(brim_body_bytes(body), from + (64 + 10) * KIB);
+        brim_body_advance(body, reader, from + 32 * KIB);
+        ck_assert_int_eq(log.drained, round - 1);
+        brim_body_advance(body, reader, brim_body_bytes(body));
+        ck_assert_int_eq(log.drained, round);
+    }
+    ck_assert_int_lt(brim_ledger_held(ledger), (600 + 256) * KIB);
+    brim_body_set_hooks(body, NULL);
+    brim_body_detach(body, reader);
+    brim_body_fail(body, BRIM_ECLOSED);
+    brim_body_unref(body);
+    ck_assert_int_eq(brim_ledger_held(ledger), 600 * KIB);
+    brim_ledger_close(ledger);
+}
+END_TEST
+
 /* The client of a pass attaches a moment after the first bytes are there. */
 START_TEST(window_keeps_everything_until_the_first_reader)
 {
@@ -591,6 +632,7 @@ int main(void)
     tcase_add_test(tc, failed_body_gives_what_came_and_then_says_failed);
     tcase_add_test(tc, chunk_outlives_its_body);
     tcase_add_test(tc, window_bounds_memory_and_pauses_the_writer);
+    tcase_add_test(tc, a_window_is_narrow_when_clients_hold_much);
     tcase_add_test(tc, window_keeps_everything_until_the_first_reader);
     tcase_add_test(tc, slowest_reader_leaving_drains);
     tcase_add_test(tc, reader_beyond_the_window_does_not_stop_the_writer);

@@ -127,20 +127,27 @@ START_TEST(what_was_thrown_out_is_its_readers)
 {
     struct brim_object *object = make_object(url_of(1), 1000, 0);
     struct brim_key key = key_of(url_of(1));
+    struct brim_ledger *ledger = brim_ledger_open(0);
 
     open_hot(1 << 20, 1);
-    brim_body_ref(object->body); /* a reader */
+    brim_body_set_ledger(object->body, ledger);
+    ck_assert_int_ge(brim_ledger_held(ledger), 1000); /* until it is here */
+    brim_body_ref(object->body);                      /* a reader */
     brim_hot_put(hot, object);
+    ck_assert_int_eq(brim_ledger_held(ledger), 0);
     ck_assert_uint_eq(brim_body_share_bytes(object->body), 0);
     brim_hot_put(hot, object);
     ck_assert_uint_eq(brim_body_share_bytes(object->body), 0);
     brim_hot_drop(hot, &key, NULL);
     ck_assert_uint_ge(brim_body_share_bytes(object->body), 1000);
+    ck_assert_int_eq(brim_ledger_held(ledger), (int64_t)brim_body_share_bytes(object->body));
     brim_body_ref(object->body); /* and another */
     ck_assert_uint_lt(brim_body_share_bytes(object->body), 1000);
     brim_body_unref(object->body);
     brim_body_unref(object->body);
     brim_object_unref(object);
+    ck_assert_int_eq(brim_ledger_held(ledger), 0);
+    brim_ledger_close(ledger);
     brim_hot_close(hot);
 }
 END_TEST

@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include "bodies.h"
+#include "brim/base/metric.h"
 #include "fake_disk.h"
 
 enum { KIB = 1024 };
@@ -339,36 +340,70 @@ START_TEST(reader_of_a_window_that_moved_on_is_refused)
 END_TEST
 
 /* What a client makes the node hold by reading slowly is counted as the client's: the extent that
- * was read for it, and the window of what is not stored, of which each reader has its share. */
+ * is read for it, before it is read; and the window of what is not stored, of which each reader has
+ * its share. */
 START_TEST(memory_held_for_a_reader_is_told)
 {
     struct brim_body *stored = body_on_disk(60000, 30000), *passed = brim_body_new(UINT64_MAX);
+    struct brim_ledger *ledger = brim_ledger_open(0);
     struct brim_reader disk_reader, first, second;
     struct brim_str iov[BRIM_READER_IOV_MAX];
     size_t count;
 
     ck_assert_int_eq(open_reader(&disk_reader, stored, 0, UINT64_MAX), BRIM_OK);
-    ck_assert_uint_eq(brim_reader_memory(&disk_reader), 0);
+    ck_assert_uint_eq(brim_reader_memory(&disk_reader), 60000 + BRIM_CHUNK_OVERHEAD);
     fake_chill();
     while (brim_reader_next(&disk_reader, 1000, iov, &count) == BRIM_READER_WAIT)
         bell_wait(&bell);
-    ck_assert_uint_eq(brim_reader_memory(&disk_reader), 30000 + BRIM_CHUNK_OVERHEAD);
+    ck_assert_uint_eq(brim_reader_memory(&disk_reader), 60000 + BRIM_CHUNK_OVERHEAD);
     brim_reader_fini(&disk_reader);
     ck_assert_uint_eq(brim_reader_memory(&disk_reader), 0);
 
+    brim_body_set_ledger(passed, ledger);
     brim_body_set_mode(passed, BRIM_BODY_WINDOW, 64 * KIB);
     ck_assert_int_eq(open_reader(&first, passed, 0, UINT64_MAX), BRIM_OK);
     while (brim_body_append(passed, scratch, 10000) == BRIM_OK)
         ;
     ck_assert_uint_gt(brim_reader_memory(&first), 64 * KIB);
-    ck_assert_uint_eq(brim_reader_memory(&first), brim_body_ram_bytes(passed));
+    ck_assert_int_eq((int64_t)brim_reader_memory(&first), brim_ledger_held(ledger));
     ck_assert_int_eq(open_reader(&second, passed, 0, UINT64_MAX), BRIM_OK);
-    ck_assert_uint_eq(brim_reader_memory(&second), brim_body_ram_bytes(passed) / 2);
+    ck_assert_int_eq((int64_t)brim_reader_memory(&second), brim_ledger_held(ledger) / 2);
     brim_reader_fini(&first);
     brim_reader_fini(&second);
     brim_body_finish(passed);
     brim_body_unref(passed);
+    ck_assert_int_eq(brim_ledger_held(ledger), 0);
+    brim_ledger_close(ledger);
     brim_body_unref(stored);
+}
+END_TEST
+
+/* Who is refused is told before a byte is sent; who reads already reads on, whatever others do. */
+START_TEST(reading_from_disk_is_refused_when_clients_hold_all)
+{
+    struct brim_ledger *ledger = brim_ledger_open(100000);
+    struct brim_body *bodies[2] = {body_on_disk(60000, 30000), body_on_disk(60000, 30000)};
+    struct brim_reader readers[2];
+    struct brim_str iov[BRIM_READER_IOV_MAX];
+    int64_t refused = brim_metric_read(BRIM_METRIC_MEMORY_REFUSED_READ);
+    size_t count;
+
+    for (int i = 0; i < 2; i++)
+        brim_body_set_ledger(bodies[i], ledger);
+    ck_assert_int_eq(open_reader(&readers[0], bodies[0], 0, UINT64_MAX), BRIM_OK);
+    ck_assert_int_eq(open_reader(&readers[1], bodies[1], 0, UINT64_MAX), BRIM_ENOSPC);
+    brim_reader_fini(&readers[1]);
+    ck_assert_int_eq(brim_metric_read(BRIM_METRIC_MEMORY_REFUSED_READ), refused + 1);
+    while (brim_reader_next(&readers[0], 100000, iov, &count) == BRIM_READER_WAIT)
+        bell_wait(&bell);
+    ck_assert_uint_gt(count, 0);
+    brim_reader_fini(&readers[0]);
+    ck_assert_int_eq(brim_ledger_held(ledger), 0);
+    ck_assert_int_eq(open_reader(&readers[1], bodies[1], 0, UINT64_MAX), BRIM_OK);
+    brim_reader_fini(&readers[1]);
+    for (int i = 0; i < 2; i++)
+        brim_body_unref(bodies[i]);
+    brim_ledger_close(ledger);
 }
 END_TEST
 
@@ -415,6 +450,7 @@ int main(void)
     tcase_add_test(tc, reader_of_a_body_that_fails_gets_the_front_and_the_failure);
     tcase_add_test(tc, reader_of_a_window_that_moved_on_is_refused);
     tcase_add_test(tc, memory_held_for_a_reader_is_told);
+    tcase_add_test(tc, reading_from_disk_is_refused_when_clients_hold_all);
     tcase_add_test(tc, chunk_that_its_body_has_let_go_is_the_readers);
     suite_add_tcase(suite, tc);
     return unit_run(suite);

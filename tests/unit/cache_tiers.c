@@ -15,6 +15,7 @@ enum { KIB = 1024, MIB = 1024 * KIB };
 static char path[] = "/tmp/brim-tiers-XXXXXX";
 static struct brim_pool *pool;
 static struct brim_cache *cache;
+static struct brim_ledger *ledger; /* NULL: none */
 
 static void open_cache(void)
 {
@@ -29,6 +30,7 @@ static void open_cache(void)
         .window_bytes = 256 * KIB,
         .write_queue_max = 4096,
         .purge_epochs_max = 1000,
+        .ledger = ledger,
     };
 
     ck_assert_int_eq(brim_pool_open(&limits, &pool), BRIM_OK);
@@ -434,6 +436,44 @@ START_TEST(the_end_is_told_when_the_object_is_there)
 }
 END_TEST
 
+/* What is on its way into RAM is the clients' until it is there: where they hold all they may it
+ * does not grow to the size that RAM would keep. On disk it is kept all the same. */
+START_TEST(an_object_leaves_ram_where_clients_hold_all)
+{
+    static const struct {
+        int64_t held;
+        uint64_t bytes;
+        enum brim_body_mode mode;
+    } rows[] = {{0, 100 * KIB, BRIM_BODY_KEEP},
+                {900 * KIB, 20 * KIB, BRIM_BODY_KEEP},
+                {900 * KIB, 100 * KIB, BRIM_BODY_SPILL},
+                {900 * KIB, 5 * MIB, BRIM_BODY_SPILL}};
+    struct brim_object *object;
+    struct bell bell;
+
+    ledger = brim_ledger_open(1000 * KIB);
+    close_cache();
+    open_cache();
+    bell_init(&bell);
+    brim_ledger_hold(ledger, rows[_i].held);
+    exchange("http://a/", rows[_i].bytes, 7);
+    brim_pool_wait_idle(pool);
+    ck_assert_int_eq(brim_ledger_held(ledger), rows[_i].held); /* it is the cache's now */
+    object = ask("http://a/", &bell);
+    ck_assert_ptr_nonnull(object);
+    ck_assert_int_eq(brim_body_mode(object->body), rows[_i].mode);
+    brim_ledger_hold(ledger, -rows[_i].held);
+    check_range(object, 0, rows[_i].bytes, &bell);
+    brim_object_unref(object);
+    bell_fini(&bell);
+    close_cache();
+    ck_assert_int_eq(brim_ledger_held(ledger), 0);
+    brim_ledger_close(ledger);
+    ledger = NULL;
+    open_cache();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cache/tiers");
@@ -448,6 +488,7 @@ int main(void)
     tcase_add_test(tc, an_older_one_does_not_stay_where_the_newer_finds_no_room);
     tcase_add_test(tc, a_length_that_is_too_large_takes_the_older_away);
     tcase_add_test(tc, the_end_is_told_when_the_object_is_there);
+    tcase_add_loop_test(tc, an_object_leaves_ram_where_clients_hold_all, 0, 4);
     suite_add_tcase(suite, tc);
     return unit_run(suite);
 }

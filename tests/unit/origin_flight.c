@@ -10,10 +10,11 @@
 #include "scripted_origin.h"
 #include "unit.h"
 
-#define SERVERS  4
-#define OK(body) "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 1\r\n\r\n" body
-#define PASSED   "HTTP/1.1 200 OK\r\nCache-Control: private\r\nContent-Length: 1\r\n\r\np"
-#define BUSY     "HTTP/1.1 503 Busy\r\nContent-Length: 1\r\n\r\nb"
+#define SERVERS       4
+#define EXCHANGES_MAX 12u /* that the ledger has room for */
+#define OK(body)      "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 1\r\n\r\n" body
+#define PASSED        "HTTP/1.1 200 OK\r\nCache-Control: private\r\nContent-Length: 1\r\n\r\np"
+#define BUSY          "HTTP/1.1 503 Busy\r\nContent-Length: 1\r\n\r\nb"
 
 /* Who waits for a flight. */
 struct waiter {
@@ -34,6 +35,7 @@ static struct brim_pool *pool;
 static struct brim_cache *cache;
 static struct brim_fetchers *fetchers;
 static struct brim_flights *flights;
+static struct brim_ledger *ledger;
 static _Atomic int kept;
 
 static void keep_ref(void *keep)
@@ -73,6 +75,8 @@ static void setup(void)
         .threads = 1, .header_bytes_max = 65536, .header_count_max = 100};
     struct brim_flights_config config = {.pass_ttl_ms = 1000, .flights_max = 100};
 
+    ledger = brim_ledger_open((int64_t)(EXCHANGES_MAX * BRIM_FLIGHT_BYTES / 7 * 8 + 64));
+    config.ledger = ledger;
     open_cache();
     ck_assert_int_eq(brim_fetchers_open(&fetch, &fetchers), BRIM_OK);
     config.cache = cache;
@@ -127,6 +131,8 @@ static void teardown(void)
     brim_cache_close(cache);
     brim_pool_close(pool);
     brim_flights_close(flights);
+    ck_assert_int_eq(brim_ledger_held(ledger), 0);
+    brim_ledger_close(ledger);
     for (unsigned i = 0; i < 2; i++)
         brim_balance_close(pools[i].balance);
     for (unsigned i = 0; i < SERVERS; i++)
@@ -160,11 +166,25 @@ static void on_destroy(struct brim_port *port)
     free(w);
 }
 
-static struct waiter *join(enum brim_flight_kind kind, const char *method)
+/* NULL where it is refused, and why in *why_out. */
+static struct waiter *try_join(struct brim_flight_ask ask, enum brim_err *why_out)
 {
     struct waiter *w = brim_alloc(sizeof(*w));
+
+    brim_port_init(&w->port, on_news, on_destroy);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->rang, NULL);
+    *why_out = brim_flight_join(flights, &ask, &w->port, &w->flight);
+    if (*why_out == BRIM_OK)
+        return w;
+    brim_port_unref(&w->port);
+    return NULL;
+}
+
+static struct brim_flight_ask ask_of(enum brim_flight_kind kind, const char *method)
+{
     static const char url[] = "http://h/x";
-    struct brim_flight_ask ask = {
+    return (struct brim_flight_ask){
         .kind = kind,
         .primary = brim_key_of(brim_str_of(url)),
         .key = brim_key_of(brim_str_of(url)),
@@ -176,11 +196,14 @@ static struct waiter *join(enum brim_flight_kind kind, const char *method)
         .keep_ref = keep_ref,
         .keep_unref = keep_unref,
     };
+}
 
-    brim_port_init(&w->port, on_news, on_destroy);
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->rang, NULL);
-    ck_assert_int_eq(brim_flight_join(flights, &ask, &w->port, &w->flight), BRIM_OK);
+static struct waiter *join(enum brim_flight_kind kind, const char *method)
+{
+    enum brim_err why;
+    struct waiter *w = try_join(ask_of(kind, method), &why);
+
+    ck_assert_int_eq(why, BRIM_OK);
     return w;
 }
 
@@ -483,6 +506,50 @@ START_TEST(what_changes_something_is_not_hedged)
 }
 END_TEST
 
+/* Each exchange takes its memory before it begins and gives it back when it is over, not when its
+ * waiters leave; who joins one takes nothing, and the rest of an answer that has begun is fetched
+ * in any case. Nothing goes to the origin for who is refused. */
+START_TEST(an_exchange_is_refused_when_clients_hold_all)
+{
+    struct brim_flight_ask sequel = ask_of(BRIM_FLIGHT_PASS, "GET");
+    struct waiter *waiters[EXCHANGES_MAX], *joined, *late;
+    int64_t refused = brim_metric_read(BRIM_METRIC_MEMORY_REFUSED_EXCHANGE);
+    enum brim_err why;
+
+    start(0, 0);
+    configs[0].server_count = 1;
+    pools[0].fetch.connections_max = EXCHANGES_MAX + 2;
+    servers[0].hangs = true;
+    open_pools();
+    waiters[0] = join(BRIM_FLIGHT_SHARED, "GET");
+    for (unsigned i = 1; i < EXCHANGES_MAX; i++)
+        waiters[i] = join(BRIM_FLIGHT_PASS, "GET");
+    ck_assert_int_eq(brim_ledger_held(ledger), (int64_t)(EXCHANGES_MAX * BRIM_FLIGHT_BYTES));
+    joined = join(BRIM_FLIGHT_SHARED, "GET");
+    ck_assert_ptr_null(try_join(ask_of(BRIM_FLIGHT_PASS, "GET"), &why));
+    ck_assert_int_eq(why, BRIM_ENOSPC);
+    ck_assert_int_eq(brim_metric_read(BRIM_METRIC_MEMORY_REFUSED_EXCHANGE), refused + 1);
+    ck_assert_int_eq(brim_ledger_held(ledger), (int64_t)(EXCHANGES_MAX * BRIM_FLIGHT_BYTES));
+    ck_assert_uint_eq(brim_flight_weight(waiters[0]->flight, &waiters[0]->port), BRIM_FLIGHT_BYTES);
+    ck_assert_uint_eq(brim_flight_weight(joined->flight, &joined->port), 0);
+    sequel.is_sequel = true;
+    late = try_join(sequel, &why);
+    ck_assert_int_eq(why, BRIM_OK);
+    servers[0].hangs = false;
+    brim_object_unref(wait_for(joined).object);
+    brim_object_unref(wait_for(late).object);
+    for (unsigned i = 0; i < EXCHANGES_MAX; i++)
+        brim_object_unref(wait_for(waiters[i]).object);
+    while (brim_ledger_held(ledger) >= (int64_t)BRIM_FLIGHT_BYTES)
+        usleep(1000);
+    ck_assert_uint_eq(servers[0].asked, EXCHANGES_MAX + 1);
+    leave(joined);
+    leave(late);
+    for (unsigned i = 0; i < EXCHANGES_MAX; i++)
+        leave(waiters[i]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("origin/flight");
@@ -503,6 +570,7 @@ int main(void)
     tcase_add_test(tcase, a_hedge_outlives_the_first);
     tcase_add_test(tcase, who_leaves_ends_both);
     tcase_add_test(tcase, what_changes_something_is_not_hedged);
+    tcase_add_test(tcase, an_exchange_is_refused_when_clients_hold_all);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

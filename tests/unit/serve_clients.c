@@ -170,24 +170,6 @@ START_TEST(the_table_is_bounded)
 }
 END_TEST
 
-START_TEST(memory_is_the_sum_of_what_is_held)
-{
-    limits.client_memory_bytes = 1000;
-    open_clients();
-    ck_assert_int_le(brim_clients_excess(clients), 0);
-    brim_clients_hold(clients, 1500);
-    ck_assert_int_eq(brim_clients_excess(clients), 500);
-    brim_clients_hold(clients, -500);
-    ck_assert_int_le(brim_clients_excess(clients), 0);
-    brim_clients_hold(clients, -1000);
-    brim_clients_close(clients);
-    limits.client_memory_bytes = 0; /* no ceiling */
-    open_clients();
-    brim_clients_hold(clients, INT64_C(1) << 40);
-    ck_assert_int_le(brim_clients_excess(clients), 0);
-}
-END_TEST
-
 static void *come_and_go(void *arg)
 {
     char text[32];
@@ -265,7 +247,6 @@ int main(void)
     tcase_add_test(tcase, spent_budgets_ban_an_address_for_a_while);
     tcase_add_test(tcase, no_strikes_ban_nobody);
     tcase_add_test(tcase, the_table_is_bounded);
-    tcase_add_test(tcase, memory_is_the_sum_of_what_is_held);
     tcase_add_test(tcase, threads_leave_no_count_behind);
     tcase_add_test(tcase, every_ending_has_a_text_and_a_row);
     suite_add_tcase(suite, tcase);

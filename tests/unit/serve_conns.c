@@ -396,10 +396,17 @@ static void ignore_input(h2o_socket_t *sock, const char *err)
         h2o_socket_close(sock);
 }
 
+#define MUCH 5000000
+
 static size_t hold_much(const struct brim_conn_request *request)
 {
     (void)request;
-    return 5000000;
+    return MUCH;
+}
+
+static int64_t held(const struct brim_conns_config *config)
+{
+    return brim_ledger_held(brim_clients_ledger(config->clients));
 }
 
 /* When all connections of the loop have closed. */
@@ -410,9 +417,10 @@ static void close_rig(const struct brim_conns_config *config)
     h2o_evloop_destroy(config->loop);
 }
 
-/* What waits for a slow client is its own, and is counted once however often one looks; so is what
- * h2o had for an HTTP/2 connection when it could last be asked. */
-START_TEST(what_is_held_for_a_request_is_counted)
+/* What h2o had for a connection when it could last be asked is counted once, however often one
+ * looks. What is held for its requests is on the ledger already, and is only weighed: entered
+ * again, half of limits.client_memory would be all there is. */
+START_TEST(what_is_held_for_a_request_is_weighed_and_not_counted_again)
 {
     h2o_loop_t *loop = h2o_evloop_create();
     struct brim_conf_timeouts timeouts = {.request_ms = 1000, .idle_ms = 1000, .write_ms = 1000};
@@ -430,7 +438,7 @@ START_TEST(what_is_held_for_a_request_is_counted)
     uint64_t now;
     struct brim_conns *conns;
     struct brim_conn *conn;
-    int64_t none, some;
+    int64_t none;
     int peer;
 
     ck_assert_int_eq(brim_conns_open(&config, &conns), BRIM_OK);
@@ -439,21 +447,21 @@ START_TEST(what_is_held_for_a_request_is_counted)
     now = brim_clock_mono_ms(); /* it is there, so that it cannot be of a later time */
     conn->h2_memory = 1000;
     brim_conns_sweep(conns, now);
-    none = brim_clients_excess(config.clients);
+    none = held(&config);
     brim_conns_sweep(conns, now);
-    ck_assert_int_eq(brim_clients_excess(config.clients), none);
+    ck_assert_int_eq(held(&config), none);
     brim_conn_request_add(conn, &request);
     brim_conn_request_add(conn, &other);
     for (int i = 0; i < 2; i++) {
         brim_conns_sweep(conns, now);
-        some = brim_clients_excess(config.clients) - none;
-        ck_assert_int_ge(some, 5000000);
-        ck_assert_int_lt(some, 5100000);
+        ck_assert_int_ge(held(&config), none);
+        ck_assert_int_lt(held(&config), none + 100000);
+        ck_assert_int_eq(conn->weight, held(&config) + MUCH);
     }
     brim_conn_request_remove(conn, &other);
     brim_conn_request_remove(conn, &request);
     h2o_socket_close(conn->sock);
-    ck_assert_int_eq(brim_clients_excess(config.clients), -100000000);
+    ck_assert_int_eq(held(&config), 0);
     brim_conns_close(conns);
     close_rig(&config);
     close(peer);
@@ -468,7 +476,7 @@ START_TEST(an_excess_is_made_good_once_however_many_workers_see_it)
     h2o_loop_t *loop = h2o_evloop_create();
     struct brim_conf_timeouts timeouts = {.request_ms = 1000, .idle_ms = 1000, .write_ms = 1000};
     struct brim_conf_limits limits = {.request_header_bytes = 16384,
-                                      .client_memory_bytes = 12000000};
+                                      .client_memory_bytes = 16000000};
     struct brim_conf_abuse abuse = {0};
     _Atomic int64_t total = 0;
     struct brim_conns_config config = {.loop = loop,
@@ -489,17 +497,20 @@ START_TEST(an_excess_is_made_good_once_however_many_workers_see_it)
         all[i] = brim_conns_adopt(workers[i / EACH], socket_pair(loop, &peers[i]), BRIM_CONN_HTTP2);
         all[i]->is_h2 = true;
         brim_conn_request_add(all[i], &requests[i]);
+        brim_ledger_hold(all[i]->ledger, MUCH);
     }
     for (int turn = 0; turn < 4; turn++) /* nobody who was ended has gone yet */
         brim_conns_sweep(workers[turn % WORKERS], brim_clock_mono_ms());
     for (int i = 0; i < WORKERS * EACH; i++) {
         ended += all[i]->killed;
+        brim_ledger_hold(all[i]->ledger, -MUCH);
         brim_conn_request_remove(all[i], &requests[i]);
         h2o_socket_close(all[i]->sock);
         close(peers[i]);
     }
     ck_assert_int_eq(ended, 2);
-    ck_assert_int_eq(brim_clients_excess(config.clients), -12000000);
+    ck_assert_int_eq(held(&config), 0);
+    ck_assert_int_eq(brim_ledger_excess(brim_clients_ledger(config.clients)), -12000000);
     for (int i = 0; i < WORKERS; i++)
         brim_conns_close(workers[i]);
     close_rig(&config);
@@ -646,7 +657,7 @@ int main(void)
     tcase_add_loop_test(sweep, an_http2_connection_that_only_drips_is_ended, 0, 2);
     tcase_add_test(sweep, a_header_block_that_stays_open_is_ended);
     tcase_add_test(sweep, connections_are_counted_and_swept_as_they_come_and_go);
-    tcase_add_loop_test(sweep, what_is_held_for_a_request_is_counted, 0, 2);
+    tcase_add_loop_test(sweep, what_is_held_for_a_request_is_weighed_and_not_counted_again, 0, 2);
     tcase_add_test(sweep, an_excess_is_made_good_once_however_many_workers_see_it);
     tcase_add_test(sweep, the_kernel_holds_little_that_is_unsent);
     tcase_add_loop_test(sweep, an_http1_header_that_drips_is_ended, 0, 2);

@@ -210,8 +210,8 @@
       "Request bodies that one HTTP/2 connection may have open, or request_body if that is more; " \
       "further ones are refused.")                                                                 \
     O(SIZE, client_memory_bytes, "client_memory", "1GiB", 0, 1024 * BRIM_GIB, START,               \
-      "Memory that all clients may hold; above it new connections and bodies are refused and the " \
-      "greediest ended. 0: any.")                                                                  \
+      "Memory that all clients may hold; near it the greediest are ended, and what would need "    \
+      "more is refused. 0: any.")                                                                  \
     O(SIZE, request_rate_bytes, "request_rate", "128", 0, BRIM_GIB, START,                         \
       "Bytes a second that a request body must bring, on average over timeouts.request.")          \
     O(SIZE, response_rate_bytes, "response_rate", "128", 0, BRIM_GIB, START,                       \

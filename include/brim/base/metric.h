@@ -100,6 +100,10 @@
       "Connections of addresses that the table of addresses had no room for.")                     \
     X(CLIENTS_MEMORY, "brim_client_memory_bytes", "", GAUGE,                                       \
       "Memory that clients hold, as limits.client_memory counts it.")                              \
+    X(MEMORY_REFUSED_EXCHANGE, "brim_client_memory_refused_total", "what=\"exchange\"", COUNTER,   \
+      "What was refused at once, as clients hold all they may (limits.client_memory).")            \
+    X(MEMORY_REFUSED_READ, "brim_client_memory_refused_total", "what=\"read\"", COUNTER, "")       \
+    X(MEMORY_REFUSED_CODING, "brim_client_memory_refused_total", "what=\"coding\"", COUNTER, "")   \
     X(CLIENTS_UNSENT, "brim_client_unsent_bytes", "", GAUGE,                                       \
       "What the kernel holds and has not sent, for clients who wait for more; for each at most "   \
       "some more than limits.unsent. Counted once a second.")                                      \

@@ -13,6 +13,9 @@
  *          told to pause while more than the window is unread).
  * The writer is one thread (a fetcher); readers are any. State only moves GROWING -> COMPLETE or
  * FAILED. A complete KEEP body is read without a lock.
+ *
+ * RAM that no store counts as its own is there for clients: it is on their ledger while it is. As
+ * that fills up, WINDOW and SPILL are content with less.
  */
 #ifndef BRIM_CACHE_BODY_H
 #define BRIM_CACHE_BODY_H
@@ -20,6 +23,7 @@
 #include <stdint.h>
 
 #include "brim/base/err.h"
+#include "brim/base/ledger.h"
 #include "brim/base/str.h"
 #include "brim/base/watch.h"
 #include "brim/cache/chunk.h"
@@ -66,6 +70,10 @@ struct brim_body *brim_body_from(const void *bytes, size_t len);
 /* A complete body that is only on disk; extents are copied. */
 struct brim_body *brim_body_on_disk(const struct brim_extent *extents, size_t count);
 
+/* Where RAM is entered that no store keeps. Borrowed for the body's life; nobody else sees it yet.
+ */
+void brim_body_set_ledger(struct brim_body *body, struct brim_ledger *ledger);
+
 void brim_body_ref(struct brim_body *body);
 void brim_body_unref(struct brim_body *body);
 
@@ -88,9 +96,12 @@ void brim_body_set_hooks(struct brim_body *body, const struct brim_body_hooks *h
 void brim_body_finish(struct brim_body *body);
 void brim_body_fail(struct brim_body *body, enum brim_err why);
 
+/* So many unwritten bytes, or half of a window that is smaller, SPILL holds in any case. */
+#define BRIM_BODY_SPILL_ROOM ((size_t)128 * 1024)
+
 /* SPILL: takes up to max bytes that are not on disk yet, as one counted chunk (copied together if
  * need be). ENOENT if less than min bytes wait (min 1 at the end), or the body is not SPILL (any
- * more). ENOMEM. min is at most half of the window. Thread: any, one at a time. */
+ * more). ENOMEM. min is at most what SPILL holds in any case. Thread: any, one at a time. */
 BRIM_MUST_USE enum brim_err brim_body_spill_take(struct brim_body *body, size_t min, size_t max,
                                                  struct brim_chunk **chunk_out, size_t *len_out);
 /* The bytes last taken are on disk at extent; drops their chunks. Errors: BRIM_ECLOSED abandoned
@@ -112,8 +123,8 @@ size_t brim_body_ram_bytes(const struct brim_body *body);
 /* A store counts these bytes as its own, or does so no longer. Thread: any. */
 void brim_body_keep(struct brim_body *body);
 void brim_body_let_go(struct brim_body *body);
-/* One reader's share of RAM that is there for readers alone: the window of a body that is not
- * stored, and a whole one that no store keeps any more. 0 for others. */
+struct brim_ledger *brim_body_ledger(const struct brim_body *body); /* NULL: none */
+/* One reader's share of what the body has on its ledger. */
 size_t brim_body_share_bytes(struct brim_body *body);
 /* Readers attached to a growing, spilling or passing body now. */
 unsigned brim_body_readers(struct brim_body *body);

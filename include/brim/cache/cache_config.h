@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "brim/base/ledger.h"
 #include "brim/base/pool.h"
 #include "brim/cache/purge_mail.h"
 
@@ -26,6 +27,7 @@ struct brim_cache_config {
     enum brim_cache_admit admit;
     struct brim_pool *pool;       /* borrowed */
     struct brim_purge_mail *mail; /* borrowed: shared by the processes of the node; NULL: alone */
+    struct brim_ledger *ledger;   /* borrowed: what bodies that are not kept are held on, or NULL */
 };
 
 #endif

@@ -21,6 +21,7 @@ struct brim_disk_config {
     uint64_t segment_bytes;        /* lowered so that at least 8 segments fit */
     unsigned write_queue_max;      /* objects waiting to be written; more are refused */
     struct brim_pool *pool;        /* borrowed */
+    struct brim_ledger *ledger;    /* borrowed, or NULL: what bodies are held on (body.h) */
     uint64_t (*now_mono_ms)(void); /* NULL: the clock; tests give their own */
 };
 

@@ -37,13 +37,15 @@ struct brim_reader { /* private: all of it */
     bool watching;
     struct brim_chunk *read; /* the extent read last, for callers that take it in parts */
     struct brim_extent read_extent;
+    size_t on_ledger; /* of its body: what it reads from disk */
 };
 
 /*
  * Prepares reader for bytes [offset, offset + length) of body; length BRIM_BODY_LENGTH_UNKNOWN: to
  * the end. Counts body; port is borrowed (it is counted while something is under way).
  * disk and pool may be NULL for a node without a disk tier.
- * Errors: BRIM_ENOENT the body no longer has these bytes. Thread: loop.
+ * Errors: BRIM_ENOENT the body no longer has these bytes; BRIM_ENOSPC it is on disk, and clients
+ * hold all they may (base/ledger). Thread: loop.
  */
 BRIM_MUST_USE enum brim_err brim_reader_init(struct brim_reader *reader, struct brim_body *body,
                                              uint64_t offset, uint64_t length,
@@ -59,8 +61,7 @@ enum brim_reader_got brim_reader_next(struct brim_reader *reader, size_t max_byt
 /* Whether the next call to next() would say END without waiting. */
 bool brim_reader_is_done(const struct brim_reader *reader);
 
-/* RAM that is held for this reader and by no store: what it has read from disk, chunks that its
- * body has let go, its share of a body that is not stored. */
+/* RAM that is on the ledger for this reader: what it reads from disk, and its share of its body. */
 size_t brim_reader_memory(const struct brim_reader *reader);
 
 /* Lets everything go; a disk read under way ends by itself. Idempotent on a zeroed reader. */

@@ -95,6 +95,7 @@ struct brim_flight_ask { /* everything is copied or counted by the call, except 
     size_t body_bytes;
     bool has_body;
     bool looked_again;          /* the cache was searched after brim_flight_join said EAGAIN */
+    bool is_sequel;             /* of an answer that has begun: not refused for memory */
     struct brim_object *stale;  /* revalidate this with its validators; NULL: plain fetch */
     uint64_t hash;              /* what balance: hash goes by */
     unsigned preferred;         /* server that is asked first, */

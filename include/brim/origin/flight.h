@@ -57,6 +57,7 @@ struct brim_flights_config {
     struct brim_fetchers *fetchers; /* borrowed */
     int64_t pass_ttl_ms;            /* how long a hit-for-miss is remembered */
     unsigned flights_max;           /* more are refused with BRIM_ELIMIT */
+    struct brim_ledger *ledger;     /* borrowed: what clients hold, or NULL */
 };
 
 BRIM_MUST_USE enum brim_err brim_flights_open(const struct brim_flights_config *config,
@@ -68,12 +69,22 @@ void brim_flights_close(struct brim_flights *flights);
  * Joins the flight for ask.key or starts it. port is fired when brim_flight_view() has news.
  * Owns: one count in *flight_out, dropped by brim_flight_leave().
  * Errors: BRIM_EAGAIN something has been stored since the cache was searched: search again, then
- * join with looked_again; BRIM_ELIMIT, BRIM_ENOMEM, BRIM_EINVAL. Thread: any.
+ * join with looked_again; BRIM_ENOSPC clients hold all they may (base/ledger); BRIM_ELIMIT,
+ * BRIM_ENOMEM, BRIM_EINVAL. Thread: any.
  */
 BRIM_MUST_USE enum brim_err brim_flight_join(struct brim_flights *flights,
                                              const struct brim_flight_ask *ask,
                                              struct brim_port *port,
                                              struct brim_flight **flight_out);
+
+/* What an exchange with an origin takes at most, beside the body of its request and what a reader
+ * has not taken of the answer's: it is on the ledger until it ends. 64 KiB that libcurl receives
+ * into, as many that it keeps while it is paused, as many that are taken before a pause is heard
+ * of; the rest for what is asked and answered, and for libcurl itself. */
+#define BRIM_FLIGHT_BYTES ((size_t)208 * 1024)
+
+/* What is on the ledger now for an exchange that the waiter with this port began. Thread: any. */
+size_t brim_flight_weight(struct brim_flight *flight, const struct brim_port *port);
 
 /* What the flight says now to the waiter with this port, who asked with these fields (as in
  * brim_flight_ask). Thread: any. */

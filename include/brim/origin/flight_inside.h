@@ -75,6 +75,7 @@ struct brim_flight {
     bool is_replaced;              /* the hook brought the body: the origin's is dropped */
     bool is_ending;                /* the fill has all; the flight leaves when it is published */
     _Atomic bool is_landing;       /* counted in flights->landing */
+    _Atomic size_t on_ledger;      /* until the exchange is over */
     struct brim_fields own_fields; /* while headers are judged: what the leader gets; or empty */
     struct brim_watch watch;
 
@@ -103,6 +104,7 @@ struct brim_flights {
     struct brim_fetchers *fetchers; /* borrowed */
     int64_t pass_ttl_ms;
     unsigned open_max;
+    struct brim_ledger *ledger; /* borrowed; or NULL */
     pthread_mutex_t lock;
     struct brim_flight_table table;
     _Atomic unsigned open;
@@ -136,6 +138,9 @@ bool brim_flight_is_listed(struct brim_flights *flights, const struct brim_key *
 void brim_flight_keep_start(struct brim_flight *f, struct brim_body *body);
 void brim_flight_let_start_go(struct brim_flight *f);
 struct brim_body_hooks brim_flight_hooks(struct brim_flight *f);
+
+/* The exchange is over: what it took is free. Idempotent. */
+void brim_flight_settle(struct brim_flight *f);
 
 void brim_flight_unref(struct brim_flight *f);
 

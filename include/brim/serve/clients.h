@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * clients - what the node remembers of client addresses: how many connections each has open, and
- * what it has spent of the guard's budgets lately. And the memory that all clients hold together.
+ * what it has spent of the guard's budgets lately.
  *
  * An IPv4 address is one client, an IPv6 client is its /64: who has one address there has them all.
  * A bounded table, shared by the workers, because the kernel spreads the connections of one address
@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "brim/base/conf.h"
+#include "brim/base/ledger.h"
 #include "brim/serve/ending.h"
 
 struct brim_clients; /* opaque */
@@ -43,9 +44,7 @@ void brim_clients_leave(struct brim_clients *clients, uint32_t place);
 bool brim_clients_spend(struct brim_clients *clients, uint32_t place, uint32_t thousandths,
                         uint64_t now_mono_ms);
 
-/* What all clients hold. Thread: any. */
-void brim_clients_hold(struct brim_clients *clients, int64_t bytes);
-/* How much that is above the ceiling; <= 0: none. Thread: any. */
-int64_t brim_clients_excess(const struct brim_clients *clients);
+/* What they all hold: with limits.client_memory, and for as long as clients. */
+struct brim_ledger *brim_clients_ledger(const struct brim_clients *clients);
 
 #endif

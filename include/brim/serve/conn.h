@@ -35,7 +35,8 @@ struct brim_conn_request {
     /* Ends a request of a killed connection that nothing else would wake: without a response,
      * answers with connection close; waiting for more of a body, ends it with an error. */
     void (*abort)(struct brim_conn_request *request);
-    /* Memory that is held for this request alone, beside what h2o has of it; NULL: none. */
+    /* What is held for this request, or its share of it, beside what h2o has of it: on the ledger
+     * already; told so that the greediest can be found. NULL: nothing. */
     size_t (*memory)(const struct brim_conn_request *request);
 };
 
@@ -112,6 +113,7 @@ struct brim_conn {
     uint64_t opened_mono_ms;
     struct brim_clients *clients;
     uint32_t place; /* of its address among them */
+    struct brim_ledger *ledger;
 
     /* sweep (conns.c) */
     uint64_t progress_mono_ms; /* last time the client took bytes, or had none to take */
@@ -124,7 +126,9 @@ struct brim_conn {
     uint8_t reads;         /* what it is sending: see conns.c */
     uint64_t body_mono_ms; /* since when a body comes, and what had come by then */
     uint64_t body_mark;
-    int64_t memory;               /* as it was counted last */
+    int64_t memory;               /* on the ledger, by the sweep that counted it last */
+    int64_t weight;               /* with what others have on it for its requests */
+    int64_t leaving;              /* of that, after it was ended for it */
     size_t h2_memory;             /* of it, what h2o had for HTTP/2 */
     int64_t unsent;               /* then, by the kernel; 0: it does not wait */
     uint64_t block_since_mono_ms; /* header block open since; 0: none */

@@ -78,6 +78,9 @@ void brim_deliver_said(struct brim_delivery *delivery, unsigned status, struct b
 /* Progress of the body: called when the port fired. */
 void brim_deliver_wake(struct brim_delivery *delivery);
 
+/* What is on the ledger for it, or its share of that. */
+size_t brim_deliver_memory(const struct brim_delivery *delivery);
+
 /* Lets go of everything. From the request's dispose. */
 void brim_deliver_fini(struct brim_delivery *delivery);
 

@@ -59,8 +59,8 @@ struct brim_delivery {
     uint64_t timed_since_us; /* mono: what Server-Timing counts from; 0: none is told */
     uint64_t origin_ms;      /* to the origin's header; 0: not asked */
     uint64_t bytes_sent;
-    size_t whole_bytes; /* of a body that was given to h2o at once */
-    uint64_t turn;      /* loop turn that turn_bytes belongs to */
+    size_t on_ledger; /* a body that was given to h2o at once, and what codes on the way */
+    uint64_t turn;    /* loop turn that turn_bytes belongs to */
     size_t turn_bytes;
     uint64_t first;          /* range of the source's body to send */
     uint64_t length;         /* of the response's body */

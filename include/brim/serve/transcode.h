@@ -14,6 +14,9 @@
 
 struct brim_transcode; /* opaque */
 
+/* What one takes: its buffer and an encoder; a decoder goes by its window and mostly takes less. */
+#define BRIM_TRANSCODE_BYTES ((size_t)1088 * 1024)
+
 /* Errors: BRIM_ENOMEM. Thread: any; one at a time uses it. */
 BRIM_MUST_USE enum brim_err brim_transcode_open(const struct brim_coder_config *config,
                                                 struct brim_transcode **transcode_out);
@@ -26,9 +29,6 @@ void brim_transcode_close(struct brim_transcode *transcode); /* accepts NULL */
  */
 enum brim_reader_got brim_transcode_next(struct brim_transcode *transcode,
                                          struct brim_reader *reader, struct brim_str *piece_out);
-
-/* Memory it takes: its buffer, and a flat figure for its codec. */
-size_t brim_transcode_memory(const struct brim_transcode *transcode); /* accepts NULL: 0 */
 
 /* Bytes of the reader's that went in so far: what the work was. */
 uint64_t brim_transcode_taken(const struct brim_transcode *transcode);

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""client_memory - limits.client_memory holds while it is attacked, not a second later; hits are served.
+
+Usage: tests/fault/client_memory.py BRIM [ATTACK...]   without names: all
+
+Each attack meets a fresh node. It asks, on CONNECTIONS times STREAMS HTTP/2 streams without a window, for
+what costs memory until it is read, and comes again, some rounds, whenever it has been ended. The peak of
+what the process held, by the kernel's own mark, is at most limits.client_memory, the RAM of the cache and
+a margin above what it was before. What is refused is answered 503; a neighbour who asks for what is in RAM
+gets it each time.
+
+When memory was only counted once a second, `own` made the peak 1,100 MiB.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import brim_node  # noqa: E402
+import h2_abuse  # noqa: E402
+import h2_attacks as attacks  # noqa: E402
+
+CONNECTIONS, STREAMS, ROUNDS = 32, 100, 3
+CLIENT_MEMORY = 96 << 20
+CACHE_MEMORY = 16 << 20
+MARGIN = 96 << 20  # what of libh2o is counted once a second, what malloc keeps, threads
+REFUSED = "brim_client_memory_refused_total"
+
+# What is asked for: not stored; stored in RAM; stored on disk, each something else or the same.
+ATTACKS = {
+    "own": ("/own/%d/#", {}),
+    "kept": ("/kept/%d/#", {"cache__memory_object": 4 << 20}),
+    "disk": ("/kept/%d/#", {"cache__memory_object": 64 << 10, "cache__disk": "1GiB"}),
+    "disk_same": ("/kept/#", {"cache__memory_object": 64 << 10, "cache__disk": "1GiB"}),
+}
+
+
+class Origin(h2_abuse.Origin):
+    """/kept...: 2 MiB, to be stored."""
+
+    async def answer(self, path):
+        fields, body = await super().answer(path)
+        return fields, h2_abuse.BODIES[b"/own"] if path.startswith((b"/kept", b"/own")) else body
+
+
+def refused(rig):
+    return brim_node.metric(rig.node.admin_port, REFUSED)
+
+
+def flood(rig, path, number):
+    try:
+        return rig.flood(attacks.Script([], 1, False, window=0, opens=False, setup=b"".join(
+            attacks.get(stream, path) for stream in range(1, 2 * STREAMS, 2))))
+    except OSError as error:  # it is refused before it is there
+        print(f"client_memory: connection {number}: {error!r}")
+        return None
+
+
+def attack(rig, path):
+    """Returns how many responses were headed, and how many of them 200."""
+    answered = fine = 0
+    for turn in range(ROUNDS):
+        floods = [one for number in range(CONNECTIONS) if (one := flood(
+            rig, path % number if "%d" in path else path, number)) is not None]
+        for one in floods:
+            one.run(1)
+        for one in floods:
+            one.wait(lambda one=one: len(one.answered) == STREAMS)
+            answered += len(one.answered)
+            fine += len(one.fine)
+        rig.neighbour.wait_for_more()
+        assert not rig.neighbour.wrong, f"round {turn}: the neighbour got {rig.neighbour.wrong}"
+        for one in floods:
+            one.close()
+    return answered, fine
+
+
+def run(binary, origin, name):
+    path, options = ATTACKS[name]
+    with tempfile.TemporaryDirectory(prefix="brim-client-memory-") as directory:
+        if "cache__disk" in options:
+            options = {**options, "cache__path": f"{directory}/cache"}
+        rig = h2_abuse.Rig(directory, binary, origin, cache__memory=CACHE_MEMORY,
+                           limits__client_memory=CLIENT_MEMORY, **options)
+        try:
+            answered, fine = attack(rig, path)
+            grown = rig.grown()
+            print(f"client_memory: {name}: {answered} answered, {fine} of them 200, "
+                  f"{rig.ended('memory')} ended, {refused(rig)} refused; grew by {grown >> 20} MiB",
+                  flush=True)
+            assert grown < CLIENT_MEMORY + CACHE_MEMORY + MARGIN, f"grew by {grown >> 20} MiB"
+            assert refused(rig) > 0 and answered > fine > 0, "nothing was refused"
+            assert "client.memory refused=" in rig.node.log_tail(10000), "the log says nothing"
+            brim_node.wait_until(lambda: brim_node.metric(
+                rig.node.admin_port, "brim_client_memory_bytes") < 1 << 20, "what they held is free")
+            rig.check(CLIENT_MEMORY + CACHE_MEMORY + MARGIN)
+        except BaseException:
+            print(rig.node.log_tail(), rig.all_ended(), sep="\n")
+            raise
+        finally:
+            rig.close()
+
+
+def main():
+    origin = Origin()
+    for name in sys.argv[2:] or ATTACKS:
+        run(sys.argv[1], origin, name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

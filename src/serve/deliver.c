@@ -27,6 +27,7 @@
 
 #define SEND_BYTES        (128u * 1024u)  /* one h2o_send: TLS encrypts all of it at once */
 #define TURN_BYTES        (1024u * 1024u) /* per connection and loop turn */
+#define SMALL_BYTES       (8u * 1024u)    /* within what a request counts for anyway (conns.c) */
 #define WHOLE_BYTES       (32u * 1024u)   /* held back at most while a length is awaited */
 #define ENCODE_COST       8u /* a byte that is coded takes about as long as so many sent */
 #define STREAM_WINDOW_LOG 18 /* 256 KiB: some 1 MiB of RAM an answer that is coded */
@@ -633,7 +634,8 @@ static void send_whole(struct brim_delivery *d, h2o_iovec_t body)
         return;
     }
     d->bytes_sent = body.len;
-    hold(d, body.len);
+    if (body.len > SMALL_BYTES)
+        hold(d, body.len);
     send_dated(d, &body, 1, H2O_SEND_STATE_FINAL);
 }
 

@@ -130,6 +130,8 @@ enum brim_err brim_cache_open(const struct brim_cache_config *config, struct bri
     if (config->path != NULL && config->path[0] != '\0' &&
         cache->config.object_bytes_max > config->disk_bytes / DISK_SHARE)
         cache->config.object_bytes_max = config->disk_bytes / DISK_SHARE;
+    for (unsigned i = 0; i < CACHE_TURNS; i++)
+        pthread_mutex_init(&cache->turns[i], NULL);
     pthread_mutex_init(&cache->purge_turn, NULL);
     pthread_mutex_init(&cache->behind_lock, NULL);
     pthread_mutex_init(&cache->mail_turn, NULL);
@@ -172,6 +174,8 @@ void brim_cache_close(struct brim_cache *cache)
     brim_purge_close(cache->purge);
     pthread_cond_destroy(&cache->behind_done);
     pthread_mutex_destroy(&cache->behind_lock);
+    for (unsigned i = 0; i < CACHE_TURNS; i++)
+        pthread_mutex_destroy(&cache->turns[i]);
     pthread_mutex_destroy(&cache->purge_turn);
     pthread_mutex_destroy(&cache->mail_turn);
     cache->magic = 0;
@@ -251,16 +255,46 @@ static enum brim_err look_in_hot(struct brim_cache *cache, struct brim_find *fin
     return BRIM_OK;
 }
 
+/* Whether what was read there is still what the disk tier has. The key is locked. */
+static bool stands(struct brim_cache *cache, const struct brim_locator *locator)
+{
+    struct brim_locator now;
+
+    return brim_disk_locate(cache->disk, locator->digest, &now) == BRIM_OK &&
+           now.record_id == locator->record_id;
+}
+
+/* What was replaced or forgotten while it was read does not come back to RAM. */
+static void promote(struct brim_cache *cache, const struct brim_locator *locator,
+                    struct brim_object *object)
+{
+    pthread_mutex_t *turn = brim_cache_lock_key(cache, locator->digest);
+
+    if (stands(cache, locator))
+        brim_hot_promote(cache->hot, object);
+    pthread_mutex_unlock(turn);
+}
+
+static void drop_purged(struct brim_cache *cache, const struct brim_locator *locator)
+{
+    pthread_mutex_t *turn = brim_cache_lock_key(cache, locator->digest);
+
+    if (stands(cache, locator)) /* else a newer one is being stored */
+        brim_disk_drop(cache->disk, locator->digest);
+    pthread_mutex_unlock(turn);
+}
+
 static enum brim_err look_on_disk(struct brim_cache *cache, struct brim_find *find,
                                   const struct brim_key *key, struct brim_object **object_out)
 {
     const struct brim_load_from from = {
         .disk = cache->disk, .pool = cache->config.pool, .port = find->port};
+    struct brim_locator locator = {.digest = key->digest};
     struct brim_object *object;
     enum brim_err err;
 
     *object_out = NULL;
-    err = brim_load_get(&from, key->digest, &find->load, &object);
+    err = brim_load_get(&from, &locator, &find->load, &object);
     if (err != BRIM_OK)
         return err;
     if (!brim_str_is(object->key.text, key->text) || object->kind == BRIM_OBJECT_PASS) {
@@ -268,14 +302,12 @@ static enum brim_err look_on_disk(struct brim_cache *cache, struct brim_find *fi
         return BRIM_ENOENT;
     }
     if (!brim_cache_keeps(cache, object, &find->soft_purged)) {
-        /* A newer one that is being stored at this moment may be dropped with it: a miss too many.
-         */
-        brim_disk_drop(cache->disk, key->digest);
+        drop_purged(cache, &locator);
         brim_object_unref(object);
         return BRIM_ENOENT;
     }
     atomic_store(&object->on_disk, 1);
-    brim_hot_promote(cache->hot, object);
+    promote(cache, &locator, object);
     *object_out = object;
     return BRIM_OK;
 }
@@ -295,6 +327,18 @@ enum brim_err brim_cache_look(struct brim_cache *cache, struct brim_find *find,
 
 /* ---- find ---- */
 
+/* Unless another has taken its place since it was found. */
+static void put_current_on_disk(struct brim_cache *cache, struct brim_object *object)
+{
+    pthread_mutex_t *turn = brim_cache_lock_key(cache, object->key.digest);
+    struct brim_object *there = brim_hot_peek(cache->hot, &object->key);
+
+    if (there == object)
+        brim_cache_put_on_disk(cache, object);
+    pthread_mutex_unlock(turn);
+    brim_object_unref(there);
+}
+
 /* Counts the request, and brings what it asked for to disk if that makes it worth it. */
 static void note_request(struct brim_cache *cache, struct brim_digest digest,
                          struct brim_object *object)
@@ -308,7 +352,7 @@ static void note_request(struct brim_cache *cache, struct brim_digest digest,
     brim_disk_touch(cache->disk, digest);
     if (atomic_load_explicit(&object->on_disk, memory_order_relaxed) == 0 &&
         brim_cache_is_asked_for(cache, digest))
-        brim_cache_put_on_disk(cache, object);
+        put_current_on_disk(cache, object);
 }
 
 static enum brim_found found(struct brim_cache *cache, struct brim_find *find,
@@ -407,8 +451,12 @@ void brim_find_fini(struct brim_find *find)
 void brim_cache_forget(struct brim_cache *cache, const struct brim_key *key,
                        struct brim_object *only)
 {
+    pthread_mutex_t *turn;
+
     OBJ_CHECK(cache, CACHE_MAGIC);
-    brim_hot_drop(cache->hot, key, only);
+    turn = brim_cache_lock_key(cache, key->digest);
     if (cache->disk != NULL)
-        brim_disk_drop(cache->disk, key->digest);
+        brim_disk_drop(cache->disk, key->digest); /* first: see bring_back() in cache/remember.c */
+    brim_hot_drop(cache->hot, key, only);
+    pthread_mutex_unlock(turn);
 }

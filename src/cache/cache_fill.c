@@ -14,8 +14,9 @@
  *
  * Never back: who has seen a response is not given an older one afterwards. So what cannot be kept
  * takes away what stands in its place: the object of a fill that was storable until it proved too
- * large for the tiers, and the record on disk of one that the disk does not take (see cache/disk.c,
- * cache/indexer.c).
+ * large for the tiers, and the record on disk of one that the disk does not take (see
+ * cache/disk_write.c, cache/indexer.c). RAM decides which of two is the later (cache/hot.c), and
+ * the disk hears of them in that order: both are told in one turn of the key.
  */
 #include "brim/cache/cache.h"
 
@@ -46,10 +47,7 @@ bool brim_cache_is_asked_for(const struct brim_cache *cache, struct brim_digest 
  * not come back when the hot tier lets this one go. */
 static bool is_admitted(struct brim_cache *cache, struct brim_digest digest)
 {
-    struct brim_locator locator;
-
-    return brim_cache_is_asked_for(cache, digest) ||
-           brim_disk_locate(cache->disk, digest, &locator) == BRIM_OK;
+    return brim_cache_is_asked_for(cache, digest) || brim_disk_has(cache->disk, digest);
 }
 
 void brim_cache_put_on_disk(struct brim_cache *cache, struct brim_object *object)
@@ -75,33 +73,47 @@ static void tell(struct brim_cache *cache, struct brim_object *object)
         cache->published(object, cache->published_ctx);
 }
 
-static void publish(struct brim_cache *cache, struct brim_object *object)
+static bool is_spilled(const struct brim_object *object)
 {
-    if (!brim_hot_put(cache->hot, object))
-        return; /* a later one was faster */
-    tell(cache, object);
-    if (cache->disk == NULL || object->kind == BRIM_OBJECT_PASS)
-        return;
-    if (object->kind == BRIM_OBJECT_VARY || is_admitted(cache, object->key.digest))
+    return object->body != NULL && brim_body_mode(object->body) == BRIM_BODY_SPILL;
+}
+
+/* Into both tiers, the disk if it admits it. False: a later one was faster. */
+static bool enter(struct brim_cache *cache, struct brim_object *object)
+{
+    pthread_mutex_t *turn = brim_cache_lock_key(cache, object->key.digest);
+    bool is_kept = brim_hot_put(cache->hot, object);
+
+    if (!is_kept || cache->disk == NULL || object->kind == BRIM_OBJECT_PASS) {
+        pthread_mutex_unlock(turn);
+        return is_kept;
+    }
+    /* a body that spilled is there already: only the record is left to be written */
+    if (object->kind == BRIM_OBJECT_VARY || is_spilled(object) ||
+        is_admitted(cache, object->key.digest))
         brim_cache_put_on_disk(cache, object);
     else
         BRIM_COUNT(DISK_REFUSED);
+    pthread_mutex_unlock(turn);
+    return true;
 }
 
-/* All of it is on disk: only the record is left to be written. Or it will never be. */
+static void publish(struct brim_cache *cache, struct brim_object *object)
+{
+    if (enter(cache, object))
+        tell(cache, object);
+}
+
+/* All of it is on disk. Or it will never be. */
 static void on_spill_ended(struct brim_object *object, bool is_whole, void *ctx)
 {
     struct brim_cache *cache = ctx;
 
     OBJ_CHECK(cache, CACHE_MAGIC);
-    if (!is_whole) {
+    if (is_whole)
+        publish(cache, object);
+    else
         brim_cache_forget(cache, &object->key, NULL); /* what stands there is older */
-        return;
-    }
-    if (!brim_hot_put(cache->hot, object))
-        return;
-    brim_cache_put_on_disk(cache, object);
-    tell(cache, object);
 }
 
 void brim_cache_put(struct brim_cache *cache, struct brim_object *object)

@@ -6,7 +6,7 @@
  *   DIR/index/               LMDB: cache/index.c, rows in cache/record.c
  *   DIR/segments/XXXXXXXX.seg  bytes: cache/segment.c, extents in cache/extent.c
  *
- *   put    -> pool: extents appended by cache/segment, record queued to cache/indexer
+ *   put    -> cache/disk_write
  *   locate -> cache/index         load, read -> cache/segment
  *   (room) -> cache/retire, a thread of its own
  *
@@ -38,13 +38,13 @@
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
 #include "brim/cache/damage.h"
+#include "brim/cache/disk_inside.h"
 #include "brim/cache/index.h"
 #include "brim/cache/indexer.h"
 #include "brim/cache/retire.h"
 #include "brim/cache/segment.h"
 #include "brim/cache/sketch.h"
 
-#define DISK_MAGIC        0x646b7431u
 #define KIB               1024u
 #define MIB               (1024u * 1024u)
 #define SEGMENTS_MIN      8u
@@ -57,24 +57,6 @@
 #define FILES_OPEN_MAX    512u
 #define INDEX_QUEUE_MAX   16384u     /* records that wait for their commit */
 #define SKETCH_COUNTERS   (2u * MIB) /* 1 MiB of memory */
-
-struct brim_disk {
-    uint32_t magic;
-    struct brim_disk_config config;
-    char *index_path;
-    char *segments_path;
-    int lock_fd;
-    struct brim_index *index;
-    struct brim_indexer *indexer;
-    struct brim_segments *segments;
-    struct brim_sketch *sketch;
-    _Atomic(struct brim_retirer *) retirer;
-    pthread_mutex_t lock; /* what follows */
-    pthread_cond_t idle;
-    unsigned writing;   /* objects in the pool */
-    unsigned appending; /* pieces of spilled bodies on their way */
-    bool is_released;   /* nothing is written any more: another process may */
-};
 
 struct sizes {
     uint64_t index_first;
@@ -154,7 +136,7 @@ static enum brim_err make_directory(const char *path)
 
 static enum brim_err take_lock(struct brim_disk *disk)
 {
-    char *path = join(disk->config.path, "lock");
+    char *path = join(disk->config->path, "lock");
     char pid[24] = "";
     enum brim_err err = BRIM_OK;
     int len;
@@ -216,26 +198,26 @@ static enum brim_err open_index(struct brim_disk *disk, const struct sizes *size
         return err;
     least = brim_index_bytes(disk->index) + sizes->index_step + SLACK_BYTES +
             2 * ((uint64_t)sizes->segment + BRIM_SEGMENT_OVERHEAD);
-    if (least <= disk->config.bytes_max)
+    if (least <= disk->config->bytes_max)
         return BRIM_OK;
     BRIM_LOG(ERROR, "disk.config",
              "path=%s index=%llu bytes=%llu do=\"the index has grown under a larger quota: raise "
              "the quota, or remove the directory, it is only a cache\"",
-             disk->config.path, (unsigned long long)brim_index_bytes(disk->index),
-             (unsigned long long)disk->config.bytes_max);
+             disk->config->path, (unsigned long long)brim_index_bytes(disk->index),
+             (unsigned long long)disk->config->bytes_max);
     return BRIM_EINVAL;
 }
 
 static enum brim_err open_segments(struct brim_disk *disk, const struct sizes *sizes)
 {
     struct brim_segments_config config = {.path = disk->segments_path,
-                                          .bytes_max = disk->config.bytes_max,
+                                          .bytes_max = disk->config->bytes_max,
                                           .reserve_bytes = sizes->index_step + SLACK_BYTES,
                                           .slack_bytes = SLACK_BYTES,
                                           .index_bytes = brim_index_bytes(disk->index),
                                           .segment_bytes = sizes->segment,
                                           .files_open_max = FILES_OPEN_MAX,
-                                          .now_mono_ms = disk->config.now_mono_ms,
+                                          .now_mono_ms = disk->config->now_mono_ms,
                                           .pressure = on_pressure,
                                           .ctx = disk};
 
@@ -277,10 +259,11 @@ enum brim_err brim_disk_open(const struct brim_disk_config *config, struct brim_
 
     disk = brim_alloc(sizeof(*disk));
     disk->magic = DISK_MAGIC;
-    disk->config = *config;
-    if (disk->config.now_mono_ms == NULL)
-        disk->config.now_mono_ms = brim_clock_mono_ms;
-    disk->config.path = brim_strdup(config->path);
+    disk->config = brim_alloc(sizeof(*disk->config));
+    *disk->config = *config;
+    if (disk->config->now_mono_ms == NULL)
+        disk->config->now_mono_ms = brim_clock_mono_ms;
+    disk->config->path = brim_strdup(config->path);
     disk->index_path = join(config->path, "index");
     disk->segments_path = join(config->path, "segments");
     disk->lock_fd = -1;
@@ -343,7 +326,8 @@ void brim_disk_close(struct brim_disk *disk)
     pthread_cond_destroy(&disk->idle);
     free(disk->index_path);
     free(disk->segments_path);
-    free((void *)(uintptr_t)disk->config.path);
+    free((void *)(uintptr_t)disk->config->path);
+    free(disk->config);
     disk->magic = 0;
     free(disk);
 }
@@ -491,7 +475,7 @@ enum brim_err brim_disk_load(struct brim_disk *disk, const struct brim_locator *
     if (err == BRIM_OK)
         err = decode(&head, payload, &record, object_out);
     if (err == BRIM_OK && (*object_out)->body != NULL)
-        brim_body_set_ledger((*object_out)->body, disk->config.ledger);
+        brim_body_set_ledger((*object_out)->body, disk->config->ledger);
     free(payload);
     return err == BRIM_OK ? BRIM_OK : read_failed(disk, locator, err);
 }
@@ -536,249 +520,7 @@ enum brim_err brim_disk_read(struct brim_disk *disk, const struct brim_extent *e
     return err;
 }
 
-/* ---- writing ---- */
-
-/* Gathers len bytes of a body in RAM from offset on. */
-static enum brim_err copy_body(struct brim_body *body, uint64_t offset, uint8_t *bytes, size_t len)
-{
-    struct brim_body_piece piece;
-
-    while (len > 0) {
-        if (brim_body_get(body, offset, &piece) != BRIM_GET_RAM)
-            return BRIM_EINVAL;
-        size_t n = piece.bytes.len < len ? piece.bytes.len : len;
-        memcpy(bytes, piece.bytes.base, n);
-        brim_chunk_unref(piece.chunk);
-        bytes += n;
-        offset += n;
-        len -= n;
-    }
-    return BRIM_OK;
-}
-
-static enum brim_err append_piece(struct brim_disk *disk, struct brim_digest digest,
-                                  const void *bytes, size_t len, struct brim_extent *extent_out)
-{
-    struct brim_extent_draft draft = {
-        .payload_len = len, .type = BRIM_EXTENT_PIECE, .digest = digest};
-    enum brim_err err;
-
-    INVARIANT(len > 0 && len <= BRIM_EXTENT_BODY_MAX);
-    *extent_out = (struct brim_extent){0};
-    draft.bytes = malloc(BRIM_EXTENT_HEAD_BYTES + len);
-    if (draft.bytes == NULL)
-        return BRIM_ENOMEM;
-    memcpy(draft.bytes + BRIM_EXTENT_HEAD_BYTES, bytes, len);
-    err = brim_segments_append(disk->segments, &draft, extent_out);
-    free(draft.bytes);
-    return err;
-}
-
-/* One of a kind of writes has ended. */
-static void end_write(struct brim_disk *disk, unsigned *count)
-{
-    pthread_mutex_lock(&disk->lock);
-    INVARIANT(*count > 0);
-    (*count)--;
-    if (*count == 0)
-        pthread_cond_broadcast(&disk->idle);
-    pthread_mutex_unlock(&disk->lock);
-}
-
-enum brim_err brim_disk_append(struct brim_disk *disk, struct brim_digest digest, const void *bytes,
-                               size_t len, struct brim_extent *extent_out)
-{
-    enum brim_err err = BRIM_OK;
-
-    OBJ_CHECK(disk, DISK_MAGIC);
-    *extent_out = (struct brim_extent){0};
-    pthread_mutex_lock(&disk->lock);
-    if (disk->is_released)
-        err = BRIM_ENOSPC;
-    else
-        disk->appending++;
-    pthread_mutex_unlock(&disk->lock);
-    if (err != BRIM_OK)
-        return err;
-    err = append_piece(disk, digest, bytes, len, extent_out);
-    end_write(disk, &disk->appending);
-    return err;
-}
-
-/* Writes a body in RAM that is too large for one extent; *extents_out is the caller's. */
-static enum brim_err write_pieces(struct brim_disk *disk, const struct brim_object *object,
-                                  struct brim_extent **extents_out, size_t *count_out)
-{
-    uint64_t bytes = brim_body_bytes(object->body);
-    size_t count = (size_t)((bytes + BRIM_EXTENT_BODY_MAX - 1) / BRIM_EXTENT_BODY_MAX);
-    struct brim_extent *extents = calloc(count, sizeof(*extents));
-    uint8_t *buffer = malloc(BRIM_EXTENT_BODY_MAX);
-    enum brim_err err = extents != NULL && buffer != NULL ? BRIM_OK : BRIM_ENOMEM;
-
-    for (size_t i = 0; err == BRIM_OK && i < count; i++) {
-        uint64_t offset = (uint64_t)i * BRIM_EXTENT_BODY_MAX;
-        size_t len = (size_t)clamp(bytes - offset, 0, BRIM_EXTENT_BODY_MAX);
-        err = copy_body(object->body, offset, buffer, len);
-        if (err == BRIM_OK)
-            err = append_piece(disk, object->key.digest, buffer, len, &extents[i]);
-    }
-    free(buffer);
-    if (err != BRIM_OK) {
-        free(extents);
-        return err;
-    }
-    *extents_out = extents;
-    *count_out = count;
-    return BRIM_OK;
-}
-
-/* What of an object is on disk already, or must be before its metadata. None: the body is in RAM
- * and small. */
-static enum brim_err place_body(struct brim_disk *disk, const struct brim_object *object,
-                                struct brim_extent **extents_out, size_t *count_out)
-{
-    uint64_t bytes, placed = 0;
-
-    *extents_out = NULL;
-    *count_out = 0;
-    if (object->body == NULL)
-        return BRIM_OK;
-    if (brim_body_state(object->body) != BRIM_BODY_COMPLETE)
-        return BRIM_EINVAL;
-    bytes = brim_body_bytes(object->body);
-    if (brim_body_mode(object->body) == BRIM_BODY_KEEP)
-        return bytes > BRIM_EXTENT_BODY_MAX ? write_pieces(disk, object, extents_out, count_out)
-                                            : BRIM_OK;
-    *extents_out = brim_body_extents(object->body, count_out);
-    for (size_t i = 0; i < *count_out; i++)
-        placed += (*extents_out)[i].length;
-    return placed == bytes ? BRIM_OK : BRIM_EINVAL;
-}
-
-struct placed_body {
-    struct brim_extent *extents;
-    size_t count;
-    uint64_t bytes;
-};
-
-/* Writes list, metadata and a small body as one extent. */
-static enum brim_err write_meta(struct brim_disk *disk, const struct brim_object *object,
-                                const struct placed_body *body, struct brim_extent *extent_out)
-{
-    struct brim_extent_draft draft = {.type = BRIM_EXTENT_OBJECT, .digest = object->key.digest};
-    size_t list = body->count * BRIM_EXTENT_ENTRY_BYTES;
-    size_t inline_len = body->count == 0 ? (size_t)body->bytes : 0;
-    void *meta = NULL;
-    size_t meta_len = 0;
-    uint8_t *at;
-    enum brim_err err = brim_object_encode(object, &meta, &meta_len);
-
-    if (err != BRIM_OK)
-        return err;
-    draft.payload_len = list + meta_len + inline_len;
-    draft.meta_len = (uint32_t)meta_len;
-    draft.piece_count = (uint32_t)body->count;
-    draft.bytes = malloc(BRIM_EXTENT_HEAD_BYTES + draft.payload_len);
-    if (draft.bytes == NULL || draft.payload_len > UINT32_MAX) {
-        err = BRIM_ENOMEM;
-        goto out;
-    }
-    at = draft.bytes + BRIM_EXTENT_HEAD_BYTES;
-    brim_extent_list_encode(body->extents, body->count, at);
-    memcpy(at + list, meta, meta_len);
-    if (inline_len > 0)
-        err = copy_body(object->body, 0, at + list + meta_len, inline_len);
-    if (err == BRIM_OK)
-        err = brim_segments_append(disk->segments, &draft, extent_out);
-out:
-    free(draft.bytes);
-    free(meta);
-    return err;
-}
-
-static enum brim_err write_object(struct brim_disk *disk, const struct brim_object *object)
-{
-    struct placed_body body = {.bytes = object->body == NULL ? 0 : brim_body_bytes(object->body)};
-    struct brim_record record = {.body_bytes = body.bytes};
-    enum brim_err err = place_body(disk, object, &body.extents, &body.count);
-
-    if (err == BRIM_OK)
-        err = write_meta(disk, object, &body, &record.meta);
-    if (err == BRIM_OK) {
-        record.piece_count = (uint32_t)body.count;
-        record.oldest_segment = record.meta.segment;
-        for (size_t i = 0; i < body.count; i++) {
-            if (body.extents[i].segment < record.oldest_segment)
-                record.oldest_segment = body.extents[i].segment;
-        }
-        err = brim_indexer_put(disk->indexer, object->key.digest, &record);
-    }
-    free(body.extents);
-    return err;
-}
-
-struct put_job {
-    struct brim_job job;
-    struct brim_disk *disk;
-    struct brim_object *object; /* counted */
-};
-
-/* What stood in the place of one that cannot be written is older: it must not come back when the
- * hot tier lets the newer one go. */
-static void refuse_put(struct brim_disk *disk, const struct brim_object *object)
-{
-    BRIM_COUNT(DISK_REFUSED);
-    brim_indexer_drop(disk->indexer, object->key.digest);
-}
-
-static void run_put(struct brim_job *job)
-{
-    struct put_job *put = (struct put_job *)job;
-    struct brim_disk *disk = put->disk;
-
-    if (write_object(disk, put->object) == BRIM_OK)
-        BRIM_COUNT(DISK_WRITES);
-    else
-        refuse_put(disk, put->object);
-    brim_object_unref(put->object);
-    free(put);
-    end_write(disk, &disk->writing);
-}
-_Static_assert(offsetof(struct put_job, job) == 0, "run_put casts");
-
-void brim_disk_put(struct brim_disk *disk, struct brim_object *object)
-{
-    struct put_job *put;
-    bool has_room;
-
-    OBJ_CHECK(disk, DISK_MAGIC);
-    OBJ_CHECK(object, BRIM_OBJECT_MAGIC);
-    if (object->kind == BRIM_OBJECT_PASS)
-        return; /* a note for minutes: not worth a write */
-    pthread_mutex_lock(&disk->lock);
-    has_room = !disk->is_released && disk->writing < disk->config.write_queue_max;
-    if (has_room)
-        disk->writing++;
-    pthread_mutex_unlock(&disk->lock);
-    if (!has_room) {
-        refuse_put(disk, object);
-        return;
-    }
-    put = brim_alloc(sizeof(*put));
-    *put = (struct put_job){.job.run = run_put, .disk = disk, .object = brim_object_ref(object)};
-    if (brim_pool_submit(disk->config.pool, BRIM_JOB_WRITE, &put->job) != BRIM_OK) {
-        refuse_put(disk, object);
-        brim_object_unref(object);
-        free(put);
-        end_write(disk, &disk->writing);
-    }
-}
-
-void brim_disk_drop(struct brim_disk *disk, struct brim_digest digest)
-{
-    OBJ_CHECK(disk, DISK_MAGIC);
-    brim_indexer_drop(disk->indexer, digest);
-}
+/* ---- use, and waiting ---- */
 
 void brim_disk_touch(struct brim_disk *disk, struct brim_digest digest)
 {

@@ -14,8 +14,8 @@
  * the other goes too, or a lookup would go back to it.
  *
  * A drop of a digest is in force before it is committed: while it waits, its count stands in a
- * small table by hash, and a lookup takes what it finds there for absent. What shares a place with
- * it is a miss for that moment.
+ * table by hash, and a lookup takes what it finds there for absent. What shares a place with it is
+ * a miss for that moment. Puts are counted likewise, for who must know what is on its way.
  */
 #include "brim/cache/indexer.h"
 
@@ -33,9 +33,9 @@
 #define BATCH_CHANGES 1024u
 #define BATCH_MS      50u
 #define SYNC_MS       1000u
-#define DROPS_ROOM    4u    /* drops may queue up to this many times queue_max: they free room */
-#define DROP_FILTER   4096u /* a power of two: with 100 drops under way, 1 in 40 finds misses */
-#define FAILURES_MAX  16u   /* in a row, then the other records of a batch are given up */
+#define DROPS_ROOM    4u     /* drops may queue up to this many times queue_max: they free room */
+#define FILTER        65536u /* a power of two: with 100 drops under way, 1 in 655 finds misses */
+#define FAILURES_MAX  16u    /* in a row, then the other records of a batch are given up */
 
 /* A caller that sleeps until its change is committed. Lives on its stack. */
 struct brim_waiter {
@@ -49,10 +49,11 @@ struct brim_indexer {
     struct brim_indexer_hooks hooks;
     size_t queue_max;
     pthread_t thread;
-    uint64_t synced_ms; /* writer */
-    bool unsynced;      /* writer */
-    bool degraded;      /* writer: the last batch lost something */
-    _Atomic unsigned dropping[DROP_FILTER];
+    uint64_t synced_ms;                /* writer */
+    bool unsynced;                     /* writer */
+    bool degraded;                     /* writer: the last batch lost something */
+    _Atomic unsigned dropping[FILTER]; /* changes under way, by digest */
+    _Atomic unsigned putting[FILTER];
 
     pthread_mutex_t lock; /* everything below */
     pthread_cond_t work;
@@ -80,9 +81,9 @@ static bool is_record(const struct brim_change *change)
            change->kind == BRIM_CHANGE_TAILS;
 }
 
-static _Atomic unsigned *drop_place(struct brim_indexer *ixr, struct brim_digest digest)
+static size_t place_of(struct brim_digest digest)
 {
-    return &ixr->dropping[digest.lo % DROP_FILTER];
+    return digest.lo % FILTER;
 }
 
 /* ---- the writer ---- */
@@ -170,8 +171,8 @@ static void finish(struct brim_indexer *ixr, struct batch *batch, const enum bri
     pthread_mutex_lock(&ixr->lock);
     for (struct brim_change *c = batch->list; c != NULL; c = next, i++) {
         next = c->next;
-        if (c->is_counted)
-            atomic_fetch_sub(drop_place(ixr, c->digest), 1);
+        if (c->under_way != NULL)
+            atomic_fetch_sub(c->under_way, 1);
         if (c->waiter != NULL)
             *c->waiter = (struct brim_waiter){.done = true, .err = errs[i]};
         free(c);
@@ -429,13 +430,34 @@ static enum brim_err queue_and_wait(struct brim_indexer *ixr, const struct brim_
     return waiter.err;
 }
 
+/* Counts the change before anybody may look for it. */
+static enum brim_err queue_counted(struct brim_indexer *ixr, struct brim_change *change,
+                                   size_t waiting_max)
+{
+    enum brim_err err;
+
+    atomic_fetch_add(change->under_way, 1);
+    err = queue(ixr, change, waiting_max);
+    if (err != BRIM_OK)
+        atomic_fetch_sub(change->under_way, 1);
+    return err;
+}
+
 enum brim_err brim_indexer_put(struct brim_indexer *indexer, struct brim_digest digest,
                                const struct brim_record *record)
 {
-    return queue(
-        indexer,
-        &(struct brim_change){.kind = BRIM_CHANGE_PUT, .digest = digest, .record = *record},
-        indexer->queue_max);
+    struct brim_change change = {.kind = BRIM_CHANGE_PUT,
+                                 .digest = digest,
+                                 .record = *record,
+                                 .under_way = &indexer->putting[place_of(digest)]};
+
+    return queue_counted(indexer, &change, indexer->queue_max);
+}
+
+bool brim_indexer_is_putting(struct brim_indexer *indexer, struct brim_digest digest)
+{
+    OBJ_CHECK(indexer, INDEXER_MAGIC);
+    return atomic_load(&indexer->putting[place_of(digest)]) > 0;
 }
 
 enum brim_err brim_indexer_move(struct brim_indexer *indexer, struct brim_digest digest,
@@ -448,45 +470,45 @@ enum brim_err brim_indexer_move(struct brim_indexer *indexer, struct brim_digest
 }
 
 /* A record that stays is found to be of no use again, and dropped again. */
-static enum brim_err queue_drop(struct brim_indexer *ixr, const struct brim_change *change)
+static void note_drop(enum brim_err err)
 {
-    enum brim_err err = queue(ixr, change, ixr->queue_max * DROPS_ROOM);
-
     if (err != BRIM_OK && err != BRIM_ECLOSED)
         BRIM_COUNT(DISK_ERRORS);
-    return err;
+}
+
+static void queue_drop(struct brim_indexer *ixr, const struct brim_change *change)
+{
+    note_drop(queue(ixr, change, ixr->queue_max * DROPS_ROOM));
 }
 
 void brim_indexer_drop(struct brim_indexer *indexer, struct brim_digest digest)
 {
-    _Atomic unsigned *place = drop_place(indexer, digest);
+    struct brim_change change = {.kind = BRIM_CHANGE_DROP,
+                                 .digest = digest,
+                                 .under_way = &indexer->dropping[place_of(digest)]};
 
-    atomic_fetch_add(place, 1);
-    if (queue_drop(indexer, &(struct brim_change){.kind = BRIM_CHANGE_DROP,
-                                                  .digest = digest,
-                                                  .is_counted = true}) != BRIM_OK)
-        atomic_fetch_sub(place, 1);
+    note_drop(queue_counted(indexer, &change, indexer->queue_max * DROPS_ROOM));
 }
 
 bool brim_indexer_is_dropping(struct brim_indexer *indexer, struct brim_digest digest)
 {
     OBJ_CHECK(indexer, INDEXER_MAGIC);
-    return atomic_load(drop_place(indexer, digest)) > 0;
+    return atomic_load(&indexer->dropping[place_of(digest)]) > 0;
 }
 
 void brim_indexer_drop_at(struct brim_indexer *indexer, struct brim_digest digest,
                           struct brim_extent from)
 {
-    (void)queue_drop(indexer, &(struct brim_change){
-                                  .kind = BRIM_CHANGE_DROP_AT, .digest = digest, .from = from});
+    queue_drop(indexer,
+               &(struct brim_change){.kind = BRIM_CHANGE_DROP_AT, .digest = digest, .from = from});
 }
 
 void brim_indexer_drop_leaning(struct brim_indexer *indexer, struct brim_digest digest,
                                uint32_t segment)
 {
-    (void)queue_drop(indexer, &(struct brim_change){.kind = BRIM_CHANGE_DROP_LEANING,
-                                                    .digest = digest,
-                                                    .segment = segment});
+    queue_drop(indexer, &(struct brim_change){.kind = BRIM_CHANGE_DROP_LEANING,
+                                              .digest = digest,
+                                              .segment = segment});
 }
 
 void brim_indexer_retire(struct brim_indexer *indexer, uint32_t segment)

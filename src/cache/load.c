@@ -88,20 +88,21 @@ static enum brim_err load_fetch(struct brim_cache_load **load, struct brim_objec
     return err;
 }
 
-enum brim_err brim_load_get(const struct brim_load_from *from, struct brim_digest digest,
+enum brim_err brim_load_get(const struct brim_load_from *from, struct brim_locator *locator,
                             struct brim_cache_load **load, struct brim_object **object_out)
 {
-    struct brim_locator locator;
     enum brim_err err;
 
     *object_out = NULL;
-    if (*load != NULL && brim_digest_is((*load)->locator.digest, digest))
+    if (*load != NULL && brim_digest_is((*load)->locator.digest, locator->digest)) {
+        *locator = (*load)->locator;
         return load_fetch(load, object_out);
+    }
     brim_load_forget(load);
-    err = brim_disk_locate(from->disk, digest, &locator);
+    err = brim_disk_locate(from->disk, locator->digest, locator);
     if (err == BRIM_OK)
-        err = brim_disk_load(from->disk, &locator, BRIM_DISK_NOWAIT, object_out);
+        err = brim_disk_load(from->disk, locator, BRIM_DISK_NOWAIT, object_out);
     if (err == BRIM_EAGAIN)
-        *load = load_start(from, &locator);
+        *load = load_start(from, locator);
     return err;
 }

@@ -151,10 +151,11 @@ static bool read_image(const struct brim_remember *r, struct image *image)
     return why == NULL;
 }
 
-/* Whether it is in RAM now because of this. */
+/* Whether it is in RAM now because of this. Who forgets a key drops the record first: either it is
+ * seen here to be gone, or what came to RAM is dropped after that. */
 static bool bring_back(const struct brim_remember *r, struct brim_digest digest)
 {
-    struct brim_locator locator;
+    struct brim_locator locator, now;
     struct brim_object *object;
     bool is_good;
 
@@ -164,8 +165,13 @@ static bool bring_back(const struct brim_remember *r, struct brim_digest digest)
     atomic_store(&object->on_disk, 1);
     atomic_store(&object->use, USES);
     is_good = brim_purge_check(r->config.purge, object) != BRIM_PURGE_GONE;
-    if (is_good)
+    if (is_good) {
         brim_hot_promote(r->config.hot, object);
+        is_good = brim_disk_locate(r->config.disk, digest, &now) == BRIM_OK &&
+                  now.record_id == locator.record_id;
+        if (!is_good)
+            brim_hot_drop(r->config.hot, &object->key, object);
+    }
     brim_object_unref(object);
     return is_good;
 }

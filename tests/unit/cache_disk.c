@@ -11,7 +11,8 @@
 
 #include "cache_disk_fixture.h"
 
-#define QUOTA (64 * FIXTURE_MIB)
+#define QUOTA      (64 * FIXTURE_MIB)
+#define SLOW_BYTES (8 * FIXTURE_MIB) /* longer to write than a few bytes, by far */
 
 /* The point of a disk tier. Sizes around the borders of inline, one piece and several. */
 START_TEST(objects_come_back_whole_also_after_reopening)
@@ -129,6 +130,55 @@ START_TEST(a_drop_is_in_force_before_it_is_committed)
     fixture_put(1, 200);
     brim_disk_flush(fx.disk);
     ck_assert_int_eq(fixture_verify(1, 200), BRIM_OK);
+}
+END_TEST
+
+/* Several threads write. An object that takes long must not reach the index after a small one that
+ * came later: it would be served once RAM lets the later one go, and after a restart. */
+START_TEST(of_two_writes_of_a_key_the_later_stays)
+{
+    fixture_open(QUOTA);
+    for (unsigned round = 0; round < 4; round++) {
+        fixture_put(1, SLOW_BYTES);
+        fixture_put(1, 100 + round);
+        brim_disk_flush(fx.disk);
+        ck_assert_int_eq(fixture_verify(1, 100 + round), BRIM_OK);
+    }
+    fixture_close();
+    fixture_open(QUOTA);
+    ck_assert_int_eq(fixture_verify(1, 103), BRIM_OK);
+}
+END_TEST
+
+/* Nor come back after it was dropped. */
+START_TEST(a_drop_is_of_what_is_still_being_written_too)
+{
+    struct brim_locator locator;
+
+    fixture_open(QUOTA);
+    fixture_put(1, SLOW_BYTES);
+    ck_assert(brim_disk_has(fx.disk, fixture_digest(1)));
+    brim_disk_drop(fx.disk, fixture_digest(1));
+    brim_disk_flush(fx.disk);
+    ck_assert_int_eq(brim_disk_locate(fx.disk, fixture_digest(1), &locator), BRIM_ENOENT);
+    ck_assert(!brim_disk_has(fx.disk, fixture_digest(1)));
+}
+END_TEST
+
+/* RAM may let the newer one go before it is on disk: the older one is not what it stands for. */
+START_TEST(what_is_being_replaced_is_not_found)
+{
+    struct brim_locator locator;
+
+    fixture_open(QUOTA);
+    fixture_put(1, 100);
+    brim_disk_flush(fx.disk);
+    fixture_put(1, 200);
+    fixture_put(1, SLOW_BYTES);
+    ck_assert_int_eq(brim_disk_locate(fx.disk, fixture_digest(1), &locator), BRIM_ENOENT);
+    brim_disk_flush(fx.disk);
+    ck_assert_int_eq(fixture_verify(1, SLOW_BYTES), BRIM_OK);
+    ck_assert_int_eq(brim_metric_read(BRIM_METRIC_DISK_OBJECTS), 1);
 }
 END_TEST
 
@@ -646,8 +696,12 @@ START_TEST(many_threads_see_only_whole_objects)
         ck_assert_int_eq(pthread_join(crowd[i].thread, NULL), 0);
         ck_assert_uint_eq(crowd[i].wrong, 0);
     }
+    /* The crowd may be through before the first segment is. */
+    for (unsigned id = 0; brim_metric_read(BRIM_METRIC_DISK_RETIRED) == 0; id = (id + 1) % 400) {
+        fixture_put(id, size_of(id));
+        brim_disk_flush(fx.disk);
+    }
     ck_assert_int_eq(brim_metric_read(BRIM_METRIC_DISK_CORRUPT), 0);
-    ck_assert_int_gt(brim_metric_read(BRIM_METRIC_DISK_RETIRED), 0);
 }
 END_TEST
 
@@ -680,6 +734,9 @@ int main(void)
     tcase_add_test(tc, a_replaced_record_is_not_loaded);
     tcase_add_test(tc, dropped_records_are_gone);
     tcase_add_test(tc, a_drop_is_in_force_before_it_is_committed);
+    tcase_add_test(tc, of_two_writes_of_a_key_the_later_stays);
+    tcase_add_test(tc, a_drop_is_of_what_is_still_being_written_too);
+    tcase_add_test(tc, what_is_being_replaced_is_not_found);
     tcase_add_test(tc, nowait_gives_the_object_or_says_not_now);
     tcase_add_test(tc, no_flipped_byte_is_ever_served);
     tcase_add_test(tc, a_truncated_segment_gives_no_wrong_body);

@@ -288,6 +288,13 @@ void brim_disk_drop(struct brim_disk *disk, struct brim_digest digest)
     pthread_mutex_unlock(&fake.lock);
 }
 
+bool brim_disk_has(struct brim_disk *disk, struct brim_digest digest)
+{
+    struct brim_locator locator;
+
+    return brim_disk_locate(disk, digest, &locator) == BRIM_OK;
+}
+
 void brim_disk_touch(struct brim_disk *disk, struct brim_digest digest)
 {
     (void)disk;

@@ -89,7 +89,9 @@ BRIM_MUST_USE enum brim_err brim_disk_read(struct brim_disk *disk, const struct 
 
 /*
  * Queues object (complete KEEP body, or Vary marker) to be written behind; takes a count until it
- * is done. Refusals (queue full, no room, fault) are counted, and the object just is not on disk.
+ * is done. What stood under its key is not found from here on; an earlier put that is still being
+ * written does not come back. Refusals (queue full, no room, fault) are counted, and the object
+ * just is not on disk.
  * Thread: any, never waits.
  */
 void brim_disk_put(struct brim_disk *disk, struct brim_object *object);
@@ -102,8 +104,12 @@ BRIM_MUST_USE enum brim_err brim_disk_append(struct brim_disk *disk, struct brim
                                              const void *bytes, size_t len,
                                              struct brim_extent *extent_out);
 
-/* Removes the record under digest (not the bytes). Queued to the index writer. Thread: any. */
+/* Removes what is under digest or on its way there (not the bytes): it is not found from here on.
+ * Thread: any, never waits. */
 void brim_disk_drop(struct brim_disk *disk, struct brim_digest digest);
+
+/* Whether something is under digest, or on its way there. Thread: any, also a loop. */
+bool brim_disk_has(struct brim_disk *disk, struct brim_digest digest);
 
 /* Counts a use of the object for second chances at retirement. Thread: any, wait-free. */
 void brim_disk_touch(struct brim_disk *disk, struct brim_digest digest);

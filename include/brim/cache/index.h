@@ -46,8 +46,8 @@ struct brim_change {
     uint32_t segment;
     uint32_t floor;
     struct brim_purge_epoch epoch;
-    struct brim_waiter *waiter; /* cache/indexer's, like the next */
-    bool is_counted;            /* a drop that is in force while it waits */
+    struct brim_waiter *waiter;  /* cache/indexer's, like the next */
+    _Atomic unsigned *under_way; /* counted down when it is done; NULL: not counted */
 };
 
 /* What commits together: rows and the changes from first up to (not with) end, in order. */

@@ -47,6 +47,9 @@ BRIM_MUST_USE enum brim_err brim_indexer_put(struct brim_indexer *indexer,
                                              struct brim_digest digest,
                                              const struct brim_record *record);
 
+/* Whether a put of digest (perhaps another's, that meets it in a table) waits for its commit. */
+bool brim_indexer_is_putting(struct brim_indexer *indexer, struct brim_digest digest);
+
 /* Like put, but only where the record under digest still says `from`. */
 BRIM_MUST_USE enum brim_err brim_indexer_move(struct brim_indexer *indexer,
                                               struct brim_digest digest, struct brim_extent from,

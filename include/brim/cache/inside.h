@@ -17,6 +17,7 @@
 #include "brim/cache/sketch.h"
 
 #define CACHE_MAGIC 0x63616331u
+#define CACHE_TURNS 64u
 
 struct brim_find; /* cache.h */
 
@@ -29,7 +30,8 @@ struct brim_cache {
     struct brim_sketch *asked;      /* how often for what; NULL: everything is admitted */
     uint64_t body_id_base;          /* random: body ids of this run begin here */
     _Atomic uint64_t bodies;
-    atomic_flag ageing; /* of asked: one at a time */
+    atomic_flag ageing;                 /* of asked: one at a time */
+    pthread_mutex_t turns[CACHE_TURNS]; /* brim_cache_lock_key() */
     struct brim_purge *purge;
     pthread_mutex_t purge_turn;       /* purgers only: epochs reach the disk in their order */
     uint64_t reserved_seq;            /* under purge_turn */
@@ -57,7 +59,18 @@ BRIM_MUST_USE enum brim_err brim_cache_look(struct brim_cache *cache, struct bri
 /* Whether it was asked for often enough to be worth a place on disk. Thread: any. */
 bool brim_cache_is_asked_for(const struct brim_cache *cache, struct brim_digest digest);
 
-/* Hands object to the disk tier, once. Thread: any. */
+/* Who changes both tiers under a key does it in one turn, so that they agree on what is the newer:
+ * never two keys at once; taken before the locks of the tiers. Thread: any. */
+static inline pthread_mutex_t *brim_cache_lock_key(struct brim_cache *cache,
+                                                   struct brim_digest digest)
+{
+    pthread_mutex_t *turn = &cache->turns[digest.lo % CACHE_TURNS];
+
+    pthread_mutex_lock(turn);
+    return turn;
+}
+
+/* Hands object to the disk tier, once. Its key is locked. Thread: any. */
 void brim_cache_put_on_disk(struct brim_cache *cache, struct brim_object *object);
 
 /* Keeps the durable reservation ahead of the sequence. Under purge_turn, or at start. Errors: those

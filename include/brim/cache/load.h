@@ -18,14 +18,16 @@ struct brim_load_from {
 };
 
 /*
- * The object under digest. *load: NULL at first, then the caller's to keep until it is fetched or
- * forgotten; one that is under way for another digest is forgotten.
+ * The object under locator->digest; *locator is where it stood. *load: NULL at first, then the
+ * caller's to keep until it is fetched or forgotten; one that is under way for another digest is
+ * forgotten.
  *
  * Errors: BRIM_EAGAIN call again when the port fires (or with a port); BRIM_ENOENT; those of
  * brim_disk_load(). Thread: loop.
  */
 BRIM_MUST_USE enum brim_err brim_load_get(const struct brim_load_from *from,
-                                          struct brim_digest digest, struct brim_cache_load **load,
+                                          struct brim_locator *locator,
+                                          struct brim_cache_load **load,
                                           struct brim_object **object_out);
 
 /* Drops a read; if it is under way it ends by itself. Accepts a NULL in *load, leaves one there. */

@@ -27,7 +27,7 @@ static bool is_no_space(int rc)
 
 /* What only a damaged file makes LMDB say: a tree too deep, a page with more than fits it, a table
  * that is none. */
-static bool is_damage(int rc)
+bool brim_index_is_damage(int rc)
 {
     return rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH || rc == MDB_CORRUPTED ||
            rc == MDB_PAGE_NOTFOUND || rc == MDB_CURSOR_FULL || rc == MDB_PAGE_FULL ||
@@ -42,12 +42,13 @@ enum brim_err brim_index_err(int rc, const char *what)
         return BRIM_ENOENT;
     BRIM_COUNT(DISK_ERRORS);
     BRIM_LOG(ERROR, "disk.index", "what=\"%s\" error=\"%s\"%s", what, mdb_strerror(rc),
-             is_damage(rc) ? " do=\"restart the node: it then sets the index aside\"" : "");
+             brim_index_is_damage(rc) ? " do=\"restart the node: it then sets the index aside\""
+                                      : "");
     if (is_no_space(rc))
         return BRIM_ENOSPC;
     if (rc == ENOMEM)
         return BRIM_ENOMEM;
-    if (!is_damage(rc))
+    if (!brim_index_is_damage(rc))
         return BRIM_EIO;
     brim_damage_note(BRIM_DAMAGE_MAX);
     return BRIM_ECORRUPT;

@@ -183,6 +183,9 @@ static bool copy_row(const struct brim_kv_row *row, void *ctx)
     copy->err = BRIM_ENOENT;
     if (!is_alive(row, copy->now_wall_ms))
         return false;
+    copy->err = BRIM_ECORRUPT;
+    if (row->value.len > BRIM_KV_VALUE_MAX)
+        return false; /* a disk has changed it */
     copy->len = row->value.len;
     copy->expires_wall_ms = row->expires_wall_ms;
     copy->err = copy->len > copy->room.bytes ? BRIM_ELIMIT : BRIM_OK;
@@ -250,7 +253,9 @@ static enum brim_err put_entry(struct brim_kv *kv, struct pending *entry)
 
     if (entry == NULL)
         return BRIM_ENOMEM;
-    if (!entry->row.is_gone && atomic_load(&kv->full_until_ms) > brim_clock_mono_ms())
+    if (brim_kv_table_is_broken(kv->table))
+        err = BRIM_ECORRUPT;
+    else if (!entry->row.is_gone && atomic_load(&kv->full_until_ms) > brim_clock_mono_ms())
         err = BRIM_ENOSPC;
     else if (kv->filling.count + kv->committing.count >= WAITING_MAX ||
              kv->filling.bytes + kv->committing.bytes + entry_bytes(entry) > WAITING_BYTES)
@@ -435,8 +440,8 @@ static bool list_disk_row(const struct brim_kv_row *row, void *ctx)
 
     if (!brim_str_has_prefix(row->key, l->prefix))
         return false;
-    if (!is_in_range(l, row->key))
-        return true;
+    if (!is_in_range(l, row->key) || row->key.len - l->store_len > BRIM_KV_KEY_MAX)
+        return true; /* too long: a disk has changed it */
     if (!list_waiting(l, row->key))
         return false;
     if (waiting_find(l->kv, row->key) != NULL) /* newer than the row; listed by its turn */

@@ -2,18 +2,31 @@
 /*
  * One table, "kv1": key -> 8 bytes of expires_wall_ms (little-endian, 0: never), then the value.
  * A commit is synced whole (no MDB_NOMETASYNC as in cache/index): what was said to be durable is.
+ *
+ * Damage. LMDB has no checksums. Where it says itself that a page is broken, where a process died
+ * twice while it was inside (cache/damage), where the device does not read or the file has become
+ * empty, the table is given up: it opens, and every call fails, so that the node serves what needs
+ * no stores. Nothing is written and nothing removed: what is there exists nowhere else. The file
+ * `made` says that there were rows once, since LMDB takes an empty file for a new one.
+ * What a disk changes in a value, or in a page that still looks like one, is not noticed.
  */
 #include "brim/cache/kv_table.h"
 
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
+#include "brim/cache/damage.h"
+#include "brim/cache/index_inside.h"
 
 #define TABLE_MAGIC 0x6b767431u
 #define HEAD_BYTES  8u
@@ -21,15 +34,33 @@
 #define MAP_ALIGN   65536u /* whole pages, whatever their size */
 #define PATH_MODE   0700
 #define FILE_MODE   0600
+#define MADE        "made"
 
 struct brim_kv_table {
     uint32_t magic;
     MDB_env *env;
     MDB_dbi rows;
+    struct brim_damage *damage;
+    char *path;
+    _Atomic bool is_broken;
 };
 
+/* Says so once. */
+static enum brim_err give_up(struct brim_kv_table *t, const char *why)
+{
+    if (atomic_exchange(&t->is_broken, true))
+        return BRIM_ECORRUPT;
+    BRIM_ADD(KV_DAMAGED, 1);
+    BRIM_LOG(ERROR, "kv.damaged",
+             "path=%s why=\"%s\" what=\"the named stores fail until this is mended; nothing was "
+             "removed\" do=\"stop the node; put a copy of data.mdb back and remove the file "
+             "damage, or move the directory away to begin empty; check the device\"",
+             t->path, why);
+    return BRIM_ECORRUPT;
+}
+
 /* The one place where LMDB's codes become ours; what is a fault is logged here. */
-static enum brim_err table_err(int rc, const char *what)
+static enum brim_err table_err(struct brim_kv_table *t, int rc, const char *what)
 {
     if (rc == MDB_SUCCESS)
         return BRIM_OK;
@@ -41,9 +72,29 @@ static enum brim_err table_err(int rc, const char *what)
         return BRIM_ENOSPC;
     if (rc == ENOMEM)
         return BRIM_ENOMEM;
-    if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH || rc == MDB_CORRUPTED)
-        return BRIM_EVERSION;
-    return BRIM_EIO;
+    if (!brim_index_is_damage(rc) && rc != MDB_PANIC)
+        return BRIM_EIO;
+    if (rc != MDB_PANIC) /* that is of this process: the next may write again */
+        brim_damage_note(BRIM_DAMAGE_MAX);
+    return give_up(t, mdb_strerror(rc));
+}
+
+/* Whether the table may be asked; then leave() follows. */
+static bool enter(struct brim_kv_table *t)
+{
+    OBJ_CHECK(t, TABLE_MAGIC);
+    if (atomic_load(&t->is_broken))
+        return false;
+    brim_damage_enter(t->damage);
+    return true;
+}
+
+static enum brim_err leave(struct brim_kv_table *t, int rc, const char *what)
+{
+    enum brim_err err = table_err(t, rc, what);
+
+    brim_damage_leave();
+    return err;
 }
 
 static int open_env(struct brim_kv_table *t, const char *path, uint64_t map_bytes)
@@ -73,6 +124,56 @@ static int open_env(struct brim_kv_table *t, const char *path, uint64_t map_byte
     return mdb_txn_commit(txn);
 }
 
+/* The path of a file in the directory; the caller's. */
+static char *path_of(const struct brim_kv_table *t, const char *name)
+{
+    size_t room = strlen(t->path) + strlen(name) + 2;
+    char *path = brim_alloc(room);
+
+    (void)snprintf(path, room, "%s/%s", t->path, name);
+    return path;
+}
+
+/* Whether there were rows once, and the file that held them is empty or gone. */
+static bool is_emptied(const struct brim_kv_table *t)
+{
+    char *data = path_of(t, "data.mdb"), *made = path_of(t, MADE);
+    struct stat st;
+    bool is_emptied =
+        access(made, F_OK) == 0 && (stat(data, &st) != 0 ? errno == ENOENT : st.st_size == 0);
+
+    free(data);
+    free(made);
+    return is_emptied;
+}
+
+static void note_made(const struct brim_kv_table *t)
+{
+    char *made = path_of(t, MADE);
+    int fd = open(made, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+
+    if (fd < 0)
+        BRIM_LOG(WARN, "kv.table", "path=%s errno=%d", made, errno);
+    else
+        close(fd);
+    free(made);
+}
+
+static enum brim_err open_table(struct brim_kv_table *t, uint64_t map_bytes)
+{
+    enum brim_err err;
+
+    if (brim_damage_count(t->damage) >= BRIM_DAMAGE_MAX)
+        return give_up(t, "it was found broken, or ended the process twice");
+    if (is_emptied(t))
+        return give_up(t, "data.mdb is empty or gone");
+    brim_damage_enter(t->damage);
+    err = leave(t, open_env(t, t->path, map_bytes), "open");
+    if (err == BRIM_OK)
+        note_made(t);
+    return err == BRIM_EIO ? give_up(t, "it cannot be read") : err;
+}
+
 enum brim_err brim_kv_table_open(const char *path, uint64_t map_bytes,
                                  struct brim_kv_table **table_out)
 {
@@ -88,8 +189,10 @@ enum brim_err brim_kv_table_open(const char *path, uint64_t map_bytes,
     }
     t = brim_alloc(sizeof(*t));
     t->magic = TABLE_MAGIC;
-    err = table_err(open_env(t, path, map_bytes), "open");
-    if (err != BRIM_OK) {
+    t->path = brim_strdup(path);
+    t->damage = brim_damage_open(path);
+    err = open_table(t, map_bytes);
+    if (err != BRIM_OK && err != BRIM_ECORRUPT) {
         brim_kv_table_close(t);
         return err;
     }
@@ -102,12 +205,22 @@ void brim_kv_table_close(struct brim_kv_table *table)
     if (table == NULL)
         return;
     OBJ_CHECK(table, TABLE_MAGIC);
+    if (atomic_load(&table->is_broken))
+        BRIM_ADD(KV_DAMAGED, -1);
     mdb_env_close(table->env);
+    brim_damage_close(table->damage);
+    free(table->path);
     table->magic = 0;
     free(table);
 }
 
-/* False: not a row of ours (it is then as if it were not there). */
+bool brim_kv_table_is_broken(struct brim_kv_table *table)
+{
+    OBJ_CHECK(table, TABLE_MAGIC);
+    return atomic_load_explicit(&table->is_broken, memory_order_relaxed);
+}
+
+/* False: not a row of ours, or one that a disk has changed (it is as if it were not there). */
 static bool row_of(const MDB_val *key, const MDB_val *val, struct brim_kv_row *row_out)
 {
     int64_t expires;
@@ -134,7 +247,8 @@ enum brim_err brim_kv_table_find(struct brim_kv_table *table, struct brim_str ke
     struct brim_kv_row row;
     int rc;
 
-    OBJ_CHECK(table, TABLE_MAGIC);
+    if (!enter(table))
+        return BRIM_ECORRUPT;
     rc = mdb_txn_begin(table->env, NULL, MDB_RDONLY, &txn);
     if (rc == MDB_SUCCESS)
         rc = mdb_get(txn, table->rows, &at, &val);
@@ -143,7 +257,7 @@ enum brim_err brim_kv_table_find(struct brim_kv_table *table, struct brim_str ke
     else if (rc == MDB_SUCCESS)
         rc = MDB_NOTFOUND;
     mdb_txn_abort(txn); /* accepts NULL */
-    return table_err(rc, "get");
+    return leave(table, rc, "get");
 }
 
 enum brim_err brim_kv_table_walk(struct brim_kv_table *table, struct brim_str from,
@@ -155,8 +269,9 @@ enum brim_err brim_kv_table_walk(struct brim_kv_table *table, struct brim_str fr
     struct brim_kv_row row;
     int rc;
 
-    OBJ_CHECK(table, TABLE_MAGIC);
     INVARIANT(from.len <= BRIM_KV_TABLE_KEY_MAX);
+    if (!enter(table))
+        return BRIM_ECORRUPT;
     rc = mdb_txn_begin(table->env, NULL, MDB_RDONLY, &txn);
     if (rc == MDB_SUCCESS)
         rc = mdb_cursor_open(txn, table->rows, &cursor);
@@ -170,7 +285,7 @@ enum brim_err brim_kv_table_walk(struct brim_kv_table *table, struct brim_str fr
     if (cursor != NULL)
         mdb_cursor_close(cursor);
     mdb_txn_abort(txn);
-    return rc == MDB_NOTFOUND ? BRIM_OK : table_err(rc, "walk");
+    return leave(table, rc == MDB_NOTFOUND ? MDB_SUCCESS : rc, "walk");
 }
 
 static int put(struct brim_kv_table *t, MDB_txn *txn, const struct brim_kv_row *row)
@@ -199,13 +314,14 @@ enum brim_err brim_kv_table_commit(struct brim_kv_table *table, const struct bri
     MDB_txn *txn = NULL;
     int rc;
 
-    OBJ_CHECK(table, TABLE_MAGIC);
+    if (!enter(table))
+        return BRIM_ECORRUPT;
     rc = mdb_txn_begin(table->env, NULL, 0, &txn);
     for (size_t i = 0; i < count && rc == MDB_SUCCESS; i++)
         rc = put(table, txn, &rows[i]);
     if (rc != MDB_SUCCESS) {
         mdb_txn_abort(txn);
-        return table_err(rc, "write");
+        return leave(table, rc, "write");
     }
-    return table_err(mdb_txn_commit(txn), "commit");
+    return leave(table, mdb_txn_commit(txn), "commit");
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "brim/cache/kv.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "brim/base/metric.h"
 #include "unit.h"
 
 #define MIB (1024u * 1024u)
@@ -228,6 +231,80 @@ START_TEST(names_are_checked)
 }
 END_TEST
 
+static void damage_file(void (*damage)(int fd, off_t size))
+{
+    char path[96];
+    struct stat st;
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/data.mdb", folder);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(fstat(fd, &st), 0);
+    damage(fd, st.st_size);
+    close(fd);
+}
+
+static void no_meta(int fd, off_t size)
+{
+    static const char zeros[8192];
+
+    (void)size;
+    ck_assert_int_eq(pwrite(fd, zeros, sizeof(zeros), 0), sizeof(zeros));
+}
+
+static void empty(int fd, off_t size)
+{
+    (void)size;
+    ck_assert_int_eq(ftruncate(fd, 0), 0);
+}
+
+/* Pages keep their numbers, and become of no kind: LMDB says so itself. */
+static void no_kind(int fd, off_t size)
+{
+    static const char zeros[6];
+
+    for (off_t at = 2 * 4096; at < size; at += 4096)
+        ck_assert_int_eq(pwrite(fd, zeros, sizeof(zeros), at + 10), sizeof(zeros));
+}
+
+static void (*const damages[])(int fd, off_t size) = {no_meta, empty, no_kind};
+
+/* What is there exists nowhere else: it is not to be written over, and the node is to go on. */
+START_TEST(damaged_stores_fail_and_stay_as_they_are)
+{
+    char room[16], path[96];
+    struct stat before, after;
+    int64_t sum;
+    size_t len;
+
+    set("k", "v", 0);
+    ck_assert_int_eq(brim_kv_sync(kv), BRIM_OK);
+    brim_kv_close(kv);
+    damage_file(damages[_i]);
+    snprintf(path, sizeof(path), "%s/data.mdb", folder);
+    ck_assert_int_eq(stat(path, &before), 0);
+    for (unsigned round = 0; round < 2; round++) { /* the next process finds it as it is, too */
+        open_kv(16 * MIB);
+        ck_assert_int_eq(
+            brim_kv_get(kv, NAME, NOW, (struct brim_kv_room){room, sizeof(room)}, &len),
+            BRIM_ECORRUPT);
+        ck_assert_int_eq(brim_kv_set(kv, NAME, BRIM_STR("new"), 0), BRIM_ECORRUPT);
+        ck_assert_int_eq(brim_kv_delete(kv, NAME), BRIM_ECORRUPT);
+        ck_assert_int_eq(
+            brim_kv_incr(kv, NAME, &(struct brim_kv_step){.n = 1, .now_wall_ms = NOW}, &sum),
+            BRIM_ECORRUPT);
+        ck_assert_int_eq(brim_metric_read(BRIM_METRIC_KV_DAMAGED), 1);
+        brim_kv_close(kv);
+    }
+    ck_assert_int_eq(stat(path, &after), 0);
+    ck_assert_int_eq(after.st_size, before.st_size);
+    ck_assert_int_eq(after.st_mtim.tv_sec, before.st_mtim.tv_sec);
+    ck_assert_int_eq(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
+    kv = NULL;
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cache.kv");
@@ -243,6 +320,8 @@ int main(void)
     tcase_add_test(tcase, no_step_of_many_threads_is_lost);
     tcase_add_test(tcase, full_stores_refuse_and_deleting_makes_room);
     tcase_add_test(tcase, names_are_checked);
+    tcase_add_loop_test(tcase, damaged_stores_fail_and_stay_as_they_are, 0,
+                        sizeof(damages) / sizeof(damages[0]));
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -175,6 +175,7 @@
     X(DISK_RETIRED, "brim_disk_segments_retired_total", "", COUNTER, "Segments retired.")          \
     X(KV_WRITES, "brim_kv_writes_total", "", COUNTER, "Writes to the named stores.")               \
     X(KV_ERRORS, "brim_kv_errors_total", "", COUNTER, "Errors of the named stores.")               \
+    X(KV_DAMAGED, "brim_kv_damaged", "", GAUGE, "1: the named stores are damaged, and fail.")      \
     X(ADMIN_STRANGER, "brim_admin_refused_total", "reason=\"token\"", COUNTER,                     \
       "Calls of the admin API that were refused.")                                                 \
     X(ADMIN_BODY_UNREAD, "brim_admin_refused_total", "reason=\"body_without_token\"", COUNTER, "") \

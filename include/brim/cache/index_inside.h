@@ -40,6 +40,9 @@ struct brim_index {
     _Atomic(MDB_txn *) readers[READER_SLOTS];
 };
 
+/* What only a damaged file makes LMDB say (cache/kv_table asks too). */
+bool brim_index_is_damage(int rc);
+
 /* The one place where LMDB's codes become ours; what is a fault is logged here. */
 enum brim_err brim_index_err(int rc, const char *what);
 

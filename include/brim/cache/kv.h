@@ -33,8 +33,8 @@ struct brim_kv_config {
     uint64_t size_bytes; /* most that it takes on disk */
 };
 
-/* Errors: BRIM_EVERSION, BRIM_ENOSPC, BRIM_ENOMEM, BRIM_EIO: logged. Limits: must not be carried
- * over fork(). Thread: init. */
+/* Stores that are damaged are opened, and every call fails. Errors: BRIM_ENOSPC, BRIM_ENOMEM,
+ * BRIM_EIO: logged. Limits: must not be carried over fork(). Thread: init. */
 BRIM_MUST_USE enum brim_err brim_kv_open(const struct brim_kv_config *config,
                                          struct brim_kv **kv_out);
 /* Commits what waits. Accepts NULL. Thread: init, when nobody else uses it. */
@@ -44,8 +44,9 @@ void brim_kv_close(struct brim_kv *kv);
 bool brim_kv_store_is_valid(struct brim_str store);
 bool brim_kv_key_is_valid(struct brim_str key);
 
-/* ---- names below must be valid. Thread: any, also a loop. Errors of all that write: BRIM_ELIMIT
- * too much waits for the disk; BRIM_ENOSPC size_bytes are used; BRIM_ENOMEM ---- */
+/* ---- names below must be valid. Thread: any, also a loop. Errors of all: BRIM_ECORRUPT the stores
+ * are damaged; of all that write: BRIM_ELIMIT too much waits for the disk; BRIM_ENOSPC size_bytes
+ * are used; BRIM_ENOMEM ---- */
 
 /* Where a value goes. */
 struct brim_kv_room {

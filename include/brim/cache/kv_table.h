@@ -27,11 +27,15 @@ struct brim_kv_row {
 
 /*
  * Opens or makes the environment in path, which takes map_bytes at most.
- * Errors: BRIM_EVERSION not ours, BRIM_ENOSPC, BRIM_ENOMEM, BRIM_EIO: logged here. Thread: init.
+ * One that is damaged opens too, and is broken: every call below says BRIM_ECORRUPT.
+ * Errors: BRIM_ENOSPC, BRIM_ENOMEM, BRIM_EIO: logged here. Thread: init.
  */
 BRIM_MUST_USE enum brim_err brim_kv_table_open(const char *path, uint64_t map_bytes,
                                                struct brim_kv_table **table_out);
 void brim_kv_table_close(struct brim_kv_table *table); /* accepts NULL */
+
+/* Whether damage was found, now or when it was opened; for good. Logged once. Thread: any. */
+bool brim_kv_table_is_broken(struct brim_kv_table *table);
 
 /*
  * Looks at the first row whose key is not less than from, then at those behind it, until fn returns

@@ -478,9 +478,16 @@ static void on_timer(h2o_socket_t *sock, const char *err)
     OBJ_CHECK(conns, CONNS_MAGIC);
     if (err != NULL || read(h2o_socket_get_fd(sock), &expirations, sizeof(expirations)) == -1)
         return;
-    sweep(conns, (conns->count + TICKS_PER_S - 1) / TICKS_PER_S, brim_clock_mono_ms());
-    if (++conns->ticks % MEMORY_TICKS == 0)
+    /* what a busy loop has missed is made good, or memory is counted late just then */
+    if (expirations > TICKS_PER_S)
+        expirations = TICKS_PER_S;
+    sweep(conns, expirations * ((conns->count + TICKS_PER_S - 1) / TICKS_PER_S),
+          brim_clock_mono_ms());
+    conns->ticks += (unsigned)expirations;
+    if (conns->ticks >= MEMORY_TICKS) {
+        conns->ticks = 0;
         free_memory(conns);
+    }
     conns->config.on_tick(conns->config.ctx);
 }
 

@@ -46,6 +46,8 @@ _Static_assert(H2O_VERSION_MAJOR == 2 && H2O_VERSION_MINOR == 2,
 
 #define PREFACE_BYTES    24u
 #define FRAME_HEAD_BYTES 9u
+#define INPUT_KEPT_BYTES 65536u
+#define ENTER_BYTES      65536u /* of bodies, between two looks at what they make h2o hold */
 #define FRAME_BYTES_MAX  16384u /* h2o announces no other SETTINGS_MAX_FRAME_SIZE */
 
 /* Budgets. A browser that leaves a page resets all its streams at once (100 at most), so a few such
@@ -546,6 +548,20 @@ static enum brim_ending check_state(struct brim_conn *conn, const h2o_http2_conn
     return check_budget(conn); /* what h2o did with the last piece may have exceeded it */
 }
 
+/* What bodies make h2o hold is entered as they come: in the second between two sweeps a fast client
+ * sends gigabytes. */
+static void enter_bodies(struct brim_conn *conn)
+{
+    size_t before = conn->h2_memory;
+
+    if (conn->sock == NULL || conn->killed || conn->body_bytes - conn->body_entered < ENTER_BYTES)
+        return;
+    conn->body_entered = conn->body_bytes;
+    conn->h2_memory = brim_guard_h2_memory(conn);
+    conn->memory += (int64_t)conn->h2_memory - (int64_t)before;
+    brim_ledger_hold(conn->ledger, (int64_t)conn->h2_memory - (int64_t)before);
+}
+
 static void pass(struct brim_conn *conn)
 {
     while (conn->sock != NULL && conn->sock->_cb.read != NULL && !conn->killed) {
@@ -577,6 +593,7 @@ static void pass(struct brim_conn *conn)
         conn->h2_ready -= piece;
         /* A frame that is not complete may go along: h2o waits for its rest. */
         feed(conn, conn->h2_ready == 0 ? conn->sock->input->size : piece);
+        enter_bodies(conn);
     }
 }
 
@@ -611,6 +628,26 @@ static void settle(struct brim_conn *conn)
         sock->_cb.read = on_read;
 }
 
+/* libh2o reads all that the kernel has, which is megabytes from a fast client, and keeps the room
+ * for what is left: mostly the beginning of a frame. */
+static void shrink_input(h2o_socket_t *sock)
+{
+    h2o_buffer_t *whole;
+
+    if (sock == NULL || sock->input->capacity <= INPUT_KEPT_BYTES ||
+        sock->input->size > INPUT_KEPT_BYTES / 2)
+        return;
+    whole = sock->input;
+    h2o_buffer_init(&sock->input, &h2o_socket_buffer_prototype);
+    if (whole->size > 0) {
+        h2o_iovec_t room = h2o_buffer_reserve(&sock->input, whole->size);
+
+        memcpy(room.base, whole->bytes, whole->size);
+        sock->input->size = whole->size;
+    }
+    h2o_buffer_dispose(&whole);
+}
+
 static void on_read(h2o_socket_t *sock, const char *err)
 {
     struct brim_conn *conn = conn_of(sock);
@@ -623,6 +660,7 @@ static void on_read(h2o_socket_t *sock, const char *err)
     else
         admit(conn);
     settle(conn);
+    shrink_input(conn->sock);
     brim_conn_leave(conn);
 }
 

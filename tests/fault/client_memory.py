@@ -10,7 +10,7 @@ what the process held, by the kernel's own mark, is at most limits.client_memory
 a margin above what it was before. What is refused is answered 503; a neighbour who asks for what is in RAM
 gets it each time.
 
-When memory was only counted once a second, `own` made the peak 1,100 MiB.
+When memory was only counted once a second, `own` made the peak 1,100 MiB, and `bodies` as much as was sent.
 """
 
 import sys
@@ -27,14 +27,20 @@ CLIENT_MEMORY = 96 << 20
 CACHE_MEMORY = 16 << 20
 MARGIN = 96 << 20  # what of libh2o is counted once a second, what malloc keeps, threads
 REFUSED = "brim_client_memory_refused_total"
+BODIES_REFUSED = "brim_request_bodies_refused_total"
 
-# What is asked for: not stored; stored in RAM; stored on disk, each something else or the same.
+# What is asked for: not stored; stored in RAM; stored on disk, each something else or the same. bodies: of
+# requests, which are refused or whose connections end.
 ATTACKS = {
     "own": ("/own/%d/#", {}),
     "kept": ("/kept/%d/#", {"cache__memory_object": 4 << 20}),
     "disk": ("/kept/%d/#", {"cache__memory_object": 64 << 10, "cache__disk": "1GiB"}),
     "disk_same": ("/kept/#", {"cache__memory_object": 64 << 10, "cache__disk": "1GiB"}),
+    "bodies": ("", {}),
 }
+
+BODY_STREAMS, BODY_ROUNDS = 8, 100
+BODY_PIECE = b"x" * 16000
 
 
 class Origin(h2_abuse.Origin):
@@ -77,6 +83,23 @@ def attack(rig, path):
     return answered, fine
 
 
+def upload(rig):
+    """Request bodies that never end, 12 MiB a connection; as attack()."""
+    streams = range(1, 2 * BODY_STREAMS, 2)
+    piece = b"".join(attacks.frame(attacks.DATA, 0, stream, BODY_PIECE) for stream in streams)
+    script = attacks.Script([piece], 1, True, opens=False, setup=b"".join(
+        attacks.post(stream, "/small") for stream in streams))
+    floods = [rig.flood(script) for _ in range(CONNECTIONS)]
+    for _ in range(BODY_ROUNDS):
+        for one in floods:
+            if not one.is_cut:
+                one.send(piece)
+    rig.neighbour.wait_for_more()
+    assert not rig.neighbour.wrong, f"the neighbour got {rig.neighbour.wrong}"
+    for one in floods:
+        one.close()
+
+
 def run(binary, origin, name):
     path, options = ATTACKS[name]
     with tempfile.TemporaryDirectory(prefix="brim-client-memory-") as directory:
@@ -85,14 +108,18 @@ def run(binary, origin, name):
         rig = h2_abuse.Rig(directory, binary, origin, cache__memory=CACHE_MEMORY,
                            limits__client_memory=CLIENT_MEMORY, **options)
         try:
-            answered, fine = attack(rig, path)
-            grown = rig.grown()
-            print(f"client_memory: {name}: {answered} answered, {fine} of them 200, "
-                  f"{rig.ended('memory')} ended, {refused(rig)} refused; grew by {grown >> 20} MiB",
-                  flush=True)
-            assert grown < CLIENT_MEMORY + CACHE_MEMORY + MARGIN, f"grew by {grown >> 20} MiB"
-            assert refused(rig) > 0 and answered > fine > 0, "nothing was refused"
-            assert "client.memory refused=" in rig.node.log_tail(10000), "the log says nothing"
+            if name == "bodies":
+                upload(rig)
+                bodies = brim_node.metric(rig.node.admin_port, BODIES_REFUSED)
+                assert bodies + rig.ended("memory") > 0, rig.all_ended()
+                told = f"{bodies} refused"
+            else:
+                answered, fine = attack(rig, path)
+                told = f"{answered} answered, {fine} of them 200, {refused(rig)} refused"
+                assert refused(rig) > 0 and answered > fine > 0, "nothing was refused"
+                assert "client.memory refused=" in rig.node.log_tail(10000), "the log says nothing"
+            print(f"client_memory: {name}: {told}, {rig.ended('memory')} ended; "
+                  f"grew by {rig.grown() >> 20} MiB", flush=True)
             brim_node.wait_until(lambda: brim_node.metric(
                 rig.node.admin_port, "brim_client_memory_bytes") < 1 << 20, "what they held is free")
             rig.check(CLIENT_MEMORY + CACHE_MEMORY + MARGIN)

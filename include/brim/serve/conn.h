@@ -138,6 +138,7 @@ struct brim_conn {
     struct brim_guard_block block;
     size_t header_bytes_max; /* of one header block */
     uint64_t body_bytes;     /* of DATA, all streams */
+    uint64_t body_entered;   /* what it was when h2_memory was last looked at because of it */
     size_t bodies_max;       /* that may be held of them at once */
     size_t bodies;           /* that are held, or fewer */
     bool is_fed;             /* h2o is looking at what the client sent */

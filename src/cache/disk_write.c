@@ -316,13 +316,22 @@ static void run_put(struct brim_job *job)
     free(write);
 }
 
+/* It waits in RAM, which may let it go meanwhile: then it is held for clients, and none of them
+ * could be ended for it. So it does not wait while they hold much themselves. */
+static bool may_wait(const struct brim_disk *disk, const struct brim_object *object)
+{
+    return object->body == NULL || brim_body_mode(object->body) != BRIM_BODY_KEEP ||
+           !brim_ledger_is_beyond(disk->config->ledger, BRIM_LEDGER_NARROW);
+}
+
 /* Under lock. False: there is no room for it. */
 static bool begin(struct brim_disk *disk, struct brim_disk_write *write)
 {
     struct brim_digest digest = write->object->key.digest;
     struct brim_disk_write **bucket = bucket_of(disk, digest);
 
-    if (disk->is_released || disk->writing >= disk->config->write_queue_max)
+    if (disk->is_released || disk->writing >= disk->config->write_queue_max ||
+        !may_wait(disk, write->object))
         return false;
     overtake(disk, digest);
     if (is_in_index(disk, digest))

@@ -183,6 +183,35 @@ START_TEST(what_is_being_replaced_is_not_found)
 END_TEST
 
 /* A warm read stays on the loop; one that cannot be told to be warm goes to the pool. */
+/* What waits to be written is held for clients once RAM lets it go: it does not wait while they
+ * hold much themselves. What stood in its place is gone, as it is older. */
+START_TEST(nothing_waits_while_clients_hold_much)
+{
+    struct brim_ledger *ledger = brim_ledger_open(1000);
+    struct brim_disk_config config;
+
+    fixture_open_pool();
+    config = fixture_config(QUOTA);
+    config.ledger = ledger;
+    ck_assert_int_eq(brim_disk_open(&config, &fx.disk), BRIM_OK);
+    fixture_put(1, 100);
+    brim_disk_flush(fx.disk);
+    brim_ledger_hold(ledger, 501);
+    fixture_put(1, 200);
+    fixture_put(2, 200);
+    brim_disk_flush(fx.disk);
+    ck_assert_int_eq(fixture_verify(1, 100), BRIM_ENOENT);
+    ck_assert_int_eq(fixture_verify(1, 200), BRIM_ENOENT);
+    ck_assert_int_eq(fixture_verify(2, 200), BRIM_ENOENT);
+    brim_ledger_hold(ledger, -501);
+    fixture_put(2, 200);
+    brim_disk_flush(fx.disk);
+    ck_assert_int_eq(fixture_verify(2, 200), BRIM_OK);
+    fixture_close();
+    brim_ledger_close(ledger);
+}
+END_TEST
+
 START_TEST(nowait_gives_the_object_or_says_not_now)
 {
     struct brim_locator locator;
@@ -737,6 +766,7 @@ int main(void)
     tcase_add_test(tc, of_two_writes_of_a_key_the_later_stays);
     tcase_add_test(tc, a_drop_is_of_what_is_still_being_written_too);
     tcase_add_test(tc, what_is_being_replaced_is_not_found);
+    tcase_add_test(tc, nothing_waits_while_clients_hold_much);
     tcase_add_test(tc, nowait_gives_the_object_or_says_not_now);
     tcase_add_test(tc, no_flipped_byte_is_ever_served);
     tcase_add_test(tc, a_truncated_segment_gives_no_wrong_body);

@@ -82,11 +82,16 @@ void brim_flight_list_posted(struct brim_flight *f)
     pthread_mutex_unlock(&f->flights->lock);
 }
 
-void brim_flight_unlist(struct brim_flight *f)
+void brim_flight_withdraw(struct brim_flight *f)
 {
     pthread_mutex_lock(&f->flights->lock);
     unlist_locked(f);
     pthread_mutex_unlock(&f->flights->lock);
+}
+
+void brim_flight_unlist(struct brim_flight *f)
+{
+    brim_flight_withdraw(f);
     if (atomic_exchange(&f->is_landing, false))
         atomic_fetch_sub(landing_place(f), 1);
 }

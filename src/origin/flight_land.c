@@ -431,7 +431,7 @@ static enum brim_err take_body(struct brim_flight *f, const void *bytes, size_t 
         brim_flight_begin_landing(f); /* before a reader has the last byte */
     err = brim_fill_append(f->fill, bytes, len);
     if (f->stored && !brim_fill_is_storable(f->fill)) {
-        brim_flight_unlist(f); /* its first bytes may be gone: nobody joins */
+        brim_flight_withdraw(f); /* its first bytes may be gone: nobody joins */
         note_kept(f, false, false);
     }
     if (err == BRIM_EAGAIN)

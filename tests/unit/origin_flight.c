@@ -2,7 +2,11 @@
 /* Flights with real exchanges against servers whose answers are scripted. */
 #include "brim/origin/flight.h"
 
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "brim/base/invariant.h"
 #include "brim/base/metric.h"
@@ -10,6 +14,7 @@
 #include "scripted_origin.h"
 #include "unit.h"
 
+#define LARGE         2000
 #define SERVERS       4
 #define EXCHANGES_MAX 12u /* that the ledger has room for */
 #define OK(body)      "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 1\r\n\r\n" body
@@ -36,6 +41,8 @@ static struct brim_cache *cache;
 static struct brim_fetchers *fetchers;
 static struct brim_flights *flights;
 static struct brim_ledger *ledger;
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static char folder[64]; /* of the disk tier, where there is one */
 static _Atomic int kept;
 
 static void keep_ref(void *keep)
@@ -50,26 +57,15 @@ static void keep_unref(void *keep)
     kept--;
 }
 
-static void open_cache(void)
+static void open_cache(struct brim_cache_config config)
 {
     struct brim_pool_limits limits = {.threads = 1, .queue_max = 16};
-    struct brim_cache_config config = {
-        .path = "",
-        .segment_bytes = 1 << 20,
-        .memory_bytes = 8 << 20,
-        .memory_object_bytes = 1 << 16,
-        .object_bytes_max = 1 << 20,
-        .window_bytes = 1 << 16,
-        .write_queue_max = 16,
-        .purge_epochs_max = 100,
-    };
-
     ck_assert_int_eq(brim_pool_open(&limits, &pool), BRIM_OK);
     config.pool = pool;
     ck_assert_int_eq(brim_cache_open(&config, &cache), BRIM_OK);
 }
 
-static void setup(void)
+static void setup_with(struct brim_cache_config config_of_cache)
 {
     struct brim_fetch_config fetch = {
         .threads = 1, .header_bytes_max = 65536, .header_count_max = 100};
@@ -77,7 +73,7 @@ static void setup(void)
 
     ledger = brim_ledger_open((int64_t)(EXCHANGES_MAX * BRIM_FLIGHT_BYTES / 7 * 8 + 64));
     config.ledger = ledger;
-    open_cache();
+    open_cache(config_of_cache);
     ck_assert_int_eq(brim_fetchers_open(&fetch, &fetchers), BRIM_OK);
     config.cache = cache;
     config.fetchers = fetchers;
@@ -102,6 +98,39 @@ static void setup(void)
                                                   .first_byte_timeout_ms = 60000,
                                                   .between_bytes_timeout_ms = 60000}};
     }
+}
+
+static struct brim_cache_config cache_config(void)
+{
+    return (struct brim_cache_config){
+        .path = "",
+        .segment_bytes = 1 << 20,
+        .memory_bytes = 8 << 20,
+        .memory_object_bytes = 1 << 16,
+        .object_bytes_max = 1 << 20,
+        .window_bytes = 1 << 16,
+        .write_queue_max = 16,
+        .purge_epochs_max = 100,
+    };
+}
+
+static void setup(void)
+{
+    setup_with(cache_config());
+}
+
+/* A body of LARGE bytes goes to disk as it comes, with its first bytes. */
+static void setup_with_disk(void)
+{
+    struct brim_cache_config config = cache_config();
+
+    snprintf(folder, sizeof(folder), "/tmp/brim-flight-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    config.path = folder;
+    config.disk_bytes = 64 << 20;
+    config.memory_object_bytes = LARGE / 2;
+    config.window_bytes = LARGE;
+    setup_with(config);
 }
 
 static void open_pools(void)
@@ -139,6 +168,18 @@ static void teardown(void)
         scripted_close(&servers[i]);
 }
 
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st, (void)flag, (void)ftw;
+    return remove(path);
+}
+
+static void teardown_with_disk(void)
+{
+    teardown();
+    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 /* ---- waiting ---- */
 
 /* Each notification holds a count: who has left drops it at once. */
@@ -154,6 +195,8 @@ static void on_news(struct brim_port *port)
     pthread_mutex_unlock(&w->lock);
     if (has_left)
         brim_port_unref(port);
+    pthread_mutex_lock(&gate); /* the exchange goes on when the test lets it */
+    pthread_mutex_unlock(&gate);
 }
 
 /* The last to let go, perhaps the thread that fires. */
@@ -550,6 +593,98 @@ START_TEST(an_exchange_is_refused_when_clients_hold_all)
 }
 END_TEST
 
+static pthread_mutex_t disk_is_busy = PTHREAD_MUTEX_INITIALIZER;
+
+static _Atomic bool is_stuck;
+
+static void wait_for_disk(struct brim_job *job)
+{
+    (void)job;
+    is_stuck = true;
+    pthread_mutex_lock(&disk_is_busy);
+    pthread_mutex_unlock(&disk_is_busy);
+}
+
+/* Until the pool takes no more: its thread is stuck in one job, and the queue is full behind it. */
+static void fill_pool(void)
+{
+    static struct brim_job jobs[64];
+
+    for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++) {
+        jobs[i].run = wait_for_disk;
+        if (brim_pool_submit(pool, BRIM_JOB_WRITE, &jobs[i]) != BRIM_OK)
+            return;
+        while (!is_stuck)
+            usleep(1000);
+    }
+    ck_abort_msg("the pool takes whatever comes");
+}
+
+/* Looks, whenever a body moves on, whether who has all of it would ask for it again. */
+static struct {
+    struct brim_port port;
+    struct brim_body *body;
+    unsigned whole; /* moments */
+    unsigned not_landing;
+} probe;
+
+static void on_progress(struct brim_port *port)
+{
+    struct brim_flight_ask ask = ask_of(BRIM_FLIGHT_SHARED, "GET");
+
+    if (brim_body_bytes(probe.body) == LARGE) {
+        probe.whole++;
+        probe.not_landing += !brim_flights_are_landing(flights, &ask.primary);
+    }
+    brim_port_begin(port);
+    brim_port_unref(port);
+}
+
+static void keep_probe(struct brim_port *port)
+{
+    (void)port;
+}
+
+/* The disk refuses with the last bytes. What stands under the key is older and is taken away, and
+ * until it is, who has read the end must be known to have. */
+START_TEST(an_answer_refused_at_its_end_lands_until_what_it_replaces_is_gone)
+{
+    static char answer[LARGE + 200];
+    int len = snprintf(answer, sizeof(answer),
+                       "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n"
+                       "Content-Length: %d\r\n\r\n%0*d",
+                       LARGE, LARGE, 0);
+    struct brim_flight_view view;
+    struct waiter *w;
+
+    ck_assert_int_lt(len, (int)sizeof(answer));
+    servers[0].answer = answer;
+    configs[0].server_count = 1;
+    start(0, 0);
+    open_pools();
+    pthread_mutex_lock(&gate);
+    pthread_mutex_lock(&disk_is_busy);
+    fill_pool();
+    w = join(BRIM_FLIGHT_SHARED, "GET");
+    view = wait_for(w); /* the fetcher is at the gate now, and has no byte of the body */
+    ck_assert_int_eq(view.state, BRIM_FLIGHT_READY);
+    probe.body = view.object->body;
+    brim_port_init(&probe.port, on_progress, keep_probe);
+    brim_watch_add(brim_body_watch(probe.body), &probe.port);
+    pthread_mutex_unlock(&gate);
+    while (brim_body_state(probe.body) == BRIM_BODY_GROWING ||
+           brim_flights_are_landing(flights, &view.object->primary))
+        usleep(1000);
+    pthread_mutex_unlock(&disk_is_busy);
+    ck_assert_int_eq(brim_body_mode(probe.body), BRIM_BODY_WINDOW); /* it was refused */
+    ck_assert_uint_gt(probe.whole, 0);
+    ck_assert_uint_eq(probe.not_landing, 0);
+    brim_watch_remove(brim_body_watch(probe.body), &probe.port);
+    brim_object_unref(view.object);
+    leave(w);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("origin/flight");
@@ -571,6 +706,11 @@ int main(void)
     tcase_add_test(tcase, who_leaves_ends_both);
     tcase_add_test(tcase, what_changes_something_is_not_hedged);
     tcase_add_test(tcase, an_exchange_is_refused_when_clients_hold_all);
+    suite_add_tcase(suite, tcase);
+    tcase = tcase_create("with a disk");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, setup_with_disk, teardown_with_disk);
+    tcase_add_test(tcase, an_answer_refused_at_its_end_lands_until_what_it_replaces_is_gone);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -133,6 +133,9 @@ void brim_flight_finish(struct brim_flight *f);
 void brim_flight_list_part(struct brim_flight *f, struct brim_key key);
 /* Nobody joins any more. */
 void brim_flight_unlist(struct brim_flight *f);
+/* Nobody joins it any more. Unlike unlist, who has read its end still finds it landing: what it
+ * replaces is not taken away yet. */
+void brim_flight_withdraw(struct brim_flight *f);
 bool brim_flight_is_listed(struct brim_flights *flights, const struct brim_key *key);
 /* Keeps the first bytes of a body that is not seen yet, until they are let go. */
 void brim_flight_keep_start(struct brim_flight *f, struct brim_body *body);

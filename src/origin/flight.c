@@ -486,6 +486,27 @@ bool brim_flight_brings(struct brim_flights *flights, const struct brim_key *key
     return brings;
 }
 
+/* Holds the body at its beginning, so that it is there when he who looks begins to read. False: it
+ * is gone. */
+static bool hold_start(struct brim_body *body, struct brim_flight_hold *hold)
+{
+    hold->start = brim_body_attach(body, 0);
+    if (hold->start == NULL)
+        return false;
+    hold->body = body;
+    brim_body_ref(body);
+    return true;
+}
+
+void brim_flight_let_go(struct brim_flight_hold *hold)
+{
+    if (hold->body == NULL)
+        return;
+    brim_body_detach(hold->body, hold->start);
+    brim_body_unref(hold->body);
+    hold->body = NULL;
+}
+
 static struct brim_object *whole_of(struct brim_flight *f, struct brim_fields fields)
 {
     struct brim_object *object = NULL;
@@ -500,21 +521,26 @@ static struct brim_object *whole_of(struct brim_flight *f, struct brim_fields fi
 }
 
 struct brim_object *brim_flight_peek(struct brim_flights *flights, const struct brim_key *key,
-                                     struct brim_fields fields, bool *soft_purged_out)
+                                     struct brim_fields fields, bool *soft_purged_out,
+                                     struct brim_flight_hold *hold_out)
 {
     struct brim_object *object = NULL;
     struct brim_flight *f;
 
     *soft_purged_out = false;
+    *hold_out = (struct brim_flight_hold){.body = NULL};
     pthread_mutex_lock(&flights->lock);
     f = table_find_locked(flights, key);
     if (f != NULL)
         object = whole_of(f, fields);
     pthread_mutex_unlock(&flights->lock);
-    if (object == NULL || brim_cache_keeps(flights->cache, object, soft_purged_out))
-        return object;
-    brim_object_unref(object);
-    return NULL;
+    if (object != NULL && !brim_cache_keeps(flights->cache, object, soft_purged_out)) {
+        brim_object_unref(object);
+        return NULL;
+    }
+    if (object != NULL)
+        (void)hold_start(object->body, hold_out);
+    return object;
 }
 
 void brim_flight_refresh(struct brim_flights *flights, const struct brim_flight_ask *ask)
@@ -556,27 +582,6 @@ static enum brim_flight_state state_for(const struct brim_flight *f, const struc
     return BRIM_FLIGHT_WAIT;
 }
 
-/* Holds the body at its beginning, so that it is there when he who looks begins to read. False: it
- * is gone. */
-static bool hold_start(struct brim_flight_view *view)
-{
-    view->start = brim_body_attach(view->object->body, 0);
-    if (view->start == NULL)
-        return false;
-    view->held = view->object->body;
-    brim_body_ref(view->held);
-    return true;
-}
-
-void brim_flight_let_go(struct brim_flight_view *view)
-{
-    if (view->held == NULL)
-        return;
-    brim_body_detach(view->held, view->start);
-    brim_body_unref(view->held);
-    view->held = NULL;
-}
-
 void brim_flight_view(struct brim_flight *f, struct brim_port *port, struct brim_fields fields,
                       struct brim_flight_view *view_out)
 {
@@ -599,7 +604,8 @@ void brim_flight_view(struct brim_flight *f, struct brim_port *port, struct brim
         view_out->state == BRIM_FLIGHT_OTHER)
         view_out->object = brim_object_ref(view_out->led && f->own != NULL ? f->own : f->object);
     pthread_mutex_unlock(&f->lock);
-    if (view_out->state == BRIM_FLIGHT_READY && !hold_start(view_out)) {
+    if (view_out->state == BRIM_FLIGHT_READY &&
+        !hold_start(view_out->object->body, &view_out->hold)) {
         view_out->state = BRIM_FLIGHT_REFUSED;
         brim_object_unref(view_out->object);
         view_out->object = NULL;

@@ -144,6 +144,14 @@ static bool wants_unpublished(const struct brim_lookup_newest *newest, enum brim
                               find->soft_purged) == BRIM_USE_REVALIDATE;
 }
 
+/* Neither what was found nor anything older will do. */
+static enum brim_found none(struct brim_find *find)
+{
+    brim_object_unref(find->object);
+    find->object = NULL;
+    return BRIM_FOUND_NONE;
+}
+
 enum brim_found brim_lookup_find(struct brim_lookup_newest *newest,
                                  const struct brim_lookup_places *places,
                                  const struct brim_request_control *control, struct brim_find *find)
@@ -160,12 +168,13 @@ enum brim_found brim_lookup_find(struct brim_lookup_newest *newest,
         if (!wants_unpublished(newest, found, control, find))
             return found;
         newest->has_peeked = true;
-        object = brim_flight_peek(places->flights, &find->key, find->request, &soft_purged);
+        object = brim_flight_peek(places->flights, &find->key, find->request, &soft_purged,
+                                  &newest->hold);
         if (object != NULL) {
             brim_object_unref(find->object);
             find->object = object;
             find->soft_purged = soft_purged;
-            return BRIM_FOUND_OBJECT;
+            return newest->hold.body != NULL ? BRIM_FOUND_OBJECT : none(find);
         }
         /* It may have been published between the two looks. A flight would notice, but to who flies
          * none that is the last word; and what is found may be older than what is there by now. */

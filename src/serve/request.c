@@ -74,6 +74,7 @@ static void on_dispose(void *memory)
     }
     brim_request_account(r);
     h2o_timeout_unlink(&r->turn);
+    brim_flight_let_go(&r->newest.hold);
     brim_find_fini(&r->find);
     brim_deliver_fini(&r->delivery);
     leave_flight(r);
@@ -361,7 +362,7 @@ void brim_request_answer(struct request *r, struct brim_flight_view *view)
     case BRIM_FLIGHT_READY:
     case BRIM_FLIGHT_ALONE:
         answer_flown(r, view);
-        brim_flight_let_go(view); /* what is sent is being read by now */
+        brim_flight_let_go(&view->hold); /* what is sent is being read by now */
         return;
     case BRIM_FLIGHT_OTHER:
         fly_own_variant(r, view->object);

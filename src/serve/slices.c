@@ -435,7 +435,7 @@ static bool step_flight(struct brim_slices *s, struct brim_slices_news *news)
         return true;
     case BRIM_FLIGHT_READY:
         if (view.object->status == 206 && brim_part_of(view.object, &part)) {
-            brim_flight_let_go(&view);
+            brim_flight_let_go(&view.hold);
             return take_flown(s, &view, &part, news);
         }
         break;
@@ -459,7 +459,7 @@ static bool step_flight(struct brim_slices *s, struct brim_slices_news *news)
     if (news->state == BRIM_SLICES_ANSWER) {
         news->view = view;
     } else {
-        brim_flight_let_go(&view);
+        brim_flight_let_go(&view.hold);
         brim_object_unref(view.object);
     }
     return true;

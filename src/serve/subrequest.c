@@ -230,7 +230,7 @@ static void look_at_flight(struct brim_subrequest *s)
             brim_object_unref(view.object);
         else
             take(s, view.object);
-        brim_flight_let_go(&view);
+        brim_flight_let_go(&view.hold);
         return;
     case BRIM_FLIGHT_OTHER:
         brim_object_unref(view.object);
@@ -517,6 +517,7 @@ void brim_subrequest_end(struct brim_subrequest *s)
     if (s->stage < DONE)
         BRIM_COUNT(FETCH_LEFT);
     leave(s);
+    brim_flight_let_go(&s->newest.hold);
     brim_find_fini(&s->find);
     brim_reader_fini(&s->reader);
     brim_transcode_close(s->decoder);

@@ -256,7 +256,7 @@ static struct brim_flight_view wait_for(struct waiter *w)
 
     for (;;) {
         brim_flight_view(w->flight, &w->port, (struct brim_fields){NULL, 0}, &view);
-        brim_flight_let_go(&view); /* nobody reads ahead here */
+        brim_flight_let_go(&view.hold); /* nobody reads ahead here */
         if (view.state != BRIM_FLIGHT_WAIT)
             return view;
         pthread_mutex_lock(&w->lock);
@@ -626,15 +626,21 @@ static struct {
     struct brim_body *body;
     unsigned whole; /* moments */
     unsigned not_landing;
+    struct brim_object *peeked; /* by who has read the end already */
+    struct brim_flight_hold hold;
 } probe;
 
 static void on_progress(struct brim_port *port)
 {
     struct brim_flight_ask ask = ask_of(BRIM_FLIGHT_SHARED, "GET");
+    bool is_purged;
 
     if (brim_body_bytes(probe.body) == LARGE) {
         probe.whole++;
         probe.not_landing += !brim_flights_are_landing(flights, &ask.primary);
+        if (probe.peeked == NULL)
+            probe.peeked = brim_flight_peek(flights, &ask.primary, (struct brim_fields){NULL, 0},
+                                            &is_purged, &probe.hold);
     }
     brim_port_begin(port);
     brim_port_unref(port);
@@ -643,6 +649,22 @@ static void on_progress(struct brim_port *port)
 static void keep_probe(struct brim_port *port)
 {
     (void)port;
+}
+
+/* Another reads all of it; whether it can still be read from the beginning then. */
+static bool is_there_after_reading(struct brim_body *body)
+{
+    struct brim_body_reader *reader = brim_body_attach(body, 0);
+    bool is_there;
+
+    ck_assert_ptr_nonnull(reader);
+    brim_body_advance(body, reader, LARGE);
+    brim_body_detach(body, reader);
+    reader = brim_body_attach(body, 0);
+    is_there = reader != NULL;
+    if (is_there)
+        brim_body_detach(body, reader);
+    return is_there;
 }
 
 /* The disk refuses with the last bytes. What stands under the key is older and is taken away, and
@@ -679,6 +701,13 @@ START_TEST(an_answer_refused_at_its_end_lands_until_what_it_replaces_is_gone)
     ck_assert_int_eq(brim_body_mode(probe.body), BRIM_BODY_WINDOW); /* it was refused */
     ck_assert_uint_gt(probe.whole, 0);
     ck_assert_uint_eq(probe.not_landing, 0);
+    /* He who found it then may still begin to read it, and only because he holds it. */
+    ck_assert_ptr_eq(probe.peeked, view.object);
+    ck_assert_ptr_eq(probe.hold.body, probe.body);
+    ck_assert(is_there_after_reading(probe.body));
+    brim_flight_let_go(&probe.hold);
+    ck_assert(!is_there_after_reading(probe.body));
+    brim_object_unref(probe.peeked);
     brim_watch_remove(brim_body_watch(probe.body), &probe.port);
     brim_object_unref(view.object);
     leave(w);

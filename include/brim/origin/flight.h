@@ -35,11 +35,17 @@ enum brim_flight_state {
     BRIM_FLIGHT_FAILED,
 };
 
+/* The beginning of a body, which is there until it is let go: whoever found the body may begin to
+ * read it, though storing it should fail meanwhile. */
+struct brim_flight_hold {
+    struct brim_body *body; /* counted; NULL: nothing is held */
+    struct brim_body_reader *start;
+};
+
 struct brim_flight_view {
     enum brim_flight_state state;
-    struct brim_object *object; /* READY, ALONE: counted for the caller */
-    struct brim_body *held;     /* READY: its body, held at its beginning until let_go */
-    struct brim_body_reader *start;
+    struct brim_object *object;       /* READY, ALONE: counted for the caller */
+    struct brim_flight_hold hold;     /* READY: of its body */
     enum brim_err why;                /* FAILED */
     enum brim_fetch_cause cause;      /* likewise */
     bool led;                         /* this waiter started the flight */
@@ -93,7 +99,7 @@ void brim_flight_view(struct brim_flight *flight, struct brim_port *port, struct
 
 /* Lets the beginning of the body go: the caller reads it himself by now, or will not. Idempotent.
  * Thread: any. */
-void brim_flight_let_go(struct brim_flight_view *view);
+void brim_flight_let_go(struct brim_flight_hold *hold);
 
 /* The waiter goes (it may keep reading an object it was given). Drops the count. A PASS or ALONE
  * flight whose body nobody reads is cancelled; a shared one goes on. Thread: any. */
@@ -110,11 +116,13 @@ bool brim_flight_brings(struct brim_flights *flights, const struct brim_key *key
 /*
  * What a SHARED flight under key has brought whole and is about to publish: who has read its last
  * byte may ask again before it is in the cache. fields: of the request, as brim_cache_find() has
- * them; *soft_purged_out likewise. Owns: a counted object, or NULL: nothing, another variant, or
- * purged. Thread: any.
+ * them; *soft_purged_out likewise. Owns: a counted object, whose body is held, or NULL: nothing,
+ * another variant, or purged. An object without a hold could not be stored, and its beginning is
+ * gone: it is only known that what the cache has is older. Thread: any.
  */
 struct brim_object *brim_flight_peek(struct brim_flights *flights, const struct brim_key *key,
-                                     struct brim_fields fields, bool *soft_purged_out);
+                                     struct brim_fields fields, bool *soft_purged_out,
+                                     struct brim_flight_hold *hold_out);
 
 /* Whether a flight for this URL (perhaps for another) has brought the whole and not published it
  * yet: then what a lookup finds may be older than what somebody has read to the end. Nearly always

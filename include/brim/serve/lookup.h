@@ -43,10 +43,12 @@ const struct brim_route *brim_lookup_route(h2o_mem_pool_t *pool, const struct br
 bool brim_lookup_make(struct brim_lookup *lookup, const struct brim_key_rules *rules,
                       struct brim_find *find);
 
-/* What is known of flights while one request, or one fetch, searches: zeroed before. */
+/* What is known of flights while one request, or one fetch, searches: zeroed before; its hold is
+ * let go at the end of that. */
 struct brim_lookup_newest {
-    bool saw_landing; /* one was about to publish, of this URL or of another */
-    bool has_peeked;  /* at what one is about to publish */
+    struct brim_flight_hold hold; /* of find->object, if it was not published yet */
+    bool saw_landing;             /* one was about to publish, of this URL or of another */
+    bool has_peeked;              /* at what one is about to publish */
 };
 
 struct brim_lookup_places {

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/socket.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,6 +253,49 @@ enum brim_err brim_sockets_bind_address(const char *address, size_t count, int *
     return BRIM_EINVAL;
 }
 
+/* The kernel gives twice what it is asked for, as it counts its own needs too. Returns what it
+ * gives; for what is no socket of TCP's, what was asked for. */
+static uint64_t bound(int fd, uint64_t bytes)
+{
+    int given = 0;
+    socklen_t len = sizeof(given);
+
+    if (!set_option(fd, SOL_SOCKET, SO_RCVBUF, (int)(bytes / 2)) ||
+        getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &given, &len) != 0 || given < 0)
+        return bytes;
+    return (uint64_t)given;
+}
+
+/* Kernels before 5.14 cannot: there a socket that was handed over keeps its bound. */
+static void unbound(int fd)
+{
+    int locks = 0;
+    socklen_t len = sizeof(locks);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &locks, &len) == 0)
+        (void)set_option(fd, SOL_SOCKET, SO_BUF_LOCK, locks & ~SOCK_RCVBUF_LOCK);
+}
+
+void brim_sockets_bound_unread(const struct brim_sockets *sockets, uint64_t bytes)
+{
+    uint64_t least = bytes;
+
+    for (size_t i = 0; i < sockets->listeners * sockets->slots; i++) {
+        uint64_t given = bytes;
+
+        if (sockets->fds[i] == -1)
+            continue;
+        if (bytes == 0)
+            unbound(sockets->fds[i]);
+        else
+            given = bound(sockets->fds[i], bytes);
+        least = given < least ? given : least;
+    }
+    if (least + 1 < bytes) /* an odd one loses a byte */
+        BRIM_LOG(WARN, "listener.unread_capped", "asked=%llu given=%llu by=net.core.rmem_max",
+                 (unsigned long long)bytes, (unsigned long long)least);
+}
+
 static void fault(const struct brim_conf *conf, FILE *faults, const char *key, const char *text)
 {
     (void)fprintf(faults, "%s:%d: %s: %s\n", brim_conf_path(conf), brim_conf_line(conf, key), key,
@@ -359,6 +403,8 @@ enum brim_err brim_sockets_bind(const struct brim_conf *conf, size_t workers,
         result = BRIM_EINVAL;
     if (result != BRIM_OK)
         brim_sockets_close(sockets_out);
+    else
+        brim_sockets_bound_unread(sockets_out, root->limits.unread_bytes);
     return result;
 }
 

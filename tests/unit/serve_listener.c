@@ -6,8 +6,11 @@
 #include "serve_talk.h"
 
 #include <fcntl.h>
+#include <linux/socket.h>
+#include <sys/ioctl.h>
 #include <sys/un.h>
 
+#include "brim/base/log.h"
 #include "brim/serve/conns.h"
 
 /* ---- sockets ---- */
@@ -145,6 +148,82 @@ START_TEST(a_file_at_the_place_of_a_unix_socket_is_left_alone)
     ck_assert_str_eq(why, "is a file that is not a socket");
     ck_assert_int_eq(access(address + 5, F_OK), 0);
     remove_dir(address);
+}
+END_TEST
+
+/* A client of the listening socket that sends more than it is let; returns what the kernel took. */
+static int64_t unread_of(int listening, int *limit_out)
+{
+    static const char much[65536];
+    struct sockaddr_in address;
+    socklen_t len = sizeof(address);
+    int client, accepted, unread = 0;
+
+    ck_assert_int_eq(getsockname(listening, (struct sockaddr *)&address, &len), 0);
+    client = h2_raw_dial(ntohs(address.sin_port), 0);
+    ck_assert_int_ge(client, 0);
+    ck_assert_int_eq(poll(&(struct pollfd){.fd = listening, .events = POLLIN}, 1, 10000), 1);
+    accepted = accept4(listening, NULL, NULL, SOCK_NONBLOCK);
+    ck_assert_int_ge(accepted, 0);
+    while (poll(&(struct pollfd){.fd = client, .events = POLLOUT}, 1, 100) == 1)
+        ck_assert_int_gt(send(client, much, sizeof(much), MSG_DONTWAIT), 0);
+    ck_assert_int_eq(ioctl(accepted, FIONREAD, &unread), 0);
+    len = sizeof(*limit_out);
+    ck_assert_int_eq(getsockopt(accepted, SOL_SOCKET, SO_RCVBUF, limit_out, &len), 0);
+    close(client);
+    close(accepted);
+    return unread;
+}
+
+static bool is_bounded(int fd)
+{
+    int locks = 0;
+    socklen_t len = sizeof(locks);
+
+    ck_assert_int_eq(getsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &locks, &len), 0);
+    return (locks & SOCK_RCVBUF_LOCK) != 0;
+}
+
+/* All that is there is read in one turn of the loop, in which nobody else has one. */
+START_TEST(a_connection_holds_little_that_is_unread)
+{
+    const char *why = NULL;
+    int fds[4], limit;
+    struct brim_sockets sockets = {.fds = fds, .listeners = 2, .workers = 2, .slots = 2};
+
+    ck_assert_int_eq(brim_sockets_bind_address("127.0.0.1:0", 2, fds, &why), BRIM_OK);
+    ck_assert_int_eq(brim_sockets_bind_address("127.0.0.1:0", 1, fds + 2, &why), BRIM_OK);
+    fds[3] = -1; /* as where fewer were handed over than there is room for */
+    brim_sockets_bound_unread(&sockets, 50001);
+    ck_assert(is_bounded(fds[0]) && is_bounded(fds[1]) && is_bounded(fds[2]));
+    ck_assert_int_le(unread_of(fds[2], &limit), 50000);
+    ck_assert_int_eq(limit, 50000);
+    brim_sockets_bound_unread(&sockets, 0);
+    ck_assert(!is_bounded(fds[0]) && !is_bounded(fds[1]) && !is_bounded(fds[2]));
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+}
+END_TEST
+
+/* Else an operator takes uploads to be as fast as he has asked for. */
+START_TEST(that_the_kernel_gives_less_is_said)
+{
+    FILE *log = tmpfile();
+    char text[256] = "";
+    const char *why = NULL;
+    int fd;
+    struct brim_sockets sockets = {.fds = &fd, .listeners = 1, .workers = 1, .slots = 1};
+
+    ck_assert_int_eq(brim_sockets_bind_address("127.0.0.1:0", 1, &fd, &why), BRIM_OK);
+    brim_log_setup(BRIM_LOG_INFO, fileno(log));
+    brim_sockets_bound_unread(&sockets, 50001);
+    ck_assert_int_eq(pread(fileno(log), text, sizeof(text) - 1, 0), 0);
+    brim_sockets_bound_unread(&sockets, 1 << 30);
+    brim_log_setup(BRIM_LOG_INFO, STDERR_FILENO);
+    ck_assert_int_gt(pread(fileno(log), text, sizeof(text) - 1, 0), 0);
+    ck_assert_ptr_nonnull(strstr(text, " warn listener.unread_capped asked=1073741824 given="));
+    (void)fclose(log);
+    close(fd);
 }
 END_TEST
 
@@ -363,6 +442,8 @@ int main(void)
     tcase_add_test(sockets, addresses_that_are_none_are_faults);
     tcase_add_test(sockets, a_stale_unix_socket_is_replaced_and_a_live_one_is_not);
     tcase_add_test(sockets, a_file_at_the_place_of_a_unix_socket_is_left_alone);
+    tcase_add_test(sockets, a_connection_holds_little_that_is_unread);
+    tcase_add_test(sockets, that_the_kernel_gives_less_is_said);
     suite_add_tcase(suite, sockets);
     tcase_add_checked_fixture(protocols, setup, teardown);
     tcase_set_timeout(protocols, 60);

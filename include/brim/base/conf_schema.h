@@ -219,6 +219,9 @@
     O(SIZE, unsent_bytes, "unsent", "128KiB", 0, BRIM_GIB, START,                                  \
       "What the kernel may hold for a client before it is sent (TCP_NOTSENT_LOWAT); 0: "           \
       "megabytes.")                                                                                \
+    O(SIZE, unread_bytes, "unread", "256KiB", 0, BRIM_GIB, START,                                  \
+      "What the kernel may hold of a client before it is read (SO_RCVBUF): also the most that an " \
+      "upload brings in one round trip; 0: megabytes, by the kernel's own measure.")               \
     O(INT, flights, "flights", "16384", 16, 1048576, START,                                        \
       "Exchanges with origins at once; 503 above it.")
 

@@ -29,12 +29,26 @@ struct brim_sockets {
 };
 
 /* Listens on everything, admin included: on what was inherited (NULL: nothing), else on sockets of
- * its own. Faults as `FILE:LINE: listeners[0].address: ...`.
- * Errors: BRIM_EINVAL (faults written). Thread: init, in the parent. */
+ * its own; then bounds what may be unread there, by limits.unread. Faults as `FILE:LINE:
+ * listeners[0].address: ...`. Errors: BRIM_EINVAL (faults written). Thread: init, in the parent. */
 BRIM_MUST_USE enum brim_err brim_sockets_bind(const struct brim_conf *conf, size_t workers,
                                               struct brim_inherited *inherited, FILE *faults,
                                               struct brim_sockets *sockets_out);
 void brim_sockets_close(struct brim_sockets *sockets);
+
+/*
+ * Bounds what the kernel may hold of what a client has sent and nobody has read, on every
+ * connection that is accepted from now on (not the admin's); 0 lifts a bound that a socket was
+ * handed over with.
+ *
+ * libh2o reads a socket until it finds it empty and only then looks at what has come: by itself the
+ * kernel takes what a fast sender has to give, some megabytes, and one connection is a whole turn
+ * of its worker. TCP_WINDOW_CLAMP would not do: the kernel moves it when it measures the window
+ * anew, which SO_RCVBUF ends. A connection inherits that from its listening socket, and the scale
+ * of its window with it, which is settled before it is accepted. Errors: none; less than was asked
+ * for is logged. Thread: init.
+ */
+void brim_sockets_bound_unread(const struct brim_sockets *sockets, uint64_t bytes);
 
 /*
  * Binds one address (as the config writes it; port 0 is any free port) count times and listens.

@@ -7,9 +7,8 @@
  * Bodies are decoded in pieces of 256 KiB, as they come from a socket. Prints one line each:
  * what a chunk is, MB of coded bytes a second, and nanoseconds a chunk. Built by hand:
  *
- *   cc -O2 -std=c17 -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -Iinclude bench/micro/chunks.c
- * build/release/libbrim_serve.a \ build/release/libbrim_http.a build/release/libbrim_base.a -o
- * /tmp/chunks
+ *   cc -O2 -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -Iinclude bench/micro/chunks.c -o /tmp/chunks \
+ *      build/release/libbrim_{serve,http,base}.a
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -255,22 +255,13 @@ static enum brim_err look_in_hot(struct brim_cache *cache, struct brim_find *fin
     return BRIM_OK;
 }
 
-/* Whether what was read there is still what the disk tier has. The key is locked. */
-static bool stands(struct brim_cache *cache, const struct brim_locator *locator)
-{
-    struct brim_locator now;
-
-    return brim_disk_locate(cache->disk, locator->digest, &now) == BRIM_OK &&
-           now.record_id == locator->record_id;
-}
-
 /* What was replaced or forgotten while it was read does not come back to RAM. */
 static void promote(struct brim_cache *cache, const struct brim_locator *locator,
                     struct brim_object *object)
 {
     pthread_mutex_t *turn = brim_cache_lock_key(cache, locator->digest);
 
-    if (stands(cache, locator))
+    if (brim_disk_is_current(cache->disk, locator))
         brim_hot_promote(cache->hot, object);
     pthread_mutex_unlock(turn);
 }
@@ -279,7 +270,7 @@ static void drop_purged(struct brim_cache *cache, const struct brim_locator *loc
 {
     pthread_mutex_t *turn = brim_cache_lock_key(cache, locator->digest);
 
-    if (stands(cache, locator)) /* else a newer one is being stored */
+    if (brim_disk_is_current(cache->disk, locator)) /* else a newer one is being stored */
         brim_disk_drop(cache->disk, locator->digest);
     pthread_mutex_unlock(turn);
 }

@@ -371,6 +371,14 @@ enum brim_err brim_disk_locate(struct brim_disk *disk, struct brim_digest digest
     return err;
 }
 
+bool brim_disk_is_current(struct brim_disk *disk, const struct brim_locator *locator)
+{
+    struct brim_locator now;
+
+    return brim_disk_locate(disk, locator->digest, &now) == BRIM_OK &&
+           now.record_id == locator->record_id;
+}
+
 size_t brim_disk_walk(struct brim_disk *disk, const struct brim_digest *after,
                       struct brim_digest *digests_out, size_t max)
 {

@@ -155,7 +155,7 @@ static bool read_image(const struct brim_remember *r, struct image *image)
  * seen here to be gone, or what came to RAM is dropped after that. */
 static bool bring_back(const struct brim_remember *r, struct brim_digest digest)
 {
-    struct brim_locator locator, now;
+    struct brim_locator locator;
     struct brim_object *object;
     bool is_good;
 
@@ -167,8 +167,7 @@ static bool bring_back(const struct brim_remember *r, struct brim_digest digest)
     is_good = brim_purge_check(r->config.purge, object) != BRIM_PURGE_GONE;
     if (is_good) {
         brim_hot_promote(r->config.hot, object);
-        is_good = brim_disk_locate(r->config.disk, digest, &now) == BRIM_OK &&
-                  now.record_id == locator.record_id;
+        is_good = brim_disk_is_current(r->config.disk, &locator);
         if (!is_good)
             brim_hot_drop(r->config.hot, &object->key, object);
     }

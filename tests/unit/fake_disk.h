@@ -164,6 +164,14 @@ enum brim_err brim_disk_locate(struct brim_disk *disk, struct brim_digest digest
     return record != NULL ? BRIM_OK : BRIM_ENOENT;
 }
 
+bool brim_disk_is_current(struct brim_disk *disk, const struct brim_locator *locator)
+{
+    struct brim_locator now;
+
+    return brim_disk_locate(disk, locator->digest, &now) == BRIM_OK &&
+           now.record_id == locator->record_id;
+}
+
 enum brim_err brim_disk_load(struct brim_disk *disk, const struct brim_locator *locator,
                              enum brim_disk_wait wait, struct brim_object **object_out)
 {

@@ -66,6 +66,9 @@ struct brim_locator {
 BRIM_MUST_USE enum brim_err brim_disk_locate(struct brim_disk *disk, struct brim_digest digest,
                                              struct brim_locator *locator_out);
 
+/* Whether it is found there still. Thread: any, also a loop. */
+bool brim_disk_is_current(struct brim_disk *disk, const struct brim_locator *locator);
+
 /* As brim_index_walk(). Thread: any but a loop. */
 size_t brim_disk_walk(struct brim_disk *disk, const struct brim_digest *after,
                       struct brim_digest *digests_out, size_t max);

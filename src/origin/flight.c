@@ -10,12 +10,14 @@
  * Only he whose request was sent ever sees an ALONE answer: it may hold what is private to him. If
  * he has left, nobody gets it.
  *
- * The table holds flights that can be joined: those that are asked, and READY ones whose body is
- * still growing and kept from its first byte. A flight that began before the last purge is not
- * joined, as its answer may be older than the purge; who comes later starts another, which takes
- * its place in the table. (The answer of the old one carries its sequence, so that no lookup will
- * find it.) Nor does he join who already holds what the flight has brought and asks whether it is
- * still good: that question is a new one, even in the moment before the flight leaves the table.
+ * The table holds flights until what they bring is published, or what they could not replace is
+ * gone: so who has read the last byte and asks again finds it in the one place or in the other, and
+ * never what is older (brim_flight_peek); with them go those that began before. Only the newest
+ * under a key is joined, and that only while its answer will be stored and is kept from its first
+ * byte. A flight that began before the last purge is not joined, as its answer may be older than
+ * the purge; who comes later starts another, which stands before it in the table. (The answer of
+ * the old one carries its sequence, so that no lookup will find it.) Nor does he join who already
+ * holds what the flight has brought and asks whether it is still good: that question is a new one.
  * A pass is nobody else's; but where the answer to a POST will stand for the page, it is listed
  * from its headers on.
  *
@@ -51,10 +53,34 @@ static _Atomic unsigned *landing_place(struct brim_flight *f)
     return &f->flights->landing[hash % BRIM_FLIGHTS_LANDING];
 }
 
-static void unlist_locked(struct brim_flight *f)
+static struct brim_flight *table_find_locked(struct brim_flights *flights,
+                                             const struct brim_key *key)
 {
-    brim_flight_table_remove(&f->flights->table, &f->place);
-    brim_flight_table_remove(&f->flights->table, &f->part);
+    struct brim_flight_place *place = brim_flight_table_find(&flights->table, key);
+
+    return place == NULL ? NULL : (struct brim_flight *)place->flight;
+}
+
+static bool has_brought(struct brim_flight *f, const struct brim_object *object)
+{
+    bool has;
+
+    pthread_mutex_lock(&f->lock);
+    has = f->object != NULL && f->object == object;
+    pthread_mutex_unlock(&f->lock);
+    return has;
+}
+
+/* The flight under key that who holds `stale` (or NULL) may join. */
+static struct brim_flight *joinable_locked(struct brim_flights *flights, const struct brim_key *key,
+                                           const struct brim_object *stale)
+{
+    struct brim_flight *f = table_find_locked(flights, key);
+
+    return f != NULL && !f->is_withdrawn && f->seq == brim_cache_seq(flights->cache) &&
+                   !has_brought(f, stale)
+               ? f
+               : NULL;
 }
 
 void brim_flight_list_part(struct brim_flight *f, struct brim_key key)
@@ -65,8 +91,8 @@ void brim_flight_list_part(struct brim_flight *f, struct brim_key key)
     }
     f->part_key = key;
     pthread_mutex_lock(&f->flights->lock);
-    /* not if a purge or who found it useless has taken it out, nor beside another of the part */
-    if (f->place.is_listed && brim_flight_table_find(&f->flights->table, &f->part_key) == NULL)
+    if (f->place.is_listed && !f->is_withdrawn &&
+        joinable_locked(f->flights, &f->part_key, NULL) == NULL)
         brim_flight_table_add(&f->flights->table, &f->part, &f->part_key, f);
     pthread_mutex_unlock(&f->flights->lock);
 }
@@ -77,7 +103,7 @@ void brim_flight_list_posted(struct brim_flight *f)
 
     pthread_mutex_lock(&f->flights->lock);
     if (!f->place.is_listed && f->seq == brim_cache_seq(f->flights->cache) &&
-        brim_flight_table_find(&f->flights->table, key) == NULL)
+        joinable_locked(f->flights, key, NULL) == NULL)
         brim_flight_table_add(&f->flights->table, &f->place, key, f);
     pthread_mutex_unlock(&f->flights->lock);
 }
@@ -85,14 +111,21 @@ void brim_flight_list_posted(struct brim_flight *f)
 void brim_flight_withdraw(struct brim_flight *f)
 {
     pthread_mutex_lock(&f->flights->lock);
-    unlist_locked(f);
+    f->is_withdrawn = true;
     pthread_mutex_unlock(&f->flights->lock);
 }
 
 void brim_flight_unlist(struct brim_flight *f)
 {
-    brim_flight_withdraw(f);
-    if (atomic_exchange(&f->is_landing, false))
+    bool has_landed = atomic_exchange(&f->is_landing, false);
+
+    pthread_mutex_lock(&f->flights->lock);
+    if (has_landed)
+        brim_flight_table_remove_older(&f->flights->table, &f->place); /* not found in its stead */
+    brim_flight_table_remove(&f->flights->table, &f->place);
+    brim_flight_table_remove(&f->flights->table, &f->part);
+    pthread_mutex_unlock(&f->flights->lock);
+    if (has_landed)
         atomic_fetch_sub(landing_place(f), 1);
 }
 
@@ -124,14 +157,6 @@ void brim_flight_finish(struct brim_flight *f)
 bool brim_flights_are_landing(const struct brim_flights *flights, const struct brim_key *primary)
 {
     return atomic_load(&flights->landing[primary->digest.lo % BRIM_FLIGHTS_LANDING]) > 0;
-}
-
-static struct brim_flight *table_find_locked(struct brim_flights *flights,
-                                             const struct brim_key *key)
-{
-    struct brim_flight_place *place = brim_flight_table_find(&flights->table, key);
-
-    return place == NULL ? NULL : (struct brim_flight *)place->flight;
 }
 
 bool brim_flight_is_listed(struct brim_flights *flights, const struct brim_key *primary)
@@ -323,29 +348,6 @@ static void admit(struct brim_flight *f, struct brim_port *port)
     brim_watch_add(&f->watch, port);
 }
 
-static bool has_brought(struct brim_flight *f, const struct brim_object *object)
-{
-    bool has;
-
-    pthread_mutex_lock(&f->lock);
-    has = f->object != NULL && f->object == object;
-    pthread_mutex_unlock(&f->lock);
-    return has;
-}
-
-/* The flight under key for who holds `stale` (or NULL). One that began before the last purge, or
- * that brought `stale` itself, leaves the table. */
-static struct brim_flight *joinable_locked(struct brim_flights *flights, const struct brim_key *key,
-                                           const struct brim_object *stale)
-{
-    struct brim_flight *f = table_find_locked(flights, key);
-
-    if (f == NULL || (f->seq == brim_cache_seq(flights->cache) && !has_brought(f, stale)))
-        return f;
-    unlist_locked(f);
-    return NULL;
-}
-
 /* Joins what is under way, at no cost but this: a crowd makes no flights of its own. */
 static struct brim_flight *join_existing(struct brim_flights *flights,
                                          const struct brim_flight_ask *ask, struct brim_port *port)
@@ -512,7 +514,7 @@ static struct brim_object *whole_of(struct brim_flight *f, struct brim_fields fi
     struct brim_object *object = NULL;
 
     pthread_mutex_lock(&f->lock);
-    if (f->kind != BRIM_FLIGHT_SLICE && f->stage == READY && f->stored &&
+    if (f->kind != BRIM_FLIGHT_SLICE && f->stage == READY &&
         brim_body_bytes(f->object->body) == brim_body_length(f->object->body) &&
         brim_vary_selects_same(f->object->fields, brim_letter_fields(f->letter), fields))
         object = brim_object_ref(f->object);
@@ -524,15 +526,17 @@ struct brim_object *brim_flight_peek(struct brim_flights *flights, const struct 
                                      struct brim_fields fields, bool *soft_purged_out,
                                      struct brim_flight_hold *hold_out)
 {
+    const struct brim_flight_place *place;
     struct brim_object *object = NULL;
-    struct brim_flight *f;
 
     *soft_purged_out = false;
     *hold_out = (struct brim_flight_hold){.body = NULL};
     pthread_mutex_lock(&flights->lock);
-    f = table_find_locked(flights, key);
-    if (f != NULL)
-        object = whole_of(f, fields);
+    place = brim_flight_table_find(&flights->table, key);
+    while (place != NULL && object == NULL) {
+        object = whole_of(place->flight, fields);
+        place = brim_flight_table_next(place);
+    }
     pthread_mutex_unlock(&flights->lock);
     if (object != NULL && !brim_cache_keeps(flights->cache, object, soft_purged_out)) {
         brim_object_unref(object);
@@ -543,12 +547,22 @@ struct brim_object *brim_flight_peek(struct brim_flights *flights, const struct 
     return object;
 }
 
+static bool may_join(struct brim_flights *flights, const struct brim_flight_ask *ask)
+{
+    bool may;
+
+    pthread_mutex_lock(&flights->lock);
+    may = joinable_locked(flights, &ask->key, ask->stale) != NULL;
+    pthread_mutex_unlock(&flights->lock);
+    return may;
+}
+
 void brim_flight_refresh(struct brim_flights *flights, const struct brim_flight_ask *ask)
 {
     struct brim_flight *made;
 
     INVARIANT(ask->kind != BRIM_FLIGHT_PASS);
-    if (brim_flight_is_listed(flights, &ask->key) || take_place(flights, ask) != BRIM_OK)
+    if (may_join(flights, ask) || take_place(flights, ask) != BRIM_OK)
         return;
     made = flight_new(flights, ask, NULL);
     if (made == NULL)

@@ -113,7 +113,7 @@ static enum brim_err begin_stored(struct brim_flight *f, struct brim_object_spec
     stored = brim_fill_is_storable(f->fill);
     note_kept(f, stored, false);
     if (!stored) { /* no room for one so large: nobody joins, those who are here share it */
-        brim_flight_unlist(f);
+        brim_flight_withdraw(f);
         brim_flight_keep_start(f, brim_fill_object(f->fill)->body);
     }
     if (stored && f->kind == BRIM_FLIGHT_PASS)

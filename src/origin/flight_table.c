@@ -33,14 +33,31 @@ void brim_flight_table_remove(struct brim_flight_table *table, struct brim_fligh
     place->is_listed = false;
 }
 
-struct brim_flight_place *brim_flight_table_find(const struct brim_flight_table *table,
-                                                 const struct brim_key *key)
+static struct brim_flight_place *from(struct brim_flight_place *place, const struct brim_key *key)
 {
-    struct brim_flight_place *place = table->buckets[bucket_of(key->digest)];
-
     while (place != NULL && !brim_key_is(place->key, key))
         place = place->next;
     return place;
+}
+
+struct brim_flight_place *brim_flight_table_find(const struct brim_flight_table *table,
+                                                 const struct brim_key *key)
+{
+    return from(table->buckets[bucket_of(key->digest)], key);
+}
+
+struct brim_flight_place *brim_flight_table_next(const struct brim_flight_place *place)
+{
+    return from(place->next, place->key);
+}
+
+void brim_flight_table_remove_older(struct brim_flight_table *table,
+                                    struct brim_flight_place *place)
+{
+    struct brim_flight_place *older;
+
+    while (place->is_listed && (older = brim_flight_table_next(place)) != NULL)
+        brim_flight_table_remove(table, older);
 }
 
 bool brim_flight_table_is_empty(const struct brim_flight_table *table)

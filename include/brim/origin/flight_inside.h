@@ -49,6 +49,7 @@ struct brim_flight {
     struct brim_flights *flights;
     struct brim_flight_place place; /* table lock */
     struct brim_flight_place part;  /* likewise: SLICE, under the key of the part that comes */
+    bool is_withdrawn;              /* likewise: listed, and nobody joins it any more */
     struct brim_key part_key; /* with its text, once it is known; set before `part` is listed */
     enum brim_flight_kind kind;
     struct brim_letter *letter; /* own copy of what was asked */
@@ -131,11 +132,11 @@ void brim_flight_finish(struct brim_flight *f);
 /* Whoever has heard of the resource asks for the part by its own key: he joins too, until
  * brim_flight_unlist(). Takes the key's text, whatever comes of it. Thread: fetcher. */
 void brim_flight_list_part(struct brim_flight *f, struct brim_key key);
-/* Nobody joins any more. */
-void brim_flight_unlist(struct brim_flight *f);
-/* Nobody joins it any more. Unlike unlist, who has read its end still finds it landing: what it
- * replaces is not taken away yet. */
+/* Nobody joins it any more. Who has read its end still finds it: what it replaces is not taken away
+ * before brim_flight_unlist(). */
 void brim_flight_withdraw(struct brim_flight *f);
+/* Nobody joins it any more, nor finds it. */
+void brim_flight_unlist(struct brim_flight *f);
 bool brim_flight_is_listed(struct brim_flights *flights, const struct brim_key *key);
 /* Keeps the first bytes of a body that is not seen yet, until they are let go. */
 void brim_flight_keep_start(struct brim_flight *f, struct brim_body *body);

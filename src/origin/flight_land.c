@@ -111,7 +111,7 @@ static enum brim_err begin_stored(struct brim_flight *f, struct brim_object_spec
     if (err != BRIM_OK)
         return err;
     stored = brim_fill_is_storable(f->fill);
-    note_kept(f, stored, false);
+    note_kept(f, stored && !(spec->status == 200 && length == 0), false); /* see take_head */
     if (!stored) { /* no room for one so large: nobody joins, those who are here share it */
         brim_flight_withdraw(f);
         brim_flight_keep_start(f, brim_fill_object(f->fill)->body);

@@ -314,6 +314,8 @@ static uint64_t answer_length(const struct brim_delivery *d)
     const struct brim_field *said;
     uint64_t length = 0;
 
+    if (d->status == 204)
+        return BRIM_BODY_LENGTH_UNKNOWN; /* it must not have one (RFC 9110 8.6) */
     if (brim_deliver_is_own_416(d))
         return 0;
     if (d->is_recoded)

@@ -5,7 +5,7 @@
 #include "brim/base/text.h"
 #include "brim/origin/tier.h"
 
-#define HEAD_ADDED        6 /* fields that are added to an object's own */
+#define HEAD_ADDED        7 /* fields that are added to an object's own */
 #define STATUS_TEXT_BYTES 256
 #define NUMBER_BYTES      24
 
@@ -65,13 +65,22 @@ static struct brim_str pool_number(struct brim_delivery *d, int64_t number)
     return brim_text_str(&text);
 }
 
-/* What a 304 leaves out (RFC 9110 15.4.5): metadata of a body that is not there. */
-static bool not_modified_drops(struct brim_str name)
+/* What a 304 (RFC 9110 15.4.5) and a 416 leave out: metadata of a body that is not there. */
+static bool is_of_content(struct brim_str name)
 {
     return brim_str_is(name, BRIM_STR("content-type")) ||
            brim_str_is(name, BRIM_STR("content-encoding")) ||
            brim_str_is(name, BRIM_STR("content-language")) ||
            brim_str_is(name, BRIM_STR("content-range"));
+}
+
+/* What is true of the whole, and would let caches behind keep the refusal of one range for all. */
+static bool unsatisfiable_drops(struct brim_str name)
+{
+    return is_of_content(name) || brim_str_is(name, BRIM_STR("cache-control")) ||
+           brim_str_is(name, BRIM_STR("cdn-cache-control")) ||
+           brim_str_is(name, BRIM_STR("surrogate-control")) ||
+           brim_str_is(name, BRIM_STR("expires"));
 }
 
 /* Fields that are others in another coding, or are about the bytes of one (RFC 9530). */
@@ -125,7 +134,7 @@ static void add_coding(struct brim_delivery *d)
     add_vary(d);
     if (etag.len > 0)
         brim_deliver_add_text(d, H2O_TOKEN_ETAG, NULL, etag);
-    if (d->coding != BRIM_CODING_IDENTITY && d->status != 304)
+    if (d->coding != BRIM_CODING_IDENTITY && d->status != 304 && !brim_deliver_is_own_416(d))
         brim_deliver_add_text(d, H2O_TOKEN_CONTENT_ENCODING, NULL, brim_coding_name(d->coding));
 }
 
@@ -145,8 +154,10 @@ static void add_object_fields(struct brim_delivery *d)
             continue; /* see add_via() */
         if (d->in_parts && brim_str_is(field->name, BRIM_STR("content-range")))
             continue; /* the part's; see add_content_range() */
-        if (d->status == 304 && not_modified_drops(field->name))
+        if (d->status == 304 && is_of_content(field->name))
             continue;
+        if (brim_deliver_is_own_416(d) && unsatisfiable_drops(field->name))
+            continue; /* see brim_deliver_head() */
         if (d->is_chosen && is_of_coding(d, field->name))
             continue; /* see add_coding() */
         add_field(d, field);
@@ -270,6 +281,8 @@ void brim_deliver_head(struct brim_delivery *d)
     add_coding(d);
     if ((d->in_parts || d->status != d->object->status) && (d->status == 206 || d->status == 416))
         add_content_range(d);
+    if (brim_deliver_is_own_416(d))
+        brim_deliver_add_text(d, H2O_TOKEN_CACHE_CONTROL, NULL, BRIM_STR("no-store"));
     if (d->facts.outcome != BRIM_OUTCOME_PASS && d->facts.outcome != BRIM_OUTCOME_MISS)
         brim_deliver_add_text(
             d, H2O_TOKEN_AGE, NULL,

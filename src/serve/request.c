@@ -195,7 +195,8 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
         .peer = brim_str_of(r->conn->peer_text),
         .scheme = brim_request_str(r->req->input.scheme->name),
         .host = r->authority,
-        .is_h2 = r->req->version >= 0x200,
+        .counts_hops = brim_request_method_is(r, "OPTIONS"),
+        .version = (unsigned)r->req->version,
         .is_ipv6 = r->conn->peer.ss_family == AF_INET6,
         .is_in_parts = r->state == REQUEST_SLICES,
         .traceparent = brim_request_traceparent(r),
@@ -393,6 +394,18 @@ static void look_at_flight(struct request *r)
 
 /* ---- lookup ---- */
 
+/* Of an object that is there and may not be used: fresh, but not for this client, or stale for all
+ * (RFC 9211 2.2). */
+static const char *why_asked(const struct request *r, const struct brim_object *object)
+{
+    static const struct brim_request_control nothing = {
+        .max_age_ms = -1, .min_fresh_ms = -1, .max_stale_ms = -1};
+    enum brim_use use =
+        brim_freshness_use(&object->fresh, &nothing, r->delivery.now_wall_ms, r->find.soft_purged);
+
+    return use == BRIM_USE_FRESH ? "request" : "stale";
+}
+
 static void use_object(struct request *r, struct brim_object *object)
 {
     struct brim_deliver_facts facts = {.outcome = BRIM_OUTCOME_HIT};
@@ -417,7 +430,7 @@ static void use_object(struct request *r, struct brim_object *object)
         break;
     }
     r->stale = object;
-    r->fwd = r->control.no_cache ? "request" : "stale";
+    r->fwd = why_asked(r, object);
     if (r->control.only_if_cached)
         answer_not_cached(r);
     else
@@ -578,10 +591,7 @@ static bool is_loop(const struct request *r)
 /* OPTIONS with Max-Forwards: 0 is for this hop (RFC 9110 7.6.2). */
 static bool is_for_this_hop(const struct request *r)
 {
-    const struct brim_field *field = brim_fields_only(r->fields, BRIM_STR("max-forwards"));
-
-    return brim_request_method_is(r, "OPTIONS") && field != NULL &&
-           brim_str_is(field->value, BRIM_STR("0"));
+    return brim_request_method_is(r, "OPTIONS") && brim_upstream_hops_left(r->fields) == 0;
 }
 
 static bool has_read_method(const struct request *r)

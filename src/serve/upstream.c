@@ -3,12 +3,15 @@
 
 #include "brim/base/hash.h"
 #include "brim/base/invariant.h"
+#include "brim/base/text.h"
 #include "brim/http/cache_key.h"
 #include "brim/http/coding.h"
 
 /* Fields that brim adds at most: Via, CDN-Loop, Cookie (joined), X-Forwarded-{For,Proto,Host},
  * Forwarded, Accept-Encoding, traceparent. */
 #define UPSTREAM_ADDED_MAX 9
+#define HOPS_DIGITS_MAX    18
+#define HOPS_BYTES         24
 
 struct list {
     struct brim_field *items;
@@ -127,6 +130,55 @@ static struct brim_str conditions(h2o_mem_pool_t *pool, const struct brim_field 
     return len > 0 ? brim_str(text, len) : field->value;
 }
 
+int64_t brim_upstream_hops_left(struct brim_fields fields)
+{
+    const struct brim_field *field = brim_fields_only(fields, BRIM_STR("max-forwards"));
+    int64_t hops = 0;
+
+    if (field == NULL || field->value.len == 0 || field->value.len > HOPS_DIGITS_MAX)
+        return -1;
+    for (size_t i = 0; i < field->value.len; i++) {
+        char digit = field->value.base[i];
+
+        if (digit < '0' || digit > '9')
+            return -1;
+        hops = hops * 10 + (digit - '0');
+    }
+    return hops;
+}
+
+/* Who asks for Max-Forwards: 0 was answered here: see request.c. */
+static struct brim_str hops_for_next(h2o_mem_pool_t *pool, int64_t hops)
+{
+    struct brim_text text = brim_text_in(h2o_mem_alloc_pool(pool, HOPS_BYTES), HOPS_BYTES);
+
+    brim_text_put_int(&text, hops > 0 ? hops - 1 : 0);
+    return brim_text_str(&text);
+}
+
+static struct brim_str value_for_origin(h2o_mem_pool_t *pool, const struct brim_route *route,
+                                        const struct brim_upstream_client *client, int64_t hops,
+                                        const struct brim_field *field)
+{
+    if (client->counts_hops && hops >= 0 && brim_str_is(field->name, BRIM_STR("max-forwards")))
+        return hops_for_next(pool, hops);
+    return route->rules.compress ? conditions(pool, field) : field->value;
+}
+
+/* "2 ID" or "1.0 ID" instead of "1.1 ID" (RFC 9110 7.6.3). */
+static struct brim_str own_via(h2o_mem_pool_t *pool, const struct brim_env *env, unsigned version)
+{
+    struct brim_str protocol = version >= 0x200 ? BRIM_STR("2 ") : BRIM_STR("1.0 ");
+    char *text;
+
+    if (version == 0x101)
+        return brim_str(env->via_response.base, env->via_response.len);
+    text = h2o_mem_alloc_pool(pool, protocol.len + env->node_id.len);
+    memcpy(text, protocol.base, protocol.len);
+    memcpy(text + protocol.len, env->node_id.base, env->node_id.len);
+    return brim_str(text, protocol.len + env->node_id.len);
+}
+
 /* for=, host= and proto= of RFC 7239 4; IPv6 addresses are quoted and bracketed. The client's own
  * Forwarded is dropped: see is_claim. */
 static struct brim_str forwarded(h2o_mem_pool_t *pool, const struct brim_upstream_client *client)
@@ -169,25 +221,18 @@ struct brim_fields brim_upstream_fields(h2o_mem_pool_t *pool, struct brim_env *e
 {
     size_t room = client_fields.count + UPSTREAM_ADDED_MAX;
     struct list list = {.items = h2o_mem_alloc_pool(pool, room * sizeof(struct brim_field))};
-    struct brim_str via = brim_str(env->via_response.base, env->via_response.len);
+    struct brim_str via = own_via(pool, env, client->version);
+    int64_t hops = client->counts_hops ? brim_upstream_hops_left(client_fields) : -1;
 
     for (size_t i = 0; i < client_fields.count; i++)
         if (is_kept(client_fields, client_fields.items[i].name, kind) &&
             !is_replaced_trace(client, client_fields.items[i].name))
             list_add(&list, client_fields.items[i].name,
-                     route->rules.compress ? conditions(pool, &client_fields.items[i])
-                                           : client_fields.items[i].value);
+                     value_for_origin(pool, route, client, hops, &client_fields.items[i]));
 
     if (kind == BRIM_FLIGHT_SHARED)
         list_add(&list, BRIM_STR("accept-encoding"),
                  client->is_in_parts ? BRIM_STR("identity") : route->accept_encoding);
-    if (client->is_h2) { /* "2 ID" instead of "1.1 ID" (RFC 9110 7.6.3) */
-        char *text = h2o_mem_alloc_pool(pool, env->node_id.len + 2);
-
-        memcpy(text, "2 ", 2);
-        memcpy(text + 2, env->node_id.base, env->node_id.len);
-        via = brim_str(text, env->node_id.len + 2);
-    }
     list_add(&list, BRIM_STR("via"), joined(pool, client_fields, BRIM_STR("via"), ", ", via));
     list_add(&list, BRIM_STR("cdn-loop"),
              joined(pool, client_fields, BRIM_STR("cdn-loop"), ", ", env->loop_member));

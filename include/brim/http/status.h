@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * status - what RFC 9110 15 calls the statuses.
+ * status - what the registry of statuses calls them (RFC 9110 16.2).
  */
 #ifndef BRIM_HTTP_STATUS_H
 #define BRIM_HTTP_STATUS_H
 
-/* The reason phrase: static text, never NULL. Thread: any. */
+/* The reason phrase: static text, never NULL; "Unknown" of what nobody has registered. Thread: any.
+ */
 const char *brim_status_reason(unsigned status);
 
 #endif

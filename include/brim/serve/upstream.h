@@ -19,7 +19,8 @@ struct brim_upstream_client {
     struct brim_str host;        /* as received */
     struct brim_str traceparent; /* in place of the client's; empty: the client's */
     bool begins_trace;           /* which knows nothing of a tracestate */
-    bool is_h2;
+    bool counts_hops;            /* OPTIONS: Max-Forwards is one less for the next */
+    unsigned version;            /* of HTTP, as received: 0x101 */
     bool is_ipv6;
     bool is_in_parts; /* parts of the whole are asked for: a part cannot be decoded */
 };
@@ -32,6 +33,10 @@ struct brim_fields brim_upstream_fields(h2o_mem_pool_t *pool, struct brim_env *e
                                         const struct brim_route *route, enum brim_flight_kind kind,
                                         struct brim_fields client_fields,
                                         const struct brim_upstream_client *client);
+
+/* How many hops more Max-Forwards allows an OPTIONS; -1: nothing that can be read limits them.
+ * Spec: RFC 9110 7.6.2. */
+int64_t brim_upstream_hops_left(struct brim_fields fields);
 
 /* What balance: hash of an origin goes by, for this request; key: its primary cache key. */
 uint64_t brim_upstream_hash(h2o_mem_pool_t *pool, const struct brim_origin *origin,

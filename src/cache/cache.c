@@ -37,6 +37,19 @@
 #define SHARDS_MAX         64u
 #define SKETCH_COUNTERS    (1u << 18)
 
+/* What was replaced or forgotten while it was read does not come back to RAM. */
+static bool promote(const struct brim_locator *locator, struct brim_object *object, void *ctx)
+{
+    struct brim_cache *cache = ctx;
+    pthread_mutex_t *turn = brim_cache_lock_key(cache, locator->digest);
+    bool is_current = brim_disk_is_current(cache->disk, locator);
+
+    if (is_current)
+        brim_hot_promote(cache->hot, object);
+    pthread_mutex_unlock(turn);
+    return is_current;
+}
+
 /* ---- life ---- */
 
 static void restore_epoch(const struct brim_purge_epoch *epoch, void *ctx)
@@ -66,7 +79,9 @@ static enum brim_err open_remember(struct brim_cache *cache)
                                                 config->memory_bytes - config->memory_bytes / 8,
                                             .hot = cache->hot,
                                             .disk = cache->disk,
-                                            .purge = cache->purge};
+                                            .purge = cache->purge,
+                                            .promote = promote,
+                                            .ctx = cache};
 
     if (cache->disk == NULL || config->remember_ms == 0)
         return BRIM_OK;
@@ -255,17 +270,6 @@ static enum brim_err look_in_hot(struct brim_cache *cache, struct brim_find *fin
     return BRIM_OK;
 }
 
-/* What was replaced or forgotten while it was read does not come back to RAM. */
-static void promote(struct brim_cache *cache, const struct brim_locator *locator,
-                    struct brim_object *object)
-{
-    pthread_mutex_t *turn = brim_cache_lock_key(cache, locator->digest);
-
-    if (brim_disk_is_current(cache->disk, locator))
-        brim_hot_promote(cache->hot, object);
-    pthread_mutex_unlock(turn);
-}
-
 static void drop_purged(struct brim_cache *cache, const struct brim_locator *locator)
 {
     pthread_mutex_t *turn = brim_cache_lock_key(cache, locator->digest);
@@ -298,7 +302,7 @@ static enum brim_err look_on_disk(struct brim_cache *cache, struct brim_find *fi
         return BRIM_ENOENT;
     }
     atomic_store(&object->on_disk, 1);
-    promote(cache, &locator, object);
+    (void)promote(&locator, object, cache);
     *object_out = object;
     return BRIM_OK;
 }
@@ -447,7 +451,7 @@ void brim_cache_forget(struct brim_cache *cache, const struct brim_key *key,
     OBJ_CHECK(cache, CACHE_MAGIC);
     turn = brim_cache_lock_key(cache, key->digest);
     if (cache->disk != NULL)
-        brim_disk_drop(cache->disk, key->digest); /* first: see bring_back() in cache/remember.c */
+        brim_disk_drop(cache->disk, key->digest);
     brim_hot_drop(cache->hot, key, only);
     pthread_mutex_unlock(turn);
 }

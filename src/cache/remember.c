@@ -151,28 +151,22 @@ static bool read_image(const struct brim_remember *r, struct image *image)
     return why == NULL;
 }
 
-/* Whether it is in RAM now because of this. Who forgets a key drops the record first: either it is
- * seen here to be gone, or what came to RAM is dropped after that. */
+/* Whether it is in RAM now because of this. */
 static bool bring_back(const struct brim_remember *r, struct brim_digest digest)
 {
     struct brim_locator locator;
     struct brim_object *object;
-    bool is_good;
+    bool is_back;
 
     if (brim_disk_locate(r->config.disk, digest, &locator) != BRIM_OK ||
         brim_disk_load(r->config.disk, &locator, BRIM_DISK_WAIT, &object) != BRIM_OK)
         return false;
     atomic_store(&object->on_disk, 1);
     atomic_store(&object->use, USES);
-    is_good = brim_purge_check(r->config.purge, object) != BRIM_PURGE_GONE;
-    if (is_good) {
-        brim_hot_promote(r->config.hot, object);
-        is_good = brim_disk_is_current(r->config.disk, &locator);
-        if (!is_good)
-            brim_hot_drop(r->config.hot, &object->key, object);
-    }
+    is_back = brim_purge_check(r->config.purge, object) != BRIM_PURGE_GONE &&
+              r->config.promote(&locator, object, r->config.ctx);
     brim_object_unref(object);
-    return is_good;
+    return is_back;
 }
 
 /* False: told to end before it was through. */

@@ -30,6 +30,21 @@ static void teardown(void)
     fixture_teardown();
 }
 
+static void (*before_promoting)(const struct brim_locator *locator, struct brim_object *object);
+
+/* As the cache does, but for the turn of its key: nobody else is here. */
+static bool promote(const struct brim_locator *locator, struct brim_object *object, void *ctx)
+{
+    bool is_current;
+
+    if (before_promoting != NULL)
+        before_promoting(locator, object);
+    is_current = brim_disk_is_current(fx.disk, locator);
+    if (is_current)
+        brim_hot_promote(ctx, object);
+    return is_current;
+}
+
 static struct brim_remember *open_remember(uint64_t file_bytes)
 {
     struct brim_remember_config config = {.path = fx.dir,
@@ -38,7 +53,9 @@ static struct brim_remember *open_remember(uint64_t file_bytes)
                                           .hot_bytes_max = HOT_BYTES,
                                           .hot = hot,
                                           .disk = fx.disk,
-                                          .purge = purge};
+                                          .purge = purge,
+                                          .promote = promote,
+                                          .ctx = hot};
     struct brim_remember *remember;
 
     ck_assert_int_eq(brim_remember_open(&config, &remember), BRIM_OK);
@@ -152,6 +169,25 @@ START_TEST(what_is_gone_stays_gone)
 }
 END_TEST
 
+static void forget(const struct brim_locator *locator, struct brim_object *object)
+{
+    ck_assert_ptr_null(brim_hot_get(hot, &object->key)); /* nobody is given it yet */
+    brim_disk_drop(fx.disk, locator->digest);
+}
+
+/* Not even for a moment: who forgets a key, or replaces what stands there, has told those who asked
+ * since then what is newer. */
+START_TEST(what_is_forgotten_while_it_is_read_is_not_brought_back)
+{
+    store(1, 1);
+    write_file();
+    before_promoting = forget;
+    restart(65536);
+    ck_assert(!is_hot(1));
+    ck_assert_int_eq(brim_metric_read(BRIM_METRIC_HOT_REMEMBERED), 0);
+}
+END_TEST
+
 static const struct {
     off_t cut_to;  /* -1: as it is */
     off_t flip_at; /* -1: none */
@@ -212,6 +248,7 @@ int main(void)
     tcase_add_test(tc, what_was_hot_is_hot_again);
     tcase_add_test(tc, the_most_used_come_first);
     tcase_add_test(tc, what_is_gone_stays_gone);
+    tcase_add_test(tc, what_is_forgotten_while_it_is_read_is_not_brought_back);
     tcase_add_loop_test(tc, a_damaged_file_is_ignored, 0,
                         (int)(sizeof(damages) / sizeof(damages[0])));
     tcase_add_test(tc, a_foreign_file_is_ignored);

@@ -27,6 +27,10 @@ struct brim_remember_config {
     struct brim_hot *hot;    /* borrowed, all three */
     struct brim_disk *disk;
     struct brim_purge *purge;
+    /* Puts what was read back into RAM, unless the record has changed since it was located. False:
+     * it has. On the thread of remember. */
+    bool (*promote)(const struct brim_locator *locator, struct brim_object *object, void *ctx);
+    void *ctx;
 };
 
 /* Starts the thread, which first reads back. Errors: BRIM_EIO no thread, logged. Thread: init. */

@@ -24,8 +24,9 @@
  *              drip in, which renew h2o's own idle timeout
  *   memory     the clients hold too much of limits.client_memory: the greediest first
  *
- * What brim itself takes for a client is on the ledger when it is taken (base/ledger). Here the
- * rest is estimated from the outside, once a second: what the buffers of h2o can hold, and flat
+ * What brim itself takes for a client is on the ledger when it is taken (base/ledger), and so are
+ * request bodies (guard). Here the rest is estimated from the outside, once a second: what the
+ * buffers of h2o can hold, and flat
  * figures for what has no size to be read: a connection, TLS, a request with its pool. Who is
  * greedy goes by both: a connection's weight. The kernel's socket buffers, objects of the cache
  * that are being sent and what OpenSSL keeps of large writes are in neither. The kernel would take
@@ -370,9 +371,9 @@ static enum brim_ending judge(struct brim_conn *conn, uint64_t now,
 
 static int64_t measure(struct brim_conn *conn)
 {
-    const h2o_buffer_t *input = conn->sock->input;
-    size_t bytes = CONN_BYTES + (input->bytes == NULL ? 0 : input->capacity);
+    size_t bytes = CONN_BYTES;
 
+    bytes += conn->input_memory = brim_conn_input_bytes(conn);
     if (conn->is_tls)
         bytes += TLS_BYTES + (h2o_socket_is_writing(conn->sock) ? SEALED_BYTES : 0);
     if (conn->phase == BRIM_CONN_HTTP2)
@@ -384,8 +385,7 @@ static int64_t measure(struct brim_conn *conn)
 
 static void account(struct brim_conn *conn, int64_t bytes)
 {
-    brim_ledger_hold(conn->ledger, bytes - conn->memory);
-    conn->memory = bytes;
+    brim_conn_hold(conn, bytes - conn->memory);
 }
 
 static void weigh(struct brim_conn *conn)
@@ -501,6 +501,7 @@ static void on_close(void *data)
     OBJ_CHECK(conn, BRIM_CONN_MAGIC);
     OBJ_CHECK(conns, CONNS_MAGIC);
     INVARIANT(conn->requests == NULL);
+    h2o_timeout_unlink(&conn->resumed);
     ring_remove(conns, conn);
     if (conn->is_h2)
         brim_guard_charge(conn);

@@ -733,4 +733,5 @@ void brim_deliver_fini(struct brim_delivery *d)
     d->is_streaming = false;
     drop_objects(d);
     brim_conn_request_remove(d->conn, &d->link);
+    brim_guard_h1_resume(d->conn, &d->env->ctx);
 }

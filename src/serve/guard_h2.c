@@ -73,14 +73,6 @@ _Static_assert(H2O_VERSION_MAJOR == 2 && H2O_VERSION_MINOR == 2,
 static void on_read(h2o_socket_t *sock, const char *err);
 static void on_written(h2o_socket_t *sock, const char *err);
 
-static struct brim_conn *conn_of(h2o_socket_t *sock)
-{
-    struct brim_conn *conn = sock->on_close.data;
-
-    OBJ_CHECK(conn, BRIM_CONN_MAGIC);
-    return conn;
-}
-
 static void discard(struct brim_conn *conn)
 {
     h2o_buffer_consume(&conn->sock->input, conn->sock->input->size);
@@ -484,7 +476,7 @@ static size_t next_piece(const struct brim_conn *conn, const h2o_http2_conn_t *h
 static void call_read(struct brim_conn *conn)
 {
     conn->is_fed = true;
-    conn->h2_read(conn->sock, NULL);
+    conn->inner_read(conn->sock, NULL);
     conn->is_fed = false;
 }
 
@@ -558,8 +550,7 @@ static void enter_bodies(struct brim_conn *conn)
         return;
     conn->body_entered = conn->body_bytes;
     conn->h2_memory = brim_guard_h2_memory(conn);
-    conn->memory += (int64_t)conn->h2_memory - (int64_t)before;
-    brim_ledger_hold(conn->ledger, (int64_t)conn->h2_memory - (int64_t)before);
+    brim_conn_hold(conn, (int64_t)conn->h2_memory - (int64_t)before);
 }
 
 static void pass(struct brim_conn *conn)
@@ -613,19 +604,9 @@ static void admit(struct brim_conn *conn)
 
 /* ---- hooks ---- */
 
-/* Puts our callbacks back where h2o has set its own. */
 static void settle(struct brim_conn *conn)
 {
-    h2o_socket_t *sock = conn->sock;
-
-    if (sock == NULL)
-        return;
-    if (sock->_cb.write != NULL && sock->_cb.write != on_written) {
-        conn->h2_written = sock->_cb.write;
-        sock->_cb.write = on_written;
-    }
-    if (sock->_cb.read != NULL && sock->_cb.read != on_read)
-        sock->_cb.read = on_read;
+    brim_conn_interpose(conn, on_read, on_written);
 }
 
 /* libh2o reads all that the kernel has, which is megabytes from a fast client, and keeps the room
@@ -650,11 +631,11 @@ static void shrink_input(h2o_socket_t *sock)
 
 static void on_read(h2o_socket_t *sock, const char *err)
 {
-    struct brim_conn *conn = conn_of(sock);
+    struct brim_conn *conn = brim_conn_of_socket(sock);
 
     brim_conn_enter(conn);
     if (err != NULL)
-        conn->h2_read(sock, err);
+        conn->inner_read(sock, err);
     else if (conn->killed)
         discard(conn);
     else
@@ -666,10 +647,10 @@ static void on_read(h2o_socket_t *sock, const char *err)
 
 static void on_written(h2o_socket_t *sock, const char *err)
 {
-    struct brim_conn *conn = conn_of(sock);
+    struct brim_conn *conn = brim_conn_of_socket(sock);
 
     brim_conn_enter(conn);
-    conn->h2_written(sock, err);
+    conn->inner_written(sock, err);
     settle(conn);
     if (conn->h2_ready > 0) { /* h2o had stalled; if it reads again, nobody else calls for these */
         pass(conn);
@@ -681,10 +662,10 @@ static void on_written(h2o_socket_t *sock, const char *err)
 static void on_emit(h2o_timeout_entry_t *entry)
 {
     h2o_http2_conn_t *h2 = H2O_STRUCT_FROM_MEMBER(h2o_http2_conn_t, _write.timeout_entry, entry);
-    struct brim_conn *conn = conn_of(h2->sock);
+    struct brim_conn *conn = brim_conn_of_socket(h2->sock);
 
     brim_conn_enter(conn);
-    conn->h2_emit(entry);
+    conn->inner_emit(entry);
     settle(conn);
     brim_conn_leave(conn);
 }
@@ -698,9 +679,8 @@ void brim_guard_h2_install(struct brim_conn *conn, h2o_buffer_t *early)
     INVARIANT(h2->sock == sock && h2->state == H2O_HTTP2_CONN_STATE_OPEN);
     INVARIANT(sock->_cb.read != NULL && sock->_cb.write == NULL);
     INVARIANT(h2->_write.timeout_entry.cb != NULL && sock->input->size == 0);
-    conn->h2_read = sock->_cb.read;
-    conn->h2_emit = h2->_write.timeout_entry.cb;
-    sock->_cb.read = on_read;
+    settle(conn);
+    conn->inner_emit = h2->_write.timeout_entry.cb;
     h2->_write.timeout_entry.cb = on_emit;
     begin_window(conn, brim_clock_mono_ms());
     if (early->size == 0) {

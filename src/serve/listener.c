@@ -87,7 +87,10 @@ static void begin_h1(struct brim_listeners *listeners, struct brim_conn *conn)
         sock->_latency_optimization.suggested_tls_payload_size = TLS_RECORD_BYTES;
         sock->_latency_optimization.suggested_write_size = SIZE_MAX;
     }
+    brim_conn_enter(conn);
     h2o_http1_accept(&listeners->accept_ctx, sock, now_of(listeners)); /* may have closed it */
+    brim_guard_h1_install(conn);
+    brim_conn_leave(conn);
 }
 
 /* A handshake ends while the node drains. h2o tells each connection that is there when a drain

@@ -10,9 +10,12 @@ what the process held, by the kernel's own mark, is at most limits.client_memory
 a margin above what it was before. What is refused is answered 503; a neighbour who asks for what is in RAM
 gets it each time.
 
-When memory was only counted once a second, `own` made the peak 1,100 MiB, and `bodies` as much as was sent.
+When memory was only counted once a second, `own` made the peak 1,100 MiB, and `bodies`, `uploads` and
+`chunks` as much as was sent.
 """
 
+import select
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -37,10 +40,14 @@ ATTACKS = {
     "disk": ("/kept/%d/#", {"cache__memory_object": 64 << 10, "cache__disk": "1GiB"}),
     "disk_same": ("/kept/#", {"cache__memory_object": 64 << 10, "cache__disk": "1GiB"}),
     "bodies": ("", {}),
+    "uploads": (b"Content-Length: 33554432", {"limits__request_body": 64 << 20}),
+    "chunks": (b"Transfer-Encoding: chunked", {"limits__request_body": 64 << 20}),
 }
 
 BODY_STREAMS, BODY_ROUNDS = 8, 100
 BODY_PIECE = b"x" * 16000
+UPLOADS, UPLOAD_BYTES = 64, 12 << 20  # HTTP/1.1; of a body that is longer
+UPLOAD_PIECE = b"10000\r\n" + b"x" * (1 << 16) + b"\r\n"
 
 
 class Origin(h2_abuse.Origin):
@@ -100,6 +107,53 @@ def upload(rig):
         one.close()
 
 
+def dial(rig, number, head):
+    """An upload begins, on a connection that has been answered once, with what had to be fetched: then
+    the answer is written, and the next request read, long after the callback that read the first."""
+    sock = socket.create_connection(("127.0.0.1", rig.port), timeout=30)
+    sock.sendall(b"GET /new/%d HTTP/1.1\r\nHost: a\r\n\r\n" % number)
+    assert sock.recv(1 << 16).startswith(b"HTTP/1.1 200 "), "no answer"
+    sock.sendall(head)
+    return sock
+
+
+def heard(sock):
+    try:
+        return sock.recv(1 << 16)
+    except OSError:
+        return b""
+
+
+def upload_http1(rig, framing):
+    """The same by HTTP/1.1. Returns what those were told who were refused."""
+    head = b"POST /small HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n" % framing
+    sent = {dial(rig, number, head): 0 for number in range(UPLOADS)}
+    busy, answers = set(sent), []
+    while busy:
+        for sock in select.select([], list(busy), [], 30)[1]:
+            try:
+                sent[sock] += sock.send(UPLOAD_PIECE)
+                if sent[sock] >= UPLOAD_BYTES:
+                    busy.remove(sock)
+            except OSError:
+                answers.append(heard(sock))
+                busy.remove(sock)
+    rig.neighbour.wait_for_more()
+    assert not rig.neighbour.wrong, f"the neighbour got {rig.neighbour.wrong}"
+    for sock in sent:
+        sock.close()
+    return answers
+
+
+def check_uploads(rig, framing):
+    answers = upload_http1(rig, framing)
+    bodies = brim_node.metric(rig.node.admin_port, BODIES_REFUSED)
+    polite = [one for one in answers if one.startswith(b"HTTP/1.1 503 ") and b"retry-after: 1" in one]
+    assert 0 < bodies < UPLOADS, f"{bodies} refused, {rig.all_ended()}"
+    assert polite, answers[:3]
+    return f"{bodies} of {UPLOADS} refused, {len(polite)} read why"
+
+
 def run(binary, origin, name):
     path, options = ATTACKS[name]
     with tempfile.TemporaryDirectory(prefix="brim-client-memory-") as directory:
@@ -113,6 +167,8 @@ def run(binary, origin, name):
                 bodies = brim_node.metric(rig.node.admin_port, BODIES_REFUSED)
                 assert bodies + rig.ended("memory") > 0, rig.all_ended()
                 told = f"{bodies} refused"
+            elif name in ("uploads", "chunks"):
+                told = check_uploads(rig, path)
             else:
                 answered, fine = attack(rig, path)
                 told = f"{answered} answered, {fine} of them 200, {refused(rig)} refused"

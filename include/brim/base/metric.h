@@ -108,7 +108,7 @@
       "What the kernel holds and has not sent, for clients who wait for more; for each at most "   \
       "some more than limits.unsent. Counted once a second.")                                      \
     X(BODIES_REFUSED, "brim_request_bodies_refused_total", "", COUNTER,                            \
-      "HTTP/2 request bodies refused for limits.connection_bodies or limits.client_memory.")       \
+      "Request bodies refused for limits.client_memory, of HTTP/2 for limits.connection_bodies.")  \
     X(REFRESHES_AHEAD, "brim_refreshes_ahead_total", "", COUNTER,                                  \
       "Popular objects revalidated shortly before they ended (cache.refresh_ahead).")              \
     X(FLIGHTS_OPEN, "brim_flights", "", GAUGE, "Exchanges with origins under way now.")            \

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "brim/base/invariant.h"
 #include "brim/base/str.h"
 #include "brim/serve/clients.h"
 
@@ -126,9 +127,10 @@ struct brim_conn {
     uint8_t reads;         /* what it is sending: see conns.c */
     uint64_t body_mono_ms; /* since when a body comes, and what had come by then */
     uint64_t body_mark;
-    int64_t memory;               /* on the ledger, by the sweep that counted it last */
+    int64_t memory;               /* on the ledger, by the sweep and by bodies since then */
     int64_t weight;               /* with what others have on it for its requests */
     int64_t leaving;              /* of that, after it was ended for it */
+    size_t input_memory;          /* of it, the buffer of what was read */
     size_t h2_memory;             /* of it, what h2o had for HTTP/2 */
     int64_t unsent;               /* then, by the kernel; 0: it does not wait */
     uint64_t block_since_mono_ms; /* header block open since; 0: none */
@@ -146,10 +148,25 @@ struct brim_conn {
     size_t h2_ready;         /* bytes of the input that are policed and wait for h2o */
     bool h2_greeted;         /* h2o has had the preface */
     bool h2_oversize;        /* the next frame is one that h2o refuses for its length */
-    void (*h2_read)(h2o_socket_t *sock, const char *err); /* h2o's own callbacks */
-    void (*h2_written)(h2o_socket_t *sock, const char *err);
-    void (*h2_emit)(h2o_timeout_entry_t *entry);
+    void (*inner_read)(h2o_socket_t *sock, const char *err); /* h2o's own callbacks */
+    void (*inner_written)(h2o_socket_t *sock, const char *err);
+    void (*inner_emit)(h2o_timeout_entry_t *entry);
+    h2o_timeout_entry_t resumed; /* h2o reads the next HTTP/1 request (guard_bodies.c) */
 };
+
+static inline size_t brim_conn_input_bytes(const struct brim_conn *conn)
+{
+    const h2o_buffer_t *input = conn->sock->input;
+
+    return input->bytes == NULL ? 0 : input->capacity;
+}
+
+/* Its memory is so much more, or (< 0) less. Thread: loop. */
+static inline void brim_conn_hold(struct brim_conn *conn, int64_t bytes)
+{
+    conn->memory += bytes;
+    brim_ledger_hold(conn->ledger, bytes);
+}
 
 /* Around every callback that touches the connection after calling into h2o. Thread: loop. */
 static inline void brim_conn_enter(struct brim_conn *conn)
@@ -162,6 +179,34 @@ static inline void brim_conn_leave(struct brim_conn *conn)
     conn->inside--;
     if (conn->inside == 0 && conn->sock == NULL)
         free(conn);
+}
+
+/* The connection of a socket that was adopted. */
+static inline struct brim_conn *brim_conn_of_socket(h2o_socket_t *sock)
+{
+    struct brim_conn *conn = sock->on_close.data;
+
+    OBJ_CHECK(conn, BRIM_CONN_MAGIC);
+    return conn;
+}
+
+/* Puts callbacks in front of those that h2o has set, if it has; nothing if the socket has closed.
+ */
+static inline void brim_conn_interpose(struct brim_conn *conn, h2o_socket_cb on_read,
+                                       h2o_socket_cb on_written)
+{
+    h2o_socket_t *sock = conn->sock;
+
+    if (sock == NULL)
+        return;
+    if (sock->_cb.write != NULL && sock->_cb.write != on_written) {
+        conn->inner_written = sock->_cb.write;
+        sock->_cb.write = on_written;
+    }
+    if (sock->_cb.read != NULL && sock->_cb.read != on_read) {
+        conn->inner_read = sock->_cb.read;
+        sock->_cb.read = on_read;
+    }
 }
 
 /* The connection of a request. Thread: loop. */

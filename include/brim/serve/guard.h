@@ -85,6 +85,14 @@ struct brim_guard_refusal brim_guard_scan_h2(const struct brim_guard_h2_request 
 struct brim_guard_refusal brim_guard_check(h2o_req_t *req, struct brim_fields fields,
                                            const struct brim_guard_limits *limits);
 
+/* Enters request bodies of an HTTP/1 connection in the ledger while they come, and refuses them
+ * when clients hold all they may. Just behind h2o_http1_accept(), inside of brim_conn_enter(); the
+ * socket may be closed. Thread: loop. */
+void brim_guard_h1_install(struct brim_conn *conn);
+
+/* One of its requests is disposed of, so that h2o is about to read the next. Thread: loop. */
+void brim_guard_h1_resume(struct brim_conn *conn, h2o_context_t *ctx);
+
 /* Puts the filter in front of an HTTP/2 connection just accepted by h2o_http2_accept. Bytes already
  * in sock->input must have been swapped out before; they follow as `early` (consumed). The
  * connection may be closed afterwards. Thread: loop. */

@@ -667,6 +667,8 @@ void brim_deliver_error(struct brim_delivery *d, const struct brim_deliver_error
     stop_waiting(d);
     drop_objects(d);
     d->facts = *facts;
+    if (error->status < 400)
+        d->facts.outcome = BRIM_OUTCOME_HANDLER; /* done, or sent on: no error */
     d->status = error->status;
     d->unframed = error->close;
     brim_deliver_add_text(d, H2O_TOKEN_CONTENT_TYPE, NULL,

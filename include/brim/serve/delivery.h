@@ -19,7 +19,7 @@ enum brim_outcome {
     BRIM_OUTCOME_STALE,
     BRIM_OUTCOME_REVALIDATED,
     BRIM_OUTCOME_PASS,
-    BRIM_OUTCOME_HANDLER, /* a Lua handler answered */
+    BRIM_OUTCOME_HANDLER, /* a Lua handler answered, or brim: a PURGE, a redirect */
     BRIM_OUTCOME_ERROR,
 };
 

@@ -222,7 +222,7 @@ static void check_listeners(const struct brim_conf_root *root, struct brim_conf_
 
 static void check_dns(const struct brim_conf_dns *dns, struct brim_conf_faults *faults)
 {
-    struct sockaddr_in server;
+    union brim_conf_nameserver server;
 
     for (size_t i = 0; i < dns->nameservers.count; i++) {
         const char *text = dns->nameservers.items[i];
@@ -232,8 +232,8 @@ static void check_dns(const struct brim_conf_dns *dns, struct brim_conf_faults *
             continue;
         (void)snprintf(path, sizeof(path), "dns.nameservers[%zu]", i);
         brim_conf_fault(faults, path,
-                        "\"%s\" is not an address of IPv4, with or without a port; accepted: as in "
-                        "10.0.0.2, 10.0.0.2:53",
+                        "\"%s\" is not an address of a name server; accepted: as in 10.0.0.2, "
+                        "10.0.0.2:53, [2001:db8::2], [2001:db8::2]:53",
                         text);
     }
     if (dns->ttl_min_ms > dns->ttl_max_ms)

@@ -209,28 +209,29 @@ static const char *check_file(const char *path)
     return why;
 }
 
-static bool is_ipv6(const char *text, size_t len)
+static bool read_address(int family, const char *text, size_t len, void *address_out)
 {
     char copy[INET6_ADDRSTRLEN];
-    struct in6_addr address;
 
     if (len >= sizeof(copy))
         return false;
     memcpy(copy, text, len);
     copy[len] = '\0';
-    return inet_pton(AF_INET6, copy, &address) == 1;
+    return inet_pton(family, copy, address_out) == 1;
+}
+
+static bool is_ipv6(const char *text, size_t len)
+{
+    struct in6_addr address;
+
+    return read_address(AF_INET6, text, len, &address);
 }
 
 static bool is_ipv4(const char *text, size_t len)
 {
-    char copy[INET_ADDRSTRLEN];
     struct in_addr address;
 
-    if (len >= sizeof(copy))
-        return false;
-    memcpy(copy, text, len);
-    copy[len] = '\0';
-    return inet_pton(AF_INET, copy, &address) == 1;
+    return read_address(AF_INET, text, len, &address);
 }
 
 static bool is_label(const char *text, size_t len)
@@ -309,6 +310,14 @@ static const char *check_address(const char *text)
                                                                    : NULL;
 }
 
+/* Of text without its port, which stands behind the last colon that is not inside of [ ]. */
+static size_t host_length(const char *text, size_t len)
+{
+    size_t host_len = text[0] == '[' ? strcspn(text, "]") + 1 : strcspn(text, ":");
+
+    return host_len > len ? len : host_len;
+}
+
 static const char *check_url(const char *text)
 {
     size_t scheme_len = strcspn(text, ":");
@@ -327,10 +336,7 @@ static const char *check_url(const char *text)
     if (host[authority_len] != '\0' && strcmp(host + authority_len, "/") != 0)
         return "has a path or query";
 
-    /* The port stands behind the last colon that is not inside of [ ]. */
-    host_len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
-    if (host_len > authority_len)
-        host_len = authority_len;
+    host_len = host_length(host, authority_len);
     if (!brim_conf_value_is_host(host, host_len))
         return "has no valid host";
     if (host_len == authority_len)
@@ -494,18 +500,25 @@ void brim_conf_value_add_examples(struct brim_conf_text *out, const struct brim_
 
 #define NAMESERVER_PORT 53u
 
-bool brim_conf_value_nameserver(const char *text, struct sockaddr_in *server_out)
+static bool read_host(const char *text, size_t len, in_port_t port,
+                      union brim_conf_nameserver *server_out)
 {
-    const char *colon = strchr(text, ':');
-    size_t len = colon == NULL ? strlen(text) : (size_t)(colon - text);
-    unsigned port =
-        colon == NULL ? NAMESERVER_PORT : brim_conf_value_port(colon + 1, strlen(colon + 1));
-    char address[INET_ADDRSTRLEN];
+    if (text[0] != '[') {
+        server_out->v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = port};
+        return read_address(AF_INET, text, len, &server_out->v4.sin_addr);
+    }
+    server_out->v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = port};
+    return len > 2 && text[len - 1] == ']' &&
+           read_address(AF_INET6, text + 1, len - 2, &server_out->v6.sin6_addr);
+}
 
-    *server_out = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    if (len >= sizeof(address) || port == 0)
-        return false;
-    memcpy(address, text, len);
-    address[len] = '\0';
-    return inet_pton(AF_INET, address, &server_out->sin_addr) == 1;
+bool brim_conf_value_nameserver(const char *text, union brim_conf_nameserver *server_out)
+{
+    size_t len = strlen(text), host_len = host_length(text, len);
+    unsigned port = NAMESERVER_PORT;
+
+    if (host_len < len)
+        port = text[host_len] == ':' ? brim_conf_value_port(text + host_len + 1, len - host_len - 1)
+                                     : 0;
+    return port > 0 && read_host(text, host_len, htons((uint16_t)port), server_out);
 }

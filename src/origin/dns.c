@@ -29,6 +29,8 @@
 #define LINE_BYTES    2048u
 #define LOOPBACK_NAME "localhost"
 
+_Static_assert(BRIM_DNS_NAMESERVERS_MAX == MAXNS, "all that the state of a look-up has");
+
 static void add(struct brim_dns_found *found, int family, const void *address)
 {
     char plain[INET6_ADDRSTRLEN];
@@ -154,6 +156,30 @@ static void join(const struct brim_dns_found *four, struct brim_dns_found *found
         found->ttl_ms = four->ttl_ms;
 }
 
+/* An address of IPv6 has no room in the list of the state: it stands beside it, and the list has no
+ * family there. What stands there is freed by res_nclose, up to the count that it knows. */
+static void set_servers(const struct brim_dns_config *config, res_state state)
+{
+    struct sockaddr_in6 **v6 = state->_u._ext.nsaddrs;
+
+    for (unsigned i = 0; i < BRIM_DNS_NAMESERVERS_MAX; i++) {
+        const union brim_conf_nameserver *server = &config->nameservers[i];
+
+        free(v6[i]);
+        v6[i] = NULL;
+        if (i >= config->count)
+            continue;
+        if (server->any.sa_family == AF_INET) {
+            state->nsaddr_list[i] = server->v4;
+        } else {
+            state->nsaddr_list[i].sin_family = AF_UNSPEC;
+            v6[i] = brim_alloc(sizeof(*v6[i]));
+            *v6[i] = server->v6;
+        }
+    }
+    state->nscount = (int)config->count;
+}
+
 static enum brim_err find_in_dns(const struct brim_dns_config *config, const char *name,
                                  struct brim_dns_found *found)
 {
@@ -163,10 +189,8 @@ static enum brim_err find_in_dns(const struct brim_dns_config *config, const cha
 
     if (res_ninit(&state) != 0)
         return BRIM_EDNS;
-    for (unsigned i = 0; i < config->count; i++)
-        state.nsaddr_list[i] = config->nameservers[i];
     if (config->count > 0)
-        state.nscount = (int)config->count;
+        set_servers(config, &state);
     found->ttl_ms = UINT64_MAX;
     err = ask(&state, name, ns_t_a, &four);
     if (err != BRIM_EDNS)

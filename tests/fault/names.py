@@ -5,7 +5,8 @@ that is slow, dead or wrong takes nothing away that was there.
 
 Usage: tests/fault/names.py BRIM
 
-A name server of this test's own (UDP, on the loopback), and an origin on two addresses of it.
+A name server of this test's own (UDP, on the loopback), and an origin on two addresses of it. Where
+there is IPv6, two name servers, one of each family.
 """
 
 import http.client
@@ -29,11 +30,14 @@ TTL_S = 1
 class NameServer(threading.Thread):
     """records: {name: (ttl, addresses)}; slow: {name: seconds}; is_dead: no answer at all."""
 
-    def __init__(self):
+    def __init__(self, host="127.0.0.1"):
         super().__init__(daemon=True)
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self.socket.getsockname()[1]
+        is_ipv6 = ":" in host
+        self.socket = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET,
+                                    socket.SOCK_DGRAM)
+        self.socket.bind((host, 0))
+        port = self.socket.getsockname()[1]
+        self.address = f"[{host}]:{port}" if is_ipv6 else f"{host}:{port}"
         self.records, self.slow, self.asked = {}, {}, {}
         self.is_dead, self.code = False, 0
 
@@ -171,9 +175,25 @@ def says_what_is_wrong(client):
     assert client.ask("local") == (200, "127.0.0.1")  # localhost, of no name server
 
 
-def configure(names, port):
+def asks_both_families(directory, port):
+    """Of two name servers the first is out of order: the second is asked, whichever is which."""
+    for hosts in (("127.0.0.1", "::1"), ("::1", "127.0.0.1")):
+        first, second = servers = [NameServer(host) for host in hosts]
+        first.code = SERVFAIL
+        second.records["app.test"] = (TTL_S, ["127.0.0.2"])
+        for server in servers:
+            server.start()
+        config = configure(servers, port)
+        node = brim_node.Node(directory, config, sys.argv[1], supervise=False)
+        with node.running():
+            client = Client(int(config["listeners"][0]["address"].rsplit(":", 1)[1]))
+            assert client.ask("app") == (200, "127.0.0.2"), hosts
+        assert first.asked["app.test"] and second.asked["app.test"], hosts
+
+
+def configure(servers, port):
     config = brim_node.make_config(brim_node.free_port(), brim_node.free_port(), port)
-    config["dns"] = {"nameservers": [names.address], "ttl_min": "500ms"}
+    config["dns"] = {"nameservers": [server.address for server in servers], "ttl_min": "500ms"}
     hosts = {name: f"{name}.test" for name in ("app", "slow", "other", "both", "half", "none")}
     hosts.update(fixed="127.0.0.1", local="localhost")
     config["origins"] = [{"name": name, "servers": [{"url": f"http://{host}:{port}"}],
@@ -196,7 +216,7 @@ def main():
         names.records[f"{name}.test"] = (TTL_S, ["127.0.0.1"])
     names.start()
     with tempfile.TemporaryDirectory(prefix="brim-names-") as directory:
-        config = configure(names, port)
+        config = configure([names], port)
         node = brim_node.Node(directory, config, sys.argv[1], supervise=False)
         client = Client(int(config["listeners"][0]["address"].rsplit(":", 1)[1]))
         with node.running():
@@ -205,6 +225,8 @@ def main():
             nothing_waits_for_a_slow_server(names, client)
             uses_both_families(names, client, has_ipv6)
             says_what_is_wrong(client)
+        if has_ipv6:
+            asks_both_families(directory, port)
     print(f"names: followed, kept without a name server, nobody waited; "
           f"{sum(names.asked.values())} questions")
     return 0

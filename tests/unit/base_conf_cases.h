@@ -45,6 +45,9 @@
 #define DRAIN         "accepted: duration from 0 to 1h, as in 250ms, 30s, 5m, 12h, 7d\n"
 #define ADDRESS_FORMS "accepted: IPV4:PORT, [IPV6]:PORT, :PORT, unix:/PATH\n"
 #define URL_FORMS     "accepted: http://host[:port], https://host[:port]\n"
+#define NO_NAMESERVER                                                                              \
+    "is not an address of a name server; accepted: as in 10.0.0.2, 10.0.0.2:53, [2001:db8::2], "   \
+    "[2001:db8::2]:53\n"
 #define HOSTS                                                                                      \
     "accepted: example.com, *.example.com, * (no port, no dot at the end, other scripts as "       \
     "xn--)\n"
@@ -184,10 +187,15 @@ static const struct bad_case {
      "accepted: 127.0.0.1:PORT, [::1]:PORT, unix:/PATH; any other "
      "with admin.token\n"},
     {"dns: {nameservers: [ns.example, \"10.0.0.2:0\", 10.0.0.2]}\n" REST,
-     ":1: dns.nameservers[0]: \"ns.example\" is not an address of IPv4, with or without a port; "
-     "accepted: as in 10.0.0.2, 10.0.0.2:53\n"
-     ":1: dns.nameservers[1]: \"10.0.0.2:0\" is not an address of IPv4, with or without a port; "
-     "accepted: as in 10.0.0.2, 10.0.0.2:53\n"},
+     ":1: dns.nameservers[0]: \"ns.example\" " NO_NAMESERVER
+     ":1: dns.nameservers[1]: \"10.0.0.2:0\" " NO_NAMESERVER},
+    {"dns: {nameservers: [\"2001:db8::2\", \"[2001:db8::2\", \"[10.0.0.2]:53\"]}\n" REST,
+     ":1: dns.nameservers[0]: \"2001:db8::2\" " NO_NAMESERVER
+     ":1: dns.nameservers[1]: \"[2001:db8::2\" " NO_NAMESERVER
+     ":1: dns.nameservers[2]: \"[10.0.0.2]:53\" " NO_NAMESERVER},
+    {"dns: {nameservers: [\"[2001:db8::2]:\", \"[2001:db8::2]53\", \"[2001:db8::2]\"]}\n" REST,
+     ":1: dns.nameservers[0]: \"[2001:db8::2]:\" " NO_NAMESERVER
+     ":1: dns.nameservers[1]: \"[2001:db8::2]53\" " NO_NAMESERVER},
     {"dns: {ttl_min: 2m, ttl_max: 1m}\n" REST,
      ":1: dns.ttl_min: is longer than dns.ttl_max; accepted: at most that\n"},
     {LISTENERS "origins: [{name: app, servers: [{url: \"h\"}]}]\n" SITES,

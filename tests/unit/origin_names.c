@@ -228,7 +228,7 @@ START_TEST(the_loopback_is_asked_of_nobody)
     struct brim_dns_config config = {.count = 1};
     struct brim_dns_found found_out;
 
-    config.nameservers[0] = (struct sockaddr_in){
+    config.nameservers[0].v4 = (struct sockaddr_in){
         .sin_family = AF_INET, .sin_port = htons(1), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     ck_assert_int_eq(brim_dns_lookup(&config, "a.localhost", &found_out), BRIM_OK);
     ck_assert_uint_eq(found_out.count, 2);

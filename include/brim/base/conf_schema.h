@@ -182,9 +182,8 @@
 
 #define BRIM_CONF_DNS(O, S, L)                                                                     \
     O(STRINGS, nameservers, "nameservers", "", 0, 3, START,                                        \
-      "Name servers (IPv4, as in 10.0.0.2 or 10.0.0.2:53) for the names of origin servers; "       \
-      "empty: "                                                                                    \
-      "those of resolv.conf, and whatever else the system knows.")                                 \
+      "Name servers (as in 10.0.0.2, 10.0.0.2:53 or [2001:db8::2]:53) for the names of origin "    \
+      "servers; empty: those of resolv.conf, and whatever else the system knows.")                 \
     O(DURATION, ttl_min_ms, "ttl_min", "1s", 100, BRIM_DAY_MS, START,                              \
       "Shortest time for which a name's addresses are used, whatever its record says.")            \
     O(DURATION, ttl_max_ms, "ttl_max", "1h", 100, BRIM_DAY_MS, START, "Longest, likewise.")

@@ -54,8 +54,15 @@ bool brim_conf_value_is_host(const char *text, size_t len);
 /* Port number 1 to 65535 of exactly len digits; 0 if it is none. */
 unsigned brim_conf_value_port(const char *text, size_t len);
 
-/* Reads a name server: "192.0.2.1" or "192.0.2.1:53". False: text is none. */
-bool brim_conf_value_nameserver(const char *text, struct sockaddr_in *server_out);
+union brim_conf_nameserver {
+    struct sockaddr any; /* its family says which */
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+/* Reads a name server: "192.0.2.1", "[2001:db8::1]", either with ":53" behind it. False: text is
+ * none. */
+bool brim_conf_value_nameserver(const char *text, union brim_conf_nameserver *server_out);
 
 /* Whether all of text consists of letters, digits, '-', '.', '_' (RFC 9110 token, narrowed). */
 bool brim_conf_value_is_name(const char *text);

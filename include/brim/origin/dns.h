@@ -8,10 +8,10 @@
 #ifndef BRIM_ORIGIN_DNS_H
 #define BRIM_ORIGIN_DNS_H
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "brim/base/conf_value.h"
 #include "brim/base/err.h"
 
 #define BRIM_DNS_ADDRESSES_MAX   16u
@@ -25,7 +25,7 @@ struct brim_dns_found {
 };
 
 struct brim_dns_config {
-    struct sockaddr_in nameservers[BRIM_DNS_NAMESERVERS_MAX];
+    union brim_conf_nameserver nameservers[BRIM_DNS_NAMESERVERS_MAX];
     unsigned count; /* 0: those of resolv.conf, and what else the system knows */
 };
 

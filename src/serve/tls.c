@@ -291,6 +291,10 @@ static bool configure(SSL_CTX *ctx, const struct loading *loading)
     int oldest = is_modern || loading->config->min_version == 1 ? TLS1_3_VERSION : TLS1_2_VERSION;
 
     INVARIANT(id_len > 0 && (size_t)id_len < sizeof(id));
+    /* Whoever asks to renegotiate (TLS 1.2) is refused by the end of his connection, and sees a bad
+     * MAC: OpenSSL would send him an alert, no_renegotiation, but h2o lets nothing be written while
+     * it reads ("ssl renegotiation not supported") and closes; the sequence numbers of what it says
+     * then have one too many. */
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     if (is_modern) /* all of its ciphers are good: the client knows which is quick there */

@@ -113,22 +113,35 @@ bool brim_field_is_hop_by_hop(struct brim_str name)
     return false;
 }
 
-static bool is_tchar(unsigned char c)
-{
-    static const unsigned char tchar[256] = {
-        ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1,         ['&'] = 1,         ['\''] = 1,
-        ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,         ['^'] = 1,         ['_'] = 1,
-        ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0' ... '9'] = 1, ['a' ... 'z'] = 1, ['A' ... 'Z'] = 1,
-    };
-
-    return tchar[c] != 0;
-}
+/* 0: no tchar; else the bits by which its lower case differs, beside TCHAR. */
+#define TCHAR 0x01
+#define UPPER 0x20
+static const unsigned char tchars[256] = {
+    ['!'] = TCHAR,         ['#'] = TCHAR,         ['$'] = TCHAR,
+    ['%'] = TCHAR,         ['&'] = TCHAR,         ['\''] = TCHAR,
+    ['*'] = TCHAR,         ['+'] = TCHAR,         ['-'] = TCHAR,
+    ['.'] = TCHAR,         ['^'] = TCHAR,         ['_'] = TCHAR,
+    ['`'] = TCHAR,         ['|'] = TCHAR,         ['~'] = TCHAR,
+    ['0' ... '9'] = TCHAR, ['a' ... 'z'] = TCHAR, ['A' ... 'Z'] = TCHAR | UPPER,
+};
 
 bool brim_field_name_is_valid(struct brim_str name)
 {
     for (size_t i = 0; i < name.len; i++) {
-        if (!is_tchar((unsigned char)name.base[i]))
+        if (tchars[(unsigned char)name.base[i]] == 0)
             return false;
+    }
+    return name.len > 0;
+}
+
+bool brim_field_name_lower(struct brim_str name, char *lower)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char c = (unsigned char)name.base[i];
+
+        if (tchars[c] == 0)
+            return false;
+        lower[i] = (char)(c | (tchars[c] & UPPER));
     }
     return name.len > 0;
 }

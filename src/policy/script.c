@@ -5,9 +5,9 @@
  * arguments, the handler, reading results.
  *
  *   run_begin: takes a coroutine
- *   run_call:  slice: [chunk(env) -> handlers, at stack index 1 for the phases after]
- *                     handlers[phase](push...) -> take
- *   run_end:   puts the coroutine back, or closes it
+ *   run_call:  slice, unless the run has them: chunk(env) -> the functions of all phases, which
+ * stay at the bottom of the coroutine's stack slice: function(push...) -> take run_end:   puts the
+ * coroutine back, or closes it
  *
  * A handler that waits (script_fetch.c) yields out of the run's coroutine, through those that it
  * made itself (script_sandbox.c): the slice ends, and the next one, run_resume, goes on in there.
@@ -277,9 +277,27 @@ static void call_chunk(lua_State *L, struct brim_script_vm *vm)
     }
 }
 
-/* Pushes what the chunk returns in a fresh environment. */
-static void run_chunk(lua_State *L, struct brim_script_run *run)
+/* Replaces the table on top by the functions that it has for the phases. */
+static void spread(lua_State *L, const struct brim_script_vm *vm)
 {
+    int table = lua_gettop(L);
+
+    luaL_checkstack(L, BRIM_SCRIPT_PHASES, NULL);
+    for (int i = 0; i < BRIM_SCRIPT_PHASES; i++) {
+        int type;
+
+        lua_pushstring(L, phase_names[i]);
+        type = lua_rawget(L, table);
+        if (type != LUA_TFUNCTION && type != LUA_TNIL)
+            luaL_error(L, "%s: %s must be a function", vm->file, phase_names[i]);
+    }
+    lua_remove(L, table);
+}
+
+/* (run) -> the functions of the phases, or nil: what the chunk returns in a fresh environment. */
+static int load(lua_State *L)
+{
+    struct brim_script_run *run = lua_touserdata(L, 1);
     struct brim_script_vm *vm = run->vm;
 
     lua_createtable(L, 0, 0);
@@ -291,12 +309,13 @@ static void run_chunk(lua_State *L, struct brim_script_run *run)
     if (lua_type(L, -1) != LUA_TTABLE)
         luaL_error(L, "%s: must return a table of handlers, not %s", vm->file,
                    luaL_typename(L, -1));
+    spread(L, vm);
     if (vm->keeps)
         brim_script_keep_note(L, run);
-    lua_remove(L, -2);
+    return BRIM_SCRIPT_PHASES;
 }
 
-static int body_done(lua_State *L, int status, lua_KContext ctx)
+static int handled(lua_State *L, int status, lua_KContext ctx)
 {
     struct brim_script_run *run =
         (struct brim_script_run *)ctx; // NOLINT(performance-no-int-to-ptr)
@@ -305,34 +324,23 @@ static int body_done(lua_State *L, int status, lua_KContext ctx)
     if (brim_script_vm_of(L)->current != run)
         luaL_error(L, "a handler was resumed by another request");
     run->call->take(L, run->call->ctx);
-    lua_settop(L, 1);
-    return 1;
+    return 0;
 }
 
-/* (handlers or nil, run) -> handlers. */
-static int body(lua_State *L)
+/* (run) */
+static int handle_after(lua_State *L)
 {
-    struct brim_script_run *run = lua_touserdata(L, 2);
-    int args;
+    brim_script_call_after(L, lua_touserdata(L, 1));
+    return 0;
+}
 
-    if (lua_isnil(L, 1)) {
-        run_chunk(L, run);
-        lua_replace(L, 1);
-    }
-    if (run->call == NULL) {
-        lua_settop(L, 1);
-        return 1;
-    }
-    if (run->is_after) {
-        brim_script_call_after(L, run);
-        lua_settop(L, 1);
-        return 1;
-    }
-    lua_pushstring(L, phase_names[run->phase]);
-    lua_rawget(L, 1);
-    args = run->call->push(L, run->call->ctx);
-    lua_callk(L, args, LUA_MULTRET, (lua_KContext)run, body_done);
-    return body_done(L, LUA_OK, (lua_KContext)run);
+/* (run, handler) */
+static int handle(lua_State *L)
+{
+    struct brim_script_run *run = lua_touserdata(L, 1);
+
+    lua_callk(L, run->call->push(L, run->call->ctx), LUA_MULTRET, (lua_KContext)run, handled);
+    return handled(L, LUA_OK, (lua_KContext)run);
 }
 
 /* The error is caught in here, not in lua_resume: only so do the hooks, which are off while one of
@@ -342,14 +350,14 @@ static int enter_done(lua_State *L, int status, lua_KContext ctx)
     (void)ctx;
     if (status != LUA_OK && status != LUA_YIELD)
         return lua_error(L);
-    return 1;
+    return lua_gettop(L) - 1;
 }
 
-/* The function of every first slice: (brim_script_explain, body, handlers or nil, run) -> handlers.
+/* The function of every first slice: (brim_script_explain, function, arguments...) -> its results.
  */
 static int enter(lua_State *L)
 {
-    int status = lua_pcallk(L, 2, 1, 1, 0, enter_done);
+    int status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, enter_done);
 
     if (status == LUA_ERRMEM && brim_script_vm_of(L)->stop == BRIM_SCRIPT_OK)
         brim_script_vm_of(L)->stop = BRIM_SCRIPT_MEMORY;
@@ -387,12 +395,8 @@ static enum brim_script_end judge(struct brim_script_run *run, int status)
     enum brim_script_end end = end_of(vm, status);
 
     vm->used_max = SIZE_MAX; /* what follows is ours */
-    if (end == BRIM_SCRIPT_OK) {
-        run->has_handlers = true;
-        lua_settop(run->co, 1);
-    } else if (end == BRIM_SCRIPT_WAIT) {
-        run->is_waiting = true;
-    } else {
+    run->is_waiting = end == BRIM_SCRIPT_WAIT;
+    if (end != BRIM_SCRIPT_OK && end != BRIM_SCRIPT_WAIT) {
         if (status == LUA_YIELD)
             (void)snprintf(run->error, sizeof(run->error), "a handler may not yield");
         else if (run->error[0] == '\0')
@@ -402,35 +406,47 @@ static enum brim_script_end judge(struct brim_script_run *run, int status)
     return end;
 }
 
-static enum brim_script_end run_slice(struct brim_script_run *run)
+/* Goes on in the run's coroutine, with so many values on top of what is there. */
+static enum brim_script_end run_slice(struct brim_script_run *run, int values)
 {
     struct brim_script_vm *vm = run->vm;
     size_t used_before = vm->used;
     enum brim_script_end end;
-    lua_State *co = run->co;
-    int args = 0, results;
+    int results;
 
     run->error[0] = '\0';
-    if (!run->is_waiting)
-        run->epoch = ++vm->epochs;
     slice_begin(run);
-    if (run->is_waiting) {
-        if (vm->slice_mono_us >= run->deadline_mono_us)
-            vm->stop = BRIM_SCRIPT_WALL; /* raised where it waits */
-    } else {
-        args = 4;
-        lua_pushcfunction(co, enter);
-        lua_pushcfunction(co, brim_script_explain);
-        lua_pushcfunction(co, body);
-        if (run->has_handlers)
-            lua_pushvalue(co, 1);
-        else
-            lua_pushnil(co);
-        lua_pushlightuserdata(co, run);
-    }
+    if (run->is_waiting && vm->slice_mono_us >= run->deadline_mono_us)
+        vm->stop = BRIM_SCRIPT_WALL; /* raised where it waits */
     run->is_waiting = false;
-    end = judge(run, lua_resume(co, vm->main, args, &results));
+    end = judge(run, lua_resume(run->co, vm->main, values, &results));
     slice_end(run, used_before);
+    return end;
+}
+
+#define FIRST_VALUES 3 /* beside enter() itself */
+
+/* Pushes function, to be run protected, and its first argument. */
+static void push_first(struct brim_script_run *run, lua_CFunction function)
+{
+    run->epoch = ++run->vm->epochs;
+    lua_pushcfunction(run->co, enter);
+    lua_pushcfunction(run->co, brim_script_explain);
+    lua_pushcfunction(run->co, function);
+    lua_pushlightuserdata(run->co, run);
+}
+
+/* Runs the chunk, whose functions stay on the coroutine's stack, if they are not there. */
+static enum brim_script_end ensure_handlers(struct brim_script_run *run)
+{
+    enum brim_script_end end;
+
+    if (run->has_handlers)
+        return BRIM_SCRIPT_OK;
+    run->call = NULL;
+    push_first(run, load);
+    end = run_slice(run, FIRST_VALUES);
+    run->has_handlers = end == BRIM_SCRIPT_OK;
     return end;
 }
 
@@ -488,9 +504,7 @@ void brim_script_run_end(struct brim_script_run *run)
         slice_end(run, used_before);
     }
     if (vm->spare_count < BRIM_SCRIPT_SPARES && !run->is_dead && lua_status(run->co) == LUA_OK) {
-        if (brim_script_keep_is_clean(run))
-            lua_settop(run->co, 1);
-        else
+        if (!brim_script_keep_is_clean(run))
             forget_handlers(run);
         run->cpu_us = run->deadline_mono_us = 0;
         run->grown = 0;
@@ -506,13 +520,20 @@ void brim_script_run_end(struct brim_script_run *run)
 enum brim_script_end brim_script_run_call(struct brim_script_run *run, enum brim_script_phase phase,
                                           const struct brim_script_call *call)
 {
+    enum brim_script_end end;
+
     INVARIANT(!run->is_dead);
     INVARIANT(!run->is_waiting);
     INVARIANT(brim_script_vm_has(run->vm, phase));
+    run->phase = phase;
+    end = ensure_handlers(run);
+    if (end != BRIM_SCRIPT_OK)
+        return end;
     run->kept = *call;
     run->call = &run->kept;
-    run->phase = phase;
-    return run_slice(run);
+    push_first(run, handle);
+    lua_pushvalue(run->co, 1 + (int)phase);
+    return run_slice(run, FIRST_VALUES + 1);
 }
 
 enum brim_script_end brim_script_run_after(struct brim_script_run *run)
@@ -524,7 +545,8 @@ enum brim_script_end brim_script_run_after(struct brim_script_run *run)
     run->tasks = NULL; /* nobody is there to wait */
     run->deadline_mono_us = 0;
     run->is_after = true;
-    end = run_slice(run);
+    push_first(run, handle_after);
+    end = run_slice(run, FIRST_VALUES);
     run->is_after = false;
     return end;
 }
@@ -539,7 +561,7 @@ void brim_script_run_serve(struct brim_script_run *run, const struct brim_script
 enum brim_script_end brim_script_run_resume(struct brim_script_run *run)
 {
     INVARIANT(run->is_waiting);
-    return run_slice(run);
+    return run_slice(run, 0);
 }
 
 uint64_t brim_script_run_due_us(const struct brim_script_run *run)
@@ -621,26 +643,13 @@ static int open_inside(lua_State *L)
     return 0;
 }
 
-static int note_phases(lua_State *L)
+/* Whether the run's file has one at all. */
+static bool note_phases(struct brim_script_run *run)
 {
-    struct brim_script_run *run = lua_touserdata(L, 1);
-
-    lua_pushvalue(run->co, 1); /* left there by try_chunk's slice */
-    lua_xmove(run->co, L, 1);
-    for (int i = 0; i < BRIM_SCRIPT_PHASES; i++) {
-        lua_pushstring(L, phase_names[i]);
-        if (lua_rawget(L, -2) == LUA_TFUNCTION)
+    for (int i = 0; i < BRIM_SCRIPT_PHASES; i++)
+        if (lua_type(run->co, 1 + i) == LUA_TFUNCTION)
             run->vm->phases |= 1u << i;
-        else if (!lua_isnil(L, -1))
-            luaL_error(L, "%s: %s must be a function", run->vm->file, phase_names[i]);
-        lua_pop(L, 1);
-    }
-    if (run->vm->phases == 0)
-        luaL_error(L,
-                   "%s: the table has none of viewer_request, origin_request, origin_response, "
-                   "viewer_response",
-                   run->vm->file);
-    return 0;
+    return run->vm->phases != 0;
 }
 
 /* Sees whether a request that leaves no trace spares the next one the chunk. */
@@ -651,7 +660,7 @@ static void try_keeping(struct brim_script_vm *vm)
     if (run == NULL)
         return;
     vm->keeps = vm->is_trial = true;
-    if (run_slice(run) != BRIM_SCRIPT_OK)
+    if (ensure_handlers(run) != BRIM_SCRIPT_OK)
         vm->keeps = false;
     vm->is_trial = vm->is_tried = false;
     brim_script_run_end(run);
@@ -668,15 +677,15 @@ static bool try_chunk(struct brim_script_vm *vm, char *error, size_t error_bytes
         return false;
     vm->limits.cpu_us = LOAD_CPU_US;
     vm->limits.wall_ms = LOAD_WALL_MS;
-    if (run_slice(run) != BRIM_SCRIPT_OK) {
+    ok = ensure_handlers(run) == BRIM_SCRIPT_OK;
+    if (!ok) {
         (void)snprintf(error, error_bytes, "%s", run->error);
-    } else {
-        lua_pushcfunction(vm->main, note_phases);
-        lua_pushlightuserdata(vm->main, run);
-        ok = lua_pcall(vm->main, 1, 0, 0) == LUA_OK;
-        if (!ok)
-            (void)snprintf(error, error_bytes, "%s", lua_tostring(vm->main, -1));
-        lua_settop(vm->main, 0);
+    } else if (!note_phases(run)) {
+        (void)snprintf(error, error_bytes,
+                       "%s: the table has none of viewer_request, origin_request, "
+                       "origin_response, viewer_response",
+                       vm->file);
+        ok = false;
     }
     brim_script_run_end(run);
     if (ok)

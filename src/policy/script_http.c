@@ -32,7 +32,7 @@ struct brim_script_lent *brim_script_check_lent(lua_State *L, int arg)
     const struct brim_script_vm *vm = brim_script_vm_of(L);
     struct brim_script_lent *lent = NULL;
 
-    if (lua_type(L, arg) == LUA_TUSERDATA && lua_rawlen(L, arg) >= sizeof(*lent))
+    if (lua_type(L, arg) == LUA_TUSERDATA)
         lent = lua_touserdata(L, arg);
     if (lent == NULL || lent->magic != vm->lent_meta_at)
         luaL_typeerror(L, arg, METATABLE);
@@ -56,25 +56,24 @@ static void push_lent(lua_State *L, enum brim_script_kind kind, int views, void 
     set_lent_meta(L, vm);
 }
 
-/* Lends the userdata on top, of the same kind, once more. */
-static void lend_again(lua_State *L, void *what)
+/* Lends a userdata of the same kind once more. */
+static void lend_again(const struct brim_script_vm *vm, struct brim_script_lent *lent, void *what)
 {
-    struct brim_script_lent *lent = lua_touserdata(L, -1);
-
-    lent->epoch = brim_script_vm_of(L)->epoch;
+    lent->epoch = vm->epoch;
     lent->what = what;
 }
 
 static void push_message(lua_State *L, enum brim_script_kind kind, int views, void *what)
 {
-    struct brim_script_run *run = brim_script_vm_of(L)->current;
+    const struct brim_script_vm *vm = brim_script_vm_of(L);
+    struct brim_script_lent *kept = brim_script_keep_take(L, vm->current, kind);
 
-    if (brim_script_keep_take(L, run, kind)) {
-        lend_again(L, what);
+    if (kept != NULL) {
+        lend_again(vm, kept, what);
         return;
     }
     push_lent(L, kind, views, what);
-    brim_script_keep_give(L, run, kind);
+    brim_script_keep_give(L, vm->current, kind);
 }
 
 static struct brim_str put(char **at, struct brim_str text)
@@ -162,7 +161,7 @@ static struct brim_str host_of(struct brim_str authority)
 static int push_view(lua_State *L, int slot, enum brim_script_kind kind, void *what)
 {
     if (lua_getiuservalue(L, 1, slot) == LUA_TUSERDATA) {
-        lend_again(L, what);
+        lend_again(brim_script_vm_of(L), lua_touserdata(L, -1), what);
         return 1;
     }
     lua_pop(L, 1);
@@ -270,7 +269,7 @@ static int on_index(lua_State *L)
         if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
             return 1;
     }
-    return brim_script_view_push(L, lent); /* view["name"] is view:get("name") */
+    return brim_script_view_push(L, lent, name); /* view["name"] is view:get("name") */
 }
 
 /* ---- writing properties ---- */
@@ -473,7 +472,7 @@ static int on_newindex(lua_State *L)
     else if (lent->kind == BRIM_SCRIPT_RESPONSE)
         set_response(L, lent->what, name);
     else
-        return brim_script_view_assign(L, lent);
+        return brim_script_view_assign(L, lent, name);
     return 0;
 }
 

@@ -25,7 +25,7 @@
 #define FUNCTIONS_MAX 64
 #define TRACES_MAX    8 /* requests in a row that left one: then it is not worth looking */
 #define ENTRY         3 /* function, index, value */
-#define LIST_ENV      1 /* the environment, if any upvalue is it */
+#define LIST_ENV      1 /* the environment, if it is reached */
 #define LIST_FIRST    2
 
 struct walk {
@@ -35,6 +35,7 @@ struct walk {
     int list;
     lua_Integer at;
     unsigned functions;
+    bool reaches_env;
     bool is_fine;
 };
 
@@ -111,6 +112,7 @@ static void walk_value(struct walk *w, int i)
     switch (lua_type(L, value)) {
     case LUA_TTABLE:
         if (lua_rawequal(L, value, w->env)) {
+            w->reaches_env = true;
             lua_pushvalue(L, value);
             lua_rawseti(L, w->list, LIST_ENV);
         } else if (!brim_script_is_frozen(L, value)) {
@@ -160,12 +162,12 @@ static void walk_function(struct walk *w)
     }
 }
 
-/* (..., environment, handlers), which stay. */
+/* (..., environment, functions or nil of the phases), which stay. */
 void brim_script_keep_note(lua_State *L, struct brim_script_run *run)
 {
     struct brim_script_vm *vm = run->vm;
-    int handlers = lua_gettop(L);
-    struct walk w = {.L = L, .env = handlers - 1, .at = LIST_FIRST, .is_fine = true};
+    int top = lua_gettop(L), env = top - BRIM_SCRIPT_PHASES;
+    struct walk w = {.L = L, .env = env, .at = LIST_FIRST, .is_fine = true};
 
     INVARIANT(run->noted == 0);
     luaL_checkstack(L, 8, NULL);
@@ -176,18 +178,19 @@ void brim_script_keep_note(lua_State *L, struct brim_script_run *run)
     lua_pushnil(L);
     w.is_fine = lua_next(L, w.env) == 0;
     lua_settop(L, w.list);
-    for (int phase = 0; phase < BRIM_SCRIPT_PHASES && w.is_fine; phase++) {
-        lua_pushstring(L, brim_script_phase_name((enum brim_script_phase)phase));
-        if (lua_rawget(L, handlers) == LUA_TFUNCTION) /* one of C has nothing to keep */
+    for (int at = env + 1; at <= top && w.is_fine; at++) {
+        lua_pushvalue(L, at);
+        if (lua_isfunction(L, at)) /* one of C has nothing to keep */
             walk_function(&w);
         lua_settop(L, w.list);
     }
     vm->keeps = w.is_fine && !vm->has_modules;
     if (vm->keeps) {
+        run->reaches_env = w.reaches_env;
         run->noted_end = w.at;
         run->noted = luaL_ref(L, LUA_REGISTRYINDEX);
     }
-    lua_settop(L, handlers);
+    lua_settop(L, top);
 }
 
 /* ---- whether a request has left a trace ---- */
@@ -205,18 +208,29 @@ static bool is_as_noted(lua_State *L, int list, lua_Integer at)
     return is_same;
 }
 
+static bool is_env_empty(lua_State *L, int list)
+{
+    bool is_empty;
+
+    lua_rawgeti(L, list, LIST_ENV);
+    lua_pushnil(L);
+    is_empty = lua_next(L, list + 1) == 0;
+    lua_settop(L, list);
+    return is_empty;
+}
+
 static bool left_no_trace(struct brim_script_run *run)
 {
     lua_State *L = run->co;
-    int list = lua_gettop(L) + 1;
     bool is_clean = true;
+    int list;
 
+    if (!run->reaches_env && run->noted_end == LIST_FIRST)
+        return true; /* there is nothing that could hold one */
     lua_rawgeti(L, LUA_REGISTRYINDEX, run->noted);
-    if (lua_rawgeti(L, list, LIST_ENV) == LUA_TTABLE) {
-        lua_pushnil(L);
-        is_clean = lua_next(L, list + 1) == 0;
-    }
-    lua_settop(L, list);
+    list = lua_gettop(L);
+    if (run->reaches_env)
+        is_clean = is_env_empty(L, list);
     for (lua_Integer at = LIST_FIRST; is_clean && at < run->noted_end; at += ENTRY)
         is_clean = is_as_noted(L, list, at);
     lua_settop(L, list - 1);
@@ -242,13 +256,14 @@ bool brim_script_keep_is_clean(struct brim_script_run *run)
 
 /* ---- the userdata of messages ---- */
 
-bool brim_script_keep_take(lua_State *L, struct brim_script_run *run, enum brim_script_kind kind)
+struct brim_script_lent *brim_script_keep_take(lua_State *L, struct brim_script_run *run,
+                                               enum brim_script_kind kind)
 {
     if (run->messages[kind].ref == 0 || run->messages[kind].is_lent)
-        return false;
+        return NULL;
     run->messages[kind].is_lent = true;
     lua_rawgeti(L, LUA_REGISTRYINDEX, run->messages[kind].ref);
-    return true;
+    return run->messages[kind].lent;
 }
 
 void brim_script_keep_give(lua_State *L, struct brim_script_run *run, enum brim_script_kind kind)
@@ -256,6 +271,7 @@ void brim_script_keep_give(lua_State *L, struct brim_script_run *run, enum brim_
     if (run->noted == 0 || run->messages[kind].ref != 0)
         return;
     lua_pushvalue(L, -1);
+    run->messages[kind].lent = lua_touserdata(L, -1);
     run->messages[kind].ref = luaL_ref(L, LUA_REGISTRYINDEX);
     run->messages[kind].is_lent = true;
 }

@@ -210,13 +210,19 @@ static struct brim_script_lent *check_view(lua_State *L)
     return lent;
 }
 
-int brim_script_view_push(lua_State *L, const struct brim_script_lent *lent)
+static void check_name_bytes(lua_State *L, struct brim_str name)
+{
+    luaL_argcheck(L, name.len <= NAME_BYTES, 2, "longer than a name may be");
+}
+
+int brim_script_view_push(lua_State *L, const struct brim_script_lent *lent, struct brim_str name)
 {
     char lower[NAME_BYTES];
-    struct brim_str name = name_in(lent, brim_script_check_bytes(L, 2, NAME_BYTES), lower);
     struct cursor cursor = {0};
     struct entry entry;
 
+    check_name_bytes(L, name);
+    name = name_in(lent, name, lower);
     while (next_entry(lent, &cursor, &entry))
         if (is_called(L, lent, &entry, name)) {
             push_text(L, lent, entry.value);
@@ -228,7 +234,9 @@ int brim_script_view_push(lua_State *L, const struct brim_script_lent *lent)
 
 static int view_get(lua_State *L)
 {
-    return brim_script_view_push(L, check_view(L));
+    const struct brim_script_lent *lent = check_view(L);
+
+    return brim_script_view_push(L, lent, brim_script_check_bytes(L, 2, NAME_BYTES));
 }
 
 static int view_all(lua_State *L)
@@ -301,14 +309,13 @@ static bool is_ours(struct brim_str name)
 static struct brim_str check_field_name(lua_State *L, const struct brim_script_headers *headers,
                                         struct brim_str name, char lower[NAME_BYTES])
 {
-    struct brim_str checked;
+    struct brim_str checked = brim_str(lower, name.len);
 
     if (headers->is_read_only)
         luaL_error(L, "the headers cannot be changed in this phase");
     if (name.len == 0 || name.len > NAME_BYTES)
         luaL_error(L, "a header's name has 1 to %d bytes", NAME_BYTES);
-    checked = lower_case(name, lower);
-    if (!brim_field_name_is_valid(checked))
+    if (!brim_field_name_lower(name, lower))
         luaL_error(L, "not the name of a header");
     if (is_ours(checked))
         luaL_error(L, "header \"%s\" cannot be changed by a handler", name.base);
@@ -518,9 +525,9 @@ static void change_headers(lua_State *L, struct brim_script_headers *headers, en
     }
 }
 
-static int change_view(lua_State *L, struct brim_script_lent *lent, enum change change)
+static int change_view(lua_State *L, struct brim_script_lent *lent, enum change change,
+                       struct brim_str name)
 {
-    struct brim_str name = brim_script_check_bytes(L, 2, NAME_BYTES);
     struct brim_str value = {0};
 
     if (change != REMOVE)
@@ -534,24 +541,32 @@ static int change_view(lua_State *L, struct brim_script_lent *lent, enum change 
     return 0;
 }
 
+static int change_by_method(lua_State *L, enum change change)
+{
+    struct brim_script_lent *lent = check_view(L);
+
+    return change_view(L, lent, change, brim_script_check_bytes(L, 2, NAME_BYTES));
+}
+
 static int view_set(lua_State *L)
 {
-    return change_view(L, check_view(L), SET);
+    return change_by_method(L, SET);
 }
 
 static int view_add(lua_State *L)
 {
-    return change_view(L, check_view(L), ADD);
+    return change_by_method(L, ADD);
 }
 
 static int view_remove(lua_State *L)
 {
-    return change_view(L, check_view(L), REMOVE);
+    return change_by_method(L, REMOVE);
 }
 
-int brim_script_view_assign(lua_State *L, struct brim_script_lent *lent)
+int brim_script_view_assign(lua_State *L, struct brim_script_lent *lent, struct brim_str name)
 {
-    return change_view(L, lent, lua_isnil(L, 3) ? REMOVE : SET);
+    check_name_bytes(L, name);
+    return change_view(L, lent, lua_isnil(L, 3) ? REMOVE : SET, name);
 }
 
 void brim_script_view_push_methods(lua_State *L)

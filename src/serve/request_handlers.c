@@ -42,49 +42,37 @@ static struct brim_script_headers headers_of(struct request *r, struct brim_fiel
     return headers;
 }
 
-static struct brim_str text_or_none(const char *text)
-{
-    return text == NULL ? BRIM_STR("") : brim_str_of(text);
-}
-
 static void add_tls(struct request *r, struct brim_script_request *request)
 {
     h2o_socket_t *sock = r->conn->sock;
 
     if (!r->conn->is_tls || sock == NULL)
         return;
-    request->tls_version = text_or_none(h2o_socket_get_ssl_protocol_version(sock));
-    request->tls_cipher = text_or_none(h2o_socket_get_ssl_cipher(sock));
-    request->tls_client_subject = text_or_none(r->conn->client_subject);
-    request->tls_client_fingerprint = text_or_none(r->conn->client_fingerprint);
+    request->tls_version = brim_str_of(h2o_socket_get_ssl_protocol_version(sock));
+    request->tls_cipher = brim_str_of(h2o_socket_get_ssl_cipher(sock));
+    request->tls_client_subject = brim_str_of(r->conn->client_subject);
+    request->tls_client_fingerprint = brim_str_of(r->conn->client_fingerprint);
 }
 
-/* fields: as received, or as a shared exchange sends them; without brim's own (lookup.c). */
-static struct brim_script_request request_of(struct request *r, struct brim_fields fields,
-                                             struct brim_str target)
+/* fields: as received, or as a shared exchange sends them; without brim's own (lookup.c). Filled in
+ * where it stays, member by member: a value of this size is not handed around for each request. */
+static void fill_in(struct request *r, struct brim_fields fields, struct brim_str target,
+                    struct brim_script_request *request)
 {
-    struct brim_script_request request = {
-        .headers = headers_of(r, brim_lookup_without_key(fields)),
-        .method = r->method,
-        .scheme = brim_request_str(r->req->input.scheme->name),
-        .host = r->authority,
-        .target = target,
-        .origin = BRIM_STR(""),
-        .key = BRIM_STR(""),
-        .id = {r->id[0], r->id[1]},
-        .ip = brim_str_of(r->conn->peer_text),
-        .version = r->req->version >= 0x200   ? BRIM_STR("2")
-                   : r->req->version >= 0x101 ? BRIM_STR("1.1")
-                                              : BRIM_STR("1.0"),
-        .port = r->conn->peer_port,
-        .tls_version = BRIM_STR(""),
-        .tls_cipher = BRIM_STR(""),
-        .tls_client_subject = BRIM_STR(""),
-        .tls_client_fingerprint = BRIM_STR(""),
-    };
-
-    add_tls(r, &request);
-    return request;
+    memset(request, 0, sizeof(*request));
+    request->headers = headers_of(r, brim_lookup_without_key(fields));
+    request->method = r->method;
+    request->scheme = brim_request_str(r->req->input.scheme->name);
+    request->host = r->authority;
+    request->target = target;
+    request->id[0] = r->id[0];
+    request->id[1] = r->id[1];
+    request->ip = brim_str_of(r->conn->peer_text);
+    request->version = r->req->version >= 0x200   ? BRIM_STR("2")
+                       : r->req->version >= 0x101 ? BRIM_STR("1.1")
+                                                  : BRIM_STR("1.0");
+    request->port = r->conn->peer_port;
+    add_tls(r, request);
 }
 
 /* The handlers are not called again for this request: a failed run has no state to go on with. */
@@ -154,7 +142,6 @@ static enum brim_script_end call(struct request *r, enum brim_script_phase phase
 /* ---- viewer_request ---- */
 
 struct viewer_request {
-    struct request *r;
     struct brim_script_request request;
     struct brim_script_response answer;
     bool has_answer;
@@ -244,8 +231,9 @@ static bool run_viewer_request(struct request *r)
     const struct brim_script_call what = {push_viewer_request, take_viewer_request, v};
     enum brim_script_end end;
 
-    *v = (struct viewer_request){.r = r, .request = request_of(r, r->fields, r->target)};
-    v->answer.headers.memory = memory_of(r);
+    fill_in(r, r->fields, r->target, &v->request);
+    v->answer = (struct brim_script_response){.headers.memory = memory_of(r)};
+    v->has_answer = false;
     r->viewer = v;
     end = call(r, BRIM_SCRIPT_VIEWER_REQUEST, &what);
     return end != BRIM_SCRIPT_WAIT && end_viewer_request(r, end);
@@ -299,9 +287,10 @@ bool brim_request_ask_handler(struct request *r, void (*again)(struct request *r
         !brim_handlers_has(r->handlers, BRIM_SCRIPT_ORIGIN_REQUEST))
         return true;
     asking = h2o_mem_alloc_pool(&r->req->pool, sizeof(*asking));
-    *asking = r->is_shared
-                  ? request_of(r, r->find.request, brim_request_sent(r, BRIM_FLIGHT_SHARED))
-                  : request_of(r, r->fields, brim_request_sent(r, BRIM_FLIGHT_PASS));
+    if (r->is_shared)
+        fill_in(r, r->find.request, brim_request_sent(r, BRIM_FLIGHT_SHARED), asking);
+    else
+        fill_in(r, r->fields, brim_request_sent(r, BRIM_FLIGHT_PASS), asking);
     asking->key_is_made = true;
     what.ctx = asking;
     r->drafted = asking;
@@ -367,13 +356,13 @@ static struct brim_fields response_fields(struct request *r)
 static bool on_head(struct brim_delivery *delivery)
 {
     struct request *r = (struct request *)delivery; /* it stands first */
-    struct viewer_response v = {.request = request_of(r, r->fields, r->target)};
+    struct viewer_response v = {.response.status = delivery->status};
     const struct brim_script_call what = {push_viewer_response, take_nothing, &v};
 
     OBJ_CHECK(r, BRIM_REQUEST_MAGIC);
+    fill_in(r, r->fields, r->target, &v.request);
     v.request.is_read_only = v.request.headers.is_read_only = true;
     v.response.headers = headers_of(r, response_fields(r));
-    v.response.status = delivery->status;
     if (call(r, BRIM_SCRIPT_VIEWER_RESPONSE, &what) != BRIM_SCRIPT_OK)
         return brim_handlers_failure(r->handlers) == BRIM_HANDLERS_BYPASS;
     delivery->status = v.response.status;

@@ -182,6 +182,22 @@ START_TEST(name_takes_exactly_tchar)
 }
 END_TEST
 
+START_TEST(name_in_lower_case_is_the_name_where_it_is_valid)
+{
+    for (int c = 0; c < 256; c++) {
+        char name[2] = {'A', (char)c}, lower[2] = {0};
+        bool is_upper = c >= 'A' && c <= 'Z';
+
+        ck_assert_int_eq(brim_field_name_lower(brim_str(name, 2), lower),
+                         brim_field_name_is_valid(brim_str(name, 2)));
+        ck_assert_int_eq(lower[0], 'a');
+        if (brim_field_name_is_valid(brim_str(name, 2)))
+            ck_assert_int_eq(lower[1], (char)(is_upper ? c + ('a' - 'A') : c));
+    }
+    ck_assert(!brim_field_name_lower(BRIM_STR(""), NULL));
+}
+END_TEST
+
 /* RFC 9110 5.5: CR, LF, NUL and other controls in a value split or cut messages. */
 START_TEST(value_refuses_every_control_but_tab)
 {
@@ -206,6 +222,7 @@ int main(void)
                         sizeof(tokens) / sizeof(tokens[0]));
     tcase_add_loop_test(tcase, hop_by_hop_fields_are_known, 0, sizeof(hops) / sizeof(hops[0]));
     tcase_add_test(tcase, name_takes_exactly_tchar);
+    tcase_add_test(tcase, name_in_lower_case_is_the_name_where_it_is_valid);
     tcase_add_test(tcase, value_refuses_every_control_but_tab);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -53,6 +53,10 @@ bool brim_field_is_hop_by_hop(struct brim_str name);
 /* tchar+ (RFC 9110 5.6.2). */
 bool brim_field_name_is_valid(struct brim_str name);
 
+/* Writes name in lower case to lower, which has room for name.len bytes. False: it is no name of a
+ * field (as brim_field_name_is_valid), and lower is not to be read. */
+bool brim_field_name_lower(struct brim_str name, char *lower);
+
 /* field-value: VCHAR, obs-text, SP, HTAB; no other control (RFC 9110 5.5). */
 bool brim_field_value_is_valid(struct brim_str value);
 

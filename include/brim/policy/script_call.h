@@ -20,7 +20,7 @@ const char *brim_script_phase_name(enum brim_script_phase phase);
  * push puts the handler's arguments on the stack and says how many, take looks at what it returned
  * (results stand from BRIM_SCRIPT_RESULT to lua_gettop); both run inside the budget and may raise.
  */
-#define BRIM_SCRIPT_RESULT 3
+#define BRIM_SCRIPT_RESULT 2
 struct brim_script_call {
     int (*push)(struct lua_State *L, void *ctx);
     void (*take)(struct lua_State *L, void *ctx);

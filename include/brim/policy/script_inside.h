@@ -11,6 +11,7 @@
 #include "brim/policy/script_lib.h"
 #include "brim/policy/script_task.h"
 
+struct brim_script_lent;
 struct brim_script_run;
 struct lua_Debug;
 
@@ -98,9 +99,11 @@ struct brim_script_run {
     int after;    /* registry reference: list of functions; 0: none */
     int noted;    /* registry reference: upvalues as they must be, up to noted_end; 0: none */
     long long noted_end;
-    struct {          /* of a request and of a response, while handlers are kept */
-        int ref;      /* registry reference: the userdata that lends it; 0: none */
-        bool is_lent; /* to this request */
+    bool reaches_env;                  /* by one of these upvalues */
+    struct {                           /* of a request and of a response, while handlers are kept */
+        int ref;                       /* registry reference: the userdata that lends it; 0: none */
+        struct brim_script_lent *lent; /* its inside */
+        bool is_lent;                  /* to this request */
     } messages[BRIM_SCRIPT_MESSAGES];
     bool has_handlers;
     bool is_waiting;
@@ -135,15 +138,16 @@ int brim_script_explain(struct lua_State *L);
 void brim_script_keep_open(struct lua_State *L);
 /* Something was called while the chunk is tried. */
 void brim_script_keep_on_call(struct lua_State *L, struct lua_Debug *info);
-/* Notes what the run's handlers reach. Stack: (..., environment, handlers). May raise. */
+/* Notes what the run's handlers reach. Stack: (..., environment, a function or nil of each phase).
+ * May raise. */
 void brim_script_keep_note(struct lua_State *L, struct brim_script_run *run);
 /* Whether the next request may have these handlers: the run has ended well. */
 bool brim_script_keep_is_clean(struct brim_script_run *run);
 /* The userdata of a message, in a run whose handlers were kept: it is lent to each request once.
- * take pushes it, or returns false where it is lent already or there is none; give keeps the one on
- * top for requests to come, if there is none. */
-bool brim_script_keep_take(struct lua_State *L, struct brim_script_run *run,
-                           enum brim_script_kind kind);
+ * take pushes it and returns its inside, or returns NULL where it is lent already or there is none;
+ * give keeps the one on top for requests to come, if there is none. */
+struct brim_script_lent *brim_script_keep_take(struct lua_State *L, struct brim_script_run *run,
+                                               enum brim_script_kind kind);
 void brim_script_keep_give(struct lua_State *L, struct brim_script_run *run,
                            enum brim_script_kind kind);
 void brim_script_keep_drop(struct brim_script_run *run);

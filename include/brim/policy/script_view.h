@@ -32,8 +32,10 @@ void brim_script_set_target(struct brim_script_request *request, struct brim_str
 /* ---- script_view.c ---- */
 
 /* view[name], the name at 2; and view[name] = what stands at 3. For metamethods. */
-int brim_script_view_push(struct lua_State *L, const struct brim_script_lent *lent);
-int brim_script_view_assign(struct lua_State *L, struct brim_script_lent *lent);
+int brim_script_view_push(struct lua_State *L, const struct brim_script_lent *lent,
+                          struct brim_str name);
+int brim_script_view_assign(struct lua_State *L, struct brim_script_lent *lent,
+                            struct brim_str name);
 /* Pushes a table of the methods; their names have at most so many letters. */
 #define BRIM_SCRIPT_METHOD_LETTERS 6
 void brim_script_view_push_methods(struct lua_State *L);

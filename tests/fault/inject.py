@@ -78,14 +78,10 @@ def forgive_memory(tally):
     tally.wrong = [text for text in tally.wrong if not re.search(r"status 50[0-4]:", text)]
 
 
-def deaths(node):
-    return re.findall(r"node\.died pid=\d+ signal=(\d+)", node.log_path.read_text(errors="replace"))
-
-
 def one_round(rounds, fault, nth, report):
     kind, error, count, sizes = fault
     node, control, name = rounds.node, rounds.control, f"{kind} {count} of {error} at {nth}"
-    pid, tally, died = node.worker_pid(), rounds.tally, len(deaths(node))
+    pid, tally, died = node.worker_pid(), rounds.tally, len(node.deaths())
     tally.wrong.clear()
     control.arm(kind, nth, count, error, sizes)
     rounds.ask(ASKS_MAX, kind)
@@ -94,16 +90,16 @@ def one_round(rounds, fault, nth, report):
         control.disarm(kind)
         forgive_memory(tally)
         brim_node.wait_until(node.is_ready, f"ready after {name}")
-        if any(signal != "6" for signal in deaths(node)[died:]):
-            report["wrong"].append(f"{name}: died of signals {deaths(node)[died:]}")
+        if any(signal != "6" for signal in node.deaths()[died:]):
+            report["wrong"].append(f"{name}: died of signals {node.deaths()[died:]}")
     elif node.worker_pid() != pid:
-        report["wrong"].append(f"{name}: the node died: {deaths(node)[died:]}")
+        report["wrong"].append(f"{name}: the node died: {node.deaths()[died:]}")
     control.disarm(kind)
     brim_node.wait_until(rounds.new_object_is_stored, f"objects stored after {name}")
     report["wrong"] += [f"{name}: {text}" for text in tally.wrong]
     row = report["table"].setdefault(f"{kind} x{count}" + {
         ANY: "", META_PAGE: " meta page"}.get(sizes, f" >= {sizes[0]}"), [0, 0, 0])
-    for column, value in enumerate((1, came, len(deaths(node)) - died)):
+    for column, value in enumerate((1, came, len(node.deaths()) - died)):
         row[column] += value
 
 

@@ -4,7 +4,7 @@
 
 Usage: tests/fault/stores.py BRIM [ROUNDS [SEED]]     (default 2 rounds of each kind)
 
-Stores are filled and their node ended. Each round damages a copy, by the kinds of corrupt.py, and
+Stores are filled and their node ended. Each round damages a copy, by the kinds of lib/damage.py, and
 starts a node on it. What asks no store is answered as ever; what does gets what was stored, or an
 error. LMDB has no checksums: a page that it follows may end the process, twice at most; then, or
 where LMDB says itself that a page is broken, the stores are given up, which the log and
@@ -13,15 +13,12 @@ not noticed, nor a row that has become invisible: the table counts both.
 """
 
 import http.client
-import random
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
-import corrupt  # noqa: E402
+import damage  # noqa: E402
 
 KEYS = 1500
 DEATHS_MAX = 2
@@ -104,7 +101,7 @@ def one_round(node, client, row, wrong):
         wrong.append("what asks no store is not answered")
     is_damaged = brim_node.metric(node.admin_port, "brim_kv_damaged")
     row["given up"] += is_damaged
-    deaths = len(corrupt.deaths(node))
+    deaths = len(node.deaths())
     row["deaths"] += deaths
     if is_damaged != ("kv.damaged" in node.log_path.read_text(errors="replace")):
         wrong.append("metric and log disagree")
@@ -112,7 +109,7 @@ def one_round(node, client, row, wrong):
         wrong.append(f"died {deaths} times")
     if not data.exists() or data.stat().st_size < size:
         wrong.append("data.mdb was removed or cut")
-    if node.stop() != 0 and len(corrupt.deaths(node)) == deaths:
+    if node.stop() != 0 and len(node.deaths()) == deaths:
         wrong.append("no clean end")
 
 
@@ -125,7 +122,7 @@ def fill(node, client):
         raise RuntimeError(node.log_tail())
 
 
-def run(binary, rounds, rng, directory, report):
+def run(binary, rounds, rng, directory, row_of, wrong):
     port, admin = brim_node.free_port(), brim_node.free_port()
     config = brim_node.make_config(port, admin, 1)
     whole, stores = directory / "whole", directory / "stores"
@@ -135,45 +132,15 @@ def run(binary, rounds, rng, directory, report):
     config["kv"] = {"path": str(whole)}
     fill(brim_node.Node(directory, config, binary), Client(port))
     config["kv"]["path"] = str(stores)
-    for kind in corrupt.INDEX_KINDS:
-        row = report["table"].setdefault(kind.__name__, dict.fromkeys(COLUMNS, 0))
+    for kind in damage.INDEX_KINDS:
+        faults = []
         for _ in range(rounds):
-            shutil.rmtree(stores, ignore_errors=True)
-            shutil.copytree(whole, stores)
-            data = bytearray((stores / "data.mdb").read_bytes())
-            kind(data, rng)
-            (stores / "data.mdb").write_bytes(data)
-            log = directory / "round.log"
-            log.unlink(missing_ok=True)
-            node, wrong = brim_node.Node(directory, config, binary, log=log), []
-            try:
-                one_round(node, Client(port), row, wrong)
-            except (RuntimeError, TimeoutError) as error:
-                wrong.append(f"{str(error)[:1500]}\n{node.log_tail(8)}")
-            finally:
-                if node.process.poll() is None:
-                    node.kill()
-            report["wrong"] += [f"{kind.__name__}: {text}" for text in wrong]
-
-
-COLUMNS = ("right", "changed", "unseen", "failed", "deaths", "given up")
-
-
-def main():
-    binary = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 2
-    seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 30)
-    report = {"wrong": [], "table": {}}
-    with tempfile.TemporaryDirectory(prefix="brim-stores-") as directory:
-        run(binary, rounds, random.Random(seed), Path(directory), report)
-    print("damage         " + "".join(f"{name:>10}" for name in COLUMNS))
-    for name, row in report["table"].items():
-        print(f"{name:15}" + "".join(f"{row[column]:10}" for column in COLUMNS))
-    print(f"stores: seed {seed}: {rounds} rounds of each, {len(report['wrong'])} faults")
-    for text in report["wrong"][:20]:
-        print("  fault:", text)
-    return 1 if report["wrong"] else 0
+            damage.copy(whole, stores)
+            damage.do(stores / "data.mdb", kind, rng)
+            with damage.node_of_a_round(binary, directory, config, faults) as node:
+                one_round(node, Client(port), row_of(kind.__name__), faults)
+        wrong += [f"{kind.__name__}: {text}" for text in faults]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(damage.main("stores", ("right", "changed", "unseen", "failed", "deaths", "given up"), run))

@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -269,6 +270,11 @@ class Node:
         finally:
             status = self.stop(90)
         assert status == 0, f"the node ended with {status}:\n{self.log_tail(lines)}"
+
+    def deaths(self):
+        """By which signals nodes below the supervisor died, as the log has it."""
+        text = self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+        return re.findall(r"node\.died pid=\d+ signal=(\d+)", text)
 
     def log_tail(self, lines=30):
         try:

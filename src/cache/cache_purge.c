@@ -10,6 +10,7 @@
 #include "brim/base/metric.h"
 #include "brim/cache/cache.h"
 #include "brim/cache/inside.h"
+#include "brim/cache/purge_pattern.h"
 
 #define RESERVE ((uint64_t)1 << 20)
 
@@ -64,6 +65,18 @@ static void pass_on(struct brim_cache *cache, const uint64_t *scopes, size_t cou
         brim_purge_mail_post(cache->config.mail, scopes[i], kind);
 }
 
+/* Their texts have no room in the mail, whose layout two versions share: each as the prefix that is
+ * before its first wildcard. More than asked rather than less. */
+static void pass_patterns_on(struct brim_cache *cache, const struct brim_purge_set *set,
+                             enum brim_purge_kind kind)
+{
+    for (size_t i = 0; i < set->pattern_count; i++) {
+        uint64_t scope = brim_purge_scope_prefix(brim_purge_pattern_prefix(set->patterns[i]));
+
+        pass_on(cache, &scope, 1, kind);
+    }
+}
+
 void brim_cache_read_mail(struct brim_cache *cache)
 {
     enum brim_purge_kind kind;
@@ -114,11 +127,8 @@ enum brim_err brim_cache_purge_set(struct brim_cache *cache, const struct brim_p
     pthread_mutex_unlock(&cache->purge_turn);
     free(epochs);
     if (atomic_load(&cache->is_released)) {
-        uint64_t all = brim_purge_scope_all();
-
         pass_on(cache, set->scopes, set->count, kind);
-        if (set->pattern_count > 0) /* they are texts: more than asked rather than less */
-            pass_on(cache, &all, 1, kind);
+        pass_patterns_on(cache, set, kind);
     }
     return err;
 }

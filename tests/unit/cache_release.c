@@ -114,6 +114,20 @@ START_TEST(what_the_old_one_purges_is_purged_in_the_new_one)
 }
 END_TEST
 
+/* There is no room for texts: what begins as the pattern does, and nothing else. */
+START_TEST(a_pattern_reaches_as_far_as_its_first_wildcard)
+{
+    const struct brim_str pattern = BRIM_STR("http://a/1/*.png");
+    const struct brim_purge_set set = {.patterns = &pattern, .pattern_count = 1};
+
+    store(new, "http://a/1/x.png");
+    store(new, "http://a/1/x.gif");
+    ck_assert_int_eq(brim_cache_purge_set(old, &set, BRIM_PURGE_HARD), BRIM_OK);
+    ck_assert(!is_there(new, "http://a/1/x.png") && !is_there(new, "http://a/1/x.gif"));
+    ck_assert(is_there(new, "http://a/1") && is_there(new, "http://a/2"));
+}
+END_TEST
+
 /* Too much to be told one by one is everything. */
 START_TEST(a_flood_of_purges_purges_all)
 {
@@ -161,6 +175,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, both_serve_what_is_stored);
     tcase_add_test(tc, what_the_old_one_purges_is_purged_in_the_new_one);
+    tcase_add_test(tc, a_pattern_reaches_as_far_as_its_first_wildcard);
     tcase_add_test(tc, a_flood_of_purges_purges_all);
     tcase_add_test(tc, the_old_one_passes_once_there_was_a_purge);
     tcase_add_test(tc, mail_outlives_who_should_have_read_it);

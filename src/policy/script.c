@@ -349,7 +349,7 @@ static int enter_done(lua_State *L, int status, lua_KContext ctx)
 {
     (void)ctx;
     if (status != LUA_OK && status != LUA_YIELD)
-        return lua_error(L);
+        return lua_error(L); /* one of memory stays one */
     return lua_gettop(L) - 1;
 }
 
@@ -357,11 +357,7 @@ static int enter_done(lua_State *L, int status, lua_KContext ctx)
  */
 static int enter(lua_State *L)
 {
-    int status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, enter_done);
-
-    if (status == LUA_ERRMEM && brim_script_vm_of(L)->stop == BRIM_SCRIPT_OK)
-        brim_script_vm_of(L)->stop = BRIM_SCRIPT_MEMORY;
-    return enter_done(L, status, 0);
+    return enter_done(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, enter_done), 0);
 }
 
 static enum brim_script_end end_of(struct brim_script_vm *vm, int status)

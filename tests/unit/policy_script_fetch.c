@@ -201,6 +201,8 @@ static const struct hostile {
      BRIM_SCRIPT_CPU, NULL},
     {"loop after, in a coroutine",
      "coroutine.wrap(function() brim.fetch('/a') while true do end end)()", BRIM_SCRIPT_CPU, NULL},
+    {"table after", "brim.fetch('/a') local t = {} for i = 1, 1e7 do t[i] = i end",
+     BRIM_SCRIPT_MEMORY, NULL},
     {"memory after", "brim.fetch('/a') local s = ('x'):rep(1e7)", BRIM_SCRIPT_MEMORY, NULL},
     {"refused", "return brim.fetch('/refused')", FINE, "nil refused"},
     {"headers are read-only", "brim.fetch('/a').headers.x = 1", ERROR, "cannot be changed"},

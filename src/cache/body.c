@@ -649,17 +649,24 @@ struct brim_extent *brim_body_extents(struct brim_body *body, size_t *count_out)
 {
     struct brim_extent *extents = NULL;
 
-    *count_out = 0;
     pthread_mutex_lock(&body->lock);
     if (body->placed_count > 0)
         extents = malloc(body->placed_count * sizeof(*extents));
-    if (extents != NULL) {
-        for (size_t i = 0; i < body->placed_count; i++)
-            extents[i] = body->placed[i].extent;
-        *count_out = body->placed_count;
-    }
+    for (size_t i = 0; extents != NULL && i < body->placed_count; i++)
+        extents[i] = body->placed[i].extent;
+    *count_out = extents == NULL ? 0 : body->placed_count;
     pthread_mutex_unlock(&body->lock);
     return extents;
+}
+
+uint32_t brim_body_oldest_segment(const struct brim_body *body)
+{
+    uint32_t oldest = UINT32_MAX;
+
+    for (size_t i = 0; brim_body_is_settled(body) && i < body->placed_count; i++)
+        if (body->placed[i].extent.segment < oldest)
+            oldest = body->placed[i].extent.segment;
+    return oldest;
 }
 
 /* ---- reader's side ---- */

@@ -252,6 +252,13 @@ static bool is_expired_note(const struct brim_object *object, int64_t now_wall_m
            now_wall_ms - object->fresh.response_wall_ms >= object->fresh.lifetime_ms;
 }
 
+bool brim_cache_is_whole(const struct brim_cache *cache, const struct brim_object *object)
+{
+    return cache->disk == NULL || object->body == NULL ||
+           brim_body_mode(object->body) != BRIM_BODY_SPILL ||
+           brim_disk_holds(cache->disk, object->body);
+}
+
 static enum brim_err look_in_hot(struct brim_cache *cache, struct brim_find *find,
                                  const struct brim_key *key, struct brim_object **object_out)
 {
@@ -260,7 +267,7 @@ static enum brim_err look_in_hot(struct brim_cache *cache, struct brim_find *fin
     *object_out = NULL;
     if (object == NULL)
         return BRIM_ENOENT;
-    if (is_expired_note(object, find->now_wall_ms) ||
+    if (is_expired_note(object, find->now_wall_ms) || !brim_cache_is_whole(cache, object) ||
         !brim_cache_keeps(cache, object, &find->soft_purged)) {
         brim_hot_drop(cache->hot, key, object);
         brim_object_unref(object);

@@ -29,6 +29,10 @@ enum brim_err brim_cache_load(struct brim_cache *cache, const struct brim_key *k
     OBJ_CHECK(cache, CACHE_MAGIC);
     *object_out = NULL;
     object = brim_hot_get(cache->hot, key);
+    if (object != NULL && !brim_cache_is_whole(cache, object)) {
+        brim_object_unref(object);
+        object = NULL; /* the next lookup takes it out */
+    }
     if (object == NULL)
         object = load_from_disk(cache, key);
     if (object == NULL)

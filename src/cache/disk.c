@@ -530,6 +530,12 @@ enum brim_err brim_disk_read(struct brim_disk *disk, const struct brim_extent *e
 
 /* ---- use, and waiting ---- */
 
+bool brim_disk_holds(const struct brim_disk *disk, const struct brim_body *body)
+{
+    OBJ_CHECK(disk, DISK_MAGIC);
+    return brim_segments_has(disk->segments, brim_body_oldest_segment(body));
+}
+
 void brim_disk_touch(struct brim_disk *disk, struct brim_digest digest)
 {
     OBJ_CHECK(disk, DISK_MAGIC);

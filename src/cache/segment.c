@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -60,9 +61,10 @@ struct brim_segments {
     int dir_fd;
     struct brim_health health;
     struct brim_census census; /* as it was at the start */
-    pthread_mutex_t lock;      /* everything below */
-    pthread_cond_t moved;      /* a file was made, or could not be; a segment's last writer left */
-    struct segment **table;    /* ascending by id */
+    _Atomic uint32_t floor;    /* all below are gone; written under lock, as is everything below */
+    pthread_mutex_t lock;
+    pthread_cond_t moved;   /* a file was made, or could not be; a segment's last writer left */
+    struct segment **table; /* ascending by id */
     size_t count;
     size_t capacity;
     struct segment *active; /* NULL: none; else the last of the table */
@@ -138,6 +140,17 @@ static struct segment *add(struct brim_segments *segs, const struct brim_segment
     if (fd >= 0)
         segs->files_open++;
     return seg;
+}
+
+static uint32_t note_floor(struct brim_segments *segs)
+{
+    segs->floor = segs->count > 0 ? segs->table[0]->id : segs->next_id;
+    return segs->floor;
+}
+
+bool brim_segments_has(const struct brim_segments *segments, uint32_t segment)
+{
+    return segment >= atomic_load_explicit(&segments->floor, memory_order_relaxed);
 }
 
 /* ---- appending ---- */
@@ -654,7 +667,7 @@ uint32_t brim_segments_bury(struct brim_segments *segments, uint32_t segment)
     seg->next_dead = segments->dead;
     segments->dead = seg;
     seg->pins++; /* brim_segments_remove lets it go */
-    floor = segments->count > 0 ? segments->table[0]->id : segments->next_id;
+    floor = note_floor(segments);
     pthread_mutex_unlock(&segments->lock);
     return floor;
 }
@@ -708,6 +721,7 @@ static enum brim_err take_over(struct brim_segments *segs, struct brim_index *in
     segs->next_id = brim_index_next_segment(index);
     if (segs->count > 0 && segs->table[segs->count - 1]->id >= segs->next_id)
         segs->next_id = segs->table[segs->count - 1]->id + 1;
+    (void)note_floor(segs);
     resume_last(segs);
     return BRIM_OK;
 }

@@ -142,13 +142,22 @@ static void end(struct brim_delivery *d, h2o_send_state_t state)
     send_dated(d, NULL, 0, state);
 }
 
+/* Stored, and cannot be read: also where a 304 has just said that it is good. */
+static bool is_lost(const struct brim_delivery *d)
+{
+    struct brim_body *body = d->source == NULL ? NULL : d->source->body;
+
+    return body != NULL && (d->facts.fwd == NULL || (brim_body_mode(body) == BRIM_BODY_SPILL &&
+                                                     brim_body_state(body) == BRIM_BODY_COMPLETE));
+}
+
 /* The body broke off upstream. Where the end of the connection is the end of the body, an orderly
  * close would look complete: make it a reset. */
 static void cut_off(struct brim_delivery *d)
 {
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
 
-    if (d->facts.fwd == NULL && d->source != NULL) /* cannot be read: not twice */
+    if (is_lost(d)) /* not given out twice */
         brim_cache_forget(d->env->cache, &d->source->key, d->source);
     if (d->unframed)
         (void)setsockopt(h2o_socket_get_fd(d->conn->sock), SOL_SOCKET, SO_LINGER, &at_once,

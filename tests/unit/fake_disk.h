@@ -46,6 +46,7 @@ static struct {
     uint64_t append_left;     /* writes that still succeed */
     enum brim_err epoch_err;  /* of brim_disk_put_epochs */
     enum brim_err read_err;   /* of brim_disk_read */
+    uint32_t oldest_segment;  /* all below were retired */
     unsigned touches;
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -301,6 +302,12 @@ bool brim_disk_has(struct brim_disk *disk, struct brim_digest digest)
     struct brim_locator locator;
 
     return brim_disk_locate(disk, digest, &locator) == BRIM_OK;
+}
+
+bool brim_disk_holds(const struct brim_disk *disk, const struct brim_body *body)
+{
+    (void)disk;
+    return brim_body_oldest_segment(body) >= fake.oldest_segment;
 }
 
 void brim_disk_touch(struct brim_disk *disk, struct brim_digest digest)

@@ -134,6 +134,8 @@ struct brim_watch *brim_body_watch(struct brim_body *body); /* fires on every pr
 
 /* Copies the list of extents; count in *count_out. Caller frees. NULL if none. */
 struct brim_extent *brim_body_extents(struct brim_body *body, size_t *count_out);
+/* The lowest segment that a settled body stands in; UINT32_MAX: none. Thread: any. */
+uint32_t brim_body_oldest_segment(const struct brim_body *body);
 
 /* ---- reader's side: used by cache/reader only ---- */
 

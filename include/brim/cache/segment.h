@@ -83,6 +83,10 @@ BRIM_MUST_USE enum brim_err brim_segments_read(struct brim_segments *segments,
 BRIM_MUST_USE enum brim_err brim_segments_check(struct brim_segments *segments,
                                                 struct brim_extent at);
 
+/* Whether a segment of this number is there, or will be; false is for good. Thread: any,
+ * wait-free. */
+bool brim_segments_has(const struct brim_segments *segments, uint32_t segment);
+
 /* ---- for the index ---- */
 
 /* Hooks of cache/indexer: makes durable what was appended and gives the rows that changed. */

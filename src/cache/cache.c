@@ -221,14 +221,9 @@ static bool is_outdated(struct brim_cache *cache)
     return seen != UINT64_MAX && atomic_load(&cache->config.mail->purges) != seen;
 }
 
-struct brim_disk *brim_cache_disk(struct brim_cache *cache)
+struct brim_load_from brim_cache_from(struct brim_cache *cache, struct brim_port *port)
 {
-    return cache->disk;
-}
-
-struct brim_pool *brim_cache_pool(struct brim_cache *cache)
-{
-    return cache->config.pool;
+    return (struct brim_load_from){.disk = cache->disk, .pool = cache->config.pool, .port = port};
 }
 
 uint64_t brim_cache_seq(const struct brim_cache *cache)
@@ -289,8 +284,7 @@ static void drop_purged(struct brim_cache *cache, const struct brim_locator *loc
 static enum brim_err look_on_disk(struct brim_cache *cache, struct brim_find *find,
                                   const struct brim_key *key, struct brim_object **object_out)
 {
-    const struct brim_load_from from = {
-        .disk = cache->disk, .pool = cache->config.pool, .port = find->port};
+    const struct brim_load_from from = brim_cache_from(cache, find->port);
     struct brim_locator locator = {.digest = key->digest};
     struct brim_object *object;
     enum brim_err err;

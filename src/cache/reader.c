@@ -73,17 +73,17 @@ static void load_start(struct brim_reader *reader, const struct brim_extent *ext
     *load = (struct brim_reader_load){.job = {.run = load_run},
                                       .magic = LOAD_MAGIC,
                                       .refs = 2,
-                                      .disk = reader->disk,
-                                      .port = reader->port,
+                                      .disk = reader->from.disk,
+                                      .port = reader->from.port,
                                       .extent = *extent};
-    brim_port_ref(reader->port);
-    if (brim_pool_submit(reader->pool, BRIM_JOB_READ, &load->job) == BRIM_OK) {
+    brim_port_ref(reader->from.port);
+    if (brim_pool_submit(reader->from.pool, BRIM_JOB_READ, &load->job) == BRIM_OK) {
         reader->load = load;
         return;
     }
     atomic_store(&load->refs, 1);
     load_unref(load);
-    brim_port_fire(reader->port);
+    brim_port_fire(reader->from.port);
 }
 
 static bool extent_is(const struct brim_extent *a, const struct brim_extent *b)
@@ -169,12 +169,11 @@ static void note_spilling(struct brim_reader *reader)
 }
 
 enum brim_err brim_reader_init(struct brim_reader *reader, struct brim_body *body, uint64_t offset,
-                               uint64_t length, struct brim_disk *disk, struct brim_pool *pool,
-                               struct brim_port *port)
+                               uint64_t length, const struct brim_load_from *from)
 {
-    INVARIANT(port != NULL || (brim_body_mode(body) == BRIM_BODY_KEEP &&
-                               brim_body_state(body) == BRIM_BODY_COMPLETE));
-    INVARIANT((disk == NULL) || (pool != NULL));
+    INVARIANT(from->port != NULL || (brim_body_mode(body) == BRIM_BODY_KEEP &&
+                                     brim_body_state(body) == BRIM_BODY_COMPLETE));
+    INVARIANT(from->disk == NULL || from->pool != NULL);
     *reader = (struct brim_reader){.offset = offset, .end = BRIM_BODY_LENGTH_UNKNOWN};
     if (length < BRIM_BODY_LENGTH_UNKNOWN - offset)
         reader->end = offset + length;
@@ -187,9 +186,7 @@ enum brim_err brim_reader_init(struct brim_reader *reader, struct brim_body *bod
     }
     brim_body_ref(body);
     reader->body = body;
-    reader->disk = disk;
-    reader->pool = pool;
-    reader->port = port;
+    reader->from = *from;
     return BRIM_OK;
 }
 
@@ -205,14 +202,14 @@ static enum brim_body_get read_piece(struct brim_reader *reader, struct brim_bod
 {
     const struct brim_extent *extent = &piece->extent;
 
-    if (reader->disk == NULL)
+    if (reader->from.disk == NULL)
         return BRIM_GET_FAILED;
     if (reader->read == NULL || !extent_is(&reader->read_extent, extent)) {
         struct brim_chunk *chunk = NULL;
         enum brim_err err;
 
         forget_read(reader); /* before there are two */
-        err = brim_disk_read(reader->disk, extent, BRIM_DISK_NOWAIT, &chunk);
+        err = brim_disk_read(reader->from.disk, extent, BRIM_DISK_NOWAIT, &chunk);
         if (err == BRIM_EAGAIN) {
             load_start(reader, extent);
             return BRIM_GET_WAIT;
@@ -235,7 +232,7 @@ static enum brim_body_get get_piece(struct brim_reader *reader, struct brim_body
 
     if (got == BRIM_GET_WAIT && !reader->watching) {
         reader->watching = true;
-        brim_watch_add(brim_body_watch(reader->body), reader->port);
+        brim_watch_add(brim_body_watch(reader->body), reader->from.port);
         got = brim_body_get(reader->body, reader->offset, piece);
     }
     if (got == BRIM_GET_DISK) {
@@ -327,7 +324,7 @@ void brim_reader_fini(struct brim_reader *reader)
     if (reader->load != NULL)
         load_unref(reader->load);
     if (reader->watching)
-        (void)brim_watch_remove(brim_body_watch(reader->body), reader->port);
+        (void)brim_watch_remove(brim_body_watch(reader->body), reader->from.port);
     brim_body_detach(reader->body, reader->place);
     give_memory_back(reader, reader->body);
     brim_body_unref(reader->body);

@@ -141,23 +141,21 @@ static void feed_gzip(struct parse *parse, struct brim_str bytes)
     struct brim_coder_config config = {
         .coding = BRIM_CODING_GZIP, .way = BRIM_CODER_DECODE, .bytes_max = BRIM_SITEMAP_BYTES_MAX};
     struct brim_coder *coder;
-    char *piece = brim_alloc(PIECE_BYTES);
-    bool done = false;
+    struct brim_coder_step step = {
+        .in = bytes, .flush = BRIM_CODER_END, .out = brim_alloc(PIECE_BYTES), .room = PIECE_BYTES};
 
     parse->err = brim_coder_open(&config, &coder);
-    while (parse->err == BRIM_OK && !done) {
-        size_t made;
-        enum brim_err err =
-            brim_coder_run(coder, &bytes, BRIM_CODER_END, piece, PIECE_BYTES, &made, &done);
+    while (parse->err == BRIM_OK && !step.is_done) {
+        enum brim_err err = brim_coder_run(coder, &step);
 
         if (err != BRIM_OK) {
             parse->err = err;
             parse->why = err == BRIM_ELIMIT ? "unpacks to too much" : "is broken gzip";
         }
-        feed(parse, brim_str(piece, made), done);
+        feed(parse, brim_str(step.out, step.made), step.is_done);
     }
     brim_coder_close(coder);
-    free(piece);
+    free(step.out);
 }
 
 enum brim_err brim_sitemap_parse(struct brim_str bytes, brim_sitemap_fn found, void *ctx,

@@ -24,23 +24,23 @@ static void encoder_close(void *state)
     BrotliEncoderDestroyInstance(state);
 }
 
-static enum brim_err encoder_run(void *state, const struct brim_codec_step *step)
+static enum brim_err encoder_run(void *state, struct brim_coder_step *step)
 {
     static const BrotliEncoderOperation operations[] = {
         [BRIM_CODER_MORE] = BROTLI_OPERATION_PROCESS,
         [BRIM_CODER_FLUSH] = BROTLI_OPERATION_FLUSH,
         [BRIM_CODER_END] = BROTLI_OPERATION_FINISH,
     };
-    const uint8_t *in = (const uint8_t *)step->in->base;
+    const uint8_t *in = (const uint8_t *)step->in.base;
     uint8_t *out = (uint8_t *)step->out;
-    size_t in_left = step->in->len, room = step->room;
+    size_t in_left = step->in.len, room = step->room;
 
     if (!BrotliEncoderCompressStream(state, operations[step->flush], &in_left, &in, &room, &out,
                                      NULL))
         return BRIM_ENOMEM;
-    *step->in = brim_str((const char *)in, in_left);
-    *step->made = step->room - room;
-    *step->done = BrotliEncoderIsFinished(state) != 0;
+    step->in = brim_str((const char *)in, in_left);
+    step->made = step->room - room;
+    step->is_done = BrotliEncoderIsFinished(state) != 0;
     return BRIM_OK;
 }
 
@@ -55,17 +55,17 @@ static void decoder_close(void *state)
     BrotliDecoderDestroyInstance(state);
 }
 
-static enum brim_err decoder_run(void *state, const struct brim_codec_step *step)
+static enum brim_err decoder_run(void *state, struct brim_coder_step *step)
 {
-    const uint8_t *in = (const uint8_t *)step->in->base;
+    const uint8_t *in = (const uint8_t *)step->in.base;
     uint8_t *out = (uint8_t *)step->out;
-    size_t in_left = step->in->len, room = step->room;
+    size_t in_left = step->in.len, room = step->room;
     BrotliDecoderResult result =
         BrotliDecoderDecompressStream(state, &in_left, &in, &room, &out, NULL);
 
-    *step->in = brim_str((const char *)in, in_left);
-    *step->made = step->room - room;
-    *step->done = result == BROTLI_DECODER_RESULT_SUCCESS;
+    step->in = brim_str((const char *)in, in_left);
+    step->made = step->room - room;
+    step->is_done = result == BROTLI_DECODER_RESULT_SUCCESS;
     return result == BROTLI_DECODER_RESULT_ERROR ? BRIM_ECORRUPT : BRIM_OK;
 }
 

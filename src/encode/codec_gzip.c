@@ -56,23 +56,23 @@ static uInt capped(size_t len)
     return len > 1u << 30 ? 1u << 30 : (uInt)len;
 }
 
-static void give(z_stream *stream, const struct brim_codec_step *step)
+static void give(z_stream *stream, const struct brim_coder_step *step)
 {
-    stream->next_in = (Bytef *)(uintptr_t)step->in->base; /* zlib does not write to it */
-    stream->avail_in = capped(step->in->len);
+    stream->next_in = (Bytef *)(uintptr_t)step->in.base; /* zlib does not write to it */
+    stream->avail_in = capped(step->in.len);
     stream->next_out = (Bytef *)step->out;
     stream->avail_out = capped(step->room);
 }
 
-static void take(const z_stream *stream, const struct brim_codec_step *step)
+static void take(const z_stream *stream, struct brim_coder_step *step)
 {
-    size_t taken = capped(step->in->len) - stream->avail_in;
+    size_t taken = capped(step->in.len) - stream->avail_in;
 
-    *step->made = capped(step->room) - stream->avail_out;
-    *step->in = brim_str(step->in->base + taken, step->in->len - taken);
+    step->made = capped(step->room) - stream->avail_out;
+    step->in = brim_str(step->in.base + taken, step->in.len - taken);
 }
 
-static enum brim_err encoder_run(void *state, const struct brim_codec_step *step)
+static enum brim_err encoder_run(void *state, struct brim_coder_step *step)
 {
     static const int flushes[] = {[BRIM_CODER_MORE] = Z_NO_FLUSH,
                                   [BRIM_CODER_FLUSH] = Z_SYNC_FLUSH,
@@ -83,12 +83,12 @@ static enum brim_err encoder_run(void *state, const struct brim_codec_step *step
     give(stream, step);
     code = deflate(stream, flushes[step->flush]);
     take(stream, step);
-    *step->done = code == Z_STREAM_END;
+    step->is_done = code == Z_STREAM_END;
     return code == Z_STREAM_ERROR ? BRIM_EIO : BRIM_OK;
 }
 
 /* A member, or a part of one. */
-static enum brim_err run_member(struct decoder *decoder, const struct brim_codec_step *step)
+static enum brim_err run_member(struct decoder *decoder, struct brim_coder_step *step)
 {
     int code;
 
@@ -101,16 +101,16 @@ static enum brim_err run_member(struct decoder *decoder, const struct brim_codec
     return code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR ? BRIM_OK : BRIM_ECORRUPT;
 }
 
-static enum brim_err decoder_run(void *state, const struct brim_codec_step *step)
+static enum brim_err decoder_run(void *state, struct brim_coder_step *step)
 {
     struct decoder *decoder = state;
     enum brim_err err = BRIM_OK;
 
-    if (decoder->is_between && step->in->len > 0)
+    if (decoder->is_between && step->in.len > 0)
         (void)inflateReset(&decoder->stream); /* fails for what is no stream only */
-    if (!decoder->is_between || step->in->len > 0)
+    if (!decoder->is_between || step->in.len > 0)
         err = run_member(decoder, step);
-    *step->done = decoder->is_between && step->in->len == 0 && step->flush == BRIM_CODER_END;
+    step->is_done = decoder->is_between && step->in.len == 0 && step->flush == BRIM_CODER_END;
     return err;
 }
 

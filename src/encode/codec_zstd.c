@@ -28,22 +28,22 @@ static void encoder_close(void *state)
     (void)ZSTD_freeCCtx(state);
 }
 
-static enum brim_err encoder_run(void *state, const struct brim_codec_step *step)
+static enum brim_err encoder_run(void *state, struct brim_coder_step *step)
 {
     static const ZSTD_EndDirective directives[] = {
         [BRIM_CODER_MORE] = ZSTD_e_continue,
         [BRIM_CODER_FLUSH] = ZSTD_e_flush,
         [BRIM_CODER_END] = ZSTD_e_end,
     };
-    ZSTD_inBuffer in = {step->in->base, step->in->len, 0};
+    ZSTD_inBuffer in = {step->in.base, step->in.len, 0};
     ZSTD_outBuffer out = {step->out, step->room, 0};
     size_t left = ZSTD_compressStream2(state, &out, &in, directives[step->flush]);
 
     if (ZSTD_isError(left))
         return BRIM_EIO;
-    *step->in = brim_str(step->in->base + in.pos, step->in->len - in.pos);
-    *step->made = out.pos;
-    *step->done = step->flush == BRIM_CODER_END && left == 0;
+    step->in = brim_str(step->in.base + in.pos, step->in.len - in.pos);
+    step->made = out.pos;
+    step->is_done = step->flush == BRIM_CODER_END && left == 0;
     return BRIM_OK;
 }
 
@@ -76,28 +76,28 @@ static void decoder_close(void *state)
 }
 
 /* Frames, or a part of one. */
-static enum brim_err run_frames(struct decoder *decoder, const struct brim_codec_step *step)
+static enum brim_err run_frames(struct decoder *decoder, struct brim_coder_step *step)
 {
-    ZSTD_inBuffer in = {step->in->base, step->in->len, 0};
+    ZSTD_inBuffer in = {step->in.base, step->in.len, 0};
     ZSTD_outBuffer out = {step->out, step->room, 0};
     size_t left = ZSTD_decompressStream(decoder->context, &out, &in);
 
     if (ZSTD_isError(left))
         return BRIM_ECORRUPT;
-    *step->in = brim_str(step->in->base + in.pos, step->in->len - in.pos);
-    *step->made = out.pos;
+    step->in = brim_str(step->in.base + in.pos, step->in.len - in.pos);
+    step->made = out.pos;
     decoder->is_between = left == 0;
     return BRIM_OK;
 }
 
-static enum brim_err decoder_run(void *state, const struct brim_codec_step *step)
+static enum brim_err decoder_run(void *state, struct brim_coder_step *step)
 {
     struct decoder *decoder = state;
     enum brim_err err = BRIM_OK;
 
-    if (!decoder->is_between || step->in->len > 0)
+    if (!decoder->is_between || step->in.len > 0)
         err = run_frames(decoder, step);
-    *step->done = decoder->is_between && step->in->len == 0 && step->flush == BRIM_CODER_END;
+    step->is_done = decoder->is_between && step->in.len == 0 && step->flush == BRIM_CODER_END;
     return err;
 }
 

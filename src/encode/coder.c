@@ -74,33 +74,30 @@ static bool is_bomb(const struct brim_coder *coder)
            (coder->made > RATIO_IS_FREE && coder->made / RATIO_MAX > coder->taken);
 }
 
-enum brim_err brim_coder_run(struct brim_coder *coder, struct brim_str *in,
-                             enum brim_coder_flush flush, char *out, size_t room, size_t *made_out,
-                             bool *done_out)
+enum brim_err brim_coder_run(struct brim_coder *coder, struct brim_coder_step *step)
 {
-    size_t before = in->len;
+    size_t before = step->in.len;
     enum brim_err err;
 
     OBJ_CHECK(coder, CODER_MAGIC);
-    *made_out = 0;
-    *done_out = coder->is_done;
+    step->made = 0;
+    step->is_done = coder->is_done;
     if (coder->is_done) /* bytes behind the end of the stream */
-        return in->len == 0 ? BRIM_OK : BRIM_ECORRUPT;
-    if (in->base == NULL) /* nothing, at no address: codecs step over what they took, even then */
-        *in = brim_str("", 0);
-    err = coder->codec->run(coder->state,
-                            &(struct brim_codec_step){in, flush, out, room, made_out, done_out});
+        return step->in.len == 0 ? BRIM_OK : BRIM_ECORRUPT;
+    if (step->in.base == NULL) /* nothing, at no address: codecs step over what they took */
+        step->in = brim_str("", 0);
+    err = coder->codec->run(coder->state, step);
     if (err != BRIM_OK)
         return err;
-    INVARIANT(*made_out <= room && in->len <= before);
-    coder->taken += before - in->len;
-    coder->made += *made_out;
-    coder->is_done = *done_out;
+    INVARIANT(step->made <= step->room && step->in.len <= before);
+    coder->taken += before - step->in.len;
+    coder->made += step->made;
+    coder->is_done = step->is_done;
     if (is_bomb(coder))
         return BRIM_ELIMIT;
     /* The last of the input is in, there is room, and still no end: it was cut off. */
-    if (coder->is_decoder && flush == BRIM_CODER_END && in->len == 0 && !*done_out &&
-        *made_out < room)
+    if (coder->is_decoder && step->flush == BRIM_CODER_END && step->in.len == 0 && !step->is_done &&
+        step->made < step->room)
         return BRIM_ECORRUPT;
     return BRIM_OK;
 }

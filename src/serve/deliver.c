@@ -414,9 +414,8 @@ static enum brim_err open_transcode(struct brim_delivery *d)
 /* Opens the source's body where it is to be read. */
 static enum brim_err open_reader(struct brim_delivery *d, uint64_t length)
 {
-    enum brim_err err =
-        brim_reader_init(&d->reader, d->source->body, d->first, length,
-                         brim_cache_disk(d->env->cache), brim_cache_pool(d->env->cache), d->port);
+    const struct brim_load_from from = brim_cache_from(d->env->cache, d->port);
+    enum brim_err err = brim_reader_init(&d->reader, d->source->body, d->first, length, &from);
 
     d->reader_open = err == BRIM_OK;
     return err == BRIM_OK && d->is_recoded ? open_transcode(d) : err;

@@ -151,20 +151,19 @@ static enum brim_err push(struct brim_coder *coder, struct brim_str in, enum bri
                           struct sink *sink)
 {
     char out[PIECE_BYTES];
-    enum brim_err err = BRIM_OK;
-    bool done = false;
-    size_t made;
+    struct brim_coder_step step = {.in = in, .flush = flush, .out = out, .room = sizeof(out)};
+    enum brim_err err;
 
     do {
-        err = brim_coder_run(coder, &in, flush, out, sizeof(out), &made, &done);
-        sink->made += made;
+        err = brim_coder_run(coder, &step);
+        sink->made += step.made;
         if (err == BRIM_OK && sink->made > sink->made_max)
             err = BRIM_ELIMIT;
-        if (err == BRIM_OK && made > 0)
-            err = brim_fill_append(sink->fill, out, made);
+        if (err == BRIM_OK && step.made > 0)
+            err = brim_fill_append(sink->fill, out, step.made);
         if (err == BRIM_EAGAIN)
             err = BRIM_ELIMIT; /* it would have to wait for the disk: too large after all */
-    } while (err == BRIM_OK && !done && (in.len > 0 || made == sizeof(out)));
+    } while (err == BRIM_OK && !step.is_done && (step.in.len > 0 || step.made == sizeof(out)));
     return err;
 }
 
@@ -185,7 +184,7 @@ static enum brim_reader_got read_source(struct source *source, struct brim_str *
 
 static enum brim_err open_source(struct job *job, struct brim_port *port, struct source *source)
 {
-    struct brim_cache *cache = job->encoders->config.cache;
+    const struct brim_load_from from = brim_cache_from(job->encoders->config.cache, port);
     struct brim_coder_config config = {.coding = brim_coding_of(job->object->fields),
                                        .way = BRIM_CODER_DECODE,
                                        .bytes_max = job->encoders->config.bytes_max};
@@ -196,7 +195,7 @@ static enum brim_err open_source(struct job *job, struct brim_port *port, struct
         err = brim_transcode_open(&config, &source->decoder);
     if (err == BRIM_OK)
         err = brim_reader_init(&source->reader, job->object->body, 0, BRIM_BODY_LENGTH_UNKNOWN,
-                               brim_cache_disk(cache), brim_cache_pool(cache), port);
+                               &from);
     return err;
 }
 

@@ -180,7 +180,7 @@ static enum brim_err open_decoder(struct brim_subrequest *s)
 /* Takes object, which is the answer. */
 static void take(struct brim_subrequest *s, struct brim_object *object)
 {
-    struct brim_cache *cache = s->ask.env->cache;
+    const struct brim_load_from from = brim_cache_from(s->ask.env->cache, brim_wake_port(s->wake));
     uint64_t length = brim_body_length(object->body);
 
     s->object = object;
@@ -189,9 +189,7 @@ static void take(struct brim_subrequest *s, struct brim_object *object)
         return;
     }
     if (open_decoder(s) != BRIM_OK ||
-        brim_reader_init(&s->reader, object->body, 0, BRIM_BODY_LENGTH_UNKNOWN,
-                         brim_cache_disk(cache), brim_cache_pool(cache),
-                         brim_wake_port(s->wake)) != BRIM_OK) {
+        brim_reader_init(&s->reader, object->body, 0, BRIM_BODY_LENGTH_UNKNOWN, &from) != BRIM_OK) {
         fail(s, "the body cannot be read");
         return;
     }

@@ -96,20 +96,27 @@ static enum brim_reader_got refill(struct brim_transcode *t, struct brim_reader 
 }
 
 /* One step of the coder; false: it cannot go on. */
-static bool step(struct brim_transcode *t, size_t *made_out)
+static bool run(struct brim_transcode *t, size_t *made_out)
 {
-    struct brim_str none = brim_str(NULL, 0);
-    struct brim_str *in = t->at < t->count ? &t->pieces[t->at] : &none;
-    size_t before = in->len;
+    struct brim_coder_step step = {.flush = t->flush, .out = t->out, .room = sizeof(t->out)};
+    struct brim_str *piece = t->at < t->count ? &t->pieces[t->at] : NULL;
+    size_t taken;
 
-    if (brim_coder_run(t->coder, in, t->flush, t->out, sizeof(t->out), made_out, &t->is_done) !=
-        BRIM_OK)
+    if (piece != NULL)
+        step.in = *piece;
+    taken = step.in.len;
+    if (brim_coder_run(t->coder, &step) != BRIM_OK)
         return false;
-    t->taken += before - in->len;
-    t->is_dirty = t->is_dirty || in->len < before;
-    t->silent_bytes = *made_out > 0 ? 0 : t->silent_bytes + before - in->len;
-    t->is_full = *made_out == sizeof(t->out);
-    if (in->len == 0 && t->at < t->count)
+    taken -= step.in.len;
+    if (piece != NULL)
+        *piece = step.in;
+    *made_out = step.made;
+    t->is_done = step.is_done;
+    t->taken += taken;
+    t->is_dirty = t->is_dirty || taken > 0;
+    t->silent_bytes = step.made > 0 ? 0 : t->silent_bytes + taken;
+    t->is_full = step.made == sizeof(t->out);
+    if (piece != NULL && step.in.len == 0)
         t->at++;
     if (t->is_decoder)
         return t->silent_bytes < DECODE_SILENT_MAX;
@@ -147,7 +154,7 @@ enum brim_reader_got brim_transcode_next(struct brim_transcode *t, struct brim_r
     while (made == 0 && got == BRIM_READER_DATA) {
         if (t->is_done)
             got = end(t, reader);
-        else if ((got = refill(t, reader)) == BRIM_READER_DATA && !step(t, &made))
+        else if ((got = refill(t, reader)) == BRIM_READER_DATA && !run(t, &made))
             got = BRIM_READER_FAILED;
     }
     if (got == BRIM_READER_FAILED && t->is_decoder)

@@ -120,6 +120,7 @@ static bool is_there(const char *url, struct brim_fields request)
 /* Reads the whole body and checks it; returns its length, UINT64_MAX if it failed. */
 static uint64_t read_body(struct brim_object *object)
 {
+    struct brim_load_from from;
     struct brim_reader reader;
     struct brim_str iov[BRIM_READER_IOV_MAX];
     enum brim_reader_got got;
@@ -128,8 +129,8 @@ static uint64_t read_body(struct brim_object *object)
     struct bell own;
 
     bell_init(&own);
-    ck_assert_int_eq(brim_reader_init(&reader, object->body, 0, BRIM_BODY_LENGTH_UNKNOWN,
-                                      brim_cache_disk(cache), pool, &own.port),
+    from = brim_cache_from(cache, &own.port);
+    ck_assert_int_eq(brim_reader_init(&reader, object->body, 0, BRIM_BODY_LENGTH_UNKNOWN, &from),
                      BRIM_OK);
     while ((got = brim_reader_next(&reader, 64 * KIB, iov, &count)) == BRIM_READER_DATA ||
            got == BRIM_READER_WAIT) {

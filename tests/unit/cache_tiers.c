@@ -143,15 +143,14 @@ static struct brim_object *ask(const char *url, struct bell *bell)
 static void check_range(struct brim_object *object, uint64_t offset, uint64_t len,
                         struct bell *bell)
 {
+    const struct brim_load_from from = brim_cache_from(cache, &bell->port);
     uint64_t shift = (uint64_t)object->fresh.sie_ms, end = offset + len;
     struct brim_str iov[BRIM_READER_IOV_MAX];
     struct brim_reader reader;
     enum brim_reader_got got;
     size_t count;
 
-    ck_assert_int_eq(brim_reader_init(&reader, object->body, offset, len, brim_cache_disk(cache),
-                                      pool, &bell->port),
-                     BRIM_OK);
+    ck_assert_int_eq(brim_reader_init(&reader, object->body, offset, len, &from), BRIM_OK);
     while ((got = brim_reader_next(&reader, 100000, iov, &count)) != BRIM_READER_END) {
         ck_assert_int_ne(got, BRIM_READER_FAILED);
         if (got == BRIM_READER_WAIT)
@@ -431,13 +430,13 @@ START_TEST(an_older_one_does_not_stay_where_the_newer_finds_no_room)
 
         exchange("http://a/", sizes[i], 1);
         brim_pool_wait_idle(pool);
-        brim_disk_flush(brim_cache_disk(cache));
+        brim_disk_flush(brim_cache_from(cache, NULL).disk);
         old = ask("http://a/", &bell);
         ck_assert_ptr_nonnull(old);
         brim_object_unref(old);
         brim_fill_finish(begin_lonely("http://a/", 9 * MIB)); /* more than object_bytes_max */
         ck_assert_ptr_null(ask("http://a/", &bell));
-        brim_disk_flush(brim_cache_disk(cache));
+        brim_disk_flush(brim_cache_from(cache, NULL).disk);
         ck_assert_ptr_null(ask("http://a/", &bell));
     }
     bell_fini(&bell);

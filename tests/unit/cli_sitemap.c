@@ -86,17 +86,15 @@ static struct brim_str pack(const char *bytes, size_t len)
     struct brim_coder_config config = {
         .coding = BRIM_CODING_GZIP, .way = BRIM_CODER_ENCODE, .level = 9};
     struct brim_coder *coder;
-    struct brim_str in = brim_str(bytes, len);
-    size_t room = len / 100 + 4096, made;
-    char *packed = malloc(room);
-    bool done;
+    size_t room = len / 100 + 4096;
+    struct brim_coder_step step = {
+        .in = brim_str(bytes, len), .flush = BRIM_CODER_END, .out = malloc(room), .room = room};
 
     ck_assert_int_eq(brim_coder_open(&config, &coder), BRIM_OK);
-    ck_assert_int_eq(brim_coder_run(coder, &in, BRIM_CODER_END, packed, room, &made, &done),
-                     BRIM_OK);
-    ck_assert(done);
+    ck_assert_int_eq(brim_coder_run(coder, &step), BRIM_OK);
+    ck_assert(step.is_done);
     brim_coder_close(coder);
-    return brim_str(packed, made);
+    return brim_str(step.out, step.made);
 }
 
 START_TEST(gzip_is_known_by_its_first_bytes)

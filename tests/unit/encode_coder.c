@@ -24,24 +24,25 @@ static enum brim_err run(const struct brim_coder_config *config, struct brim_str
                          size_t in_piece, size_t out_piece, char *out, size_t room, size_t *len_out)
 {
     struct brim_coder *coder;
+    struct brim_coder_step step = {.is_done = false};
     enum brim_err err = brim_coder_open(config, &coder);
-    bool done = false;
 
     *len_out = 0;
-    while (err == BRIM_OK && !done) {
-        struct brim_str piece = brim_str(in.base, in.len < in_piece ? in.len : in_piece);
-        size_t some = room - *len_out < out_piece ? room - *len_out : out_piece, made;
-        size_t before = piece.len;
-        enum brim_coder_flush flush = piece.len == in.len ? BRIM_CODER_END : BRIM_CODER_MORE;
+    while (err == BRIM_OK && !step.is_done) {
+        size_t len = in.len < in_piece ? in.len : in_piece, taken;
 
-        err = brim_coder_run(coder, &piece, flush, out + *len_out, some, &made, &done);
-        *len_out += made;
-        in = brim_str(in.base + (before - piece.len), in.len - (before - piece.len));
+        step.in = brim_str(in.base, len);
+        step.flush = len == in.len ? BRIM_CODER_END : BRIM_CODER_MORE;
+        step.out = out + *len_out;
+        step.room = room - *len_out < out_piece ? room - *len_out : out_piece;
+        err = brim_coder_run(coder, &step);
+        *len_out += step.made;
+        taken = len - step.in.len;
+        in = brim_str(in.base + taken, in.len - taken);
     }
     if (err == BRIM_OK && in.len > 0) {
-        size_t made;
-
-        err = brim_coder_run(coder, &in, BRIM_CODER_END, out, 0, &made, &done);
+        step = (struct brim_coder_step){.in = in, .flush = BRIM_CODER_END, .out = out};
+        err = brim_coder_run(coder, &step);
     }
     brim_coder_close(coder);
     return err;

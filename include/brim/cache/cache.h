@@ -28,8 +28,8 @@ void brim_cache_close(struct brim_cache *cache);
  */
 void brim_cache_release(struct brim_cache *cache);
 
-struct brim_disk *brim_cache_disk(struct brim_cache *cache); /* NULL: none */
-struct brim_pool *brim_cache_pool(struct brim_cache *cache);
+/* What readers of its objects read from. Borrowed. Thread: any. */
+struct brim_load_from brim_cache_from(struct brim_cache *cache, struct brim_port *port);
 
 /* The purge sequence for a fill that begins now: ask before the request goes out. */
 uint64_t brim_cache_seq(const struct brim_cache *cache);

@@ -11,6 +11,7 @@
 
 struct brim_cache_load; /* opaque, counted inside: a read under way */
 
+/* Where it is read, and who is told. */
 struct brim_load_from {
     struct brim_disk *disk;
     struct brim_pool *pool;

@@ -10,7 +10,7 @@
 #define BRIM_CACHE_READER_H
 
 #include "brim/cache/body.h"
-#include "brim/cache/disk.h"
+#include "brim/cache/load.h"
 
 enum brim_reader_got {
     BRIM_READER_DATA,   /* iov filled */
@@ -26,9 +26,7 @@ struct brim_reader_load; /* opaque: a disk read under way */
 struct brim_reader { /* private: all of it */
     struct brim_body *body;
     struct brim_body_reader *place;
-    struct brim_disk *disk;
-    struct brim_pool *pool;
-    struct brim_port *port;
+    struct brim_load_from from;
     struct brim_reader_load *load;
     uint64_t offset;
     uint64_t end;
@@ -42,15 +40,15 @@ struct brim_reader { /* private: all of it */
 
 /*
  * Prepares reader for bytes [offset, offset + length) of body; length BRIM_BODY_LENGTH_UNKNOWN: to
- * the end. Counts body; port is borrowed (it is counted while something is under way).
- * disk and pool may be NULL for a node without a disk tier.
+ * the end. from: where bytes that are not in RAM are read, its disk NULL for a node without a disk
+ * tier; its port also fires when a growing body has more. Counts body; all of from is borrowed (the
+ * port is counted while something is under way).
  * Errors: BRIM_ENOENT the body no longer has these bytes; BRIM_ENOSPC it is on disk, and clients
  * hold all they may (base/ledger). Thread: loop.
  */
 BRIM_MUST_USE enum brim_err brim_reader_init(struct brim_reader *reader, struct brim_body *body,
                                              uint64_t offset, uint64_t length,
-                                             struct brim_disk *disk, struct brim_pool *pool,
-                                             struct brim_port *port);
+                                             const struct brim_load_from *from);
 
 /* Next bytes, at most max_bytes in at most BRIM_READER_IOV_MAX pieces, none of length 0. The port
  * may also fire when there is nothing new: once watching, a reader hears of all growth. FAILED

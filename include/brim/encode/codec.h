@@ -28,19 +28,20 @@ enum brim_coder_flush {
     BRIM_CODER_END,   /* this is the last of it */
 };
 
-struct brim_codec_step {
-    struct brim_str *in;
+/* What goes in and comes out at once. */
+struct brim_coder_step {
+    struct brim_str in; /* what is taken is gone from its front */
     enum brim_coder_flush flush;
     char *out;
     size_t room;
-    size_t *made;
-    bool *done;
+    size_t made; /* said of the step, like the next */
+    bool is_done;
 };
 
 struct brim_codec {
     void *(*open)(const struct brim_coder_config *config); /* NULL: out of memory */
     void (*close)(void *state);
-    enum brim_err (*run)(void *state, const struct brim_codec_step *step);
+    enum brim_err (*run)(void *state, struct brim_coder_step *step);
 };
 
 extern const struct brim_codec brim_codec_gzip_encode, brim_codec_gzip_decode;

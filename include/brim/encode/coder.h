@@ -20,13 +20,11 @@ BRIM_MUST_USE enum brim_err brim_coder_open(const struct brim_coder_config *conf
 void brim_coder_close(struct brim_coder *coder); /* accepts NULL */
 
 /*
- * Takes from the front of *in and writes up to room bytes. Call it until nothing of the input is
- * left and less than room bytes were made; with END until *done_out.
+ * Takes from the front of the input and writes up to room bytes. Call it until nothing of the input
+ * is left and less than room bytes were made; with END until it is done.
  * Errors: BRIM_ECORRUPT the input is not the coding, or ends in the middle; BRIM_ELIMIT decoding
  *         would give more than is allowed; BRIM_ENOMEM.
  */
-BRIM_MUST_USE enum brim_err brim_coder_run(struct brim_coder *coder, struct brim_str *in,
-                                           enum brim_coder_flush flush, char *out, size_t room,
-                                           size_t *made_out, bool *done_out);
+BRIM_MUST_USE enum brim_err brim_coder_run(struct brim_coder *coder, struct brim_coder_step *step);
 
 #endif

@@ -200,13 +200,13 @@ END_TEST
 
 static bool can_read(struct brim_object *object, struct bell *bell)
 {
+    const struct brim_load_from from = brim_cache_from(cache, &bell->port);
     struct brim_str iov[BRIM_READER_IOV_MAX];
     struct brim_reader reader;
     enum brim_reader_got got;
     size_t count;
 
-    ck_assert_int_eq(brim_reader_init(&reader, object->body, 0, BRIM_BODY_LENGTH_UNKNOWN,
-                                      brim_cache_disk(cache), pool, &bell->port),
+    ck_assert_int_eq(brim_reader_init(&reader, object->body, 0, BRIM_BODY_LENGTH_UNKNOWN, &from),
                      BRIM_OK);
     while ((got = brim_reader_next(&reader, MIB, iov, &count)) == BRIM_READER_DATA ||
            got == BRIM_READER_WAIT)

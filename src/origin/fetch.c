@@ -34,11 +34,9 @@
 #define FETCH_MAGIC      0x66657431u
 #define ORIGIN_BUCKETS   64u
 #define IDLE_WAIT_MS     1000
-#define BUSY_WAIT_MS     50 /* how late a deadline of ours may be noticed */
-#define WATCH_WAIT_MS    5  /* likewise, that somebody is slow */
-#define RECEIVE_BYTES    65536L
+#define BUSY_WAIT_MS     50    /* how late a deadline of ours may be noticed */
+#define WATCH_WAIT_MS    5     /* likewise, that somebody is slow */
 #define CONNECTIONS_KEPT 1024L /* idle ones, per fetcher */
-#define CONNECTION_AGE_S 60L   /* an older idle one is not used again */
 #define HANDLES_KEPT     64u
 #define AFRESH_MAX       2u
 
@@ -472,13 +470,7 @@ static void set_options(struct brim_fetch *f)
 
     curl_easy_setopt(easy, CURLOPT_PRIVATE, f);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, f->error);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     brim_wire_set_way(&f->wire, origin, easy);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, CONNECTION_AGE_S);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)origin->connect_timeout_ms);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, f);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
@@ -630,6 +622,8 @@ static void check_deadlines(struct fetcher *t)
             stop_watching(t, f);
             f->callbacks.slow(f->ctx);
         }
+        if (f->was_sent && !f->has_headers && brim_wire_goes_out(&f->wire, f->easy))
+            f->deadline_ms = now_ms + f->origin->first_byte_timeout_ms; /* this is no silence */
         if (f->deadline_ms == 0 || now_ms < f->deadline_ms)
             continue;
         if (f->failure != BRIM_OK)

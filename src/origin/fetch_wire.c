@@ -7,8 +7,10 @@
 
 #include "brim/base/invariant.h"
 
-#define HOST_BYTES 300u
-#define LINE_BYTES (600u + BRIM_DNS_ADDRESSES_MAX * BRIM_DNS_ADDRESS_BYTES)
+#define HOST_BYTES       300u
+#define RECEIVE_BYTES    65536L
+#define CONNECTION_AGE_S 60L /* an older idle one is not used again */
+#define LINE_BYTES       (600u + BRIM_DNS_ADDRESSES_MAX * BRIM_DNS_ADDRESS_BYTES)
 
 static char *copy_text(struct brim_str text)
 {
@@ -256,6 +258,12 @@ static void set_version(const struct brim_wire *wire, bool is_http2, void *easy)
 void brim_wire_set_way(const struct brim_wire *wire, const struct brim_fetch_origin *origin,
                        void *easy)
 {
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, CONNECTION_AGE_S);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)origin->connect_timeout_ms);
     curl_easy_setopt(easy, CURLOPT_URL, wire->url);
     curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, wire->target);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
@@ -293,4 +301,17 @@ void brim_wire_set_method(const struct brim_wire *wire, void *easy)
     /* libcurl sends again by itself when a reused connection turns out to be dead. And who makes a
      * connection each time would leave one each time. */
     set_alone(easy);
+}
+
+bool brim_wire_goes_out(struct brim_wire *wire, void *easy)
+{
+    curl_off_t bytes = 0;
+    bool more;
+
+    if (wire->body_bytes == 0 ||
+        curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &bytes) != CURLE_OK)
+        return false;
+    more = (uint64_t)bytes > wire->uploaded;
+    wire->uploaded = (uint64_t)bytes;
+    return more;
 }

@@ -9,9 +9,11 @@ Every step waits for what the node says of itself (/metrics), never for a time.
 
 import http.client
 import re
+import socket
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -336,6 +338,36 @@ class Sticky(Pools):
         connection.close()
         self.assertIn("origin.secret_unusable", self.node.log_path.read_text())
         self.assertEqual(self.get()[1], "one")
+
+
+class Upload(Pools):
+    BYTES = 16_000_000
+
+    def test_a_body_that_is_taken_slowly_is_no_silence(self):
+        """The time for the first byte of the answer begins when the whole request is sent."""
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        self.addCleanup(listener.close)
+        threading.Thread(target=self.take_slowly, args=(listener,), daemon=True).start()
+        self.start({"name": "app", "first_byte_timeout": "3s", "servers": [
+            {"url": "http://127.0.0.1:%d" % listener.getsockname()[1]}]})
+        self.assertEqual(self.get("/", "PUT", body=bytes(self.BYTES))[0], 201)
+
+    def take_slowly(self, listener):
+        connection, _ = listener.accept()
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += connection.recv(65536)
+        left = self.BYTES - len(head.split(b"\r\n\r\n", 1)[1])
+        while left > 0:
+            part = connection.recv(min(left, 250_000), socket.MSG_WAITALL)
+            left -= len(part)
+            time.sleep(0.1)  # 2.5 MB a second at most: more than twice the timeout for all
+            if not part:
+                return
+        connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
 
 
 class ErrorPage(Pools):

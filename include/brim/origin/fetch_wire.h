@@ -22,7 +22,8 @@ struct brim_wire { /* zeroed: empty */
     struct curl_slist *resolve;    /* where that leads */
     char *body;
     size_t body_bytes;
-    bool has_body; /* Content-Length is sent */
+    uint64_t uploaded; /* of it, when it was last looked at */
+    bool has_body;     /* Content-Length is sent */
 };
 
 /* Copies request. Owns: brim_wire_fini() frees. Errors: BRIM_EINVAL a part would break the request
@@ -34,12 +35,16 @@ void brim_wire_fini(struct brim_wire *wire);
 /* Has libcurl connect to where the server's name leads. False: out of memory. Thread: any. */
 bool brim_wire_lead(struct brim_wire *wire, const struct brim_names_way *way);
 
-/* Sets whom a handle of libcurl's asks, for what, and how: TLS, HTTP/2. Borrows both. Thread: the
- * handle's. */
+/* Sets whom a handle of libcurl's asks, for what, and how: buffers, TLS, HTTP/2. Borrows both.
+ * Thread: the handle's. */
 void brim_wire_set_way(const struct brim_wire *wire, const struct brim_fetch_origin *origin,
                        void *easy);
 /* Sets method and body of a handle of libcurl's, which borrows them. Thread: the handle's. */
 void brim_wire_set_method(const struct brim_wire *wire, void *easy);
+
+/* Whether more of the body has gone out by a handle of libcurl's than when this was last asked.
+ * Thread: the handle's. */
+bool brim_wire_goes_out(struct brim_wire *wire, void *easy);
 
 /* Whether to ask twice does what to ask once does. Spec: RFC 9110 9.2.2. Thread: any. */
 bool brim_wire_is_idempotent(const struct brim_wire *wire);

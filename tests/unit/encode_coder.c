@@ -19,9 +19,13 @@ static void write_text(void)
         text[i] = (char)('a' + (rand_r(&seed) % 100 < 80 ? (int)(i / 7 % 11) : rand_r(&seed) % 26));
 }
 
-/* Runs all of in through a new coder, in_piece bytes in and out_piece bytes out at a time. */
+struct pieces {
+    size_t in, out; /* bytes at a time */
+};
+
+/* Runs all of in through a new coder. */
 static enum brim_err run(const struct brim_coder_config *config, struct brim_str in,
-                         size_t in_piece, size_t out_piece, char *out, size_t room, size_t *len_out)
+                         struct pieces pieces, char *out, size_t room, size_t *len_out)
 {
     struct brim_coder *coder;
     struct brim_coder_step step = {.is_done = false};
@@ -29,12 +33,12 @@ static enum brim_err run(const struct brim_coder_config *config, struct brim_str
 
     *len_out = 0;
     while (err == BRIM_OK && !step.is_done) {
-        size_t len = in.len < in_piece ? in.len : in_piece, taken;
+        size_t len = in.len < pieces.in ? in.len : pieces.in, taken;
 
         step.in = brim_str(in.base, len);
         step.flush = len == in.len ? BRIM_CODER_END : BRIM_CODER_MORE;
         step.out = out + *len_out;
-        step.room = room - *len_out < out_piece ? room - *len_out : out_piece;
+        step.room = room - *len_out < pieces.out ? room - *len_out : pieces.out;
         err = brim_coder_run(coder, &step);
         *len_out += step.made;
         taken = len - step.in.len;
@@ -70,12 +74,13 @@ START_TEST(every_codec_gives_back_what_it_took)
 
     write_text();
     for (size_t i = 1; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
-        ck_assert_int_eq(run(&encode, brim_str(text, TEXT_BYTES), pieces[i], pieces[i], coded,
-                             sizeof(coded), &len),
+        ck_assert_int_eq(run(&encode, brim_str(text, TEXT_BYTES),
+                             (struct pieces){pieces[i], pieces[i]}, coded, sizeof(coded), &len),
                          BRIM_OK);
         ck_assert_uint_lt(len, TEXT_BYTES);
-        ck_assert_int_eq(run(&decode, brim_str(coded, len), pieces[i - 1], pieces[i], back,
-                             sizeof(back), &back_len),
+        ck_assert_int_eq(run(&decode, brim_str(coded, len),
+                             (struct pieces){pieces[i - 1], pieces[i]}, back, sizeof(back),
+                             &back_len),
                          BRIM_OK);
         ck_assert_uint_eq(back_len, TEXT_BYTES);
         ck_assert_mem_eq(back, text, TEXT_BYTES);
@@ -95,20 +100,21 @@ START_TEST(streams_in_a_row_are_one_body)
     size_t half = TEXT_BYTES / 2, first, second, back_len;
 
     write_text();
-    ck_assert_int_eq(run(&encode, brim_str(text, half), half, half, coded, sizeof(coded), &first),
+    ck_assert_int_eq(run(&encode, brim_str(text, half), (struct pieces){half, half}, coded,
+                         sizeof(coded), &first),
                      BRIM_OK);
-    ck_assert_int_eq(run(&encode, brim_str(text + half, half), half, half, coded + first,
-                         sizeof(coded) - first, &second),
+    ck_assert_int_eq(run(&encode, brim_str(text + half, half), (struct pieces){half, half},
+                         coded + first, sizeof(coded) - first, &second),
                      BRIM_OK);
     for (size_t piece = 1; piece < sizeof(coded); piece += first - 1) { /* at, and off, the seam */
-        ck_assert_int_eq(run(&decode, brim_str(coded, first + second), piece, 4096, back,
-                             sizeof(back), &back_len),
+        ck_assert_int_eq(run(&decode, brim_str(coded, first + second), (struct pieces){piece, 4096},
+                             back, sizeof(back), &back_len),
                          is_one ? BRIM_OK : BRIM_ECORRUPT);
         ck_assert_uint_eq(back_len, is_one ? TEXT_BYTES : half);
         ck_assert_mem_eq(back, text, back_len);
     }
-    ck_assert_int_eq(run(&decode, brim_str(coded, first + second - 1), 1000, 4096, back,
-                         sizeof(back), &back_len),
+    ck_assert_int_eq(run(&decode, brim_str(coded, first + second - 1), (struct pieces){1000, 4096},
+                         back, sizeof(back), &back_len),
                      BRIM_ECORRUPT);
 }
 END_TEST
@@ -122,13 +128,17 @@ START_TEST(every_codec_codes_nothing)
         .coding = codecs[_i].coding, .way = BRIM_CODER_DECODE, .bytes_max = 1};
     size_t len, back_len;
 
-    ck_assert_int_eq(run(&encode, brim_str("", 0), 1, 100, coded, 100, &len), BRIM_OK);
+    ck_assert_int_eq(run(&encode, brim_str("", 0), (struct pieces){1, 100}, coded, 100, &len),
+                     BRIM_OK);
     ck_assert_uint_gt(len, 0);
-    ck_assert_int_eq(run(&decode, brim_str(coded, len), 100, 100, back, 100, &back_len), BRIM_OK);
+    ck_assert_int_eq(
+        run(&decode, brim_str(coded, len), (struct pieces){100, 100}, back, 100, &back_len),
+        BRIM_OK);
     ck_assert_uint_eq(back_len, 0);
     /* nor does it need an address; clang's sanitizer counts a step of 0 bytes from NULL as a fault
      */
-    ck_assert_int_eq(run(&encode, brim_str(NULL, 0), 1, 100, coded, 100, &back_len), BRIM_OK);
+    ck_assert_int_eq(
+        run(&encode, brim_str(NULL, 0), (struct pieces){1, 100}, coded, 100, &back_len), BRIM_OK);
     ck_assert_uint_eq(back_len, len);
 }
 END_TEST
@@ -143,20 +153,21 @@ START_TEST(damage_is_seen)
     size_t len, back_len;
 
     write_text();
-    ck_assert_int_eq(run(&encode, brim_str(text, 5000), 5000, 9000, coded, sizeof(coded), &len),
-                     BRIM_OK);
+    ck_assert_int_eq(
+        run(&encode, brim_str(text, 5000), (struct pieces){5000, 9000}, coded, sizeof(coded), &len),
+        BRIM_OK);
     for (size_t cut = 0; cut < len; cut += 97)
-        ck_assert_int_ne(
-            run(&decode, brim_str(coded, cut), cut, sizeof(back), back, sizeof(back), &back_len),
-            BRIM_OK);
+        ck_assert_int_ne(run(&decode, brim_str(coded, cut), (struct pieces){cut, sizeof(back)},
+                             back, sizeof(back), &back_len),
+                         BRIM_OK);
     coded[len] = 'x'; /* something behind the end */
-    ck_assert_int_eq(
-        run(&decode, brim_str(coded, len + 1), 1, sizeof(back), back, sizeof(back), &back_len),
-        BRIM_ECORRUPT);
+    ck_assert_int_eq(run(&decode, brim_str(coded, len + 1), (struct pieces){1, sizeof(back)}, back,
+                         sizeof(back), &back_len),
+                     BRIM_ECORRUPT);
     memset(coded, 0x5a, 2000);
-    ck_assert_int_eq(
-        run(&decode, brim_str(coded, 2000), 2000, sizeof(back), back, sizeof(back), &back_len),
-        BRIM_ECORRUPT);
+    ck_assert_int_eq(run(&decode, brim_str(coded, 2000), (struct pieces){2000, sizeof(back)}, back,
+                         sizeof(back), &back_len),
+                     BRIM_ECORRUPT);
 }
 END_TEST
 
@@ -170,9 +181,11 @@ START_TEST(bomb_is_stopped)
     size_t len, back_len;
 
     memset(text, 'a', sizeof(text));
-    ck_assert_int_eq(
-        run(&encode, brim_str(text, TEXT_BYTES), 9999, 9999, coded, sizeof(coded), &len), BRIM_OK);
-    ck_assert_int_eq(run(&decode, brim_str(coded, len), len, 4096, back, sizeof(back), &back_len),
+    ck_assert_int_eq(run(&encode, brim_str(text, TEXT_BYTES), (struct pieces){9999, 9999}, coded,
+                         sizeof(coded), &len),
+                     BRIM_OK);
+    ck_assert_int_eq(run(&decode, brim_str(coded, len), (struct pieces){len, 4096}, back,
+                         sizeof(back), &back_len),
                      BRIM_ELIMIT);
     ck_assert_uint_le(back_len, TEXT_BYTES / 2 + 4096);
 }

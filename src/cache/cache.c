@@ -293,7 +293,8 @@ static enum brim_err look_on_disk(struct brim_cache *cache, struct brim_find *fi
     err = brim_load_get(&from, &locator, &find->load, &object);
     if (err != BRIM_OK)
         return err;
-    if (!brim_str_is(object->key.text, key->text) || object->kind == BRIM_OBJECT_PASS) {
+    if (!brim_str_is(object->key.text, key->text) || object->kind == BRIM_OBJECT_PASS ||
+        !brim_cache_is_whole(cache, object)) {
         brim_object_unref(object);
         return BRIM_ENOENT;
     }

@@ -16,7 +16,6 @@
  * so a full device shows here and not in the middle of a body. When a new segment leaves no room
  * for the next, pressure() has the oldest one retired: writers then have a whole segment's time
  * until they meet the quota, and if they meet it they are refused.
- *
  * Files are opened when they are first read; at most files_open_max stay open.
  */
 #include "brim/cache/segment.h"
@@ -61,7 +60,7 @@ struct brim_segments {
     int dir_fd;
     struct brim_health health;
     struct brim_census census; /* as it was at the start */
-    _Atomic uint32_t floor;    /* all below are gone; written under lock, as is everything below */
+    _Atomic uint32_t floor;    /* what is lower goes or is gone; under lock, as all below */
     pthread_mutex_t lock;
     pthread_cond_t moved;   /* a file was made, or could not be; a segment's last writer left */
     struct segment **table; /* ascending by id */
@@ -613,6 +612,7 @@ enum brim_err brim_segments_retire(struct brim_segments *segments, struct brim_s
     }
     seg = segments->table[0];
     seg->state = RETIRING;
+    segments->floor = seg->id + 1;
     if (segments->active == seg)
         segments->active = NULL;
     while (seg->writers > 0)

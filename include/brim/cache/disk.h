@@ -114,8 +114,8 @@ void brim_disk_drop(struct brim_disk *disk, struct brim_digest digest);
 /* Whether something is under digest, or on its way there. Thread: any, also a loop. */
 bool brim_disk_has(struct brim_disk *disk, struct brim_digest digest);
 
-/* Whether all of body can still be read, as far as it stands on disk: false where a segment of it
- * was retired. Thread: any, wait-free. */
+/* Whether body stays, as far as it stands on disk: false where a segment of it is being retired, or
+ * was. Who begins to read then might not come to the end. Thread: any, wait-free. */
 bool brim_disk_holds(const struct brim_disk *disk, const struct brim_body *body);
 
 /* Counts a use of the object for second chances at retirement. Thread: any, wait-free. */

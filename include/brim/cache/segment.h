@@ -83,8 +83,8 @@ BRIM_MUST_USE enum brim_err brim_segments_read(struct brim_segments *segments,
 BRIM_MUST_USE enum brim_err brim_segments_check(struct brim_segments *segments,
                                                 struct brim_extent at);
 
-/* Whether a segment of this number is there, or will be; false is for good. Thread: any,
- * wait-free. */
+/* Whether a segment of this number is there to stay, or will be; false, where it is being retired
+ * or gone, is for good. Thread: any, wait-free. */
 bool brim_segments_has(const struct brim_segments *segments, uint32_t segment);
 
 /* ---- for the index ---- */

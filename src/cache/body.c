@@ -64,8 +64,8 @@ struct brim_body {
     _Atomic bool settled;
     _Atomic uint64_t bytes;
     _Atomic uint64_t length;
-    _Atomic size_t placed_bytes; /* memory of `placed` */
-    struct brim_ledger *ledger;  /* borrowed; NULL: none */
+    _Atomic size_t placed_bytes;        /* memory of `placed` */
+    struct brim_ledger *_Atomic ledger; /* borrowed; NULL: none */
     struct brim_watch watch;
 
     pthread_mutex_t lock; /* all below */
@@ -265,12 +265,10 @@ static size_t room_of(const struct brim_body *body)
 /* The largest chunk to make: several to a window, so that dropping one makes a difference. */
 static size_t chunk_max(const struct brim_body *body)
 {
-    size_t bytes;
+    bool is_narrow = brim_ledger_is_beyond(body->ledger, BRIM_LEDGER_NARROW);
+    size_t kept = is_narrow ? NARROW_WINDOW : CHUNK_MAX;
+    size_t bytes = mode_of(body) == BRIM_BODY_KEEP ? kept : room_of(body) / 4;
 
-    if (mode_of(body) != BRIM_BODY_KEEP)
-        bytes = room_of(body) / 4;
-    else
-        bytes = brim_ledger_is_beyond(body->ledger, BRIM_LEDGER_NARROW) ? NARROW_WINDOW : CHUNK_MAX;
     return bytes < CHUNK_MIN ? CHUNK_MIN : least(bytes, CHUNK_MAX);
 }
 
@@ -353,7 +351,7 @@ static void unlock_and_tell(struct brim_body *body)
 void brim_body_set_ledger(struct brim_body *body, struct brim_ledger *ledger)
 {
     OBJ_CHECK(body, BODY_MAGIC);
-    INVARIANT(body->ledger == NULL);
+    brim_ledger_hold(body->ledger, -(int64_t)body->on_ledger);
     body->ledger = ledger;
     brim_ledger_hold(ledger, (int64_t)body->on_ledger);
 }
@@ -591,7 +589,9 @@ void brim_body_keep(struct brim_body *body)
     OBJ_CHECK(body, BODY_MAGIC);
     pthread_mutex_lock(&body->lock);
     body->keepers++;
-    unlock(body);
+    enter_in_ledger(body);
+    body->ledger = brim_ledger_whole(body->ledger); /* from now on it is not there for one alone */
+    pthread_mutex_unlock(&body->lock);
 }
 
 void brim_body_let_go(struct brim_body *body)
@@ -613,8 +613,8 @@ size_t brim_body_share_bytes(struct brim_body *body)
     bytes = body->on_ledger;
     parties = body->reader_count;
     pthread_mutex_unlock(&body->lock);
-    if (brim_body_is_settled(
-            body)) /* its readers have no place, but a count each; so has its object */
+    /* its readers have no place then, but a count each; so has its object */
+    if (brim_body_is_settled(body))
         parties = atomic_load_explicit(&body->refs, memory_order_relaxed) - 1;
     return parties == 0 ? 0 : bytes / parties;
 }

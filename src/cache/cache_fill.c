@@ -234,12 +234,13 @@ static void stop_storing(struct brim_fill *fill)
 static void choose_mode(struct brim_fill *fill, uint64_t bytes)
 {
     const struct brim_cache_config *config = &fill->cache->config;
+    struct brim_ledger *ledger = brim_body_ledger(fill->object->body);
 
     if (fill->storable && bytes > config->object_bytes_max)
         stop_storing(fill);
     if (brim_body_mode(fill->object->body) == BRIM_BODY_KEEP &&
         (!fill->storable || bytes > config->memory_object_bytes ||
-         (bytes > CROWDED_BYTES_MAX && brim_ledger_is_beyond(config->ledger, BRIM_LEDGER_CLOSED))))
+         (bytes > CROWDED_BYTES_MAX && brim_ledger_is_beyond(ledger, BRIM_LEDGER_CLOSED))))
         leave_ram(fill);
 }
 

@@ -145,7 +145,7 @@ static bool take_memory(struct brim_reader *reader, struct brim_body *body)
 
     if (brim_body_mode(body) != BRIM_BODY_SPILL)
         return true;
-    if (!brim_ledger_take(brim_body_ledger(body), bytes, BRIM_LEDGER_FULL)) {
+    if (!brim_ledger_take(reader->from.ledger, bytes, BRIM_LEDGER_FULL)) {
         BRIM_COUNT(MEMORY_REFUSED_READ);
         return false;
     }
@@ -153,9 +153,9 @@ static bool take_memory(struct brim_reader *reader, struct brim_body *body)
     return true;
 }
 
-static void give_memory_back(struct brim_reader *reader, const struct brim_body *body)
+static void give_memory_back(struct brim_reader *reader)
 {
-    brim_ledger_hold(brim_body_ledger(body), -(int64_t)reader->on_ledger);
+    brim_ledger_hold(reader->from.ledger, -(int64_t)reader->on_ledger);
     reader->on_ledger = 0;
 }
 
@@ -165,7 +165,7 @@ static void note_spilling(struct brim_reader *reader)
     if (reader->on_ledger > 0 || brim_body_mode(reader->body) != BRIM_BODY_SPILL)
         return;
     reader->on_ledger = read_bytes(reader->body);
-    brim_ledger_hold(brim_body_ledger(reader->body), (int64_t)reader->on_ledger);
+    brim_ledger_hold(reader->from.ledger, (int64_t)reader->on_ledger);
 }
 
 enum brim_err brim_reader_init(struct brim_reader *reader, struct brim_body *body, uint64_t offset,
@@ -174,19 +174,21 @@ enum brim_err brim_reader_init(struct brim_reader *reader, struct brim_body *bod
     INVARIANT(from->port != NULL || (brim_body_mode(body) == BRIM_BODY_KEEP &&
                                      brim_body_state(body) == BRIM_BODY_COMPLETE));
     INVARIANT(from->disk == NULL || from->pool != NULL);
-    *reader = (struct brim_reader){.offset = offset, .end = BRIM_BODY_LENGTH_UNKNOWN};
+    *reader =
+        (struct brim_reader){.from = *from, .offset = offset, .end = BRIM_BODY_LENGTH_UNKNOWN};
+    if (from->ledger == NULL)
+        reader->from.ledger = brim_ledger_whole(brim_body_ledger(body));
     if (length < BRIM_BODY_LENGTH_UNKNOWN - offset)
         reader->end = offset + length;
     if (!take_memory(reader, body))
         return BRIM_ENOSPC;
     reader->place = brim_body_attach(body, offset);
     if (reader->place == NULL) {
-        give_memory_back(reader, body);
+        give_memory_back(reader);
         return BRIM_ENOENT;
     }
     brim_body_ref(body);
     reader->body = body;
-    reader->from = *from;
     return BRIM_OK;
 }
 
@@ -326,7 +328,7 @@ void brim_reader_fini(struct brim_reader *reader)
     if (reader->watching)
         (void)brim_watch_remove(brim_body_watch(reader->body), reader->from.port);
     brim_body_detach(reader->body, reader->place);
-    give_memory_back(reader, reader->body);
+    give_memory_back(reader);
     brim_body_unref(reader->body);
     *reader = (struct brim_reader){.body = NULL};
 }

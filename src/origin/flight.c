@@ -198,7 +198,7 @@ static bool is_read_locked(struct brim_flight *f)
 
 void brim_flight_settle(struct brim_flight *f)
 {
-    brim_ledger_hold(f->flights->ledger, -(int64_t)atomic_exchange(&f->on_ledger, 0));
+    brim_ledger_hold(f->ledger, -(int64_t)atomic_exchange(&f->on_ledger, 0));
 }
 
 size_t brim_flight_weight(struct brim_flight *f, const struct brim_port *port)
@@ -303,6 +303,12 @@ static size_t bytes_for(const struct brim_flight_ask *ask)
     return BRIM_FLIGHT_BYTES + (ask->has_body ? 2 * ask->body_bytes : 0);
 }
 
+static struct brim_ledger *ledger_for(const struct brim_flights *flights,
+                                      const struct brim_flight_ask *ask)
+{
+    return ask->ledger != NULL ? ask->ledger : flights->ledger;
+}
+
 static struct brim_flight *flight_new(struct brim_flights *flights,
                                       const struct brim_flight_ask *ask, struct brim_port *leader)
 {
@@ -315,6 +321,7 @@ static struct brim_flight *flight_new(struct brim_flights *flights,
     f->magic = BRIM_FLIGHT_MAGIC;
     atomic_init(&f->refs, 1); /* the exchange's */
     f->flights = flights;
+    f->ledger = ledger_for(flights, ask);
     atomic_init(&f->on_ledger, bytes_for(ask));
     f->kind = ask->kind;
     f->letter = letter;
@@ -404,10 +411,10 @@ static void take_off(struct brim_flight *f)
 static bool take_memory(struct brim_flights *flights, const struct brim_flight_ask *ask)
 {
     if (ask->is_sequel) {
-        brim_ledger_hold(flights->ledger, (int64_t)bytes_for(ask));
+        brim_ledger_hold(ledger_for(flights, ask), (int64_t)bytes_for(ask));
         return true;
     }
-    if (brim_ledger_take(flights->ledger, bytes_for(ask), BRIM_LEDGER_CLOSED))
+    if (brim_ledger_take(ledger_for(flights, ask), bytes_for(ask), BRIM_LEDGER_CLOSED))
         return true;
     BRIM_COUNT(MEMORY_REFUSED_EXCHANGE);
     return false;
@@ -426,7 +433,7 @@ static enum brim_err take_place(struct brim_flights *flights, const struct brim_
 
 static void give_place_back(struct brim_flights *flights, const struct brim_flight_ask *ask)
 {
-    brim_ledger_hold(flights->ledger, -(int64_t)bytes_for(ask));
+    brim_ledger_hold(ledger_for(flights, ask), -(int64_t)bytes_for(ask));
     atomic_fetch_sub(&flights->open, 1);
 }
 

@@ -72,6 +72,7 @@ static enum brim_err begin_unstored(struct brim_flight *f, const struct brim_obj
     err = brim_cache_begin_pass(f->flights->cache, spec, length, &hooks, &f->fill);
     if (err != BRIM_OK)
         return err;
+    brim_body_set_ledger(brim_fill_object(f->fill)->body, f->ledger);
     if (stage == READY)
         brim_flight_keep_start(f, brim_fill_object(f->fill)->body);
     brim_flight_move(f, stage, brim_fill_object(f->fill), BRIM_OK);
@@ -110,6 +111,7 @@ static enum brim_err begin_stored(struct brim_flight *f, struct brim_object_spec
         err = make_own(f, spec);
     if (err != BRIM_OK)
         return err;
+    brim_body_set_ledger(brim_fill_object(f->fill)->body, f->ledger);
     stored = brim_fill_is_storable(f->fill);
     note_kept(f, stored && !(spec->status == 200 && length == 0), false); /* see take_head */
     if (!stored) { /* no room for one so large: nobody joins, those who are here share it */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sets of SET_PLACES places, chosen by a hash that outsiders cannot compute: an address can only be
- * in one set. A place is free to be taken over when its address has no connection open and nothing
- * held against it. Each set has one of LOCKS locks; it is held for a walk over eight places.
+ * in one set. A place is free to be taken over when its address has no connection open, nothing
+ * held against it, and nothing more in memory. Each set has one of LOCKS locks; it is held for a
+ * walk over eight places.
  */
 #include "brim/serve/clients.h"
 
@@ -42,6 +43,7 @@ struct brim_clients {
     uint32_t sets; /* a power of two */
     uint64_t seed[2];
     struct place *places;
+    struct brim_ledger *shares; /* one a place */
     pthread_mutex_t locks[LOCKS];
 };
 
@@ -59,6 +61,7 @@ struct brim_clients *brim_clients_open(const struct brim_conf_limits *limits,
            (int64_t)clients->sets * SET_PLACES < 2 * limits->connections)
         clients->sets *= 2;
     clients->places = brim_alloc((size_t)clients->sets * SET_PLACES * sizeof(*clients->places));
+    clients->shares = brim_alloc((size_t)clients->sets * SET_PLACES * sizeof(*clients->shares));
     for (size_t i = 0; i < LOCKS; i++)
         pthread_mutex_init(&clients->locks[i], NULL);
     if (getrandom(clients->seed, sizeof(clients->seed), 0) != sizeof(clients->seed))
@@ -74,6 +77,7 @@ void brim_clients_close(struct brim_clients *clients)
     for (size_t i = 0; i < LOCKS; i++)
         pthread_mutex_destroy(&clients->locks[i]);
     free(clients->places);
+    free(clients->shares);
     brim_ledger_close(clients->ledger);
     clients->magic = 0;
     free(clients);
@@ -128,6 +132,12 @@ static void forget_what_is_over(const struct brim_clients *clients, struct place
         place->banned_until_ms = 0;
 }
 
+static bool is_free(const struct brim_clients *clients, const struct place *place)
+{
+    return place->connections == 0 && place->spent == 0 && place->banned_until_ms == 0 &&
+           brim_ledger_held(&clients->shares[place - clients->places]) == 0;
+}
+
 /* The place of an address in its set, taken if need be; NULL: they are all in use. */
 static struct place *find(struct brim_clients *clients, uint32_t set, const struct place *address,
                           uint64_t now_ms)
@@ -142,13 +152,13 @@ static struct place *find(struct brim_clients *clients, uint32_t set, const stru
         forget_what_is_over(clients, &at[i], now_ms);
         if (at[i].address == address->address && at[i].is_v6 == address->is_v6)
             return &at[i];
-        if (room == NULL && at[i].connections == 0 && at[i].spent == 0 &&
-            at[i].banned_until_ms == 0)
+        if (room == NULL && is_free(clients, &at[i]))
             room = &at[i];
     }
     if (room != NULL) {
         *room = *address;
         room->window_start_ms = now_ms;
+        brim_ledger_share(&clients->shares[room - clients->places], clients->ledger);
     }
     return room;
 }
@@ -232,6 +242,15 @@ bool brim_clients_spend(struct brim_clients *clients, uint32_t place, uint32_t t
     if (is_banned_now)
         BRIM_COUNT(CLIENTS_BANNED);
     return is_banned_now;
+}
+
+struct brim_ledger *brim_clients_share(struct brim_clients *clients, uint32_t place)
+{
+    OBJ_CHECK(clients, CLIENTS_MAGIC);
+    if (place == 0 || clients->limits.connections_per_address == 0)
+        return clients->ledger;
+    INVARIANT(place <= clients->sets * SET_PLACES);
+    return &clients->shares[place - 1];
 }
 
 struct brim_ledger *brim_clients_ledger(const struct brim_clients *clients)

@@ -22,7 +22,8 @@
  *              which a large body on a slow line would exceed, is set out of the way
  *   idle       no request for timeouts.request on HTTP/1, for timeouts.idle on HTTP/2, though bytes
  *              drip in, which renew h2o's own idle timeout
- *   memory     the clients hold too much of limits.client_memory: the greediest first
+ *   memory     the clients hold too much of limits.client_memory: the greediest first, of an
+ *              address that has more than is left before all others
  *
  * What brim itself takes for a client is on the ledger when it is taken (base/ledger), and so are
  * request bodies (guard). Here the rest is estimated from the outside, once a second: what the
@@ -58,8 +59,9 @@
 #define IDLE_GRACE_MS  1000u /* h2o's own idle timeout says goodbye: let it go first */
 #define DRAIN_GRACE_MS 1000u /* a client that is about to ask is answered, and told to go */
 #define HELD_TIMES     4u
-#define MEMORY_KILLS   64u   /* at a time, of one worker */
-#define MEMORY_LEAST   65536 /* who holds less is not ended for it */
+#define MEMORY_KILLS   64u                /* at a time, of one worker */
+#define MEMORY_LEAST   65536              /* who holds less is not ended for it */
+#define OVER_SHARE     (INT64_C(1) << 60) /* more than any weight */
 
 /* What is counted flat. */
 #define CONN_BYTES    2048u
@@ -405,21 +407,33 @@ static void expect(struct brim_conn *conn, int64_t bytes)
 
 /* Those that hold most, the greediest first. */
 struct greedy {
-    struct brim_conn *conns[MEMORY_KILLS];
+    struct {
+        struct brim_conn *conn;
+        int64_t weight;
+    } places[MEMORY_KILLS];
     unsigned count;
 };
+
+/* Whoever is of an address with too large a share goes before all others. */
+static int64_t rank(const struct brim_conn *conn)
+{
+    return brim_ledger_is_beyond(conn->ledger, BRIM_LEDGER_FULL) ? conn->weight + OVER_SHARE
+                                                                 : conn->weight;
+}
 
 static void note_greedy(struct greedy *greedy, struct brim_conn *conn)
 {
     unsigned at = greedy->count;
+    int64_t weight = rank(conn);
 
     if (greedy->count < MEMORY_KILLS)
         greedy->count++;
-    else if (conn->weight <= greedy->conns[--at]->weight)
+    else if (weight <= greedy->places[--at].weight)
         return;
-    for (; at > 0 && greedy->conns[at - 1]->weight < conn->weight; at--)
-        greedy->conns[at] = greedy->conns[at - 1];
-    greedy->conns[at] = conn;
+    for (; at > 0 && greedy->places[at - 1].weight < weight; at--)
+        greedy->places[at] = greedy->places[at - 1];
+    greedy->places[at].conn = conn;
+    greedy->places[at].weight = weight;
 }
 
 /* Who is ended counts no more, which the other workers see, or each would end clients for the whole
@@ -437,9 +451,10 @@ static void free_memory(struct brim_conns *conns)
         if (!conn->killed && conn->weight >= MEMORY_LEAST)
             note_greedy(&greedy, conn);
     for (unsigned i = 0; i < greedy.count && brim_ledger_excess(ledger) > 0; i++) {
-        expect(greedy.conns[i], greedy.conns[i]->weight - greedy.conns[i]->memory);
-        account(greedy.conns[i], 0);
-        end(greedy.conns[i], BRIM_ENDING_MEMORY);
+        conn = greedy.places[i].conn;
+        expect(conn, conn->weight - conn->memory);
+        account(conn, 0);
+        end(conn, BRIM_ENDING_MEMORY);
     }
 }
 
@@ -619,8 +634,11 @@ bool brim_conns_admit(struct brim_conn *conn)
     ending = brim_clients_enter(conn->clients, &conn->peer, conn->opened_mono_ms, &conn->place);
     if (ending == BRIM_ENDING_NONE && brim_ledger_is_beyond(conn->ledger, BRIM_LEDGER_FULL))
         ending = BRIM_ENDING_MEMORY;
-    if (ending == BRIM_ENDING_NONE)
+    if (ending == BRIM_ENDING_NONE) {
+        account(conn, 0); /* the sweep may have seen it already */
+        conn->ledger = brim_clients_share(conn->clients, conn->place);
         return true;
+    }
     brim_guard_tell_ending(conn, ending);
     /* A reset leaves nothing behind here. Errors mean that this is a unix socket. */
     (void)setsockopt(h2o_socket_get_fd(conn->sock), SOL_SOCKET, SO_LINGER, &no_linger,

@@ -366,7 +366,7 @@ static bool should_wait_whole(const struct brim_delivery *d)
 /* What its client has not taken yet, where nothing else is held for it. */
 static void hold(struct brim_delivery *d, size_t bytes)
 {
-    brim_ledger_hold(d->env->ledger, (int64_t)bytes - (int64_t)d->on_ledger);
+    brim_ledger_hold(d->conn->ledger, (int64_t)bytes - (int64_t)d->on_ledger);
     d->on_ledger = bytes;
 }
 
@@ -403,7 +403,7 @@ static enum brim_err open_encoder(struct brim_delivery *d)
 
 static enum brim_err open_transcode(struct brim_delivery *d)
 {
-    if (!brim_ledger_take(d->env->ledger, BRIM_TRANSCODE_BYTES, BRIM_LEDGER_FULL)) {
+    if (!brim_ledger_take(d->conn->ledger, BRIM_TRANSCODE_BYTES, BRIM_LEDGER_FULL)) {
         BRIM_COUNT(MEMORY_REFUSED_CODING);
         return BRIM_ENOSPC;
     }
@@ -414,9 +414,11 @@ static enum brim_err open_transcode(struct brim_delivery *d)
 /* Opens the source's body where it is to be read. */
 static enum brim_err open_reader(struct brim_delivery *d, uint64_t length)
 {
-    const struct brim_load_from from = brim_cache_from(d->env->cache, d->port);
-    enum brim_err err = brim_reader_init(&d->reader, d->source->body, d->first, length, &from);
+    struct brim_load_from from = brim_cache_from(d->env->cache, d->port);
+    enum brim_err err;
 
+    from.ledger = d->conn->ledger;
+    err = brim_reader_init(&d->reader, d->source->body, d->first, length, &from);
     d->reader_open = err == BRIM_OK;
     return err == BRIM_OK && d->is_recoded ? open_transcode(d) : err;
 }

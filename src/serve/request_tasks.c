@@ -31,6 +31,7 @@ static void *begin_fetch(void *ctx, const struct brim_script_fetch *fetch, const
         .body_max = fetch->body_max,
         .client = r->fields,
         .peer = brim_str_of(r->conn->peer_text),
+        .ledger = r->conn->ledger,
         .is_ipv6 = r->conn->peer.ss_family == AF_INET6,
         .on_end = on_end,
         .ctx = r,

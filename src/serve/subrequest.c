@@ -180,9 +180,10 @@ static enum brim_err open_decoder(struct brim_subrequest *s)
 /* Takes object, which is the answer. */
 static void take(struct brim_subrequest *s, struct brim_object *object)
 {
-    const struct brim_load_from from = brim_cache_from(s->ask.env->cache, brim_wake_port(s->wake));
+    struct brim_load_from from = brim_cache_from(s->ask.env->cache, brim_wake_port(s->wake));
     uint64_t length = brim_body_length(object->body);
 
+    from.ledger = s->ask.ledger;
     s->object = object;
     if (length != BRIM_BODY_LENGTH_UNKNOWN && length > s->ask.body_max) {
         fail(s, "the body is larger than handlers.fetch_body");
@@ -273,6 +274,7 @@ static struct brim_flight_ask letter_of(struct brim_subrequest *s, enum brim_fli
         .body_bytes = ask->body.len,
         .has_body = ask->has_body,
         .looked_again = s->looked_again,
+        .ledger = ask->ledger,
         .stale = is_shared ? s->stale : NULL,
         .hash = brim_upstream_hash(&s->pool, s->origin, s->find.primary.digest, s->lookup.fields,
                                    &client),

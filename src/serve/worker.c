@@ -96,7 +96,6 @@ static void init_env(struct brim_worker *w, const struct brim_worker_config *con
     env->codes_passes = config->conf->compress.pass;
     env->streams_max = (unsigned)config->conf->compress.streams;
     env->dictionaries = config->dictionaries;
-    env->ledger = brim_clients_ledger(config->clients);
     env->dict = config->dict;
     env->hashers = config->hashers;
     env->kv = config->kv;

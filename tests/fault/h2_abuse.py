@@ -104,6 +104,9 @@ class Neighbour(threading.Thread):
         self.wrong = []
         self.is_over = False
 
+    def path(self):
+        return "/small"
+
     def run(self):
         asyncio.run(self.ask())
 
@@ -111,7 +114,7 @@ class Neighbour(threading.Thread):
         client = h2_client.Client(self.port)
         while not self.is_over and not self.wrong:
             try:
-                status, body = await client.get("/small")
+                status, body = await client.get(self.path())
                 if (status, body) != (200, SMALL):
                     self.wrong.append(f"status {status}, {len(body)} bytes")
                 self.answers += 1
@@ -296,9 +299,10 @@ def zero_windows(rig):
     return hold(rig, "/large", 0, True)
 
 
-@case(limits__client_memory=CLIENT_MEMORY)
+@case(limits__client_memory=CLIENT_MEMORY, limits__connections_per_address=0)
 def zero_windows_own(rig):
-    """The same of what is not stored: each response has its own window (cache.window) in memory."""
+    """The same of what is not stored: each response has its own window (cache.window) in memory. With
+    addresses that are not told apart, so that nothing is refused before it has to be."""
     script = attacks.Script([], 1, False, window=0, opens=False, setup=b"".join(
         attacks.get(stream, "/own/#") for stream in range(1, 2 * HELD_STREAMS, 2)))
     floods = [rig.flood(script) for _ in range(HELD_CONNECTIONS)]

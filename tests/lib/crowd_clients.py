@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """crowd_clients - many clients that do little: idle ones, and ones that read a response by the sip.
 
-They come from addresses 127.0.0.2 and up, SOURCE_CLIENTS from each, for the sake of limits by address
-and of ephemeral ports. Blocking sockets in one thread; only sips do not wait.
+Each comes from an address of its own in 127.0.0.0/16, as far as there are enough, for the sake of limits
+by address and of ephemeral ports. Blocking sockets in one thread; only sips do not wait.
 """
 
 import http.server
@@ -14,7 +14,7 @@ import threading
 
 import h2_client
 
-SOURCE_CLIENTS = 2000
+SOURCE_CLIENTS = 2000  # of one process of several
 SIP_BYTES = 256
 RECEIVE_BUFFER = 4096
 SMALL = b"small " * 50
@@ -61,7 +61,7 @@ def start_origin():
 
 
 def come_from(source):
-    """From now on the clients of this process come from 127.0.0.SOURCE and up."""
+    """The SOURCE-th process, from 2: its clients come from other addresses than those of others."""
     global _numbers
     _numbers = itertools.count((source - 2) * SOURCE_CLIENTS)
 
@@ -78,7 +78,8 @@ def dial(port, receive_buffer=0):
     sock.settimeout(60)
     if receive_buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    sock.bind((f"127.0.0.{2 + next(_numbers) // SOURCE_CLIENTS % 250}", 0))
+    number = next(_numbers)
+    sock.bind((f"127.0.{number // 250 % 250}.{2 + number % 250}", 0))
     sock.connect(("127.0.0.1", port))
     return sock
 

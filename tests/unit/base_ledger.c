@@ -87,6 +87,60 @@ START_TEST(without_a_ceiling_nothing_is_refused)
 }
 END_TEST
 
+/* Whoever is many times at the door must not keep others out: alone, he stops at a third. */
+START_TEST(a_greedy_share_is_refused_before_others_are)
+{
+    struct brim_ledger greedy = {0}, modest = {0};
+    unsigned taken = 0;
+
+    brim_ledger_share(&greedy, ledger);
+    brim_ledger_share(&modest, ledger);
+    brim_ledger_share(&modest, ledger); /* as good as once */
+    ck_assert_ptr_eq(brim_ledger_whole(&greedy), ledger);
+    ck_assert_ptr_eq(brim_ledger_whole(ledger), ledger);
+    ck_assert_ptr_null(brim_ledger_whole(NULL));
+    while (brim_ledger_take(&greedy, 100, BRIM_LEDGER_FULL))
+        taken += 100;
+    ck_assert_uint_ge(taken, CEILING / 3 - 100);
+    ck_assert_uint_le(taken, CEILING / 3 + 100);
+    ck_assert(brim_ledger_is_beyond(&greedy, BRIM_LEDGER_CLOSED));
+    ck_assert(!brim_ledger_is_beyond(&modest, BRIM_LEDGER_NARROW));
+    ck_assert(!brim_ledger_is_beyond(ledger, BRIM_LEDGER_NARROW));
+    ck_assert(brim_ledger_take(&modest, CEILING / 3, BRIM_LEDGER_FULL));
+    ck_assert(!brim_ledger_take(&modest, 100, BRIM_LEDGER_FULL)); /* no longer modest */
+    ck_assert(brim_ledger_take(ledger, 100, BRIM_LEDGER_FULL));
+    ck_assert_int_eq(brim_ledger_held(&greedy), taken);
+    ck_assert_int_eq(brim_ledger_held(ledger), taken + CEILING / 3 + 100);
+    brim_ledger_expect(&greedy, taken);
+    brim_ledger_hold(&greedy, -(int64_t)taken);
+    brim_ledger_expect(&greedy, -(int64_t)taken);
+    brim_ledger_hold(&modest, -CEILING / 3);
+    brim_ledger_hold(ledger, -100);
+    ck_assert_int_eq(brim_ledger_held(ledger) + brim_ledger_held(&greedy), 0);
+    ck_assert_int_eq(brim_ledger_excess(ledger), -CEILING / 4 * 3);
+}
+END_TEST
+
+/* Up to a quarter of all it is nobody's concern whose it is. */
+START_TEST(a_share_is_as_large_as_it_likes_while_little_is_held)
+{
+    struct brim_ledger share = {0}, endless_share = {0};
+    struct brim_ledger *endless = brim_ledger_open(0);
+
+    brim_ledger_share(&share, ledger);
+    brim_ledger_hold(&share, CEILING / 4);
+    ck_assert(!brim_ledger_is_beyond(&share, BRIM_LEDGER_NARROW));
+    ck_assert(!brim_ledger_is_beyond(&share, BRIM_LEDGER_SHARED));
+    brim_ledger_hold(&share, 1);
+    ck_assert(brim_ledger_is_beyond(&share, BRIM_LEDGER_NARROW));
+    ck_assert(!brim_ledger_is_beyond(&share, BRIM_LEDGER_CLOSED));
+    brim_ledger_share(&endless_share, endless);
+    ck_assert(brim_ledger_take(&endless_share, (size_t)1 << 40, BRIM_LEDGER_FULL));
+    ck_assert(!brim_ledger_is_beyond(&endless_share, BRIM_LEDGER_FULL));
+    brim_ledger_close(endless);
+}
+END_TEST
+
 static void *take_and_give(void *arg)
 {
     unsigned *taken = arg;
@@ -128,6 +182,8 @@ int main(void)
     tcase_add_test(tcase, what_cannot_be_refused_is_held_beyond_all_marks);
     tcase_add_test(tcase, what_is_expected_back_is_no_excess_and_not_free);
     tcase_add_test(tcase, without_a_ceiling_nothing_is_refused);
+    tcase_add_test(tcase, a_greedy_share_is_refused_before_others_are);
+    tcase_add_test(tcase, a_share_is_as_large_as_it_likes_while_little_is_held);
     tcase_add_test(tcase, many_threads_take_and_give_back);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

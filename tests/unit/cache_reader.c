@@ -58,7 +58,7 @@ static struct brim_body *body_in_ram(size_t len)
 static enum brim_err open_reader(struct brim_reader *reader, struct brim_body *body,
                                  uint64_t offset, uint64_t length)
 {
-    const struct brim_load_from from = {disk, pool, &bell.port};
+    const struct brim_load_from from = {disk, pool, &bell.port, NULL};
 
     return brim_reader_init(reader, body, offset, length, &from);
 }
@@ -222,7 +222,7 @@ START_TEST(full_pool_is_asked_again)
     while (queued < 2) /* one runs, one waits: full */
         queued += brim_pool_submit(small, BRIM_JOB_READ, &jobs[queued]) == BRIM_OK;
     ck_assert_int_eq(brim_reader_init(&reader, body, 0, UINT64_MAX,
-                                      &(struct brim_load_from){disk, small, &bell.port}),
+                                      &(struct brim_load_from){disk, small, &bell.port, NULL}),
                      BRIM_OK);
     for (int i = 0; i < 5; i++) {
         ck_assert_int_eq(brim_reader_next(&reader, 1000, iov, &count), BRIM_READER_WAIT);

@@ -185,6 +185,54 @@ static void *come_and_go(void *arg)
     return NULL;
 }
 
+/* Else what one has taken and not given back would be held against the next. */
+START_TEST(an_address_holds_its_share_until_it_is_free)
+{
+    uint32_t place, same, other;
+    struct brim_ledger *share;
+
+    limits.connections_per_address = 4;
+    limits.client_memory_bytes = 80000;
+    open_clients();
+    ck_assert_int_eq(enter("192.0.2.1", 1, &place), BRIM_ENDING_NONE);
+    ck_assert_int_eq(enter("192.0.2.1", 1, &same), BRIM_ENDING_NONE);
+    ck_assert_int_eq(enter("192.0.2.2", 1, &other), BRIM_ENDING_NONE);
+    share = brim_clients_share(clients, place);
+    ck_assert_ptr_eq(brim_clients_share(clients, same), share);
+    ck_assert_ptr_ne(brim_clients_share(clients, other), share);
+    ck_assert_ptr_eq(brim_ledger_whole(share), brim_clients_ledger(clients));
+    ck_assert_ptr_eq(brim_clients_share(clients, 0), brim_clients_ledger(clients));
+    brim_ledger_hold(share, 30000);
+    brim_clients_leave(clients, place);
+    brim_clients_leave(clients, same);
+    for (int i = 0; i < 20000; i++) { /* others come and go, through all places */
+        char text[INET_ADDRSTRLEN];
+
+        snprintf(text, sizeof(text), "10.0.%d.%d", i / 250, i % 250);
+        ck_assert_int_eq(enter(text, 1, &same), BRIM_ENDING_NONE);
+        ck_assert_uint_ne(same, place);
+        brim_clients_leave(clients, same);
+    }
+    ck_assert_int_eq(enter("192.0.2.1", 1, &same), BRIM_ENDING_NONE);
+    ck_assert_uint_eq(same, place);
+    ck_assert(!brim_ledger_take(share, 1, BRIM_LEDGER_FULL));
+    brim_ledger_hold(share, -30000);
+    ck_assert_int_eq(brim_ledger_held(brim_clients_ledger(clients)), 0);
+}
+END_TEST
+
+/* Behind a balancer all have one address, and the operator says so by this. */
+START_TEST(where_addresses_do_not_count_all_is_one_share)
+{
+    uint32_t place;
+
+    limits.connections_per_address = 0;
+    open_clients();
+    ck_assert_int_eq(enter("192.0.2.1", 1, &place), BRIM_ENDING_NONE);
+    ck_assert_ptr_eq(brim_clients_share(clients, place), brim_clients_ledger(clients));
+}
+END_TEST
+
 /* Workers share it. */
 START_TEST(threads_leave_no_count_behind)
 {
@@ -247,6 +295,8 @@ int main(void)
     tcase_add_test(tcase, spent_budgets_ban_an_address_for_a_while);
     tcase_add_test(tcase, no_strikes_ban_nobody);
     tcase_add_test(tcase, the_table_is_bounded);
+    tcase_add_test(tcase, an_address_holds_its_share_until_it_is_free);
+    tcase_add_test(tcase, where_addresses_do_not_count_all_is_one_share);
     tcase_add_test(tcase, threads_leave_no_count_behind);
     tcase_add_test(tcase, every_ending_has_a_text_and_a_row);
     suite_add_tcase(suite, tcase);

@@ -547,6 +547,67 @@ START_TEST(an_excess_is_made_good_once_however_many_workers_see_it)
 }
 END_TEST
 
+static size_t hold_little(const struct brim_conn_request *request)
+{
+    (void)request;
+    return 1400000;
+}
+
+static size_t hold_some(const struct brim_conn_request *request)
+{
+    (void)request;
+    return 1900000;
+}
+
+/* Who spreads what he holds over many connections goes before one who has a little more on one. */
+START_TEST(the_greediest_address_is_ended_before_the_greediest_connection)
+{
+    enum { CONNS = 11 };
+    h2o_loop_t *loop = h2o_evloop_create();
+    struct brim_conf_timeouts timeouts = {.request_ms = 1000, .idle_ms = 1000, .write_ms = 1000};
+    struct brim_conf_limits limits = {.request_header_bytes = 16384,
+                                      .client_memory_bytes = 20000000};
+    struct brim_conf_abuse abuse = {0};
+    _Atomic int64_t total = 0;
+    struct brim_conns_config config = {.loop = loop,
+                                       .timeouts = &timeouts,
+                                       .limits = &limits,
+                                       .clients = brim_clients_open(&limits, &abuse),
+                                       .connections = &total,
+                                       .on_tick = count_tick};
+    struct brim_ledger greedy = {0}, modest = {0};
+    struct brim_conn_request requests[CONNS];
+    struct brim_conn *all[CONNS];
+    struct brim_conns *conns;
+    int peers[CONNS], ended = 0;
+
+    brim_ledger_share(&greedy, brim_clients_ledger(config.clients));
+    brim_ledger_share(&modest, brim_clients_ledger(config.clients));
+    ck_assert_int_eq(brim_conns_open(&config, &conns), BRIM_OK);
+    for (int i = 0; i < CONNS; i++) {
+        requests[i] = (struct brim_conn_request){.memory = i == 0 ? hold_some : hold_little};
+        all[i] = brim_conns_adopt(conns, socket_pair(loop, &peers[i]), BRIM_CONN_HTTP2);
+        all[i]->is_h2 = true;
+        all[i]->ledger = i == 0 ? &modest : &greedy;
+        brim_conn_request_add(all[i], &requests[i]);
+        brim_ledger_hold(all[i]->ledger, (int64_t)requests[i].memory(&requests[i]));
+    }
+    brim_conns_sweep(conns, brim_clock_mono_ms());
+    ck_assert(!all[0]->killed);
+    for (int i = 0; i < CONNS; i++) {
+        ended += all[i]->killed;
+        brim_ledger_hold(all[i]->ledger, -(int64_t)requests[i].memory(&requests[i]));
+        brim_conn_request_remove(all[i], &requests[i]);
+        h2o_socket_close(all[i]->sock);
+        close(peers[i]);
+    }
+    ck_assert_int_eq(ended, 1);
+    ck_assert_int_eq(held(&config), 0);
+    brim_conns_close(conns);
+    close_rig(&config);
+}
+END_TEST
+
 /* A connected TCP socket of the loop's; its other end in *peer_out. */
 static h2o_socket_t *tcp_pair(h2o_loop_t *loop, int *peer_out)
 {
@@ -689,6 +750,7 @@ int main(void)
     tcase_add_test(sweep, connections_are_counted_and_swept_as_they_come_and_go);
     tcase_add_loop_test(sweep, what_is_held_for_a_request_is_weighed_and_not_counted_again, 0, 2);
     tcase_add_test(sweep, an_excess_is_made_good_once_however_many_workers_see_it);
+    tcase_add_test(sweep, the_greediest_address_is_ended_before_the_greediest_connection);
     tcase_add_test(sweep, the_kernel_holds_little_that_is_unsent);
     tcase_add_loop_test(sweep, an_http1_header_that_drips_is_ended, 0, 2);
     tcase_add_test(sweep, an_idle_http1_connection_is_ended);

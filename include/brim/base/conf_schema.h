@@ -204,13 +204,15 @@
     O(INT, connections, "connections", "65536", 16, 4194304, START,                                \
       "Client connections at once, all workers; more wait in the listen queue.")                   \
     O(INT, connections_per_address, "connections_per_address", "4096", 0, 4194304, START,          \
-      "Of one address (IPv6: one /64); more are closed at once. 0: any number.")                   \
+      "Of one address (IPv6: one /64); more are closed at once. 0: any number, and of "            \
+      "client_memory "                                                                             \
+      "an address has no share: for balancers, whose address is everybody's.")                     \
     O(SIZE, connection_bodies_bytes, "connection_bodies", "64MiB", 0, 64 * BRIM_GIB, START,        \
       "Request bodies that one HTTP/2 connection may have open, or request_body if that is more; " \
       "further ones are refused.")                                                                 \
     O(SIZE, client_memory_bytes, "client_memory", "1GiB", 0, 1024 * BRIM_GIB, START,               \
       "Memory that all clients may hold; near it the greediest are ended, and what would need "    \
-      "more is refused. 0: any.")                                                                  \
+      "more is refused, to one greedy address before others. 0: any.")                             \
     O(SIZE, request_rate_bytes, "request_rate", "128", 0, BRIM_GIB, START,                         \
       "Bytes a second that a request body must bring, on average over timeouts.request.")          \
     O(SIZE, response_rate_bytes, "response_rate", "128", 0, BRIM_GIB, START,                       \

@@ -104,6 +104,8 @@
       "What was refused at once, as clients hold all they may (limits.client_memory).")            \
     X(MEMORY_REFUSED_READ, "brim_client_memory_refused_total", "what=\"read\"", COUNTER, "")       \
     X(MEMORY_REFUSED_CODING, "brim_client_memory_refused_total", "what=\"coding\"", COUNTER, "")   \
+    X(MEMORY_OVER_SHARE, "brim_client_memory_over_share_total", "", COUNTER,                       \
+      "Of these, refused because one address holds more than half of what is left.")               \
     X(CLIENTS_UNSENT, "brim_client_unsent_bytes", "", GAUGE,                                       \
       "What the kernel holds and has not sent, for clients who wait for more; for each at most "   \
       "some more than limits.unsent. Counted once a second.")                                      \

@@ -70,8 +70,8 @@ struct brim_body *brim_body_from(const void *bytes, size_t len);
 /* A complete body that is only on disk; extents are copied. */
 struct brim_body *brim_body_on_disk(const struct brim_extent *extents, size_t count);
 
-/* Where RAM is entered that no store keeps. Borrowed for the body's life; nobody else sees it yet.
- */
+/* Where RAM is entered that no store keeps, instead of where it was; once a store has kept it, in
+ * the whole of which this may be a share. Borrowed for the body's life; nobody else sees it yet. */
 void brim_body_set_ledger(struct brim_body *body, struct brim_ledger *ledger);
 
 void brim_body_ref(struct brim_body *body);

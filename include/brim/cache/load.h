@@ -15,7 +15,8 @@ struct brim_cache_load; /* opaque, counted inside: a read under way */
 struct brim_load_from {
     struct brim_disk *disk;
     struct brim_pool *pool;
-    struct brim_port *port; /* fired when a read ends; NULL: begin none */
+    struct brim_port *port;     /* fired when a read ends; NULL: begin none */
+    struct brim_ledger *ledger; /* of who reads; NULL: the whole of the body's */
 };
 
 /*

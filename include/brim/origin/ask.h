@@ -100,6 +100,7 @@ struct brim_flight_ask { /* everything is copied or counted by the call, except 
     uint64_t hash;              /* what balance: hash goes by */
     unsigned preferred;         /* server that is asked first, */
     bool prefers;               /* if this is set and it is in */
+    struct brim_ledger *ledger; /* borrowed: of who asks; NULL: the flights' own */
     struct brim_origin *origin; /* borrowed: lives as long as the config snapshot */
     const struct brim_cache_rules *rules; /* borrowed, likewise */
     struct brim_answer_hook hook;

@@ -76,6 +76,7 @@ struct brim_flight {
     bool is_replaced;              /* the hook brought the body: the origin's is dropped */
     bool is_ending;                /* the fill has all; the flight leaves when it is published */
     _Atomic bool is_landing;       /* counted in flights->landing */
+    struct brim_ledger *ledger;    /* borrowed: of who asked first */
     _Atomic size_t on_ledger;      /* until the exchange is over */
     struct brim_fields own_fields; /* while headers are judged: what the leader gets; or empty */
     struct brim_watch watch;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * clients - what the node remembers of client addresses: how many connections each has open, and
- * what it has spent of the guard's budgets lately.
+ * clients - what the node remembers of client addresses: how many connections each has open, what
+ * it makes the node hold, and what it has spent of the guard's budgets lately.
  *
  * An IPv4 address is one client, an IPv6 client is its /64: who has one address there has them all.
  * A bounded table, shared by the workers, because the kernel spreads the connections of one address
@@ -43,6 +43,11 @@ void brim_clients_leave(struct brim_clients *clients, uint32_t place);
  * it is refused until ban_ms later; connections that are open stay. Thread: any. */
 bool brim_clients_spend(struct brim_clients *clients, uint32_t place, uint32_t thousandths,
                         uint64_t now_mono_ms);
+
+/* What the address at a place holds: a share of what they all do. All of it where addresses are not
+ * told apart: an unseen one, and with limits.connections_per_address: 0. For as long as clients,
+ * though the address may have gone. Thread: any. */
+struct brim_ledger *brim_clients_share(struct brim_clients *clients, uint32_t place);
 
 /* What they all hold: with limits.client_memory, and for as long as clients. */
 struct brim_ledger *brim_clients_ledger(const struct brim_clients *clients);

@@ -28,7 +28,6 @@ struct brim_env {
     bool codes_passes;                      /* likewise what is not cached */
     unsigned streams_max;                   /* such answers at a time */
     unsigned streams;                       /* ... of them now */
-    struct brim_ledger *ledger;             /* what clients hold */
     struct brim_dictionaries *dictionaries; /* NULL: none */
     struct brim_dict *dict;                 /* buckets of rate limits */
     struct brim_pool *hashers;              /* where passwords are checked */

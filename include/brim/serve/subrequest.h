@@ -30,8 +30,9 @@ struct brim_subrequest_ask {    /* copied by the call, unless it says otherwise 
     bool has_body;
     bool may_cache; /* a GET without body; not if fields ask for a part or a condition */
     uint64_t body_max;
-    struct brim_fields client; /* of the request that this is for: CDN-Loop */
-    struct brim_str peer;      /* its client's address */
+    struct brim_fields client;  /* of the request that this is for: CDN-Loop */
+    struct brim_str peer;       /* its client's address */
+    struct brim_ledger *ledger; /* what that holds; borrowed; NULL: that of all */
     bool is_ipv6;
     void (*on_end)(void *ctx); /* on the loop, not before begin has returned; may end it */
     void *ctx;

@@ -140,8 +140,10 @@ static enum brim_err take_not_modified(struct brim_flight *f, const struct brim_
     struct brim_answer_update update = {
         .stale = stale, .exchange = exchange, .rules = f->rules, .seq = f->seq};
     enum brim_store_verdict verdict;
-    enum brim_err err = brim_answer_refresh(&update, &object, &f->own, &verdict);
+    enum brim_err err = BRIM_EAGAIN; /* without conditions: its body has left the disk meanwhile */
 
+    if (brim_cache_is_whole(f->flights->cache, stale))
+        err = brim_answer_refresh(&update, &object, &f->own, &verdict);
     if (err != BRIM_OK)
         return err;
     note_kept(f, verdict == BRIM_STORE, true);

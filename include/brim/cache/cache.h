@@ -174,6 +174,11 @@ BRIM_MUST_USE enum brim_err brim_cache_purge_soon(struct brim_cache *cache, cons
  * brim_find. For who holds an object that no lookup has given out. Thread: any, also a loop. */
 bool brim_cache_keeps(struct brim_cache *cache, struct brim_object *object, bool *soft_purged_out);
 
+/* Whether object's body is there, and not just being retired. The disk tier forgets what it
+ * retires, RAM does not: of a large object it has the fields, while the body is on disk alone.
+ * Thread: any, also a loop. */
+bool brim_cache_is_whole(const struct brim_cache *cache, const struct brim_object *object);
+
 /* Whether something is stored under primary, in any tier. Thread: any, also a loop. */
 bool brim_cache_has(struct brim_cache *cache, const struct brim_key *primary);
 

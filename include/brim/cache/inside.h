@@ -56,10 +56,6 @@ BRIM_MUST_USE enum brim_err brim_cache_look(struct brim_cache *cache, struct bri
                                             const struct brim_key *key,
                                             struct brim_object **object_out);
 
-/* Whether its body is there, and not just being retired. The disk tier forgets what it retires, RAM
- * does not: of a large object it has the fields, while the body is on disk alone. Thread: any. */
-bool brim_cache_is_whole(const struct brim_cache *cache, const struct brim_object *object);
-
 /* Whether it was asked for often enough to be worth a place on disk. Thread: any. */
 bool brim_cache_is_asked_for(const struct brim_cache *cache, struct brim_digest digest);
 

@@ -226,7 +226,6 @@ static void slice_begin(struct brim_script_run *run)
     vm->stop = BRIM_SCRIPT_OK;
     vm->may_wait = true;
     vm->is_waiting = false;
-    vm->epoch = run->epoch;
     vm->slice_mono_us = brim_clock_mono_us();
     vm->slice_cpu_us = 0;
     vm->work = vm->grown = 0;
@@ -256,7 +255,8 @@ static void slice_end(struct brim_script_run *run, size_t used_before)
         run->grown += vm->used - used_before;
     vm->current = NULL;
     vm->running = NULL;
-    vm->epoch = 0;
+    if (!run->is_waiting)
+        memset(run->lent, 0, sizeof(run->lent));
     vm->used_max = SIZE_MAX;
     vm->stop = BRIM_SCRIPT_OK;
     if ((vm->used > GC_SMALL_BYTES) != vm->is_large)
@@ -425,7 +425,6 @@ static enum brim_script_end run_slice(struct brim_script_run *run, int values)
 /* Pushes function, to be run protected, and its first argument. */
 static void push_first(struct brim_script_run *run, lua_CFunction function)
 {
-    run->epoch = ++run->vm->epochs;
     lua_pushcfunction(run->co, enter);
     lua_pushcfunction(run->co, brim_script_explain);
     lua_pushcfunction(run->co, function);

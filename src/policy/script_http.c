@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One userdata type for all: kind, what it lends, and the epoch in which it was lent. A request
- * holds its headers, query and cookies as user values, made when first asked for.
+ * A VM has one userdata for the request and one for the response of each phase, and one for each of
+ * their headers, query and cookies. They hold nothing: what they show is what the call under way
+ * was lent, in the run that runs now. So none has to be made for a request; a handler that kept one
+ * finds its own request in it or, in another phase, an error, and never another's.
  *
- * `message.headers` and `req.cookies`, `req.query` share their methods (script_view.c).
- *
- * The userdata of a message are lent again only where the request before has left no trace
- * (script_keep.c): else somebody may hold one, or what he worked out under `req` as a key, and must
- * not find the next request in it.
+ * The parts stand in a table behind their message, where Lua finds them by itself; only the other
+ * properties call get_request() and get_response(). Views share their methods (script_view.c).
  */
 #include "brim/policy/script_http.h"
 
@@ -26,54 +25,44 @@
 #define ORIGIN_MAX 64
 #define METHOD_MAX 32
 
-/* No script has a full userdata that is not one of these; were there one, the magic would tell. */
-struct brim_script_lent *brim_script_check_lent(lua_State *L, int arg)
-{
-    const struct brim_script_vm *vm = brim_script_vm_of(L);
-    struct brim_script_lent *lent = NULL;
+struct lent {
+    const void *magic; /* the metatable that all views have in this VM */
+    enum brim_script_kind kind;
+    enum brim_script_kind of; /* the message that it is a part of, or is */
+    enum brim_script_phase phase;
+    void *own; /* the message, where it lies in the userdata itself; else NULL */
+};
 
-    if (lua_type(L, arg) == LUA_TUSERDATA)
-        lent = lua_touserdata(L, arg);
-    if (lent == NULL || lent->magic != vm->lent_meta_at)
-        luaL_typeerror(L, arg, METATABLE);
-    if (lent->epoch != BRIM_SCRIPT_EPOCH_OWN && (lent->epoch != vm->epoch || lent->epoch == 0))
+_Static_assert(offsetof(struct brim_script_request, headers) == 0,
+               "a view of headers takes either");
+_Static_assert(offsetof(struct brim_script_response, headers) == 0, "likewise");
+
+static void *message_of(lua_State *L, const struct lent *lent)
+{
+    const struct brim_script_run *run = brim_script_vm_of(L)->current;
+    void *message = lent->own;
+
+    if (message == NULL && run != NULL && run->phase == lent->phase)
+        message = run->lent[lent->of];
+    if (message == NULL)
         luaL_error(L, "used after the phase that it was lent for");
-    return lent;
+    return message;
 }
 
-static void set_lent_meta(lua_State *L, const struct brim_script_vm *vm)
+/* No script has a full userdata that is not one of these; were there one, the magic would tell. */
+struct brim_script_view brim_script_check_view(lua_State *L, int arg)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->lent_meta);
+    const struct lent *lent = lua_type(L, arg) == LUA_TUSERDATA ? lua_touserdata(L, arg) : NULL;
+
+    if (lent == NULL || lent->magic != brim_script_vm_of(L)->view_meta_at)
+        luaL_typeerror(L, arg, METATABLE);
+    return (struct brim_script_view){lent->kind, message_of(L, lent)};
+}
+
+static void set_view_meta(lua_State *L)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, brim_script_vm_of(L)->view_meta);
     lua_setmetatable(L, -2);
-}
-
-static void push_lent(lua_State *L, enum brim_script_kind kind, int views, void *what)
-{
-    const struct brim_script_vm *vm = brim_script_vm_of(L);
-    struct brim_script_lent *lent = lua_newuserdatauv(L, sizeof(*lent), views);
-
-    *lent = (struct brim_script_lent){vm->lent_meta_at, kind, vm->epoch, what};
-    set_lent_meta(L, vm);
-}
-
-/* Lends a userdata of the same kind once more. */
-static void lend_again(const struct brim_script_vm *vm, struct brim_script_lent *lent, void *what)
-{
-    lent->epoch = vm->epoch;
-    lent->what = what;
-}
-
-static void push_message(lua_State *L, enum brim_script_kind kind, int views, void *what)
-{
-    const struct brim_script_vm *vm = brim_script_vm_of(L);
-    struct brim_script_lent *kept = brim_script_keep_take(L, vm->current, kind);
-
-    if (kept != NULL) {
-        lend_again(vm, kept, what);
-        return;
-    }
-    push_lent(L, kind, views, what);
-    brim_script_keep_give(L, vm->current, kind);
 }
 
 static struct brim_str put(char **at, struct brim_str text)
@@ -88,9 +77,8 @@ static struct brim_str put(char **at, struct brim_str text)
 
 void brim_script_push_headers(lua_State *L, struct brim_fields fields)
 {
-    const struct brim_script_vm *vm = brim_script_vm_of(L);
     struct {
-        struct brim_script_lent lent; /* first */
+        struct lent lent; /* first */
         struct brim_script_headers headers;
         struct brim_field items[];
     } * own;
@@ -108,19 +96,28 @@ void brim_script_push_headers(lua_State *L, struct brim_fields fields)
     }
     own->headers = (struct brim_script_headers){
         .items = own->items, .count = fields.count, .room = fields.count, .is_read_only = true};
-    own->lent = (struct brim_script_lent){vm->lent_meta_at, BRIM_SCRIPT_HEADERS,
-                                          BRIM_SCRIPT_EPOCH_OWN, &own->headers};
-    set_lent_meta(L, vm);
+    own->lent = (struct lent){.magic = brim_script_vm_of(L)->view_meta_at,
+                              .kind = BRIM_SCRIPT_HEADERS,
+                              .own = &own->headers};
+    set_view_meta(L);
+}
+
+static void push_message(lua_State *L, enum brim_script_kind kind, void *message)
+{
+    const struct brim_script_vm *vm = brim_script_vm_of(L);
+
+    vm->current->lent[kind] = message;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->messages[vm->current->phase][kind]);
 }
 
 void brim_script_push_request(lua_State *L, struct brim_script_request *request)
 {
-    push_message(L, BRIM_SCRIPT_REQUEST, 3, request);
+    push_message(L, BRIM_SCRIPT_REQUEST, request);
 }
 
 void brim_script_push_response(lua_State *L, struct brim_script_response *response)
 {
-    push_message(L, BRIM_SCRIPT_RESPONSE, 1, response);
+    push_message(L, BRIM_SCRIPT_RESPONSE, response);
 }
 
 struct brim_str brim_script_keep(const struct brim_script_memory *memory, struct brim_str text)
@@ -155,20 +152,6 @@ static struct brim_str host_of(struct brim_str authority)
         len--;
     return len > 0 && authority.base[len - 1] == ':' ? brim_str(authority.base, len - 1)
                                                      : authority;
-}
-
-/* The view in user value `slot` of the userdata at 1, which lends now; made if it is not there. */
-static int push_view(lua_State *L, int slot, enum brim_script_kind kind, void *what)
-{
-    if (lua_getiuservalue(L, 1, slot) == LUA_TUSERDATA) {
-        lend_again(brim_script_vm_of(L), lua_touserdata(L, -1), what);
-        return 1;
-    }
-    lua_pop(L, 1);
-    push_lent(L, kind, 0, what);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, slot);
-    return 1;
 }
 
 static void push_id(lua_State *L, const uint64_t id[2])
@@ -211,14 +194,27 @@ static int get_text(lua_State *L, const struct brim_script_request *request, str
     return luaL_error(L, "a request has no \"%s\"", name.base);
 }
 
-static int get_request(lua_State *L, struct brim_script_request *request, struct brim_str name)
+static struct brim_str check_name(lua_State *L, int arg)
 {
-    if (brim_str_is(name, BRIM_STR("headers")))
-        return push_view(L, 1, BRIM_SCRIPT_HEADERS, &request->headers);
-    if (brim_str_is(name, BRIM_STR("query")))
-        return push_view(L, 2, BRIM_SCRIPT_QUERY, request);
-    if (brim_str_is(name, BRIM_STR("cookies")))
-        return push_view(L, 3, BRIM_SCRIPT_COOKIES, &request->headers);
+    struct brim_str name = {0};
+
+    if (lua_type(L, arg) != LUA_TSTRING)
+        luaL_typeerror(L, arg, "string");
+    name.base = lua_tolstring(L, arg, &name.len);
+    return name;
+}
+
+/* The message that the userdata in upvalue 1 shows. */
+static void *upvalue_message(lua_State *L)
+{
+    return message_of(L, lua_touserdata(L, lua_upvalueindex(1)));
+}
+
+static int get_request(lua_State *L)
+{
+    const struct brim_script_request *request = upvalue_message(L);
+    struct brim_str name = check_name(L, 2);
+
     if (brim_str_is(name, BRIM_STR("path")))
         push_str(L, path_of(request->target));
     else if (brim_str_is(name, BRIM_STR("host")))
@@ -232,44 +228,30 @@ static int get_request(lua_State *L, struct brim_script_request *request, struct
     return 1;
 }
 
-static int get_response(lua_State *L, struct brim_script_response *response, struct brim_str name)
+static int get_response(lua_State *L)
 {
-    if (brim_str_is(name, BRIM_STR("headers")))
-        return push_view(L, 1, BRIM_SCRIPT_HEADERS, &response->headers);
-    if (brim_str_is(name, BRIM_STR("status"))) {
-        lua_pushinteger(L, (lua_Integer)response->status);
-        return 1;
-    }
-    return luaL_error(L, "a response has no \"%s\"", name.base);
-}
+    const struct brim_script_response *response = upvalue_message(L);
+    struct brim_str name = check_name(L, 2);
 
-static struct brim_str check_name(lua_State *L, int arg)
-{
-    struct brim_str name = {0};
-
-    if (lua_type(L, arg) != LUA_TSTRING)
-        luaL_typeerror(L, arg, "string");
-    name.base = lua_tolstring(L, arg, &name.len);
-    return name;
+    if (!brim_str_is(name, BRIM_STR("status")))
+        luaL_error(L, "a response has no \"%s\"", name.base);
+    lua_pushinteger(L, (lua_Integer)response->status);
+    return 1;
 }
 
 /* Upvalue: the methods of views. */
-static int on_index(lua_State *L)
+static int get_in_view(lua_State *L)
 {
-    struct brim_script_lent *lent = brim_script_check_lent(L, 1);
+    const struct brim_script_view view = brim_script_check_view(L, 1);
     struct brim_str name = check_name(L, 2);
 
-    if (lent->kind == BRIM_SCRIPT_REQUEST)
-        return get_request(L, lent->what, name);
-    if (lent->kind == BRIM_SCRIPT_RESPONSE)
-        return get_response(L, lent->what, name);
     if (name.len <= BRIM_SCRIPT_METHOD_LETTERS) {
         lua_settop(L, 2);
         lua_pushvalue(L, 2);
         if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
             return 1;
     }
-    return brim_script_view_push(L, lent, name); /* view["name"] is view:get("name") */
+    return brim_script_view_push(L, &view, name); /* view["name"] is view:get("name") */
 }
 
 /* ---- writing properties ---- */
@@ -323,9 +305,10 @@ static bool is_text(struct brim_str text, size_t max)
     return true;
 }
 
-static void set_request(lua_State *L, struct brim_script_request *request, struct brim_str name)
+static int set_request(lua_State *L)
 {
-    struct brim_str value = check_name(L, 3);
+    struct brim_script_request *request = upvalue_message(L);
+    struct brim_str name = check_name(L, 2), value = check_name(L, 3);
     const struct brim_script_memory *memory = &request->headers.memory;
 
     if (request->is_read_only)
@@ -351,6 +334,7 @@ static void set_request(lua_State *L, struct brim_script_request *request, struc
         luaL_error(L, "\"%s\" of a request cannot be changed", name.base);
     }
     request->is_changed = true;
+    return 0;
 }
 
 static bool has_body(unsigned status)
@@ -447,8 +431,11 @@ static void set_body(lua_State *L, struct brim_script_response *response)
     headers->is_changed = true;
 }
 
-static void set_response(lua_State *L, struct brim_script_response *response, struct brim_str name)
+static int set_response(lua_State *L)
 {
+    struct brim_script_response *response = upvalue_message(L);
+    struct brim_str name = check_name(L, 2);
+
     if (brim_str_is(name, BRIM_STR("status")))
         set_status(L, response);
     else if (response->is_origins && brim_str_is(name, BRIM_STR("ttl")))
@@ -460,20 +447,67 @@ static void set_response(lua_State *L, struct brim_script_response *response, st
     else
         luaL_error(L, "\"%s\" of a response cannot be changed%s", name.base,
                    response->is_origins ? "" : " in this phase");
+    return 0;
 }
 
-static int on_newindex(lua_State *L)
+static int set_in_view(lua_State *L)
 {
-    struct brim_script_lent *lent = brim_script_check_lent(L, 1);
-    struct brim_str name = check_name(L, 2);
+    const struct brim_script_view view = brim_script_check_view(L, 1);
 
-    if (lent->kind == BRIM_SCRIPT_REQUEST)
-        set_request(L, lent->what, name);
-    else if (lent->kind == BRIM_SCRIPT_RESPONSE)
-        set_response(L, lent->what, name);
-    else
-        return brim_script_view_assign(L, lent, name);
-    return 0;
+    return brim_script_view_assign(L, &view, check_name(L, 2));
+}
+
+/* ---- the userdata of a VM ---- */
+
+static void push_lent(lua_State *L, enum brim_script_kind kind, enum brim_script_kind of,
+                      enum brim_script_phase phase)
+{
+    struct lent *lent = lua_newuserdatauv(L, sizeof(*lent), 0);
+
+    *lent = (struct lent){brim_script_vm_of(L)->view_meta_at, kind, of, phase, NULL};
+}
+
+static void add_view(lua_State *L, const char *name, enum brim_script_kind kind,
+                     enum brim_script_kind of, enum brim_script_phase phase)
+{
+    push_lent(L, kind, of, phase);
+    set_view_meta(L);
+    lua_setfield(L, -2, name);
+}
+
+/* Pushes a closure over the message at index. */
+static void push_over(lua_State *L, lua_CFunction function, int index)
+{
+    lua_pushvalue(L, index);
+    lua_pushcclosure(L, function, 1);
+}
+
+static int open_message(lua_State *L, enum brim_script_kind kind, enum brim_script_phase phase)
+{
+    bool is_request = kind == BRIM_SCRIPT_REQUEST;
+    int message = lua_gettop(L) + 1;
+
+    push_lent(L, kind, kind, phase);
+    lua_newtable(L); /* its metatable */
+    lua_newtable(L); /* its parts */
+    add_view(L, "headers", BRIM_SCRIPT_HEADERS, kind, phase);
+    if (is_request) {
+        add_view(L, "query", BRIM_SCRIPT_QUERY, kind, phase);
+        add_view(L, "cookies", BRIM_SCRIPT_COOKIES, kind, phase);
+    }
+    lua_newtable(L);
+    push_over(L, is_request ? get_request : get_response, message);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
+    lua_setfield(L, -2, "__index");
+    push_over(L, is_request ? set_request : set_response, message);
+    lua_setfield(L, -2, "__newindex");
+    lua_pushstring(L, is_request ? "brim.request" : "brim.response");
+    lua_setfield(L, -2, "__name");
+    lua_pushboolean(L, false);
+    lua_setfield(L, -2, "__metatable");
+    lua_setmetatable(L, -2);
+    return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 void brim_script_http_open(lua_State *L)
@@ -482,14 +516,18 @@ void brim_script_http_open(lua_State *L)
 
     luaL_newmetatable(L, METATABLE);
     brim_script_view_push_methods(L);
-    lua_pushcclosure(L, on_index, 1);
+    lua_pushcclosure(L, get_in_view, 1);
     lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, on_newindex);
+    lua_pushcfunction(L, set_in_view);
     lua_setfield(L, -2, "__newindex");
     lua_pushboolean(L, false);
     lua_setfield(L, -2, "__metatable");
-    vm->lent_meta_at = lua_topointer(L, -1);
-    vm->lent_meta = luaL_ref(L, LUA_REGISTRYINDEX);
+    vm->view_meta_at = lua_topointer(L, -1);
+    vm->view_meta = luaL_ref(L, LUA_REGISTRYINDEX);
+    for (int phase = 0; phase < BRIM_SCRIPT_PHASES; phase++)
+        for (int kind = 0; kind < BRIM_SCRIPT_MESSAGES; kind++)
+            vm->messages[phase][kind] =
+                open_message(L, (enum brim_script_kind)kind, (enum brim_script_phase)phase);
 }
 
 void brim_script_response_is_origins(struct brim_script_response *response, bool is_origins)
@@ -518,11 +556,11 @@ void brim_script_take_headers(lua_State *L, struct brim_script_headers *headers)
 
     luaL_checkstack(L, 8, NULL);
     if (lua_type(L, table) == LUA_TUSERDATA) {
-        const struct brim_script_lent *lent = brim_script_check_lent(L, table);
+        const struct brim_script_view view = brim_script_check_view(L, table);
 
-        if (lent->kind != BRIM_SCRIPT_HEADERS)
+        if (view.kind != BRIM_SCRIPT_HEADERS)
             luaL_error(L, "headers are expected, not another part of a message");
-        brim_script_headers_copy(L, headers, lent->what);
+        brim_script_headers_copy(L, headers, view.message);
         return;
     }
     if (lua_type(L, table) != LUA_TTABLE)

@@ -12,8 +12,7 @@
  *   - the VM has loaded no module. Without one there is no place where a function or a table of a
  *     request could outlive it and lead back here.
  *
- * Where one does not hold, the chunk is run anew, and nobody can tell the difference. By the same
- * proof nobody holds the userdata of the request or of its response, and they are lent again.
+ * Where one does not hold, the chunk is run anew, and nobody can tell the difference.
  */
 #include <lauxlib.h>
 #include <lua.h>
@@ -245,8 +244,6 @@ bool brim_script_keep_is_clean(struct brim_script_run *run)
         return false;
     if (left_no_trace(run)) {
         vm->traces = 0;
-        for (unsigned i = 0; i < BRIM_SCRIPT_MESSAGES; i++)
-            run->messages[i].is_lent = false;
         return true;
     }
     if (++vm->traces >= TRACES_MAX)
@@ -254,42 +251,9 @@ bool brim_script_keep_is_clean(struct brim_script_run *run)
     return false;
 }
 
-/* ---- the userdata of messages ---- */
-
-struct brim_script_lent *brim_script_keep_take(lua_State *L, struct brim_script_run *run,
-                                               enum brim_script_kind kind)
-{
-    if (run->messages[kind].ref == 0 || run->messages[kind].is_lent)
-        return NULL;
-    run->messages[kind].is_lent = true;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, run->messages[kind].ref);
-    return run->messages[kind].lent;
-}
-
-void brim_script_keep_give(lua_State *L, struct brim_script_run *run, enum brim_script_kind kind)
-{
-    if (run->noted == 0 || run->messages[kind].ref != 0)
-        return;
-    lua_pushvalue(L, -1);
-    run->messages[kind].lent = lua_touserdata(L, -1);
-    run->messages[kind].ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    run->messages[kind].is_lent = true;
-}
-
-static void drop_messages(struct brim_script_run *run)
-{
-    for (unsigned i = 0; i < BRIM_SCRIPT_MESSAGES; i++) {
-        if (run->messages[i].ref != 0)
-            luaL_unref(run->vm->main, LUA_REGISTRYINDEX, run->messages[i].ref);
-        run->messages[i].ref = 0;
-        run->messages[i].is_lent = false;
-    }
-}
-
 void brim_script_keep_drop(struct brim_script_run *run)
 {
     if (run->noted != 0)
         luaL_unref(run->vm->main, LUA_REGISTRYINDEX, run->noted);
     run->noted = 0;
-    drop_messages(run);
 }

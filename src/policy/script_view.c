@@ -152,27 +152,27 @@ static bool next_cookie(const struct brim_script_headers *headers, struct cursor
     return false;
 }
 
-static bool next_entry(const struct brim_script_lent *lent, struct cursor *cursor,
+static bool next_entry(const struct brim_script_view *view, struct cursor *cursor,
                        struct entry *entry)
 {
-    switch (lent->kind) {
+    switch (view->kind) {
     case BRIM_SCRIPT_HEADERS:
-        return next_field(lent->what, cursor, entry);
+        return next_field(view->message, cursor, entry);
     case BRIM_SCRIPT_QUERY:
-        return next_pair(lent->what, cursor, entry);
+        return next_pair(view->message, cursor, entry);
     case BRIM_SCRIPT_COOKIES:
-        return next_cookie(lent->what, cursor, entry);
+        return next_cookie(view->message, cursor, entry);
     default:
         return false;
     }
 }
 
-static void push_text(lua_State *L, const struct brim_script_lent *lent, struct brim_str text)
+static void push_text(lua_State *L, const struct brim_script_view *view, struct brim_str text)
 {
     brim_script_charge(L, text.len + 16);
     if (text.len == 0)
         lua_pushliteral(L, ""); /* its base may be NULL */
-    else if (lent->kind == BRIM_SCRIPT_QUERY &&
+    else if (view->kind == BRIM_SCRIPT_QUERY &&
              (memchr(text.base, '%', text.len) != NULL || memchr(text.base, '+', text.len) != NULL))
         push_decoded(L, text);
     else
@@ -180,13 +180,13 @@ static void push_text(lua_State *L, const struct brim_script_lent *lent, struct 
 }
 
 /* Not of headers: those are called in lower case. */
-static bool is_called(lua_State *L, const struct brim_script_lent *lent, const struct entry *entry,
+static bool is_called(lua_State *L, const struct brim_script_view *view, const struct entry *entry,
                       struct brim_str name)
 {
     struct brim_str decoded = {0};
     bool is;
 
-    if (lent->kind != BRIM_SCRIPT_QUERY || memchr(entry->name.base, '%', entry->name.len) == NULL)
+    if (view->kind != BRIM_SCRIPT_QUERY || memchr(entry->name.base, '%', entry->name.len) == NULL)
         return brim_str_is(entry->name, name);
     push_decoded(L, entry->name);
     decoded.base = lua_tolstring(L, -1, &decoded.len);
@@ -196,18 +196,18 @@ static bool is_called(lua_State *L, const struct brim_script_lent *lent, const s
 }
 
 /* name, of at most NAME_BYTES, as the entries of this view are called. */
-static struct brim_str name_in(const struct brim_script_lent *lent, struct brim_str name,
+static struct brim_str name_in(const struct brim_script_view *view, struct brim_str name,
                                char lower[NAME_BYTES])
 {
-    return lent->kind == BRIM_SCRIPT_HEADERS ? lower_case(name, lower) : name;
+    return view->kind == BRIM_SCRIPT_HEADERS ? lower_case(name, lower) : name;
 }
 
-static struct brim_script_lent *check_view(lua_State *L)
+static struct brim_script_view check_view(lua_State *L)
 {
-    struct brim_script_lent *lent = brim_script_check_lent(L, 1);
+    struct brim_script_view view = brim_script_check_view(L, 1);
 
-    luaL_argexpected(L, lent->kind >= BRIM_SCRIPT_HEADERS, 1, "headers, query or cookies");
-    return lent;
+    luaL_argexpected(L, view.kind >= BRIM_SCRIPT_HEADERS, 1, "headers, query or cookies");
+    return view;
 }
 
 static void check_name_bytes(lua_State *L, struct brim_str name)
@@ -215,17 +215,17 @@ static void check_name_bytes(lua_State *L, struct brim_str name)
     luaL_argcheck(L, name.len <= NAME_BYTES, 2, "longer than a name may be");
 }
 
-int brim_script_view_push(lua_State *L, const struct brim_script_lent *lent, struct brim_str name)
+int brim_script_view_push(lua_State *L, const struct brim_script_view *view, struct brim_str name)
 {
     char lower[NAME_BYTES];
     struct cursor cursor = {0};
     struct entry entry;
 
     check_name_bytes(L, name);
-    name = name_in(lent, name, lower);
-    while (next_entry(lent, &cursor, &entry))
-        if (is_called(L, lent, &entry, name)) {
-            push_text(L, lent, entry.value);
+    name = name_in(view, name, lower);
+    while (next_entry(view, &cursor, &entry))
+        if (is_called(L, view, &entry, name)) {
+            push_text(L, view, entry.value);
             return 1;
         }
     lua_pushnil(L);
@@ -234,24 +234,24 @@ int brim_script_view_push(lua_State *L, const struct brim_script_lent *lent, str
 
 static int view_get(lua_State *L)
 {
-    const struct brim_script_lent *lent = check_view(L);
+    const struct brim_script_view view = check_view(L);
 
-    return brim_script_view_push(L, lent, brim_script_check_bytes(L, 2, NAME_BYTES));
+    return brim_script_view_push(L, &view, brim_script_check_bytes(L, 2, NAME_BYTES));
 }
 
 static int view_all(lua_State *L)
 {
-    const struct brim_script_lent *lent = check_view(L);
+    const struct brim_script_view view = check_view(L);
     char lower[NAME_BYTES];
-    struct brim_str name = name_in(lent, brim_script_check_bytes(L, 2, NAME_BYTES), lower);
+    struct brim_str name = name_in(&view, brim_script_check_bytes(L, 2, NAME_BYTES), lower);
     struct cursor cursor = {0};
     struct entry entry;
     lua_Integer count = 0;
 
     lua_newtable(L);
-    while (next_entry(lent, &cursor, &entry))
-        if (is_called(L, lent, &entry, name)) {
-            push_text(L, lent, entry.value);
+    while (next_entry(&view, &cursor, &entry))
+        if (is_called(L, &view, &entry, name)) {
+            push_text(L, &view, entry.value);
             lua_seti(L, -2, ++count);
         }
     return 1;
@@ -271,16 +271,16 @@ static int each_next(lua_State *L)
 
 static int view_each(lua_State *L)
 {
-    const struct brim_script_lent *lent = check_view(L);
+    const struct brim_script_view view = check_view(L);
     struct cursor cursor = {0};
     struct entry entry;
     lua_Integer count = 0;
 
     lua_newtable(L);
-    while (next_entry(lent, &cursor, &entry)) {
-        push_text(L, lent, entry.name);
+    while (next_entry(&view, &cursor, &entry)) {
+        push_text(L, &view, entry.name);
         lua_seti(L, -2, ++count);
-        push_text(L, lent, entry.value);
+        push_text(L, &view, entry.value);
         lua_seti(L, -2, ++count);
     }
     lua_pushinteger(L, 1);
@@ -423,10 +423,10 @@ static void add_pair(luaL_Buffer *out, struct brim_str name, struct brim_str val
 }
 
 /* All pairs but those called name, as they were; then name=value, where value.base is not NULL. */
-static void rewrite_query(lua_State *L, struct brim_script_lent *lent, struct brim_str name,
+static void rewrite_query(lua_State *L, const struct brim_script_view *view, struct brim_str name,
                           struct brim_str value, bool keeps_old)
 {
-    struct brim_script_request *request = lent->what;
+    struct brim_script_request *request = view->message;
     struct brim_str query = {0};
     struct cursor cursor = {0};
     struct entry entry;
@@ -435,8 +435,8 @@ static void rewrite_query(lua_State *L, struct brim_script_lent *lent, struct br
     if (request->is_read_only)
         luaL_error(L, "the request cannot be changed in this phase");
     luaL_buffinit(L, &out);
-    while (next_entry(lent, &cursor, &entry)) {
-        if (!keeps_old && is_called(L, lent, &entry, name))
+    while (next_entry(view, &cursor, &entry)) {
+        if (!keeps_old && is_called(L, view, &entry, name))
             continue;
         if (luaL_bufflen(&out) > 0)
             luaL_addchar(&out, '&');
@@ -469,10 +469,10 @@ static bool is_cookie_text(struct brim_str text)
 }
 
 /* One Cookie field with all but those called name; then name=value likewise. */
-static void rewrite_cookies(lua_State *L, struct brim_script_lent *lent, struct brim_str name,
+static void rewrite_cookies(lua_State *L, const struct brim_script_view *view, struct brim_str name,
                             struct brim_str value, bool keeps_old)
 {
-    struct brim_script_headers *headers = lent->what;
+    struct brim_script_headers *headers = view->message;
     struct brim_str field = {0};
     struct cursor cursor = {0};
     struct entry entry;
@@ -482,7 +482,7 @@ static void rewrite_cookies(lua_State *L, struct brim_script_lent *lent, struct 
         !is_cookie_text(value))
         luaL_error(L, "not a cookie's name and value");
     luaL_buffinit(L, &out);
-    while (next_entry(lent, &cursor, &entry)) {
+    while (next_entry(view, &cursor, &entry)) {
         if (!keeps_old && brim_str_is(entry.name, name))
             continue;
         if (luaL_bufflen(&out) > 0)
@@ -525,27 +525,27 @@ static void change_headers(lua_State *L, struct brim_script_headers *headers, en
     }
 }
 
-static int change_view(lua_State *L, struct brim_script_lent *lent, enum change change,
+static int change_view(lua_State *L, const struct brim_script_view *view, enum change change,
                        struct brim_str name)
 {
     struct brim_str value = {0};
 
     if (change != REMOVE)
         value = brim_script_check_bytes(L, 3, VALUE_BYTES);
-    if (lent->kind == BRIM_SCRIPT_QUERY)
-        rewrite_query(L, lent, name, value, change == ADD);
-    else if (lent->kind == BRIM_SCRIPT_COOKIES)
-        rewrite_cookies(L, lent, name, value, change == ADD);
+    if (view->kind == BRIM_SCRIPT_QUERY)
+        rewrite_query(L, view, name, value, change == ADD);
+    else if (view->kind == BRIM_SCRIPT_COOKIES)
+        rewrite_cookies(L, view, name, value, change == ADD);
     else
-        change_headers(L, lent->what, change, name, value);
+        change_headers(L, view->message, change, name, value);
     return 0;
 }
 
 static int change_by_method(lua_State *L, enum change change)
 {
-    struct brim_script_lent *lent = check_view(L);
+    const struct brim_script_view view = check_view(L);
 
-    return change_view(L, lent, change, brim_script_check_bytes(L, 2, NAME_BYTES));
+    return change_view(L, &view, change, brim_script_check_bytes(L, 2, NAME_BYTES));
 }
 
 static int view_set(lua_State *L)
@@ -563,10 +563,10 @@ static int view_remove(lua_State *L)
     return change_by_method(L, REMOVE);
 }
 
-int brim_script_view_assign(lua_State *L, struct brim_script_lent *lent, struct brim_str name)
+int brim_script_view_assign(lua_State *L, const struct brim_script_view *view, struct brim_str name)
 {
     check_name_bytes(L, name);
-    return change_view(L, lent, lua_isnil(L, 3) ? REMOVE : SET, name);
+    return change_view(L, view, lua_isnil(L, 3) ? REMOVE : SET, name);
 }
 
 void brim_script_view_push_methods(lua_State *L)

@@ -2,6 +2,8 @@
 /* brim.fetch in the VM: tasks are the test's own, and end when it says so. */
 #include "brim/policy/script.h"
 
+#include "brim/policy/script_http.h"
+
 #include "unit.h"
 
 #include "script_rig.h"
@@ -326,6 +328,48 @@ START_TEST(runs_that_wait_do_not_mix)
 }
 END_TEST
 
+static int push_request(struct lua_State *L, void *ctx)
+{
+    brim_script_push_request(L, ctx);
+    return 1;
+}
+
+/* A VM has one userdata for all requests: it shows each its own, whoever ran in between, and in a
+ * module that kept it, too. */
+START_TEST(requests_that_wait_see_their_own_message)
+{
+    struct brim_script_request requests[8] = {0};
+    struct brim_script_run *runs[8];
+    struct brim_script_vm *vm;
+
+    rig_write(rig_path("held.lua"), "local held return {hold = function(req) held = held or req "
+                                    "return held end}");
+    vm = rig_vm("local hold = require('held').hold return {viewer_request = function(req) "
+                "local path, held = req.path, hold(req) assert(held.path == path) "
+                "brim.fetch('/a') assert(held.path == path and req.path == path) "
+                "return path end}");
+    mock.looks_to_wait = 1;
+    for (int i = 0; i < 8; i++) {
+        const struct brim_script_call call = {push_request, rig_call.take, &requests[i]};
+        static const char *const paths = "/0/1/2/3/4/5/6/7";
+
+        requests[i].target = brim_str(paths + 2 * (size_t)i, 2);
+        runs[i] = begin(vm);
+        ck_assert_int_eq(brim_script_run_call(runs[i], BRIM_SCRIPT_VIEWER_REQUEST, &call),
+                         BRIM_SCRIPT_WAIT);
+    }
+    for (int i = 7; i >= 0; i--) {
+        ck_assert_msg(brim_script_run_resume(runs[i]) == FINE, "%s",
+                      brim_script_run_error(runs[i]));
+        ck_assert(brim_str_is(brim_str_of(rig_result), requests[i].target));
+        brim_script_run_end(runs[i]);
+    }
+    brim_script_vm_close(vm);
+    (void)unlink(rig_path("held.lua"));
+    rig_clean();
+}
+END_TEST
+
 /* A module's locals are shared: a coroutine that one request left there must not run in another. */
 START_TEST(a_coroutine_of_another_request_finds_no_task)
 {
@@ -459,6 +503,7 @@ int main(void)
                         (int)(sizeof(hostiles) / sizeof(hostiles[0])));
     tcase_add_test(tcase, a_run_that_waits_can_be_ended);
     tcase_add_test(tcase, runs_that_wait_do_not_mix);
+    tcase_add_test(tcase, requests_that_wait_see_their_own_message);
     tcase_add_test(tcase, a_coroutine_of_another_request_finds_no_task);
     tcase_add_test(tcase, the_deadline_ends_waiting);
     tcase_add_test(tcase, timeout_ms_gives_up_one_fetch_only);

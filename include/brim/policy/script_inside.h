@@ -11,12 +11,22 @@
 #include "brim/policy/script_lib.h"
 #include "brim/policy/script_task.h"
 
-struct brim_script_lent;
 struct brim_script_run;
 struct lua_Debug;
 
 #define BRIM_SCRIPT_VM_MAGIC 0x6c766d31u
 #define BRIM_SCRIPT_SPARES   16
+
+/* What a userdata shows to a handler: a message, or a part of one. */
+enum brim_script_kind {
+    BRIM_SCRIPT_REQUEST,
+    BRIM_SCRIPT_RESPONSE,
+    BRIM_SCRIPT_HEADERS,
+    BRIM_SCRIPT_QUERY,
+    BRIM_SCRIPT_COOKIES,
+};
+
+#define BRIM_SCRIPT_MESSAGES 2 /* of these, the first are whole messages */
 
 struct brim_script_vm {
     struct brim_script_host host; /* first: brim_script_host_of() leads here */
@@ -34,8 +44,9 @@ struct brim_script_vm {
     unsigned phases;                     /* bit mask: the file has them */
     int chunk;                           /* registry references */
     int env_meta;
-    int lent_meta; /* of script_http's userdata; also its address: */
-    const void *lent_meta_at;
+    int view_meta; /* of script_http's views; also its address: */
+    const void *view_meta_at;
+    int messages[BRIM_SCRIPT_PHASES][BRIM_SCRIPT_MESSAGES]; /* registry references: script_http */
     struct brim_script_arena arena;
     bool is_large; /* its collector's pace, see script.c */
     struct brim_script_run
@@ -47,9 +58,6 @@ struct brim_script_vm {
     bool may_wait;             /* no C function that cannot be left stands between run and here */
     bool is_waiting;           /* the yield under way leads out of the run */
     uint64_t tasks_begun;
-    uint64_t epoch; /* number of the phase that runs, of each request another: what was lent to one
-                     * can be refused afterwards; 0: none runs */
-    uint64_t epochs;
     uint64_t slice_mono_us;
     uint64_t look_mono_us; /* no budget can be used up before */
     uint64_t slice_cpu_us; /* thread clock at its begin, once it was needed; 0: not yet */
@@ -62,17 +70,6 @@ struct brim_script_vm {
     unsigned char *lines;  /* coverage */
     size_t line_count;
 };
-
-/* What a userdata lends to a handler. */
-enum brim_script_kind {
-    BRIM_SCRIPT_REQUEST,
-    BRIM_SCRIPT_RESPONSE,
-    BRIM_SCRIPT_HEADERS, /* of struct brim_script_headers */
-    BRIM_SCRIPT_QUERY,   /* of struct brim_script_request */
-    BRIM_SCRIPT_COOKIES, /* of struct brim_script_headers */
-};
-
-#define BRIM_SCRIPT_MESSAGES 2 /* of these, the first are whole messages */
 
 /* A task as its run knows it. */
 struct brim_script_slot {
@@ -90,7 +87,6 @@ struct brim_script_run {
     void *tasks_ctx;
     struct brim_script_slot *slots; /* room for all that it may begin, once it begins one */
     unsigned slot_count;
-    uint64_t epoch; /* of the call under way */
     struct lua_State *co;
     int ref; /* of co */
     uint64_t cpu_us;
@@ -99,12 +95,8 @@ struct brim_script_run {
     int after;    /* registry reference: list of functions; 0: none */
     int noted;    /* registry reference: upvalues as they must be, up to noted_end; 0: none */
     long long noted_end;
-    bool reaches_env;                  /* by one of these upvalues */
-    struct {                           /* of a request and of a response, while handlers are kept */
-        int ref;                       /* registry reference: the userdata that lends it; 0: none */
-        struct brim_script_lent *lent; /* its inside */
-        bool is_lent;                  /* to this request */
-    } messages[BRIM_SCRIPT_MESSAGES];
+    bool reaches_env;                 /* by one of these upvalues */
+    void *lent[BRIM_SCRIPT_MESSAGES]; /* to the call under way; NULL: nothing */
     bool has_handlers;
     bool is_waiting;
     bool is_after; /* those run now */
@@ -143,13 +135,6 @@ void brim_script_keep_on_call(struct lua_State *L, struct lua_Debug *info);
 void brim_script_keep_note(struct lua_State *L, struct brim_script_run *run);
 /* Whether the next request may have these handlers: the run has ended well. */
 bool brim_script_keep_is_clean(struct brim_script_run *run);
-/* The userdata of a message, in a run whose handlers were kept: it is lent to each request once.
- * take pushes it and returns its inside, or returns NULL where it is lent already or there is none;
- * give keeps the one on top for requests to come, if there is none. */
-struct brim_script_lent *brim_script_keep_take(struct lua_State *L, struct brim_script_run *run,
-                                               enum brim_script_kind kind);
-void brim_script_keep_give(struct lua_State *L, struct brim_script_run *run,
-                           enum brim_script_kind kind);
 void brim_script_keep_drop(struct brim_script_run *run);
 
 /* ---- script_after.c ---- */

@@ -11,19 +11,17 @@
 
 struct lua_State;
 
-struct brim_script_lent {
-    const void *magic; /* the metatable that all of these have in this VM */
+/* A part of a message, and the message: of headers and cookies their struct brim_script_headers,
+ * which stands first in both kinds; of a query the struct brim_script_request. */
+struct brim_script_view {
     enum brim_script_kind kind;
-    uint64_t epoch;
-    void *what;
+    void *message;
 };
-
-#define BRIM_SCRIPT_EPOCH_OWN UINT64_MAX /* what is lent lies in the userdata itself */
 
 /* ---- script_http.c ---- */
 
-/* What is lent at arg, if its phase still runs; raises otherwise. */
-struct brim_script_lent *brim_script_check_lent(struct lua_State *L, int arg);
+/* What the userdata at arg shows; raises if it is none, or the phase that it is of does not run. */
+struct brim_script_view brim_script_check_view(struct lua_State *L, int arg);
 struct brim_str brim_script_keep(const struct brim_script_memory *memory, struct brim_str text);
 struct brim_str brim_script_query_of(struct brim_str target);
 void brim_script_set_target(struct brim_script_request *request, struct brim_str path,
@@ -32,9 +30,9 @@ void brim_script_set_target(struct brim_script_request *request, struct brim_str
 /* ---- script_view.c ---- */
 
 /* view[name], the name at 2; and view[name] = what stands at 3. For metamethods. */
-int brim_script_view_push(struct lua_State *L, const struct brim_script_lent *lent,
+int brim_script_view_push(struct lua_State *L, const struct brim_script_view *view,
                           struct brim_str name);
-int brim_script_view_assign(struct lua_State *L, struct brim_script_lent *lent,
+int brim_script_view_assign(struct lua_State *L, const struct brim_script_view *view,
                             struct brim_str name);
 /* Pushes a table of the methods; their names have at most so many letters. */
 #define BRIM_SCRIPT_METHOD_LETTERS 6

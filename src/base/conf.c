@@ -548,6 +548,9 @@ static void derive(struct brim_conf *conf)
     if (root->cache.memory_object_bytes > root->cache.memory_bytes &&
         brim_conf_yaml_path(yaml, "cache.memory_object", &line) == NULL)
         root->cache.memory_object_bytes = root->cache.memory_bytes;
+    if (root->limits.request_body_bytes > brim_conf_check_body_max(&root->limits) &&
+        brim_conf_yaml_path(yaml, "limits.request_body", &line) == NULL)
+        root->limits.request_body_bytes = brim_conf_check_body_max(&root->limits);
 }
 
 /* ---- load ---- */

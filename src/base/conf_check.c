@@ -241,6 +241,34 @@ static void check_dns(const struct brim_conf_dns *dns, struct brim_conf_faults *
                         "is longer than dns.ttl_max; accepted: at most that");
 }
 
+/* Of a body the client's copy is held, one for another try, and one that is being sent: three; no
+ * exchange begins with more than seven eighths held (base/ledger). Of what is left then an address
+ * has to have no more than half. */
+uint64_t brim_conf_check_body_max(const struct brim_conf_limits *limits)
+{
+    uint64_t room = limits->client_memory_bytes / 8 * 7;
+
+    if (limits->client_memory_bytes == 0)
+        return UINT64_MAX;
+    return (limits->connections_per_address == 0 ? room / 3 : room / 5) & ~(uint64_t)1023;
+}
+
+static void check_limits(const struct brim_conf_limits *limits, struct brim_conf_faults *faults)
+{
+    uint64_t most = brim_conf_check_body_max(limits);
+    struct brim_conf_text shown = {.len = 0};
+
+    if (limits->request_body_bytes <= most)
+        return;
+    brim_conf_value_add_size(&shown, limits->request_body_bytes);
+    brim_conf_text_add(&shown, " will never be let in by limits.client_memory of ");
+    brim_conf_value_add_size(&shown, limits->client_memory_bytes);
+    brim_conf_text_add(&shown, "; accepted: up to ");
+    brim_conf_value_add_size(&shown, most);
+    brim_conf_text_add(&shown, ", or more client_memory");
+    brim_conf_fault(faults, "limits.request_body", "%s", shown.bytes);
+}
+
 static void check_cache(const struct brim_conf_root *root, struct brim_conf_faults *faults)
 {
     const struct brim_conf_cache *cache = &root->cache;
@@ -647,6 +675,7 @@ void brim_conf_check(const struct brim_conf_root *root, struct brim_conf_faults 
     check_access_log(root, faults);
     check_listeners(root, faults);
     check_cache(root, faults);
+    check_limits(&root->limits, faults);
     check_dns(&root->dns, faults);
     check_origins(root, faults, &origins);
     for (size_t i = 0; i < root->origins.count; i++) {

@@ -13,8 +13,8 @@
  *                  at the end of that   look at the end of that turn, before it can read again.
  *                  turn
  *
- * A request that is read whole in the turn in which h2o begins to read passes unseen. It is no
- * larger than limits.unread.
+ * What has been read already when h2o begins with a request is looked at there, too. Only what is
+ * whole by then passes unseen: it is no larger than limits.unread.
  */
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
@@ -76,7 +76,8 @@ static void refuse(struct brim_conn *conn)
 /* Whether what has been read is more than clients may hold; the rest of it is to come. */
 static bool is_too_much(struct brim_conn *conn)
 {
-    if (conn->killed || h2o_socket_is_writing(conn->sock) || conn->sock->input->size < LARGE_BYTES)
+    if (conn->killed || !h2o_socket_is_reading(conn->sock) || h2o_socket_is_writing(conn->sock) ||
+        conn->sock->input->size < LARGE_BYTES)
         return false;
     enter(conn);
     return brim_ledger_is_beyond(conn->ledger, BRIM_LEDGER_FULL);
@@ -115,6 +116,8 @@ static void on_resumed(h2o_timeout_entry_t *entry)
     if (conn->input_memory >= LARGE_BYTES) /* a body has gone with its request */
         enter(conn);
     settle(conn);
+    if (is_too_much(conn))
+        refuse(conn);
 }
 
 void brim_guard_h1_install(struct brim_conn *conn)
@@ -122,6 +125,8 @@ void brim_guard_h1_install(struct brim_conn *conn)
     OBJ_CHECK(conn, BRIM_CONN_MAGIC);
     INVARIANT(conn->inside > 0);
     settle(conn);
+    if (conn->sock != NULL && is_too_much(conn)) /* of what came with the first read */
+        refuse(conn);
 }
 
 void brim_guard_h1_resume(struct brim_conn *conn, h2o_context_t *ctx)

@@ -41,8 +41,8 @@ ATTACKS = {
     "disk": ("/kept/%d/#", {"cache__memory_object": 64 << 10, "cache__disk": "1GiB"}),
     "disk_same": ("/kept/#", {"cache__memory_object": 64 << 10, "cache__disk": "1GiB"}),
     "bodies": ("", {}),
-    "uploads": (b"Content-Length: 33554432", {"limits__request_body": 64 << 20}),
-    "chunks": (b"Transfer-Encoding: chunked", {"limits__request_body": 64 << 20}),
+    "uploads": (b"Content-Length: 16777216", {}),
+    "chunks": (b"Transfer-Encoding: chunked", {}),
 }
 
 BODY_STREAMS, BODY_ROUNDS = 8, 100

@@ -292,6 +292,25 @@ START_TEST(default_of_memory_object_gives_way_to_memory)
 END_TEST
 
 /* A section whose lines are all commented out is what most files begin as. */
+/* And likewise nothing about the largest body that comes through it. */
+START_TEST(default_of_request_body_gives_way_to_client_memory)
+{
+    static const struct {
+        const char *limits;
+        uint64_t bytes;
+    } rows[] = {
+        {"limits: {client_memory: 40MiB}\n" REST, 7 << 20},
+        {"limits: {client_memory: 24MiB, connections_per_address: 0}\n" REST, 7 << 20},
+        {"limits: {client_memory: 0}\n" REST, 16 << 20},
+        {"limits: {client_memory: 40MiB, request_body: 6MiB}\n" REST, 6 << 20},
+    };
+    struct brim_conf *conf = load_good(rows[_i].limits);
+
+    ck_assert_uint_eq(brim_conf_root(conf)->limits.request_body_bytes, rows[_i].bytes);
+    brim_conf_free(conf);
+}
+END_TEST
+
 START_TEST(section_without_content_means_defaults)
 {
     struct brim_conf *conf = load_good("node:\ncache:\nlisteners:\n- address: :80\n  tls:\n"
@@ -585,6 +604,7 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, addresses_urls_and_hosts_are_accepted_in_every_form);
     tcase_add_test(tcase, route_inherits_the_rules_that_it_does_not_set);
     tcase_add_test(tcase, default_of_memory_object_gives_way_to_memory);
+    tcase_add_loop_test(tcase, default_of_request_body_gives_way_to_client_memory, 0, 4);
     tcase_add_test(tcase, section_without_content_means_defaults);
     tcase_add_test(tcase, line_is_that_of_the_value_or_of_its_nearest_parent);
     tcase_add_loop_test(tcase, reload_names_what_needs_a_restart, 0,

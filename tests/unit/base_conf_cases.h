@@ -408,6 +408,10 @@ static const struct bad_case {
      "cache\n"},
     {"cache: {memory: 1MiB, memory_object: 2MiB}\n" REST,
      ":1: cache.memory_object: 2MiB is more than cache.memory; accepted: up to 1MiB\n"},
+    {"limits:\n  client_memory: 40MiB\n  request_body: 8MiB\n" REST,
+     ":3: limits.request_body: 8MiB will never be let in by limits.client_memory of 40MiB; "
+     "accepted: "
+     "up to 7MiB, or more client_memory\n"},
     {"cache: {path: /dev/null}\n" REST,
      ":1: cache.path: \"/dev/null\" is not a directory; accepted: a directory, or \"\"\n"},
     {"access_log: {path: /nonexistent/dir/access.log}\n" REST,

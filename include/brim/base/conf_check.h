@@ -15,6 +15,10 @@
 /* Notes every fault of root. Thread: init or control. */
 void brim_conf_check(const struct brim_conf_root *root, struct brim_conf_faults *faults);
 
+/* The largest request body, in KiB, that client_memory can let in when nothing else is held;
+ * UINT64_MAX: any. One that is a little more than a power of two takes more than it counts here. */
+uint64_t brim_conf_check_body_max(const struct brim_conf_limits *limits);
+
 /* ---- between its files ---- */
 
 /* host[:port] as in a Host field. */

@@ -190,7 +190,8 @@
 
 #define BRIM_CONF_LIMITS(O, S, L)                                                                  \
     O(SIZE, request_body_bytes, "request_body", "16MiB", 0, BRIM_GIB, START,                       \
-      "Largest request body; 413 above it.")                                                       \
+      "Largest request body; 413 above it. At most 7/40 of client_memory, beside which it has to " \
+      "be held; where an address has no share 7/24.")                                              \
     O(SIZE, request_header_bytes, "request_header", "32KiB", 1024, 256 * BRIM_KIB, START,          \
       "Largest request header block; 431 above it.")                                               \
     O(INT, request_header_count, "request_header_count", "100", 8, 100, START,                     \

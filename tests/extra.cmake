@@ -60,6 +60,8 @@ if(TARGET brim)
     set_tests_properties(${label}.${name} PROPERTIES LABELS ${label} TIMEOUT 300
                          SKIP_RETURN_CODE 77 RUN_SERIAL ON)
   endforeach()
+  # Compiles twice, and links with -flto: two and a half minutes of processor time.
+  set_tests_properties(cli.optimized PROPERTIES TIMEOUT 1200)
   # Those that sanitizer builds run too.
   set_tests_properties(fault.mix fault.mixed fault.upgrade PROPERTIES LABELS "fault;mix")
 endif()

@@ -76,21 +76,17 @@ static struct brim_guard_refusal scan_h2_field(const struct brim_field *field,
     return fine;
 }
 
-static struct brim_guard_refusal scan_h2_fields(const struct brim_guard_h2_request *request,
-                                                const struct brim_guard_limits *limits)
+/* Before a byte of theirs is looked at: a few bytes of HPACK may stand for a megabyte. */
+static struct brim_guard_refusal measure_h2_fields(struct brim_fields fields,
+                                                   const struct brim_guard_limits *limits)
 {
-    size_t bytes = 0, count = 0, lengths = 0;
+    size_t bytes = 0, count = 0;
     bool had_cookie = false;
 
-    for (size_t i = 0; i < request->fields.count; i++) {
-        const struct brim_field *field = &request->fields.items[i];
-        struct brim_guard_refusal bad = scan_h2_field(field, request->authority);
+    for (size_t i = 0; i < fields.count; i++) {
+        const struct brim_field *field = &fields.items[i];
         bool is_cookie = brim_str_is(field->name, BRIM_STR("cookie"));
 
-        if (bad.status != 0)
-            return bad;
-        if (brim_str_is(field->name, BRIM_STR("content-length")) && ++lengths > 1)
-            return refuse(400, "more than one Content-Length");
         bytes += field->name.len + field->value.len + 4; /* as long as it would be on HTTP/1 */
         count += is_cookie && had_cookie ? 0 : 1;
         had_cookie |= is_cookie;
@@ -102,9 +98,26 @@ static struct brim_guard_refusal scan_h2_fields(const struct brim_guard_h2_reque
     return fine;
 }
 
+static struct brim_guard_refusal scan_h2_fields(const struct brim_guard_h2_request *request)
+{
+    size_t lengths = 0;
+
+    for (size_t i = 0; i < request->fields.count; i++) {
+        const struct brim_field *field = &request->fields.items[i];
+        struct brim_guard_refusal bad = scan_h2_field(field, request->authority);
+
+        if (bad.status != 0)
+            return bad;
+        if (brim_str_is(field->name, BRIM_STR("content-length")) && ++lengths > 1)
+            return refuse(400, "more than one Content-Length");
+    }
+    return fine;
+}
+
 struct brim_guard_refusal brim_guard_scan_h2(const struct brim_guard_h2_request *request,
                                              const struct brim_guard_limits *limits)
 {
+    struct brim_guard_refusal bad;
     struct brim_str host;
     uint16_t port;
 
@@ -125,7 +138,8 @@ struct brim_guard_refusal brim_guard_scan_h2(const struct brim_guard_h2_request 
         return refuse(400, "no :authority");
     if (!brim_uri_parse_authority(request->authority, &host, &port))
         return refuse(400, "invalid :authority");
-    return scan_h2_fields(request, limits);
+    bad = measure_h2_fields(request->fields, limits);
+    return bad.status == 0 ? scan_h2_fields(request) : bad;
 }
 
 /* ---- requests as h2o hands them over ---- */

@@ -503,6 +503,9 @@ START_TEST(http2_limits_count_cookie_crumbs_as_one_field)
     memset(big, 'a', sizeof(big));
     fields[0].value = brim_str(big, sizeof(big));
     ck_assert_uint_eq(brim_guard_scan_h2(&request, &limits).status, 431);
+    fields[0].name = BRIM_STR("\x01");
+    fields[1].value = BRIM_STR("\x01"); /* is not looked at any more */
+    ck_assert_uint_eq(brim_guard_scan_h2(&request, &limits).status, 431);
     memset(path, 'a', sizeof(path));
     path[0] = '/';
     request.path = brim_str(path, limits.target_bytes_max + 1);

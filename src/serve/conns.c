@@ -75,6 +75,7 @@ struct brim_conns {
     struct brim_conn *cursor; /* next to be looked at; NULL: no connections */
     size_t count;
     h2o_socket_t *timer;
+    h2o_timeout_t next_turn;
     unsigned ticks;
 };
 
@@ -604,6 +605,7 @@ struct brim_conn *brim_conns_adopt(struct brim_conns *conns, h2o_socket_t *sock,
     conn->magic = BRIM_CONN_MAGIC;
     conn->owner = conns;
     conn->sock = sock;
+    conn->next_turn = &conns->next_turn;
     conn->phase = phase;
     conn->clients = conns->config.clients;
     conn->ledger = brim_clients_ledger(conn->clients);
@@ -670,6 +672,7 @@ enum brim_err brim_conns_open(const struct brim_conns_config *config, struct bri
     conns->config = *config;
     conns->timer = h2o_evloop_socket_create(config->loop, fd, H2O_SOCKET_FLAG_DONT_READ);
     conns->timer->data = conns;
+    h2o_timeout_init(config->loop, &conns->next_turn, 1);
     h2o_socket_read_start(conns->timer, on_timer);
     *conns_out = conns;
     return BRIM_OK;
@@ -681,6 +684,7 @@ void brim_conns_close(struct brim_conns *conns)
         return;
     OBJ_CHECK(conns, CONNS_MAGIC);
     INVARIANT(conns->count == 0);
+    h2o_timeout_dispose(conns->config.loop, &conns->next_turn);
     h2o_socket_close(conns->timer);
     conns->magic = 0;
     free(conns);

@@ -22,6 +22,8 @@
  * police  Budgets per connection and WINDOW_MS; see the constants. The fields of a header block are
  *         counted without decoding it: an indexed field is one byte for the client and forty for
  *         h2o.
+ * turns   h2o would decode all that has come in one turn of the loop, however much HPACK makes of
+ *         it. It gets TURN_BLOCK_BYTES of header blocks, then others have their turn.
  * drain   h2o spins for ever on a half-received header block once it has sent its last GOAWAY.
  * hook    h2o stops reading while its output backs up and later starts again with its own callback.
  *         Every way for it to get there is a write callback or its write timer; both are wrapped as
@@ -65,6 +67,9 @@ _Static_assert(H2O_VERSION_MAJOR == 2 && H2O_VERSION_MINOR == 2,
 #define BLOCK_BYTES_MIN  16384u /* one frame always fits, whatever the configured limit */
 #define BLOCK_FRAMES_MAX 32u    /* CONTINUATIONs; 256 KiB, the largest limit, are 16 full ones */
 #define BLOCK_FIELDS_MAX 512u   /* more than 431 needs to be said, few enough to allocate for */
+/* Of header blocks, in one go: a hundred ordinary ones. A few bytes of HPACK may be a megabyte to
+ * copy, and others want to be served between. */
+#define TURN_BLOCK_BYTES 16384u
 /* More streams than a client may have open between two looks at what became of them. */
 #define PIECE_STREAMS_MAX 128u
 /* Out of reach: a window moves by less than 2^31 a frame, and a stream is gone after one write. */
@@ -448,8 +453,24 @@ static bool is_tight(const struct brim_conn *conn)
     return conn->bodies > conn->bodies_max || brim_ledger_is_beyond(conn->ledger, BRIM_LEDGER_FULL);
 }
 
+static bool is_of_block(const struct frame *frame)
+{
+    return frame->type == H2O_HTTP2_FRAME_TYPE_HEADERS ||
+           frame->type == H2O_HTTP2_FRAME_TYPE_CONTINUATION;
+}
+
+/* Takes what a frame brings of a header block off what may be fed of them; true: with this block it
+ * is used up. */
+static bool uses_up_turn(struct brim_conn *conn, const struct frame *frame)
+{
+    if (!is_of_block(frame))
+        return false;
+    conn->block_budget -= frame->len < conn->block_budget ? frame->len : conn->block_budget;
+    return conn->block_budget == 0 && (frame->flags & H2O_HTTP2_FRAME_FLAG_END_HEADERS) != 0;
+}
+
 /* How many of the ready bytes h2o may have in one go. */
-static size_t next_piece(const struct brim_conn *conn, const h2o_http2_conn_t *h2)
+static size_t next_piece(struct brim_conn *conn, const h2o_http2_conn_t *h2)
 {
     bool looks_at_data = is_tight(conn);
     const char *bytes = conn->sock->input->bytes;
@@ -464,7 +485,8 @@ static size_t next_piece(const struct brim_conn *conn, const h2o_http2_conn_t *h
         if (looks_at_data && is_data && at > 0)
             break;
         at += FRAME_HEAD_BYTES + frame.len;
-        if ((is_blocked && may_reset(&frame)) || (looks_at_data && is_data))
+        if (uses_up_turn(conn, &frame) || (is_blocked && may_reset(&frame)) ||
+            (looks_at_data && is_data))
             break;
         if ((frame.type == H2O_HTTP2_FRAME_TYPE_HEADERS || may_reset(&frame)) &&
             ++streams == PIECE_STREAMS_MAX)
@@ -553,8 +575,18 @@ static void enter_bodies(struct brim_conn *conn)
     brim_conn_hold(conn, (int64_t)conn->h2_memory - (int64_t)before);
 }
 
+/* What is left waits for the next turn of the loop; no more is read until then. */
+static void postpone(struct brim_conn *conn)
+{
+    BRIM_COUNT(BLOCKS_POSTPONED);
+    h2o_socket_dont_read(conn->sock, 1);
+    if (!h2o_timeout_is_linked(&conn->resumed))
+        h2o_timeout_link(h2o_socket_get_loop(conn->sock), conn->next_turn, &conn->resumed);
+}
+
 static void pass(struct brim_conn *conn)
 {
+    conn->block_budget = TURN_BLOCK_BYTES;
     while (conn->sock != NULL && conn->sock->_cb.read != NULL && !conn->killed) {
         h2o_http2_conn_t *h2 = conn->sock->data;
         enum brim_ending ending;
@@ -573,6 +605,10 @@ static void pass(struct brim_conn *conn)
         if (conn->h2_ready == 0) {
             if (conn->h2_oversize)
                 call_read(conn); /* refuses it */
+            return;
+        }
+        if (conn->block_budget == 0) {
+            postpone(conn);
             return;
         }
         piece = next_piece(conn, h2);
@@ -634,6 +670,7 @@ static void on_read(h2o_socket_t *sock, const char *err)
     struct brim_conn *conn = brim_conn_of_socket(sock);
 
     brim_conn_enter(conn);
+    h2o_socket_dont_read(sock, 0);
     if (err != NULL)
         conn->inner_read(sock, err);
     else if (conn->killed)
@@ -659,6 +696,21 @@ static void on_written(h2o_socket_t *sock, const char *err)
     brim_conn_leave(conn);
 }
 
+/* The next turn has come. */
+static void on_resumed(h2o_timeout_entry_t *entry)
+{
+    struct brim_conn *conn = H2O_STRUCT_FROM_MEMBER(struct brim_conn, resumed, entry);
+
+    OBJ_CHECK(conn, BRIM_CONN_MAGIC);
+    INVARIANT(conn->sock != NULL);
+    brim_conn_enter(conn);
+    h2o_socket_dont_read(conn->sock, 0);
+    pass(conn);
+    settle(conn);
+    shrink_input(conn->sock);
+    brim_conn_leave(conn);
+}
+
 static void on_emit(h2o_timeout_entry_t *entry)
 {
     h2o_http2_conn_t *h2 = H2O_STRUCT_FROM_MEMBER(h2o_http2_conn_t, _write.timeout_entry, entry);
@@ -680,6 +732,7 @@ void brim_guard_h2_install(struct brim_conn *conn, h2o_buffer_t *early)
     INVARIANT(sock->_cb.read != NULL && sock->_cb.write == NULL);
     INVARIANT(h2->_write.timeout_entry.cb != NULL && sock->input->size == 0);
     settle(conn);
+    conn->resumed.cb = on_resumed;
     conn->inner_emit = h2->_write.timeout_entry.cb;
     h2->_write.timeout_entry.cb = on_emit;
     begin_window(conn, brim_clock_mono_ms());

@@ -111,6 +111,8 @@
       "some more than limits.unsent. Counted once a second.")                                      \
     X(BODIES_REFUSED, "brim_request_bodies_refused_total", "", COUNTER,                            \
       "Request bodies refused for limits.client_memory, of HTTP/2 for limits.connection_bodies.")  \
+    X(BLOCKS_POSTPONED, "brim_header_blocks_postponed_total", "", COUNTER,                         \
+      "Times that an HTTP/2 connection had to wait for a turn with more header blocks.")           \
     X(REFRESHES_AHEAD, "brim_refreshes_ahead_total", "", COUNTER,                                  \
       "Popular objects revalidated shortly before they ended (cache.refresh_ahead).")              \
     X(FLIGHTS_OPEN, "brim_flights", "", GAUGE, "Exchanges with origins under way now.")            \

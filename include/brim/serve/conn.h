@@ -151,7 +151,9 @@ struct brim_conn {
     void (*inner_read)(h2o_socket_t *sock, const char *err); /* h2o's own callbacks */
     void (*inner_written)(h2o_socket_t *sock, const char *err);
     void (*inner_emit)(h2o_timeout_entry_t *entry);
-    h2o_timeout_entry_t resumed; /* h2o reads the next HTTP/1 request (guard_bodies.c) */
+    h2o_timeout_entry_t resumed; /* HTTP/1: h2o reads the next request; HTTP/2: see next_turn */
+    h2o_timeout_t *next_turn;    /* 1 ms: what is left of header blocks (guard_h2.c) */
+    size_t block_budget;         /* of this turn */
 };
 
 static inline size_t brim_conn_input_bytes(const struct brim_conn *conn)

@@ -206,7 +206,7 @@ START_TEST(an_address_holds_its_share_until_it_is_free)
     brim_clients_leave(clients, place);
     brim_clients_leave(clients, same);
     for (int i = 0; i < 20000; i++) { /* others come and go, through all places */
-        char text[INET_ADDRSTRLEN];
+        char text[40];
 
         snprintf(text, sizeof(text), "10.0.%d.%d", i / 250, i % 250);
         ck_assert_int_eq(enter(text, 1, &same), BRIM_ENDING_NONE);

@@ -226,6 +226,13 @@ void brim_guard_count_cancelled(struct brim_conn *conn)
         conn->budget.cancelled++;
 }
 
+void brim_guard_count_refused(struct brim_conn *conn)
+{
+    OBJ_CHECK(conn, BRIM_CONN_MAGIC);
+    if (conn->is_h2)
+        conn->budget.refused++;
+}
+
 /* An HTTP/1 connection whose request waits is in no poll set: it would not notice its end. */
 static bool is_asleep(const struct brim_conn *conn)
 {

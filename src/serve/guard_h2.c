@@ -306,6 +306,7 @@ void brim_guard_charge(struct brim_conn *conn)
         share(b->resets, resets_max(b), RESETS_FREE),
         share(b->made_resets, made_resets_max(b), RESETS_FREE),
         share(b->cancelled, resets_max(b), RESETS_FREE),
+        share(b->refused, resets_max(b), RESETS_FREE),
         share(b->control_frames, control_max(b), CONTROL_FREE),
         share(b->window_updates, updates_max(conn), UPDATES_FREE),
     };

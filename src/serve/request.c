@@ -744,6 +744,7 @@ int brim_request_start(h2o_handler_t *handler, h2o_req_t *req)
 
     (void)handler;
     if (refusal.status != 0) {
+        brim_guard_count_refused(r->conn);
         brim_request_refuse(r, &refusal);
         return 0;
     }

@@ -416,6 +416,17 @@ def address(rig):
     return f"banned after 3 connections, {rig.asked()} requests to the origin; then let in again"
 
 
+@case(abuse__strikes=3)
+def refused(rig):
+    """What ends no connection, as each bomb is refused for itself, is charged to the address."""
+    told = run_bombs(rig, "nameless_fields")
+    brim_node.wait_until(
+        lambda: brim_node.metric(rig.node.admin_port, "brim_client_bans_total") == 1, "banned")
+    with rig.flood(NOTHING) as flood:
+        assert flood.wait(never) and not flood.heard, "let in in spite of the ban"
+    return f"{told}; then the address is banned"
+
+
 def run_case(binary, origin, name):
     with tempfile.TemporaryDirectory(prefix="brim-h2-abuse-") as directory:
         rig = Rig(directory, binary, origin, **OPTIONS.get(name, {}))

@@ -61,6 +61,7 @@ struct brim_guard_budget {
     uint64_t resets;         /* RST_STREAM by the client */
     uint64_t made_resets;    /* by us, because of what the client sent */
     uint64_t cancelled;      /* requests disposed before they were answered */
+    uint64_t refused;        /* requests that are no valid ones, or too large: ends nobody */
     uint64_t control_frames; /* PING, SETTINGS, PRIORITY, GOAWAY, empty DATA, unknown */
     uint64_t window_updates;
     uint64_t data_bytes;

@@ -106,7 +106,8 @@ bool brim_field_is_hop_by_hop(struct brim_str name)
         {"proxy-authentication-info", 25},
     };
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    /* shorter ones come first */
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && names[i].len <= name.len; i++) {
         if (brim_str_is(name, names[i]))
             return true;
     }

@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A slice is one entry into Lua: lua_resume of the run's coroutine with enter() as its function.
- * Everything that can raise happens in there: making the environment, running the chunk, pushing
- * arguments, the handler, reading results.
+ * A slice is one entry into Lua: lua_resume of the run's coroutine. Everything that can raise
+ * happens in there: making the environment, running the chunk, the handler, reading its results.
  *
- *   run_begin: takes a coroutine
- *   run_call:  slice, unless the run has them: chunk(env) -> the functions of all phases, which
- * stay at the bottom of the coroutine's stack slice: function(push...) -> take run_end:   puts the
- * coroutine back, or closes it
+ * run_begin takes a coroutine. run_call has a slice for the chunk, unless the run has them: the
+ * chunk gets its environment, and the functions of all phases stay at the bottom of the coroutine's
+ * stack. Then a slice for the function of the phase, between what push puts there and what take
+ * reads. run_end puts the coroutine back, or closes it.
  *
  * A handler that waits (script_fetch.c) yields out of the run's coroutine, through those that it
  * made itself (script_sandbox.c): the slice ends, and the next one, run_resume, goes on in there.
  *
- * CPU. The hook comes every HOOK_INSTRUCTIONS. Wall time passed in a slice is never less than CPU
- * time, so the cheap clock is looked at first and the thread's clock (a system call) only when the
- * slice could be over. Work inside C functions comes in by charge(), memory given out by the
- * allocator, which calls the hook forward. The chunk is wrapped: `local _ENV = ...` on its first
- * line, so each run of it has closures over an environment of its own.
- *
- * A stop is a light userdata, raised; vm->stop stays set until the slice ends, the hook is set to
- * every instruction, and whatever catches errors for the script (script_sandbox.c) raises it again.
+ * The chunk is wrapped: `local _ENV = ...` on its first line, so each run of it has closures over
+ * an environment of its own. What a slice may spend: script_slice.c.
  */
 #include "brim/policy/script.h"
 
@@ -34,18 +27,8 @@
 #include "brim/policy/script_http.h"
 #include "brim/policy/script_inside.h"
 
-#define HOOK_INSTRUCTIONS 200
-#define WORK_CHECKED      (64u * 1024u)  /* units between two looks at the clock */
-#define GROWN_CHECKED     (256u * 1024u) /* bytes given out, likewise */
-#define HOOKLESS_US_MAX   100u /* a slice without a hook was short, whatever the wall says */
-#define LOAD_CPU_US       (1000u * 1000u)
-#define LOAD_WALL_MS      60000u /* a file that is run waits for nobody: only its CPU counts */
-#define UNITS_PER_US      1000u
-/* What stays in most VMs is the library, and a cycle walks it; a VM that keeps more than a few MiB
- * must not let its garbage grow to a multiple of that. */
-#define GC_PAUSE_SMALL_PERCENT 800
-#define GC_PAUSE_LARGE_PERCENT 200
-#define GC_SMALL_BYTES         (4u * 1024u * 1024u)
+#define LOAD_CPU_US  (1000u * 1000u)
+#define LOAD_WALL_MS 60000u /* a file that is run waits for nobody: only its CPU counts */
 
 static const char env_prefix[] = "local _ENV = ...; ";
 
@@ -62,17 +45,6 @@ const char *brim_script_phase_name(enum brim_script_phase phase)
     return phase_names[phase];
 }
 
-const char *brim_script_end_name(enum brim_script_end end)
-{
-    static const char *const names[] = {
-        [BRIM_SCRIPT_OK] = "ok",     [BRIM_SCRIPT_ERROR] = "error",   [BRIM_SCRIPT_CPU] = "cpu",
-        [BRIM_SCRIPT_WALL] = "wall", [BRIM_SCRIPT_MEMORY] = "memory", [BRIM_SCRIPT_WAIT] = "wait",
-    };
-
-    INVARIANT(end < BRIM_SCRIPT_ENDS);
-    return names[end];
-}
-
 struct brim_script_vm *brim_script_vm_of(lua_State *L)
 {
     struct brim_script_vm *vm = (struct brim_script_vm *)brim_script_host_of(L);
@@ -81,199 +53,19 @@ struct brim_script_vm *brim_script_vm_of(lua_State *L)
     return vm;
 }
 
-/* ---- budgets ---- */
-
-static void on_hook(lua_State *L, lua_Debug *info);
-
-static int hook_mask(const struct brim_script_vm *vm)
-{
-    return LUA_MASKCOUNT | (vm->lines != NULL ? LUA_MASKLINE : 0) |
-           (vm->is_tried ? LUA_MASKCALL : 0);
-}
-
-void brim_script_stop(lua_State *L, enum brim_script_end why)
-{
-    struct brim_script_vm *vm = brim_script_vm_of(L);
-
-    vm->stop = why;
-    lua_sethook(L, on_hook, hook_mask(vm), 1); /* what goes on nevertheless is stopped at once */
-    lua_pushlightuserdata(L, vm);
-    (void)lua_error(L);
-    abort(); /* lua_error does not return */
-}
-
-void brim_script_check_stop(lua_State *L)
-{
-    enum brim_script_end stop = brim_script_vm_of(L)->stop;
-
-    if (stop != BRIM_SCRIPT_OK)
-        brim_script_stop(L, stop);
-}
-
-/* Looks at both clocks, and says when it is worth looking again: CPU time runs no faster than the
- * wall's. */
-static void check_clocks(lua_State *L, struct brim_script_vm *vm)
-{
-    struct brim_script_run *run = vm->current;
-    uint64_t left, now, elapsed, cpu;
-
-    now = brim_clock_mono_us();
-    elapsed = now - vm->slice_mono_us;
-    left = run->cpu_us < vm->limits.cpu_us ? vm->limits.cpu_us - run->cpu_us : 0;
-    cpu = brim_clock_thread_cpu_us();
-    if (vm->slice_cpu_us == 0)
-        vm->slice_cpu_us = cpu - (elapsed < HOOKLESS_US_MAX ? elapsed : HOOKLESS_US_MAX);
-    if (cpu - vm->slice_cpu_us >= left)
-        brim_script_stop(L, BRIM_SCRIPT_CPU);
-    if (now >= run->deadline_mono_us)
-        brim_script_stop(L, BRIM_SCRIPT_WALL);
-    left -= cpu - vm->slice_cpu_us;
-    vm->look_mono_us = now + left;
-    if (vm->look_mono_us > run->deadline_mono_us)
-        vm->look_mono_us = run->deadline_mono_us;
-}
-
-/* The common case costs one read of the cheap clock. */
-static void check(lua_State *L, struct brim_script_vm *vm)
-{
-    if (vm->stop != BRIM_SCRIPT_OK)
-        brim_script_stop(L, vm->stop);
-    vm->work = 0;
-    vm->grown = 0;
-    if (vm->current == NULL)
-        return;
-    if (vm->slice_cpu_us == 0 || brim_clock_mono_us() >= vm->look_mono_us)
-        check_clocks(L, vm);
-}
-
-static void on_line(struct brim_script_vm *vm, lua_State *L, lua_Debug *info)
-{
-    if (lua_getinfo(L, "S", info) != 0 && strcmp(info->source + 1, vm->file) == 0 &&
-        info->currentline > 0 && (size_t)info->currentline < vm->line_count)
-        vm->lines[info->currentline] = 1;
-}
-
-static void on_hook(lua_State *L, lua_Debug *info)
-{
-    struct brim_script_vm *vm = brim_script_vm_of(L);
-
-    if (info->event == LUA_HOOKLINE) {
-        on_line(vm, L, info);
-        return;
-    }
-    if (info->event == LUA_HOOKCALL || info->event == LUA_HOOKTAILCALL) {
-        brim_script_keep_on_call(L, info);
-        return;
-    }
-    check(L, vm);
-    if (lua_gethookcount(L) != HOOK_INSTRUCTIONS)
-        lua_sethook(L, on_hook, hook_mask(vm), HOOK_INSTRUCTIONS);
-}
-
-static void charge(lua_State *L, size_t units)
-{
-    struct brim_script_vm *vm = brim_script_vm_of(L);
-
-    if (vm->stop != BRIM_SCRIPT_OK)
-        brim_script_stop(L, vm->stop);
-    if (vm->current == NULL)
-        return;
-    /* What cannot be done in the whole budget is not begun. */
-    if (units / UNITS_PER_US >= vm->limits.cpu_us)
-        brim_script_stop(L, BRIM_SCRIPT_CPU);
-    vm->work += units < WORK_CHECKED ? units : WORK_CHECKED;
-    if (vm->work >= WORK_CHECKED)
-        check(L, vm);
-}
-
-static void *allocate(void *ctx, void *memory, size_t old_bytes, size_t new_bytes)
-{
-    struct brim_script_vm *vm = ctx;
-    size_t had = memory == NULL ? 0 : old_bytes; /* else it is the kind of object */
-    void *moved;
-
-    if (new_bytes == 0) {
-        brim_script_arena_free(&vm->arena, memory, had);
-        vm->used -= had;
-        return NULL;
-    }
-    if (new_bytes > had && vm->used + (new_bytes - had) > vm->used_max)
-        return NULL;
-    moved = memory == NULL ? brim_script_arena_take(&vm->arena, new_bytes)
-                           : brim_script_arena_resize(&vm->arena, memory, had, new_bytes);
-    if (moved == NULL)
-        return NULL;
-    vm->used = vm->used - had + new_bytes;
-    if (new_bytes > had && vm->current != NULL) {
-        vm->grown += new_bytes - had;
-        if (vm->grown >= GROWN_CHECKED && vm->running != NULL)
-            lua_sethook(vm->running, on_hook, hook_mask(vm), 1);
-    }
-    return moved;
-}
-
 /* ---- slices ---- */
-
-static void slice_begin(struct brim_script_run *run)
-{
-    struct brim_script_vm *vm = run->vm;
-    size_t left = run->grown < vm->limits.memory_bytes ? vm->limits.memory_bytes - run->grown : 0;
-    size_t room = vm->used + left;
-
-    INVARIANT(vm->current == NULL);
-    vm->current = run;
-    vm->running = run->co;
-    vm->stop = BRIM_SCRIPT_OK;
-    vm->may_wait = true;
-    vm->is_waiting = false;
-    vm->slice_mono_us = brim_clock_mono_us();
-    vm->slice_cpu_us = 0;
-    vm->work = vm->grown = 0;
-    vm->used_max = room < vm->limits.vm_bytes ? room : vm->limits.vm_bytes;
-    if (run->deadline_mono_us == 0)
-        run->deadline_mono_us = vm->slice_mono_us + vm->limits.wall_ms * 1000;
-    lua_sethook(run->co, on_hook, hook_mask(vm), HOOK_INSTRUCTIONS);
-}
-
-static void set_pause(struct brim_script_vm *vm)
-{
-    vm->is_large = vm->used > GC_SMALL_BYTES;
-    (void)lua_gc(vm->main, LUA_GCINC,
-                 vm->is_large ? GC_PAUSE_LARGE_PERCENT : GC_PAUSE_SMALL_PERCENT, 0, 0);
-}
-
-static void slice_end(struct brim_script_run *run, size_t used_before)
-{
-    struct brim_script_vm *vm = run->vm;
-    uint64_t elapsed = brim_clock_mono_us() - vm->slice_mono_us;
-
-    if (vm->slice_cpu_us != 0)
-        run->cpu_us += brim_clock_thread_cpu_us() - vm->slice_cpu_us;
-    else
-        run->cpu_us += elapsed < HOOKLESS_US_MAX ? elapsed : HOOKLESS_US_MAX;
-    if (vm->used > used_before)
-        run->grown += vm->used - used_before;
-    vm->current = NULL;
-    vm->running = NULL;
-    if (!run->is_waiting)
-        memset(run->lent, 0, sizeof(run->lent));
-    vm->used_max = SIZE_MAX;
-    vm->stop = BRIM_SCRIPT_OK;
-    if ((vm->used > GC_SMALL_BYTES) != vm->is_large)
-        set_pause(vm);
-}
 
 /* Sees what the chunk calls (script_keep.c); an error ends that too, in try_chunk(). */
 static void call_chunk(lua_State *L, struct brim_script_vm *vm)
 {
     if (vm->is_trial) {
         vm->is_tried = true;
-        lua_sethook(L, on_hook, hook_mask(vm), HOOK_INSTRUCTIONS);
+        brim_script_hook(vm, L, BRIM_SCRIPT_AS_USUAL);
     }
     lua_call(L, 1, 1);
     if (vm->is_trial) {
         vm->is_tried = false;
-        lua_sethook(L, on_hook, hook_mask(vm), HOOK_INSTRUCTIONS);
+        brim_script_hook(vm, L, BRIM_SCRIPT_AS_USUAL);
     }
 }
 
@@ -315,18 +107,6 @@ static int load(lua_State *L)
     return BRIM_SCRIPT_PHASES;
 }
 
-static int handled(lua_State *L, int status, lua_KContext ctx)
-{
-    struct brim_script_run *run =
-        (struct brim_script_run *)ctx; // NOLINT(performance-no-int-to-ptr)
-
-    (void)status;
-    if (brim_script_vm_of(L)->current != run)
-        luaL_error(L, "a handler was resumed by another request");
-    run->call->take(L, run->call->ctx);
-    return 0;
-}
-
 /* (run) */
 static int handle_after(lua_State *L)
 {
@@ -334,30 +114,64 @@ static int handle_after(lua_State *L)
     return 0;
 }
 
-/* (run, handler) */
-static int handle(lua_State *L)
+/* (run, what the handler returned...) */
+static int take(lua_State *L)
 {
-    struct brim_script_run *run = lua_touserdata(L, 1);
+    const struct brim_script_run *run = lua_touserdata(L, 1);
 
-    lua_callk(L, run->call->push(L, run->call->ctx), LUA_MULTRET, (lua_KContext)run, handled);
-    return handled(L, LUA_OK, (lua_KContext)run);
+    run->call->take(L, run->call->ctx);
+    return 0;
 }
 
-/* The error is caught in here, not in lua_resume: only so do the hooks, which are off while one of
+/* Errors are caught in here, not in lua_resume: only so do the hooks, which are off while one of
  * them raises, come back before <close> runs what the script left. */
+static bool has_failed(int status)
+{
+    return status != LUA_OK && status != LUA_YIELD;
+}
+
 static int enter_done(lua_State *L, int status, lua_KContext ctx)
 {
     (void)ctx;
-    if (status != LUA_OK && status != LUA_YIELD)
-        return lua_error(L); /* one of memory stays one */
-    return lua_gettop(L) - 1;
+    return has_failed(status) ? lua_error(L) : lua_gettop(L) - 1; /* one of memory stays one */
 }
 
-/* The function of every first slice: (brim_script_explain, function, arguments...) -> its results.
- */
+/* The function of a slice that runs one of ours:
+ * (brim_script_explain, function, arguments...) -> its results. */
 static int enter(lua_State *L)
 {
     return enter_done(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, enter_done), 0);
+}
+
+#define HANDLER_BASE 3 /* brim_script_explain, take, run */
+
+/* Reading what was returned may run the script's code, too. */
+static int handled(lua_State *L, int status, lua_KContext ctx)
+{
+    struct brim_script_run *run =
+        (struct brim_script_run *)ctx; // NOLINT(performance-no-int-to-ptr)
+    struct brim_script_run *current = brim_script_vm_of(L)->current;
+
+    if (has_failed(status))
+        return lua_error(L);
+    if (current != run) {
+        (void)snprintf(current->error, sizeof(current->error),
+                       "a handler was resumed by another request");
+        return luaL_error(L, "%s", current->error);
+    }
+    if (lua_gettop(L) == HANDLER_BASE)
+        return 0; /* nothing */
+    return enter_done(L, lua_pcallk(L, lua_gettop(L) - 2, 0, 1, 0, enter_done), 0);
+}
+
+/* The function of a handler's slice: (brim_script_explain, take, run, handler). */
+static int enter_handler(lua_State *L)
+{
+    struct brim_script_run *run = lua_touserdata(L, HANDLER_BASE);
+    int args = run->call->push(L, run->call->ctx);
+
+    return handled(L, lua_pcallk(L, args, LUA_MULTRET, 1, (lua_KContext)run, handled),
+                   (lua_KContext)run);
 }
 
 static enum brim_script_end end_of(struct brim_script_vm *vm, int status)
@@ -380,7 +194,7 @@ static void close_run(struct brim_script_run *run)
     run->is_dead = true;
     vm->stop = BRIM_SCRIPT_CPU; /* whatever <close> still runs, it ends at once */
     vm->may_wait = false;
-    lua_sethook(run->co, on_hook, hook_mask(vm), 1);
+    brim_script_hook(vm, run->co, BRIM_SCRIPT_AT_ONCE);
     (void)lua_resetthread(run->co);
 }
 
@@ -411,24 +225,23 @@ static enum brim_script_end run_slice(struct brim_script_run *run, int values)
     int results;
 
     run->error[0] = '\0';
-    slice_begin(run);
+    brim_script_slice_begin(run);
     if (run->is_waiting && vm->slice_mono_us >= run->deadline_mono_us)
         vm->stop = BRIM_SCRIPT_WALL; /* raised where it waits */
     run->is_waiting = false;
     end = judge(run, lua_resume(run->co, vm->main, values, &results));
-    slice_end(run, used_before);
+    brim_script_slice_end(run, used_before);
     return end;
 }
 
-#define FIRST_VALUES 3 /* beside enter() itself */
-
-/* Pushes function, to be run protected, and its first argument. */
-static void push_first(struct brim_script_run *run, lua_CFunction function)
+/* Runs function(run), one of ours. */
+static enum brim_script_end run_ours(struct brim_script_run *run, lua_CFunction function)
 {
     lua_pushcfunction(run->co, enter);
     lua_pushcfunction(run->co, brim_script_explain);
     lua_pushcfunction(run->co, function);
     lua_pushlightuserdata(run->co, run);
+    return run_slice(run, 3);
 }
 
 /* Runs the chunk, whose functions stay on the coroutine's stack, if they are not there. */
@@ -439,8 +252,7 @@ static enum brim_script_end ensure_handlers(struct brim_script_run *run)
     if (run->has_handlers)
         return BRIM_SCRIPT_OK;
     run->call = NULL;
-    push_first(run, load);
-    end = run_slice(run, FIRST_VALUES);
+    end = run_ours(run, load);
     run->has_handlers = end == BRIM_SCRIPT_OK;
     return end;
 }
@@ -494,9 +306,9 @@ void brim_script_run_end(struct brim_script_run *run)
     if (run->is_waiting) {
         size_t used_before = vm->used;
 
-        slice_begin(run);
+        brim_script_slice_begin(run);
         close_run(run);
-        slice_end(run, used_before);
+        brim_script_slice_end(run, used_before);
     }
     if (vm->spare_count < BRIM_SCRIPT_SPARES && !run->is_dead && lua_status(run->co) == LUA_OK) {
         if (!brim_script_keep_is_clean(run))
@@ -526,9 +338,12 @@ enum brim_script_end brim_script_run_call(struct brim_script_run *run, enum brim
         return end;
     run->kept = *call;
     run->call = &run->kept;
-    push_first(run, handle);
+    lua_pushcfunction(run->co, enter_handler);
+    lua_pushcfunction(run->co, brim_script_explain);
+    lua_pushcfunction(run->co, take);
+    lua_pushlightuserdata(run->co, run);
     lua_pushvalue(run->co, 1 + (int)phase);
-    return run_slice(run, FIRST_VALUES + 1);
+    return run_slice(run, HANDLER_BASE + 1);
 }
 
 enum brim_script_end brim_script_run_after(struct brim_script_run *run)
@@ -540,8 +355,7 @@ enum brim_script_end brim_script_run_after(struct brim_script_run *run)
     run->tasks = NULL; /* nobody is there to wait */
     run->deadline_mono_us = 0;
     run->is_after = true;
-    push_first(run, handle_after);
-    end = run_slice(run, FIRST_VALUES);
+    end = run_ours(run, handle_after);
     run->is_after = false;
     return end;
 }
@@ -696,14 +510,14 @@ static struct brim_script_vm *vm_new(const struct brim_script_config *config,
 
     vm->magic = BRIM_SCRIPT_VM_MAGIC;
     vm->host = *host;
-    vm->host.charge = charge;
+    vm->host.charge = brim_script_charge_slice;
     vm->limits = config->limits;
     vm->file = brim_strdup(config->file);
     vm->root = brim_script_file_root(config->file, config->root);
     vm->own_files = config->files == NULL ? brim_script_files_new() : NULL;
     vm->files = config->files == NULL ? vm->own_files : config->files;
     vm->used_max = SIZE_MAX;
-    vm->main = lua_newstate(allocate, vm);
+    vm->main = lua_newstate(brim_script_allocate, vm);
     return vm;
 }
 
@@ -727,7 +541,7 @@ enum brim_err brim_script_vm_open(const struct brim_script_config *config,
     if (vm->main == NULL)
         goto out;
     brim_script_host_set(vm->main, &vm->host);
-    set_pause(vm);
+    brim_script_set_pause(vm);
     opening.vm = vm;
     opening.source = source.base;
     opening.source_bytes = source.len;

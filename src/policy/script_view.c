@@ -294,12 +294,13 @@ static int view_each(lua_State *L)
 static bool is_ours(struct brim_str name)
 {
     static const struct brim_str ours[] = {
-        BRIM_STR("host"),         BRIM_STR("content-length"), BRIM_STR("date"),
-        BRIM_STR("cache-status"), BRIM_STR("proxy-status"),   BRIM_STR("cdn-loop"),
-        BRIM_STR("via"),          BRIM_STR("expect"),         BRIM_STR("content-range"),
+        /* shorter ones first */
+        BRIM_STR("via"),          BRIM_STR("host"),          BRIM_STR("date"),
+        BRIM_STR("expect"),       BRIM_STR("cdn-loop"),      BRIM_STR("cache-status"),
+        BRIM_STR("proxy-status"), BRIM_STR("content-range"), BRIM_STR("content-length"),
     };
 
-    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]) && ours[i].len <= name.len; i++)
         if (brim_str_is(name, ours[i]))
             return true;
     return brim_field_is_hop_by_hop(name);

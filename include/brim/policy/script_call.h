@@ -17,8 +17,9 @@ enum brim_script_phase {
 const char *brim_script_phase_name(enum brim_script_phase phase);
 
 /*
- * push puts the handler's arguments on the stack and says how many, take looks at what it returned
- * (results stand from BRIM_SCRIPT_RESULT to lua_gettop); both run inside the budget and may raise.
+ * push puts the handler's arguments on the stack and says how many; it raises nothing but errors of
+ * memory. take looks at what the handler returned (results stand from BRIM_SCRIPT_RESULT to
+ * lua_gettop), if it returned anything; it may raise. Both run inside the budget.
  */
 #define BRIM_SCRIPT_RESULT 2
 struct brim_script_call {

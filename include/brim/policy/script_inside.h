@@ -105,6 +105,23 @@ struct brim_script_run {
 };
 
 struct brim_script_vm *brim_script_vm_of(struct lua_State *L);
+
+/* ---- script_slice.c ---- */
+
+enum brim_script_pace { BRIM_SCRIPT_AT_ONCE, BRIM_SCRIPT_AS_USUAL };
+
+/* When the hook of L looks next; then it does as usual. */
+void brim_script_hook(const struct brim_script_vm *vm, struct lua_State *L,
+                      enum brim_script_pace pace);
+/* The VM's lua_Alloc, and what brim_script_charge() calls. */
+void *brim_script_allocate(void *vm, void *memory, size_t old_bytes, size_t new_bytes);
+void brim_script_charge_slice(struct lua_State *L, size_t units);
+/* The collector's pace, by what the VM holds. */
+void brim_script_set_pause(struct brim_script_vm *vm);
+/* The run is the current one until slice_end, which adds what it has spent: used_before is what the
+ * VM held when it began. */
+void brim_script_slice_begin(struct brim_script_run *run);
+void brim_script_slice_end(struct brim_script_run *run, size_t used_before);
 /* Raises what cannot be caught. Does not return. */
 void brim_script_stop(struct lua_State *L, enum brim_script_end why) __attribute__((noreturn));
 /* Raises again if the run was stopped: after everything that catches errors. */

@@ -123,13 +123,13 @@ static int take(lua_State *L)
     return 0;
 }
 
-/* Errors are caught in here, not in lua_resume: only so do the hooks, which are off while one of
- * them raises, come back before <close> runs what the script left. */
 static bool has_failed(int status)
 {
     return status != LUA_OK && status != LUA_YIELD;
 }
 
+/* Errors are caught in here, not in lua_resume: only so do the hooks, which are off while one of
+ * them raises, come back before <close> runs what the script left. */
 static int enter_done(lua_State *L, int status, lua_KContext ctx)
 {
     (void)ctx;

@@ -215,14 +215,6 @@ async def ask(port, request, body):
 
 # --- Comparing ------------------------------------------------------------------------------------
 
-def is_told_early(step):
-    """Whether the client got a 304, or the answer to HEAD, for which the head of what the origin sends
-    is enough: its body may still be on the way, and is not stored before."""
-    answered_by_head = step.answer.status == 304 or step.request.method == "HEAD"
-    return answered_by_head and any(e.response is not None and e.response.status != 304
-                                    for e in step.exchanges)
-
-
 class Judge:
     """Compares one step with the model, and tells the model what happened."""
 
@@ -230,7 +222,6 @@ class Judge:
         self.cache = cache
         self.traffic = traffic
         self.counts = {}
-        self.told_early = None  # URL of the step before, if it was answered before its body came
 
     def count(self, what):
         self.counts[what] = self.counts.get(what, 0) + 1
@@ -242,7 +233,6 @@ class Judge:
         else:
             self.judge_from_cache(step, now)
         self.check_variant(step)
-        self.told_early = step.request.url if is_told_early(step) else None
 
     # From the cache ...
 
@@ -251,8 +241,6 @@ class Judge:
         if answer.status == 504 and not answer.has("x-version"):
             if verdict.unsatisfiable:
                 return self.count("only-if-cached: 504")
-            if self.told_early == step.request.url:
-                return self.count("only-if-cached: 504, its body being on the way")
             raise Contradiction("504 without asking the origin (RFC 9111 5.2.1.7)")
         use = self.find_use(step, verdict.uses)
         if use is None and "; collapsed" in (answer.get("cache-status") or ""):
@@ -588,9 +576,10 @@ class Lane:
             self.spoilt.add(request.url)
 
     async def settle(self, step):
-        """What stale content sets off, and the rest of what a HEAD had asked for, is over before
-        the next step begins."""
-        if step.request.method == "HEAD" and step.exchanges:  # it has its answer before the body
+        """What stale content sets off, and the rest of what was asked for a HEAD or a 304, is over
+        before the next step begins."""
+        is_head_enough = step.request.method == "HEAD" or step.answer.status == 304
+        if is_head_enough and step.exchanges:  # it has its answer before the body
             await self.until(self.is_quiet, "flights to end")
             return
         use = self.judge.find_use(step, step.verdict.uses)

@@ -48,7 +48,7 @@ struct brim_script_vm {
     const void *view_meta_at;
     int messages[BRIM_SCRIPT_PHASES][BRIM_SCRIPT_MESSAGES]; /* registry references: script_http */
     struct brim_script_arena arena;
-    bool is_large; /* its collector's pace, see script.c */
+    bool is_large; /* its collector's pace, see script_slice.c */
     struct brim_script_run
         *spares[BRIM_SCRIPT_SPARES]; /* to be used again, with their coroutines */
     unsigned spare_count;

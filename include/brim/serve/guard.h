@@ -105,9 +105,7 @@ bool brim_guard_h2_lacks_body(h2o_req_t *req);
 /* A request was disposed before it was answered: counts towards the reset budget. Safe inside
  * h2o's callbacks: what follows from it follows when the client's next frames are read. */
 void brim_guard_count_cancelled(struct brim_conn *conn);
-/* A request was refused by brim_guard_check(): charged to the address, while the connection goes
- * on.
- */
+/* brim_guard_check() refused a request: charged to the address, while the connection goes on. */
 void brim_guard_count_refused(struct brim_conn *conn);
 
 /* What of its budgets an HTTP/2 connection has spent since its window began is charged to its

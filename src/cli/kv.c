@@ -7,18 +7,21 @@
 
 #include "brim/cli/client.h"
 #include "brim/cli/commands.h"
+#include "brim/cli/duration.h"
 
 static const char help[] =
     "usage: brim kv get  STORE KEY\n"
-    "       brim kv set  STORE KEY VALUE [--ttl SECONDS]\n"
+    "       brim kv set  STORE KEY VALUE [--ttl DURATION]\n"
     "       brim kv del  STORE KEY\n"
-    "       brim kv incr STORE KEY [N] [--ttl SECONDS]\n"
+    "       brim kv incr STORE KEY [N] [--ttl DURATION]\n"
     "       brim kv list STORE [PREFIX] [--after KEY] [--limit N]\n"
     "\n"
     "Reads and writes the named stores of a running node, as brim.kv does in handlers. What is\n"
     "written is seen by every worker and durable when the command returns.\n"
     "\n"
-    "  --ttl SECONDS       end of life; with incr, of a number that was not there\n"
+    "  --ttl DURATION      end of life: 30s, 10m, 12h, 7d, or a number of seconds; with incr, of "
+    "a\n"
+    "                      number that was not there\n"
     "  --after KEY         only keys behind this one\n"
     "  --limit N           1 to 1000 keys (100)\n" BRIM_CLIENT_HELP
     "  -h, --help          this text\n"
@@ -88,6 +91,22 @@ static bool set_number(json_t *call, const char *name, const char *text)
     return json_object_set_new(call, name, json_integer(number)) == 0;
 }
 
+/* As in the config; a number without a unit is seconds, as in brim.kv of handlers. */
+static bool set_ttl(json_t *call, const char *text)
+{
+    const char *why;
+    int64_t ms;
+
+    if (text[0] != '\0' && text[strspn(text, "0123456789")] == '\0')
+        return set_number(call, "ttl", text);
+    if (brim_cli_duration(text, &ms, &why) != BRIM_OK) {
+        (void)fprintf(stderr, "brim kv: --ttl \"%s\" %s; accepted: 1s to 3650d, as in 10m\n", text,
+                      why);
+        return false;
+    }
+    return json_object_set_new(call, "ttl", json_integer((ms + 999) / 1000)) == 0;
+}
+
 static bool set_text(json_t *call, const char *name, const char *text)
 {
     if (json_object_set_new(call, name, json_string(text)) == 0)
@@ -152,7 +171,7 @@ static int read_options(int argc, char **argv, struct arguments *out)
 
     while (ok && (option = brim_cli_option(argc, argv, "c:h", options)) != -1) {
         if (option == 't')
-            ok = set_number(out->call, "ttl", optarg);
+            ok = set_ttl(out->call, optarg);
         else if (option == 'l')
             ok = set_number(out->call, "limit", optarg);
         else if (option == 'A')

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "brim/base/clock.h"
-#include "brim/base/conf_value.h"
 #include "brim/base/invariant.h"
 #include "brim/cli/commands.h"
+#include "brim/cli/duration.h"
 #include "brim/http/uri.h"
 #include "brim/policy/signed_url.h"
 
@@ -75,23 +75,6 @@ static int print(const struct arguments *arguments, const struct brim_url_keys *
                    : fail("is signed already, or has dots for segments", arguments->url);
 }
 
-static bool read_life(const char *text, int64_t *life_ms_out)
-{
-    static const struct brim_conf_field field = {
-        .kind = BRIM_CONF_OPTION,
-        .type = BRIM_CONF_TYPE_DURATION,
-        .min = 1000,
-        .max = 3650 * BRIM_DAY_MS,
-    };
-    union brim_conf_value value;
-    const char *why;
-
-    if (brim_conf_value_parse(&field, text, &value, &why) != BRIM_OK)
-        return false;
-    *life_ms_out = value.number;
-    return true;
-}
-
 static int sign(const struct arguments *arguments)
 {
     struct brim_url_keys *keys = NULL;
@@ -115,6 +98,7 @@ int brim_cli_sign(int argc, char **argv)
         {NULL, 0, NULL, 0},
     };
     struct arguments arguments = {.prefix = "", .life_ms = 3600000};
+    const char *why;
     int option;
 
     while ((option = brim_cli_option(argc, argv, "k:e:p:h", options)) != -1) {
@@ -126,8 +110,13 @@ int brim_cli_sign(int argc, char **argv)
             arguments.key = optarg;
         } else if (option == 'p') {
             arguments.prefix = optarg;
-        } else if (option != 'e' || !read_life(optarg, &arguments.life_ms)) {
-            (void)fputs("brim sign: --expires takes 1s to 3650d; see brim sign --help\n", stderr);
+        } else if (option != 'e') {
+            (void)fputs("see brim sign --help\n", stderr);
+            return BRIM_EXIT_USAGE;
+        } else if (brim_cli_duration(optarg, &arguments.life_ms, &why) != BRIM_OK) {
+            (void)fprintf(stderr,
+                          "brim sign: --expires \"%s\" %s; accepted: 1s to 3650d, as in 12h\n",
+                          optarg, why);
             return BRIM_EXIT_USAGE;
         }
     }

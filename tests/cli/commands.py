@@ -178,6 +178,9 @@ class TestTools(Case):
         self.assert_run(brim("kv", "get", "s", "k", "x"), 2, "", "one word too many")
         self.assert_run(brim("kv", "move"), 2, "", "get, set, del, incr or list")
         self.assert_run(brim("kv", "incr", "s", "k", "x"), 2, "", "no whole number")
+        for ttl in ("x", "10 m", "-5", "", "250ms", "3651d", "off"):
+            run = brim("kv", "set", "s", "k", "v", "--ttl", ttl)
+            self.assert_run(run, 2, "", f'--ttl "{ttl}" is ')
 
     def test_addresses_that_cannot_be_are_usage_errors(self):
         for address in ("127.0.0.1", "a b:1", "unix:", ":", "127.0.0.1:99999", "x" * 300):
@@ -225,6 +228,10 @@ class TestTools(Case):
                 self.assert_run(kv("get", "s", "short"), 1, "", "no such key")
                 self.assert_run(kv("get", "a/b", "k"), 1, "", "letters, digits")
                 self.assert_run(kv("set", "s", "k", "v", "--ttl", "0"), 1, "", "range")
+                self.assert_run(kv("set", "s", "long", "v", "--ttl", "10m"), 0)
+                self.assert_run(kv("set", "s", "over", "v", "--ttl", "1s"), 0)
+                brim_node.wait_until(lambda: kv("get", "s", "over").returncode == 1, "its end")
+                self.assert_run(kv("get", "s", "long"), 0, "v\n")
                 node.kill()  # what was answered is durable
 
             def look(_node):

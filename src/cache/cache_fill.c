@@ -2,9 +2,10 @@
 /*
  * What comes into the cache.
  *
- * Publishing. The object is put before its marker, so that who finds the marker finds the object.
- * A marker lists every field that any response under the key varied by; where it says what is
- * already there it is not written again.
+ * Publishing. A marker lists every field that any response under the key varied by; where it says
+ * what is already there it is not written again. It is in force before the last byte can be seen
+ * (brim_fill_announce): who has that is not led by an older one to an older object. Who finds the
+ * marker before the object finds the flight that brings it.
  *
  * Body of a fill:   KEEP --over memory_object_bytes--> SPILL --refused, too large--> WINDOW
  *                      \------- no disk, not admitted ------------------------------->
@@ -354,6 +355,15 @@ struct brim_object *brim_fill_object(const struct brim_fill *fill)
     return fill->object;
 }
 
+void brim_fill_announce(struct brim_fill *fill)
+{
+    OBJ_CHECK(fill, FILL_MAGIC);
+    if (fill->storable && fill->marker != NULL)
+        publish(fill->cache, fill->marker);
+    brim_object_unref(fill->marker);
+    fill->marker = NULL;
+}
+
 enum brim_err brim_fill_append(struct brim_fill *fill, const void *bytes, size_t len)
 {
     struct brim_body *body;
@@ -407,8 +417,6 @@ static void store(struct brim_fill *fill, struct brim_spill_end end)
     } else {
         publish(cache, object);
     }
-    if (fill->storable && fill->marker != NULL)
-        publish(cache, fill->marker);
     if (end.fn != NULL)
         end.fn(end.ctx);
 }
@@ -427,6 +435,7 @@ void brim_fill_finish_then(struct brim_fill *fill, void (*then)(void *ctx), void
             then(ctx);
         return;
     }
+    brim_fill_announce(fill);
     brim_body_finish(body);
     store(fill, (struct brim_spill_end){then, ctx});
     fill_free(fill);

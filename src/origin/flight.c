@@ -118,21 +118,39 @@ void brim_flight_withdraw(struct brim_flight *f)
 void brim_flight_unlist(struct brim_flight *f)
 {
     bool has_landed = atomic_exchange(&f->is_landing, false);
+    struct brim_flight_table *table = &f->flights->table;
 
     pthread_mutex_lock(&f->flights->lock);
-    if (has_landed)
-        brim_flight_table_remove_older(&f->flights->table, &f->place); /* not found in its stead */
-    brim_flight_table_remove(&f->flights->table, &f->place);
-    brim_flight_table_remove(&f->flights->table, &f->part);
+    if (has_landed) { /* not found in its stead */
+        brim_flight_table_remove_older(table, &f->place);
+        brim_flight_table_remove_older(table, &f->stands);
+    }
+    brim_flight_table_remove(table, &f->place);
+    brim_flight_table_remove(table, &f->part);
+    brim_flight_table_remove(table, &f->stands);
     pthread_mutex_unlock(&f->flights->lock);
     if (has_landed)
         atomic_fetch_sub(landing_place(f), 1);
 }
 
+/* Who finds what the answer varies by asks by another key than it was asked by. */
+static void list_by_own_key(struct brim_flight *f)
+{
+    const struct brim_key *key = &brim_fill_object(f->fill)->key;
+
+    pthread_mutex_lock(&f->flights->lock);
+    if (f->place.is_listed && joinable_locked(f->flights, key, NULL) == NULL)
+        brim_flight_table_add(&f->flights->table, &f->stands, key, f);
+    pthread_mutex_unlock(&f->flights->lock);
+}
+
 void brim_flight_begin_landing(struct brim_flight *f)
 {
-    if (!atomic_exchange(&f->is_landing, true))
-        atomic_fetch_add(landing_place(f), 1);
+    if (atomic_exchange(&f->is_landing, true))
+        return;
+    atomic_fetch_add(landing_place(f), 1);
+    list_by_own_key(f);
+    brim_fill_announce(f->fill);
 }
 
 static void on_published(void *ctx)
@@ -217,7 +235,7 @@ void brim_flight_unref(struct brim_flight *f)
     OBJ_CHECK(f, BRIM_FLIGHT_MAGIC);
     if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
         return;
-    INVARIANT(!f->place.is_listed && !f->part.is_listed);
+    INVARIANT(!f->place.is_listed && !f->part.is_listed && !f->stands.is_listed);
     INVARIANT(f->fill == NULL);
     brim_flight_settle(f);
     brim_flight_let_start_go(f);

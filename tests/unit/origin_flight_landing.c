@@ -67,16 +67,22 @@ static void fill_pool(void)
         i++;
 }
 
-static void serve_large(void)
+/* fields: more of them, each with its end of line */
+static const char *large_answer(const char *fields)
 {
     static char answer[LARGE + 200];
     int len = snprintf(answer, sizeof(answer),
-                       "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n"
+                       "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n%s"
                        "Content-Length: %d\r\n\r\n%0*d",
-                       LARGE, LARGE, 0);
+                       fields, LARGE, LARGE, 0);
 
     ck_assert_int_lt(len, (int)sizeof(answer));
-    servers[0].answer = answer;
+    return answer;
+}
+
+static void serve_large(void)
+{
+    servers[0].answer = large_answer("");
     configs[0].server_count = 1;
     start(0, 0);
     open_pools();
@@ -234,6 +240,103 @@ START_TEST(an_answer_refused_at_its_end_lands_until_what_it_replaces_is_gone)
 }
 END_TEST
 
+/* Asks, when the last byte has come, as one who has read it and asks again: with the field that the
+ * answer varies by as it was, and with another value. */
+static struct {
+    struct brim_port port;
+    struct brim_body *body;
+    struct brim_object *same;
+    struct brim_object *other;
+    unsigned whole; /* moments */
+} asker;
+
+static struct brim_object *find_with(const char *flavor)
+{
+    struct brim_field field = {BRIM_STR("x-flavor"), brim_str_of(flavor)};
+    struct brim_flight_hold hold;
+    struct brim_object *found;
+    struct brim_find find = {.primary = ask_of(BRIM_FLIGHT_SHARED, "GET").key,
+                             .request = {&field, 1}};
+    bool is_purged;
+
+    ck_assert_int_ne(brim_cache_find(cache, &find), BRIM_FOUND_WAIT);
+    found = brim_flight_peek(flights, &find.key, find.request, &is_purged, &hold);
+    if (found != NULL) {
+        brim_flight_let_go(&hold);
+        brim_object_unref(find.object);
+    } else {
+        found = find.object;
+    }
+    brim_find_fini(&find);
+    return found;
+}
+
+static void on_last_byte(struct brim_port *port)
+{
+    if (brim_body_bytes(asker.body) == LARGE && asker.whole++ == 0) {
+        asker.same = find_with("mild");
+        asker.other = find_with("hot");
+    }
+    brim_port_begin(port);
+    brim_port_unref(port);
+}
+
+static struct waiter *ask_again(struct brim_object *stale, struct brim_field *field)
+{
+    struct brim_flight_ask ask = ask_of(BRIM_FLIGHT_SHARED, "GET");
+    struct waiter *w;
+    enum brim_err why;
+
+    ask.stale = stale;
+    ask.fields = (struct brim_fields){field, 1};
+    w = try_join(ask, &why);
+    ck_assert_int_eq(why, BRIM_OK);
+    return w;
+}
+
+/* It begins to vary with this answer: from its last byte on what stood there for everybody is not
+ * found any more, neither by who would get the answer nor by who would not. */
+START_TEST(what_an_answer_varies_by_is_in_force_when_its_last_byte_is_seen)
+{
+    struct brim_field mild = {BRIM_STR("x-flavor"), BRIM_STR("mild")};
+    struct brim_flight_view before, view;
+    struct waiter *first, *w;
+
+    servers[0].answer = OK("a");
+    configs[0].server_count = 1;
+    start(0, 0);
+    open_pools();
+    first = join(BRIM_FLIGHT_SHARED, "GET");
+    before = wait_for(first);
+    leave(first);
+    while (!brim_cache_has(cache, &before.object->primary) ||
+           brim_flights_are_landing(flights, &before.object->primary))
+        usleep(1000);
+    servers[0].answer = large_answer("Vary: X-Flavor\r\n");
+    pthread_mutex_lock(&gate);
+    w = ask_again(before.object, &mild);
+    view = wait_for(w);
+    ck_assert_int_eq(view.state, BRIM_FLIGHT_READY);
+    asker.body = view.object->body;
+    brim_port_init(&asker.port, on_last_byte, keep_probe);
+    brim_watch_add(brim_body_watch(asker.body), &asker.port);
+    pthread_mutex_unlock(&gate);
+    while (brim_body_state(asker.body) == BRIM_BODY_GROWING ||
+           brim_flights_are_landing(flights, &view.object->primary))
+        usleep(1000);
+    ck_assert_uint_gt(asker.whole, 0);
+    ck_assert_ptr_eq(asker.same, view.object);
+    ck_assert_ptr_null(asker.other);
+    brim_object_unref(asker.same);
+    brim_watch_remove(brim_body_watch(asker.body), &asker.port);
+    brim_object_unref(before.object);
+    brim_object_unref(view.object);
+    leave(w);
+    while (kept > 0)
+        usleep(1000);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("origin/flight_landing");
@@ -243,6 +346,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup_with_disk, teardown_with_disk);
     tcase_add_test(tcase, what_was_brought_is_found_until_there_is_a_newer_one);
     tcase_add_test(tcase, an_answer_refused_at_its_end_lands_until_what_it_replaces_is_gone);
+    tcase_add_test(tcase, what_an_answer_varies_by_is_in_force_when_its_last_byte_is_seen);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -119,10 +119,13 @@ struct brim_object *brim_fill_object(const struct brim_fill *fill);
 BRIM_MUST_USE enum brim_err brim_fill_append(struct brim_fill *fill, const void *bytes, size_t len);
 bool brim_fill_is_storable(const struct brim_fill *fill);
 
+/* Puts in force what the response varies by, if that is news: to be called before the last byte can
+ * be seen. Ending the fill does it too. */
+void brim_fill_announce(struct brim_fill *fill);
 /* Ends the fill and publishes the object to the tiers if it is storable, not purged meanwhile and
- * its length is what was expected (else as abort with BRIM_EPROTO). Frees fill. Vary markers are
- * written here. What spills is published when the rest of it is on disk. Where a fill that began as
- * storable cannot be stored after all, what stands under its key is dropped: it is older. */
+ * its length is what was expected (else as abort with BRIM_EPROTO). Frees fill. What spills is
+ * published when the rest of it is on disk. Where a fill that began as storable cannot be stored
+ * after all, what stands under its key is dropped: it is older. */
 void brim_fill_finish(struct brim_fill *fill);
 /* The same; then calls then(ctx), once, when the object is published or never will be: before it
  * returns, or from a pool thread. */

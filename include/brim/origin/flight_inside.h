@@ -47,9 +47,10 @@ struct brim_flight {
     uint32_t magic;
     _Atomic unsigned refs; /* waiters, and one for each exchange until it is done */
     struct brim_flights *flights;
-    struct brim_flight_place place; /* table lock */
-    struct brim_flight_place part;  /* likewise: SLICE, under the key of the part that comes */
-    bool is_withdrawn;              /* likewise: listed, and nobody joins it any more */
+    struct brim_flight_place place;  /* table lock */
+    struct brim_flight_place part;   /* likewise: SLICE, under the key of the part that comes */
+    struct brim_flight_place stands; /* likewise: landing, under the key of what it has brought */
+    bool is_withdrawn;               /* likewise: listed, and nobody joins it any more */
     struct brim_key part_key; /* with its text, once it is known; set before `part` is listed */
     enum brim_flight_kind kind;
     struct brim_letter *letter; /* own copy of what was asked */
@@ -120,7 +121,8 @@ struct brim_flights {
 void brim_flight_move(struct brim_flight *f, enum brim_flight_stage stage,
                       struct brim_object *object, enum brim_err why);
 /* The last byte is about to be seen: until brim_flight_unlist(), which is after publishing, lookups
- * ask brim_flight_peek() also where they have found something. */
+ * ask brim_flight_peek() also where they have found something. What the answer varies by is in
+ * force when it returns, and the flight is found by that, too. There is a fill. Thread: fetcher. */
 void brim_flight_begin_landing(struct brim_flight *f);
 
 /* The answer to POST will stand where GET looks: it is joined there from its headers on. */

@@ -20,6 +20,7 @@
  *   body       what came of it within timeouts.request (HTTP/2: timeouts.idle, all bodies of a
  *              connection together) is less than limits.request_rate. h2o's own timeout for HTTP/1,
  *              which a large body on a slow line would exceed, is set out of the way
+ *   lingering  answered for the last time (guard_linger.c), and there after timeouts.request
  *   idle       no request for timeouts.request on HTTP/1, for timeouts.idle on HTTP/2, though bytes
  *              drip in, which renew h2o's own idle timeout
  *   memory     the clients hold too much of limits.client_memory: the greediest first, of an
@@ -159,10 +160,10 @@ static void drop(struct brim_conn *conn, enum brim_ending ending)
 
 static void end(struct brim_conn *conn, enum brim_ending ending)
 {
-    if (conn->phase == BRIM_CONN_HTTP1 || conn->phase == BRIM_CONN_HTTP2)
-        brim_guard_kill(conn, ending);
-    else
+    if (conn->phase == BRIM_CONN_HANDSHAKE || conn->phase == BRIM_CONN_SNIFF)
         drop(conn, ending);
+    else
+        brim_guard_kill(conn, ending);
 }
 
 /* What the peer has acknowledged of what was written, up to a constant. */
@@ -366,6 +367,10 @@ static enum brim_ending judge(struct brim_conn *conn, uint64_t now,
     case BRIM_CONN_HTTP2:
         ending = judge_writing(conn, now, config);
         return ending == BRIM_ENDING_NONE ? judge_http2(conn, now, config) : ending;
+    case BRIM_CONN_LINGER:
+        return now - conn->useful_mono_ms > (uint64_t)config->timeouts->request_ms
+                   ? BRIM_ENDING_LINGERED
+                   : BRIM_ENDING_NONE;
     }
     return BRIM_ENDING_NONE;
 }
@@ -696,10 +701,10 @@ size_t brim_conns_count(const struct brim_conns *conns)
     return conns->count;
 }
 
-/* An HTTP/1 connection between two requests, or before its first. */
+/* An HTTP/1 connection between two requests, or before its first, or behind its last. */
 static bool awaits_request(const struct brim_conn *conn)
 {
-    return conn->phase == BRIM_CONN_SNIFF ||
+    return conn->phase == BRIM_CONN_SNIFF || conn->phase == BRIM_CONN_LINGER ||
            (conn->phase == BRIM_CONN_HTTP1 && conn->requests_open == 0 &&
             conn->sock->input->size == 0);
 }

@@ -211,8 +211,10 @@ struct brim_guard_refusal brim_guard_check(h2o_req_t *req, struct brim_fields fi
             BRIM_COUNT(GUARD_H2_REFUSED);
     } else {
         bad = check_h1(req, limits);
-        if (bad.status != 0)
+        if (bad.status != 0) {
             BRIM_COUNT(GUARD_H1_REFUSED);
+            brim_conn_of(req)->lingers = req->entity.base != NULL; /* where does it end? */
+        }
     }
     return bad;
 }

@@ -15,6 +15,11 @@
  *
  * What has been read already when h2o begins with a request is looked at there, too. Only what is
  * whole by then passes unseen: it is no larger than limits.unread.
+ *
+ * Here, too, an answer is noticed that is the last of its connection though the client may still
+ * send: ours, the guard's (conn->lingers), and those that h2o makes by itself while no request has
+ * reached a handler: 413, and 400 for what it cannot parse. All else that it writes by itself is
+ * 100 Continue, which its length tells.
  */
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
@@ -23,6 +28,8 @@
 
 #define LARGE_BYTES 65536u /* what is smaller is left to the sweep */
 #define TEXT_BYTES  "42"
+
+#define CONTINUE_BYTES (sizeof("HTTP/1.1 100 Continue\r\n\r\n") - 1)
 
 _Static_assert(sizeof(BRIM_LEDGER_REFUSAL "\n") - 1 == 42, "as TEXT_BYTES says");
 
@@ -42,13 +49,21 @@ static void enter(struct brim_conn *conn)
     brim_conn_hold(conn, (int64_t)conn->input_memory - before);
 }
 
-static void on_refused(h2o_socket_t *sock, const char *err)
+static void close_refused(h2o_socket_t *sock, const char *err)
 {
     struct brim_conn *conn = brim_conn_of_socket(sock);
 
     brim_conn_enter(conn);
     conn->inner_read(sock, err == NULL ? h2o_socket_error_closed : err); /* closes */
     brim_conn_leave(conn);
+}
+
+static void on_refused(h2o_socket_t *sock, const char *err)
+{
+    if (err == NULL)
+        brim_guard_linger(brim_conn_of_socket(sock), close_refused);
+    else
+        close_refused(sock, err);
 }
 
 /* h2o waits for the rest of a request: nothing of its own is under way. */
@@ -92,16 +107,29 @@ static void on_read(h2o_socket_t *sock, const char *err)
         return;
     }
     brim_conn_enter(conn);
+    conn->written_mark = sock->bytes_written;
     conn->inner_read(sock, err);
     settle(conn);
     brim_conn_leave(conn);
+}
+
+/* Whether h2o is about to close, and the client may still send. */
+static bool is_last_answer(const struct brim_conn *conn)
+{
+    return conn->lingers || (conn->requests == NULL &&
+                             conn->sock->bytes_written - conn->written_mark != CONTINUE_BYTES);
 }
 
 static void on_written(h2o_socket_t *sock, const char *err)
 {
     struct brim_conn *conn = brim_conn_of_socket(sock);
 
+    if (err == NULL && !conn->killed && is_last_answer(conn)) {
+        brim_guard_linger(conn, conn->inner_written);
+        return;
+    }
     brim_conn_enter(conn);
+    conn->written_mark = sock->bytes_written;
     conn->inner_written(sock, err);
     settle(conn);
     brim_conn_leave(conn);
@@ -113,6 +141,8 @@ static void on_resumed(h2o_timeout_entry_t *entry)
 
     OBJ_CHECK(conn, BRIM_CONN_MAGIC);
     INVARIANT(conn->sock != NULL);
+    if (conn->phase == BRIM_CONN_LINGER)
+        return;
     if (conn->input_memory >= LARGE_BYTES) /* a body has gone with its request */
         enter(conn);
     settle(conn);
@@ -134,6 +164,7 @@ void brim_guard_h1_resume(struct brim_conn *conn, h2o_context_t *ctx)
     OBJ_CHECK(conn, BRIM_CONN_MAGIC);
     if (conn->is_h2 || h2o_timeout_is_linked(&conn->resumed))
         return;
+    conn->written_mark = conn->sock->bytes_written;
     conn->resumed.cb = on_resumed;
     h2o_timeout_link(ctx->loop, &ctx->zero_timeout, &conn->resumed);
 }

@@ -245,6 +245,8 @@ static inline void rig_run(struct rig *rig)
     if (rig->kind == RIG_GUARDED) {
         conf.http1.upgrade_to_http2 = 0;
         conf.http1.req_timeout = 3600000;
+        if (rig->conf.limits.request_body_bytes > 0) /* else h2o's, 1 GiB */
+            conf.max_request_entity_size = rig->conf.limits.request_body_bytes;
     }
     h2o_context_init(&ctx, h2o_evloop_create(), &conf);
     rig_listen(rig, &ctx, &conf);

@@ -11,7 +11,7 @@
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
 
 static struct rig rig; /* a test has one server, and one connection of frames */
-static struct h2_raw raw;
+__attribute__((unused)) static struct h2_raw raw;
 
 static inline void setup(void)
 {

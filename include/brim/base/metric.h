@@ -88,6 +88,7 @@
       "")                                                                                          \
     X(ENDED_STREAM_HELD, "brim_connections_ended_total", "reason=\"stream_held\"", COUNTER, "")    \
     X(ENDED_GONE, "brim_connections_ended_total", "reason=\"gone\"", COUNTER, "")                  \
+    X(ENDED_LINGERED, "brim_connections_ended_total", "reason=\"lingered\"", COUNTER, "")          \
     X(ENDED_MEMORY, "brim_connections_ended_total", "reason=\"memory\"", COUNTER, "")              \
     X(ENDED_DRAIN, "brim_connections_ended_total", "reason=\"drain\"", COUNTER, "")                \
     X(ENDED_ADDRESS_CROWDED, "brim_connections_ended_total", "reason=\"address_crowded\"",         \
@@ -111,6 +112,9 @@
       "some more than limits.unsent. Counted once a second.")                                      \
     X(BODIES_REFUSED, "brim_request_bodies_refused_total", "", COUNTER,                            \
       "Request bodies refused for limits.client_memory, of HTTP/2 for limits.connection_bodies.")  \
+    X(LINGERS, "brim_connections_lingering_total", "", COUNTER,                                    \
+      "HTTP/1 connections whose last answer came before the end of a request's body: what still "  \
+      "came was dropped, so that the answer could be read.")                                       \
     X(BLOCKS_POSTPONED, "brim_header_blocks_postponed_total", "", COUNTER,                         \
       "Times that an HTTP/2 connection had to wait for a turn with more header blocks.")           \
     X(REFRESHES_AHEAD, "brim_refreshes_ahead_total", "", COUNTER,                                  \

@@ -84,6 +84,7 @@ enum brim_conn_phase {
     BRIM_CONN_SNIFF,     /* cleartext, too few bytes to tell HTTP/1 from HTTP/2 */
     BRIM_CONN_HTTP1,
     BRIM_CONN_HTTP2,
+    BRIM_CONN_LINGER, /* HTTP/1, answered for the last time: what still comes is dropped */
 };
 
 #define BRIM_CONN_MAGIC 0x636f6e31u
@@ -103,6 +104,7 @@ struct brim_conn {
     bool is_tls;
     bool is_h2;
     bool killed;      /* input is discarded from now on */
+    bool lingers;     /* HTTP/1: behind the next write; see guard_linger.c */
     uint8_t listener; /* position in the config */
     struct sockaddr_storage peer;
     char peer_text[64]; /* address without port, "unix" for a unix socket */
@@ -123,7 +125,8 @@ struct brim_conn {
     uint64_t rate_mono_ms;     /* since when it takes what it takes; 0: it has nothing to take */
     uint64_t rate_mark;        /* what it had taken by then */
     uint64_t useful_mono_ms;   /* HTTP/2: last time a request was there; HTTP/1: since when
-                                  it does what it does (reads), since its last request */
+                                  it does what it does (reads), since its last request; or
+                                  since when it lingers */
     uint64_t useful_mark;
     uint8_t reads;         /* what it is sending: see conns.c */
     uint64_t body_mono_ms; /* since when a body comes, and what had come by then */
@@ -155,6 +158,8 @@ struct brim_conn {
     h2o_timeout_entry_t resumed; /* HTTP/1: h2o reads the next request; HTTP/2: see next_turn */
     h2o_timeout_t *next_turn;    /* 1 ms: what is left of header blocks (guard_h2.c) */
     size_t block_budget;         /* of this turn */
+    size_t written_mark;         /* HTTP/1: bytes written before h2o looked at the input */
+    size_t linger_left;          /* bytes that are still read of one that lingers */
 };
 
 static inline size_t brim_conn_input_bytes(const struct brim_conn *conn)

@@ -31,6 +31,7 @@
     X(READING_SLOWLY, "client reads too slowly")                                                   \
     X(STREAM_HELD, "client does not read one of its responses")                                    \
     X(GONE, "client has gone")                                                                     \
+    X(LINGERED, "client sends on though it has been answered")                                     \
     X(MEMORY, "limits.client_memory")                                                              \
     X(DRAIN, "drain deadline")                                                                     \
     X(ADDRESS_CROWDED, "limits.connections_per_address")                                           \

@@ -79,8 +79,9 @@ struct brim_guard_refusal brim_guard_scan_h2(const struct brim_guard_h2_request 
 /*
  * Checks a request that h2o hands over, whichever protocol: finds the raw block for HTTP/1 (in the
  * socket's input), takes the decoded fields for HTTP/2. Call before anything else looks at it.
- * For an HTTP/1 refusal the caller also sets req->http1_is_persistent = 0. An absolute-form target
- * that passed becomes origin-form in req->input.path and req->query_at. Thread: loop.
+ * For an HTTP/1 refusal the caller also sets req->http1_is_persistent = 0, and answers at once, in
+ * one send: where it has a body, the connection lingers behind that. An absolute-form target that
+ * passed becomes origin-form in req->input.path and req->query_at. Thread: loop.
  */
 struct brim_guard_refusal brim_guard_check(h2o_req_t *req, struct brim_fields fields,
                                            const struct brim_guard_limits *limits);
@@ -92,6 +93,11 @@ void brim_guard_h1_install(struct brim_conn *conn);
 
 /* One of its requests is disposed of, so that h2o is about to read the next. Thread: loop. */
 void brim_guard_h1_resume(struct brim_conn *conn, h2o_context_t *ctx);
+
+/* The last answer of an HTTP/1 connection has been written, and its client may be sending still:
+ * closed is told when that is over, as if the write had ended then, and is to close the socket. In
+ * place of h2o's callback of the write. Thread: loop. */
+void brim_guard_linger(struct brim_conn *conn, h2o_socket_cb closed);
 
 /* Puts the filter in front of an HTTP/2 connection just accepted by h2o_http2_accept. Bytes already
  * in sock->input must have been swapped out before; they follow as `early` (consumed). The

@@ -588,6 +588,7 @@ static void postpone(struct brim_conn *conn)
 static void pass(struct brim_conn *conn)
 {
     conn->block_budget = TURN_BLOCK_BYTES;
+    h2o_timeout_unlink(&conn->resumed); /* or it would have two of this turn */
     while (conn->sock != NULL && conn->sock->_cb.read != NULL && !conn->killed) {
         h2o_http2_conn_t *h2 = conn->sock->data;
         enum brim_ending ending;
@@ -690,7 +691,9 @@ static void on_written(h2o_socket_t *sock, const char *err)
     brim_conn_enter(conn);
     conn->inner_written(sock, err);
     settle(conn);
-    if (conn->h2_ready > 0) { /* h2o had stalled; if it reads again, nobody else calls for these */
+    /* h2o had stalled; if it reads again, nobody else calls for these. Where they wait for the next
+     * turn, that it has written does not begin one. */
+    if (conn->h2_ready > 0 && !h2o_timeout_is_linked(&conn->resumed)) {
         pass(conn);
         settle(conn);
     }

@@ -512,6 +512,42 @@ START_TEST(header_amplification_is_bounded)
 }
 END_TEST
 
+/* Header blocks that have come together are not decoded together: a few bytes of HPACK may be a
+ * megabyte, and others are to be served between. 16 KiB of them in one turn of the loop, and the
+ * rest of the block that goes beyond. */
+START_TEST(header_blocks_are_decoded_in_turns)
+{
+    enum { REQUESTS = 60, FIELD_BYTES = 1000, TURN_BYTES = 16384 };
+    static const char *const paths[] = {"/wait", "/",
+                                        "/"}; /* nothing is written meanwhile, or much */
+    uint8_t block[2048];
+    uint32_t len;
+
+    open_raw();
+    len = h2_raw_block(block, "GET", paths[_i]);
+    block[len++] = 0x00; /* x: so many bytes, not indexed */
+    block[len++] = 1;
+    block[len++] = 'x';
+    block[len++] = 0x7f;
+    block[len++] = ((FIELD_BYTES - 127) & 0x7f) | 0x80;
+    block[len++] = (FIELD_BYTES - 127) >> 7;
+    memset(block + len, 'v', FIELD_BYTES);
+    len += FIELD_BYTES;
+    for (uint32_t i = 0; i < REQUESTS; i++) {
+        h2_raw_frame(&raw, (struct h2_raw_frame){2 * i + 1, len, H2_HEADERS,
+                                                 H2_END_STREAM | H2_END_HEADERS, block});
+        if (_i == 2) /* more comes while some wait */
+            ck_assert(h2_raw_flush(&raw));
+    }
+    ck_assert(_i == 2 || raw.out_len > 3 * TURN_BYTES); /* leaves in one piece */
+    ck_assert(h2_raw_flush(&raw));
+    for (int i = 0; i < 1000 && rig.seen->requests < REQUESTS; i++)
+        (void)poll(NULL, 0, 10);
+    ck_assert_uint_eq(rig.seen->requests, REQUESTS);
+    ck_assert_uint_le(rig.seen->most, TURN_BYTES / len + 1);
+}
+END_TEST
+
 /* Frames that continue a header block without adding to it: CERT VU#421644. */
 START_TEST(continuation_floods_end_the_connection)
 {
@@ -679,6 +715,7 @@ int main(void)
     tcase_add_test(attacks, a_refused_upload_may_run_out);
     tcase_add_loop_test(bans, abuse_bans_the_address, 0, 2);
     tcase_add_test(attacks, header_amplification_is_bounded);
+    tcase_add_loop_test(attacks, header_blocks_are_decoded_in_turns, 0, 3);
     tcase_add_loop_test(attacks, continuation_floods_end_the_connection, 0, 2);
     tcase_add_test(attacks, a_header_block_held_over_the_drain_does_not_stop_the_loop);
     tcase_add_loop_test(attacks, protocol_errors_are_answered_by_h2o, 0, 5);

@@ -15,6 +15,7 @@
 #include <h2o/http2.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -24,6 +25,13 @@
 #include "brim/serve/guard.h"
 #include "brim/serve/listener.h"
 #include "unit.h"
+
+/* What the child has seen, in memory that it shares. */
+struct rig_seen {
+    _Atomic unsigned requests;
+    _Atomic unsigned turn_requests; /* that began in this turn */
+    _Atomic unsigned most;          /* that began in one */
+};
 
 enum rig_kind { RIG_GUARDED, RIG_BARE };
 
@@ -39,6 +47,7 @@ struct rig {
     int fd;
     uint16_t port;
     pid_t pid;
+    struct rig_seen *seen;
 };
 
 /* The state of one request in the child. */
@@ -150,12 +159,20 @@ struct rig_handler {
     struct rig *rig;
 };
 
+static inline void rig_count_request(struct rig_seen *seen)
+{
+    seen->requests++;
+    if (++seen->turn_requests > seen->most)
+        seen->most = seen->turn_requests;
+}
+
 static inline int rig_on_request(h2o_handler_t *handler, h2o_req_t *req)
 {
     struct rig *rig = ((struct rig_handler *)handler)->rig;
     struct rig_request *r = h2o_mem_alloc_shared(&req->pool, sizeof(*r), rig_dispose);
     struct brim_guard_refusal bad = {0, NULL};
 
+    rig_count_request(rig->seen);
     memset(r, 0, sizeof(*r));
     r->req = req;
     r->generator.proceed = rig_proceed;
@@ -251,7 +268,7 @@ static inline void rig_run(struct rig *rig)
     h2o_context_init(&ctx, h2o_evloop_create(), &conf);
     rig_listen(rig, &ctx, &conf);
     while (h2o_evloop_run(ctx.loop, 1000) == 0)
-        continue;
+        rig->seen->turn_requests = 0;
     _exit(1);
 }
 
@@ -268,6 +285,9 @@ static inline void rig_start(struct rig *rig, enum rig_kind kind)
                   why);
     ck_assert_int_eq(getsockname(rig->fd, (struct sockaddr *)&address, &len), 0);
     rig->port = ntohs(address.sin_port);
+    rig->seen =
+        mmap(NULL, sizeof(*rig->seen), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(rig->seen, MAP_FAILED);
     fflush(NULL);
     rig->pid = fork();
     ck_assert_int_ge(rig->pid, 0);

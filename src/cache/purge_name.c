@@ -78,10 +78,14 @@ static size_t host_scopes(struct brim_str host, uint64_t *out)
                : 0;
 }
 
+/* What separates tags in their fields is in none of them: "a b" would purge nothing, and say so. */
 static size_t tag_scopes(struct brim_str tag, uint64_t *out)
 {
     if (tag.len == 0 || tag.len > TAG_MAX)
         return 0;
+    for (size_t i = 0; i < tag.len; i++)
+        if (tag.base[i] == ' ' || tag.base[i] == '\t' || tag.base[i] == ',')
+            return 0;
     out[0] = brim_purge_scope_tag(tag);
     return 1;
 }
@@ -94,7 +98,8 @@ static const struct noun {
     [BRIM_PURGE_PREFIX] = {{"prefix", "prefixes", "an absolute http or https URL, or //host/path"},
                            prefix_scopes},
     [BRIM_PURGE_HOST] = {{"host", "hosts", "a host name"}, host_scopes},
-    [BRIM_PURGE_TAG] = {{"tag", "tags", "a tag of 1 to 1024 bytes"}, tag_scopes},
+    [BRIM_PURGE_TAG] = {{"tag", "tags", "one tag of 1 to 1024 bytes, without blanks and commas"},
+                        tag_scopes},
 };
 
 size_t brim_purge_name_scopes(enum brim_purge_noun noun, struct brim_str text,

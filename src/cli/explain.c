@@ -81,14 +81,20 @@ static void print_freshness(const json_t *fresh)
                  is(fresh, "no_cache") ? "; no-cache" : "");
 }
 
+static bool is_all(const json_t *purge)
+{
+    return strcmp(word(purge, "scope"), "all") == 0;
+}
+
 static void print_purges(const json_t *json)
 {
     json_t *purges = json_object_get(json, "purges"), *one;
     size_t i;
 
     json_array_foreach(purges, i, one)(void) printf(
-        "%-10s %s, of its %s, sequence %" JSON_INTEGER_FORMAT "%s\n", "purge", word(one, "kind"),
-        word(one, "scope"), json_integer_value(json_object_get(one, "sequence")),
+        "%-10s %s, of %s%s, sequence %" JSON_INTEGER_FORMAT "%s\n", "purge", word(one, "kind"),
+        is_all(one) ? "" : "its ", is_all(one) ? "everything" : word(one, "scope"),
+        json_integer_value(json_object_get(one, "sequence")),
         is(one, "applies") ? ": concerns it" : ": older than it");
 }
 

@@ -23,7 +23,8 @@ static const char help[] =
     "a\n"
     "                      number that was not there\n"
     "  --after KEY         only keys behind this one\n"
-    "  --limit N           1 to 1000 keys (100)\n" BRIM_CLIENT_HELP
+    "  --limit N           1 to 1000 keys (100)\n"
+    "  --                  no options behind it: brim kv incr STORE KEY -- -1\n" BRIM_CLIENT_HELP
     "  -h, --help          this text\n"
     "\n"
     "exit status: 0 done, 1 no such key or not done, 2 usage or config not usable\n";

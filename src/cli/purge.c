@@ -241,7 +241,10 @@ int brim_cli_purge(int argc, char **argv)
     } else if (option != 0) {
         (void)fputs("see brim purge --help\n", stderr);
     } else if (arguments.count == 0) {
-        (void)fputs("brim purge: at least one URL is needed; see brim purge --help\n", stderr);
+        (void)fputs(
+            "brim purge: nothing is named; accepted: URL, --prefix, --wildcard, --host, --tag, "
+            "--all; see brim purge --help\n",
+            stderr);
     } else {
         status = brim_client_find(&arguments.words, &client);
         if (status == BRIM_EXIT_OK && arguments.dry)

@@ -176,6 +176,15 @@ static void page_done(const struct brim_fetch_many_result *result, void *ctx)
     ((struct page *)ctx)->result = *result;
 }
 
+/* line: "" or what clears the bar first */
+static void tell(const char *line, const char *url, enum brim_err err, unsigned status)
+{
+    if (err == BRIM_OK)
+        (void)fprintf(stderr, "%sbrim warm: %s: status %u\n", line, url, status);
+    else
+        (void)fprintf(stderr, "%sbrim warm: %s: %s\n", line, url, brim_err_text(err));
+}
+
 static bool download(struct warm *warm, const char *url, struct bytes *bytes)
 {
     struct page page = {.url = url};
@@ -199,8 +208,7 @@ static bool download(struct warm *warm, const char *url, struct bytes *bytes)
     *bytes = page.bytes;
     if (err == BRIM_OK && page.result.status == 200)
         return true;
-    (void)fprintf(stderr, "brim warm: %s: %s, status %u\n", url, brim_err_text(err),
-                  page.result.status);
+    tell("", url, err, page.result.status);
     return false;
 }
 
@@ -316,8 +324,7 @@ static void note(struct warm *warm, const struct brim_fetch_many_result *result)
     warm->hits += is_ok && result->was_hit;
     warm->failed += !is_ok;
     if (!is_ok && warm->failed <= TOLD_MAX)
-        (void)fprintf(stderr, "%sbrim warm: %s: %s, status %u\n", warm->is_tty ? "\r\033[K" : "",
-                      result->url, brim_err_text(result->err), result->status);
+        tell(warm->is_tty ? "\r\033[K" : "", result->url, result->err, result->status);
     show_progress(warm);
 }
 

@@ -167,6 +167,9 @@ class TestTools(Case):
     def test_purge_of_what_is_no_url_fails_and_says_which(self):
         run = brim("purge", "--admin", self.admin, "http://a/1", "/2")
         self.assert_run(run, 1, "", "URL number 2 is not an absolute http")
+        run = brim("purge", "--admin", self.admin, "--tag", "a b")
+        self.assert_run(run, 1, "", "tag number 1 is not one tag")
+        self.assert_run(brim("purge"), 2, "", "nothing is named; accepted: URL, --prefix")
         urls = [f"http://a/{number}" for number in range(1000)]
         run = brim("purge", "--admin", self.admin, *urls, "a/1000")
         self.assert_run(run, 1, "", "only the first 1000 of 1001 URLs were purged")

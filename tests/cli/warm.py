@@ -110,7 +110,7 @@ class TestWarm(unittest.TestCase):
         run = self.warm("-c", str(self.node.config_path), "-f", str(self.list))
         self.assert_warm(run, 1, "4 URLs: 1 ok (0 hits), 2 failed, 1 not usable, 104 bytes")
         self.assertIn("urls.txt:3: is no absolute http(s) URL", run.stderr)
-        self.assertIn("http://a.example/none: ok, status 404", run.stderr)
+        self.assertIn("http://a.example/none: status 404", run.stderr)
         self.assertIn("https://a.example/page/3: could not connect", run.stderr)
 
     def test_node_that_is_not_there_fails_all(self):
@@ -145,7 +145,7 @@ class TestWarm(unittest.TestCase):
                         "--sitemap", "http://a.example/none.xml",
                         "--sitemap", str(self.directory / "none"), "-f", str(self.list))
         self.assert_warm(run, 1, "1 URLs: 1 ok (0 hits), 0 failed, 0 not usable, 100 bytes")
-        for text in ("one.xml: is no sitemap", "none.xml: ok, status 404", "none: No such file"):
+        for text in ("one.xml: is no sitemap", "none.xml: status 404", "none: No such file"):
             self.assertIn(text, run.stderr)
 
     def test_limit_holds(self):

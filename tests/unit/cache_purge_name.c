@@ -25,6 +25,9 @@ static const struct named {
     {BRIM_PURGE_HOST, "", 0},
     {BRIM_PURGE_TAG, "product-42", 1},
     {BRIM_PURGE_TAG, "", 0},
+    {BRIM_PURGE_TAG, "a b", 0}, /* two, as an origin writes them */
+    {BRIM_PURGE_TAG, "a,b", 0},
+    {BRIM_PURGE_TAG, "a\tb", 0},
 };
 
 START_TEST(a_name_has_its_scopes_or_is_none)

@@ -17,7 +17,8 @@
  * takes away what stands in its place: the object of a fill that was storable until it proved too
  * large for the tiers, and the record on disk of one that the disk does not take (see
  * cache/disk_write.c, cache/indexer.c). RAM decides which of two is the later (cache/hot.c), and
- * the disk hears of them in that order: both are told in one turn of the key.
+ * the disk hears of them in that order: both are told in one turn of the key. What is earlier and
+ * still on its way is told in that turn, too (cache/cache_coming.c).
  */
 #include "brim/cache/cache.h"
 
@@ -83,8 +84,10 @@ static bool is_spilled(const struct brim_object *object)
 static bool enter(struct brim_cache *cache, struct brim_object *object)
 {
     pthread_mutex_t *turn = brim_cache_lock_key(cache, object->key.digest);
-    bool is_kept = brim_hot_put(cache->hot, object);
+    bool is_kept = brim_cache_take_coming(cache, object) && brim_hot_put(cache->hot, object);
 
+    if (is_kept && object->kind == BRIM_OBJECT_RESPONSE)
+        brim_cache_overtake(cache, object->key.digest, object->body_id);
     if (!is_kept || cache->disk == NULL || object->kind == BRIM_OBJECT_PASS) {
         pthread_mutex_unlock(turn);
         return is_kept;
@@ -105,6 +108,26 @@ static void publish(struct brim_cache *cache, struct brim_object *object)
         tell(cache, object);
 }
 
+/* There is no place for the body of this id: what is earlier under its key goes. */
+static void give_up(struct brim_cache *cache, const struct brim_key *key, uint64_t body_id)
+{
+    pthread_mutex_t *turn = brim_cache_lock_key(cache, key->digest);
+
+    brim_cache_overtake(cache, key->digest, body_id);
+    pthread_mutex_unlock(turn);
+    brim_cache_forget(cache, key, NULL);
+}
+
+/* No more is to come of it. False: it has been overtaken. */
+static bool end_coming(struct brim_cache *cache, const struct brim_object *object)
+{
+    pthread_mutex_t *turn = brim_cache_lock_key(cache, object->key.digest);
+    bool is_last = brim_cache_take_coming(cache, object);
+
+    pthread_mutex_unlock(turn);
+    return is_last;
+}
+
 /* All of it is on disk. Or it will never be. */
 static void on_spill_ended(struct brim_object *object, bool is_whole, void *ctx)
 {
@@ -113,8 +136,8 @@ static void on_spill_ended(struct brim_object *object, bool is_whole, void *ctx)
     OBJ_CHECK(cache, CACHE_MAGIC);
     if (is_whole)
         publish(cache, object);
-    else
-        brim_cache_forget(cache, &object->key, NULL); /* what stands there is older */
+    else if (end_coming(cache, object)) /* else what stands there is newer */
+        give_up(cache, &object->key, object->body_id);
 }
 
 void brim_cache_put(struct brim_cache *cache, struct brim_object *object)
@@ -153,7 +176,8 @@ struct brim_fill {
     struct brim_spill *spill;   /* while SPILL */
     uint64_t expected;
     bool storable;
-    bool replaces; /* what stands under the key, whether or not it can be stored in its place */
+    bool is_coming; /* on the list of cache_coming.c, for which the fill answers */
+    bool replaces;  /* what stands under the key, whether or not it can be stored in its place */
 };
 
 /* The marker that stands under primary, if it can be had without waiting. */
@@ -278,6 +302,8 @@ static struct brim_fill *fill_new(struct brim_cache *cache, uint64_t expected)
 static void fill_free(struct brim_fill *fill)
 {
     INVARIANT(fill->spill == NULL);
+    if (fill->is_coming)
+        (void)end_coming(fill->cache, fill->object);
     if (fill->object != NULL)
         brim_body_set_hooks(fill->object->body, NULL);
     brim_object_unref(fill->object);
@@ -314,7 +340,7 @@ enum brim_err brim_cache_begin_fill(struct brim_cache *cache, const struct brim_
     keyed.body_id = new_body_id(cache);
     err = make_key(fill, spec, request, &text, &keyed.key);
     if (err == BRIM_OK && is_too_large(cache, expected)) {
-        brim_cache_forget(cache, &keyed.key, NULL);
+        give_up(cache, &keyed.key, keyed.body_id);
         err = BRIM_ELIMIT;
     }
     if (err == BRIM_OK)
@@ -324,6 +350,8 @@ enum brim_err brim_cache_begin_fill(struct brim_cache *cache, const struct brim_
         fill_free(fill);
         return err;
     }
+    fill->is_coming = true;
+    brim_cache_expect(cache, fill->object);
     *fill_out = fill;
     return BRIM_OK;
 }
@@ -409,12 +437,14 @@ static void store(struct brim_fill *fill, struct brim_spill_end end)
     if (is_purged || !brim_fill_is_storable(fill)) {
         stop_storing(fill);
         if (fill->replaces && !is_purged)
-            brim_cache_forget(cache, &object->key, NULL);
+            give_up(cache, &object->key, object->body_id);
     } else if (fill->spill != NULL) {
+        fill->is_coming = false; /* the spill tells of its end */
         brim_spill_end(fill->spill, object, end);
         fill->spill = NULL;
         end.fn = NULL; /* it is the spill's */
     } else {
+        fill->is_coming = false;
         publish(cache, object);
     }
     if (end.fn != NULL)

@@ -10,7 +10,7 @@
 #include "bodies.h"
 #include "brim/cache/cache.h"
 
-enum { KIB = 1024, MIB = 1024 * KIB };
+enum { KIB = 1024, MIB = 1024 * KIB, POOL_THREADS = 3 };
 
 static char path[] = "/tmp/brim-tiers-XXXXXX";
 static struct brim_pool *pool;
@@ -19,7 +19,7 @@ static struct brim_ledger *ledger; /* NULL: none */
 
 static void open_cache(void)
 {
-    struct brim_pool_limits limits = {.threads = 3, .queue_max = 256};
+    struct brim_pool_limits limits = {.threads = POOL_THREADS, .queue_max = 256};
     struct brim_cache_config config = {
         .path = path,
         .disk_bytes = 64 * MIB,
@@ -463,6 +463,105 @@ START_TEST(a_length_that_is_too_large_takes_the_older_away)
 }
 END_TEST
 
+/* ---- an earlier one that is still on its way ---- */
+
+static struct brim_job gates[POOL_THREADS];
+static _Atomic unsigned waiting; /* threads of the pool */
+static _Atomic bool is_shut;
+
+static void wait_at_gate(struct brim_job *job)
+{
+    (void)job;
+    waiting++;
+    while (is_shut)
+        sched_yield();
+    waiting--;
+}
+
+/* Nothing is written until the gate is opened. */
+static void shut_gate(void)
+{
+    brim_pool_wait_idle(pool);
+    is_shut = true;
+    for (unsigned i = 0; i < POOL_THREADS; i++) {
+        gates[i].run = wait_at_gate;
+        ck_assert_int_eq(brim_pool_submit(pool, BRIM_JOB_READ, &gates[i]), BRIM_OK);
+    }
+    while (waiting < POOL_THREADS)
+        sched_yield();
+}
+
+static void open_gate(void)
+{
+    is_shut = false;
+    brim_pool_wait_idle(pool);
+    brim_disk_flush(brim_cache_from(cache, NULL).disk);
+}
+
+enum later { TOO_LARGE_BY_LENGTH, TOO_LARGE_AT_ITS_END, STORED_AND_LET_GO, LATERS };
+
+/* The later one of a key is there, or is known not to be kept. */
+static void end_later(enum later later, struct brim_fill *fill)
+{
+    struct brim_object_spec spec = {.kind = BRIM_OBJECT_RESPONSE,
+                                    .status = 200,
+                                    .primary = key_of("http://a/"),
+                                    .seq = brim_cache_seq(cache)};
+    static const uint8_t last[KIB];
+
+    if (later == TOO_LARGE_BY_LENGTH) {
+        ck_assert_int_eq(brim_cache_begin_fill(cache, &spec, (struct brim_fields){NULL, 0}, 9 * MIB,
+                                               NULL, &fill),
+                         BRIM_ELIMIT);
+        return;
+    }
+    if (later == TOO_LARGE_AT_ITS_END) {
+        ck_assert_int_ne(brim_fill_append(fill, last, KIB), BRIM_ENOMEM);
+        ck_assert(!brim_fill_is_storable(fill));
+        brim_fill_finish(fill);
+        return;
+    }
+    brim_fill_finish(fill);
+    for (unsigned i = 0; i < 100; i++) { /* more than there is room for in RAM */
+        char url[32];
+
+        snprintf(url, sizeof(url), "http://b/%u", i);
+        brim_fill_finish(begin_lonely(url, 100 * KIB));
+    }
+}
+
+/* Who has seen the later response is not given the earlier one, which ended before it and is still
+ * being written, or is slower than it. */
+START_TEST(an_earlier_one_does_not_come_after_the_later_has_gone)
+{
+    static const uint64_t sizes[LATERS] = {0, 8 * MIB, 10 * KIB};
+    enum later later = (enum later)(_i % LATERS);
+    bool is_on_disk = _i < LATERS; /* the earlier: or it grows in RAM */
+    struct brim_fill *earlier, *fill = NULL;
+    struct brim_object *found;
+    struct bell bell;
+
+    bell_init(&bell);
+    earlier = begin_lonely("http://a/", is_on_disk ? 300 * KIB : 9 * KIB);
+    if (sizes[later] > 0)
+        fill = begin_lonely("http://a/", sizes[later]);
+    shut_gate();
+    if (is_on_disk)
+        brim_fill_finish(earlier); /* the rest of it waits to be written */
+    end_later(later, fill);
+    if (!is_on_disk)
+        brim_fill_finish(earlier);
+    open_gate();
+    found = ask("http://a/", &bell);
+    if (later != STORED_AND_LET_GO)
+        ck_assert_ptr_null(found);
+    else if (found != NULL)
+        ck_assert_uint_eq(brim_body_bytes(found->body), sizes[later]);
+    brim_object_unref(found);
+    bell_fini(&bell);
+}
+END_TEST
+
 static void count_end(void *ctx)
 {
     ++*(_Atomic unsigned *)ctx;
@@ -545,6 +644,7 @@ int main(void)
     tcase_add_test(tc, nothing_purged_comes_back_from_either_tier);
     tcase_add_test(tc, an_older_one_does_not_stay_where_the_newer_finds_no_room);
     tcase_add_test(tc, a_length_that_is_too_large_takes_the_older_away);
+    tcase_add_loop_test(tc, an_earlier_one_does_not_come_after_the_later_has_gone, 0, 2 * LATERS);
     tcase_add_test(tc, the_end_is_told_when_the_object_is_there);
     tcase_add_loop_test(tc, an_object_leaves_ram_where_clients_hold_all, 0, 4);
     suite_add_tcase(suite, tc);

@@ -19,7 +19,8 @@
 #define CACHE_MAGIC 0x63616331u
 #define CACHE_TURNS 64u
 
-struct brim_find; /* cache.h */
+struct brim_find;   /* cache.h */
+struct brim_coming; /* cache_coming.c */
 
 struct brim_cache {
     uint32_t magic;
@@ -30,8 +31,9 @@ struct brim_cache {
     struct brim_sketch *asked;      /* how often for what; NULL: everything is admitted */
     uint64_t body_id_base;          /* random: body ids of this run begin here */
     _Atomic uint64_t bodies;
-    atomic_flag ageing;                 /* of asked: one at a time */
-    pthread_mutex_t turns[CACHE_TURNS]; /* brim_cache_lock_key() */
+    atomic_flag ageing;                      /* of asked: one at a time */
+    pthread_mutex_t turns[CACHE_TURNS];      /* brim_cache_lock_key() */
+    struct brim_coming *coming[CACHE_TURNS]; /* by turn, and under it */
     struct brim_purge *purge;
     pthread_mutex_t purge_turn;       /* purgers only: epochs reach the disk in their order */
     uint64_t reserved_seq;            /* under purge_turn */
@@ -69,6 +71,19 @@ static inline pthread_mutex_t *brim_cache_lock_key(struct brim_cache *cache,
     pthread_mutex_lock(turn);
     return turn;
 }
+
+/* ---- what is on its way (cache_coming.c) ---- */
+
+/* object grows, or is being written, and may be published: from here on until it is taken out.
+ * Borrowed meanwhile. Thread: any. */
+void brim_cache_expect(struct brim_cache *cache, const struct brim_object *object);
+
+/* Takes it out, if it is there. False: it has been overtaken, and must not be published. Its key is
+ * locked, as for the next. */
+bool brim_cache_take_coming(struct brim_cache *cache, const struct brim_object *object);
+
+/* What is on its way under digest and began before the body of this id is overtaken. */
+void brim_cache_overtake(struct brim_cache *cache, struct brim_digest digest, uint64_t body_id);
 
 /* Hands object to the disk tier, once. Its key is locked. Thread: any. */
 void brim_cache_put_on_disk(struct brim_cache *cache, struct brim_object *object);

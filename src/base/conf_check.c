@@ -143,20 +143,20 @@ static bool is_same_address(const char *a, const char *b)
     return strcmp(a, b) == 0;
 }
 
-/* The admin API may purge everything: other hosts must not reach it without a token. */
-static bool is_local_address(const char *address)
+bool brim_conf_check_is_local(const char *address)
 {
     return strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 ||
            strncmp(address, "unix:", 5) == 0;
 }
 
+/* The admin API may purge everything: other hosts must not reach it without a token. */
 static void check_admin(const struct brim_conf_admin *admin, struct brim_conf_faults *faults)
 {
     char token[BRIM_BEARER_MAX + 1];
     const char *wrong;
 
     if (admin->token[0] == '\0') {
-        if (!is_local_address(admin->address))
+        if (!brim_conf_check_is_local(admin->address))
             brim_conf_fault(faults, "admin.address",
                             "\"%s\" is open to other hosts; accepted: 127.0.0.1:PORT, [::1]:PORT, "
                             "unix:/PATH; any other with admin.token",
@@ -527,7 +527,7 @@ static bool has_open_listener(const struct brim_conf_root *root)
     for (size_t i = 0; i < root->listeners.count; i++) {
         const char *address = root->listeners.items[i].address;
 
-        if (address != NULL && !is_local_address(address))
+        if (address != NULL && !brim_conf_check_is_local(address))
             return true;
     }
     return false;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "brim/base/conf.h"
+#include "brim/base/conf_check.h"
 #include "brim/base/conf_manual.h"
 #include "brim/cli/commands.h"
 #include "brim/policy/route.h"
@@ -20,7 +21,21 @@ static const char help[] =
     "  --manual            print the same as the manual page brim.yaml(5)\n"
     "  -h, --help          this text\n"
     "\n"
+    "warns of what is usable and a risk: an admin listener that other hosts reach\n"
+    "\n"
     "exit status: 0 usable, 2 usage or config not usable\n";
+
+/* What may be meant, and is a risk all the same. */
+static void warn(const char *path, const struct brim_conf_admin *admin)
+{
+    if (!brim_conf_check_is_local(admin->address))
+        (void)fprintf(
+            stderr,
+            "%s: warning: admin.address: \"%s\" is open to other hosts, and cleartext: who "
+            "reads along has admin.token; better a loopback or unix address, with a proxy "
+            "that speaks TLS in front of it\n",
+            path, admin->address);
+}
 
 static int check(const char *path)
 {
@@ -43,6 +58,8 @@ static int check(const char *path)
     if (brim_routes_compile(brim_conf_root(conf), NULL, NULL, &routes) != BRIM_OK) /* says why */
         status = BRIM_EXIT_USAGE;
     brim_routes_unref(routes);
+    if (status == BRIM_EXIT_OK)
+        warn(path, &brim_conf_root(conf)->admin);
     brim_conf_free(conf);
     if (status == BRIM_EXIT_OK)
         (void)printf("%s: ok\n", path);

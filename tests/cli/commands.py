@@ -113,6 +113,18 @@ class TestCheck(Case):
         run = self.check(json.dumps(config))
         self.assert_run(run, 2, "", "listeners[0].tls.certificates[0].certificate: ")
 
+    def test_an_admin_listener_open_to_other_hosts_is_warned_of(self):
+        token = self.path.with_name("token")
+        token.write_text("t" * 32 + "\n")
+        config = brim_node.make_config(80, 9900, 81)
+        for address, is_open in (("0.0.0.0:9900", True), (":9900", True), ("[::]:9900", True),
+                                 ("192.0.2.1:9900", True), ("127.0.0.1:9900", False),
+                                 ("[::1]:9900", False), ("unix:/run/brim/admin", False)):
+            config["admin"] = {"address": address, "token": str(token)}
+            warning = f"{self.path}: warning: admin.address: \"{address}\" is open to other hosts"
+            self.assert_run(self.check(json.dumps(config)), 0, f"{self.path}: ok\n",
+                            warning if is_open else "")
+
     def test_missing_file_is_told(self):
         for command in ("check", "serve", "stats"):
             run = brim(command, "-c", "/nonexistent/brim.yaml")

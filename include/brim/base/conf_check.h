@@ -19,6 +19,9 @@ void brim_conf_check(const struct brim_conf_root *root, struct brim_conf_faults 
  * UINT64_MAX: any. One that is a little more than a power of two takes more than it counts here. */
 uint64_t brim_conf_check_body_max(const struct brim_conf_limits *limits);
 
+/* Whether other hosts cannot reach the admin API at that address. */
+bool brim_conf_check_is_local(const char *address);
+
 /* ---- between its files ---- */
 
 /* host[:port] as in a Host field. */

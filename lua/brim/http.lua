@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 ---@meta
 -- Requests and responses as handlers see them, for editors (LuaCATS). Nothing here is run.
--- They are lent for one phase: used later, every access raises an error.
+-- They are lent for one phase: in another one every access raises an error. A `req` or `res` that is
+-- kept beyond its call (in an upvalue, a table, a module) does not stay that request's: in the phase
+-- that it was lent in it shows whatever request the VM runs at that moment. Keep values, not `req`.
 
 ---A set of names with values: headers, query or cookies. `view.name` and `view["Name"]` read and
 ---write like `get` and `set`; assigning nil removes. Header names are case-insensitive; what is set

@@ -455,6 +455,39 @@ START_TEST(a_message_is_lent_once_a_request)
 }
 END_TEST
 
+/* What a module keeps is no request's: it shows the one that runs, in the phase that it was lent
+ * in. So it never leads to memory of another request; nor is it a way to remember one. */
+START_TEST(a_message_kept_in_a_module_shows_the_request_that_runs)
+{
+    struct brim_script_vm *vm;
+    struct brim_script_run *run;
+    struct exchange e;
+    const struct brim_script_call call = {push, take, &e};
+
+    rig_write(rig_path("keep.lua"),
+              "local kept return function(new) local old = kept kept = new or old return old end");
+    vm = rig_vm("local keep = require('keep') return {viewer_request = function(req) "
+                "local old = keep(req) if old then "
+                "assert(rawequal(old, req) and old.path == '/b' and old.headers == req.headers) "
+                "end end, viewer_response = function() "
+                "assert(not pcall(function() return keep().path end)) end}");
+    for (int i = 0; i < 2; i++) {
+        run = brim_script_run_begin(vm);
+        prepare(&e);
+        e.request.target = i == 0 ? BRIM_STR("/a") : BRIM_STR("/b");
+        ck_assert_msg(
+            brim_script_run_call(run, BRIM_SCRIPT_VIEWER_REQUEST, &call) == BRIM_SCRIPT_OK &&
+                brim_script_run_call(run, BRIM_SCRIPT_VIEWER_RESPONSE, &rig_call) == BRIM_SCRIPT_OK,
+            "%s", brim_script_run_error(run));
+        brim_script_run_end(run);
+        free_blocks();
+    }
+    brim_script_vm_close(vm);
+    (void)unlink(rig_path("keep.lua"));
+    rig_clean();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("policy.script_http");
@@ -466,6 +499,7 @@ int main(void)
     tcase_add_test(tcase, what_is_not_valid_is_refused);
     tcase_add_test(tcase, an_answer_is_copied);
     tcase_add_test(tcase, a_message_is_refused_after_its_phase);
+    tcase_add_test(tcase, a_message_kept_in_a_module_shows_the_request_that_runs);
     tcase_add_test(tcase, a_message_is_lent_again_as_another);
     tcase_add_test(tcase, a_message_is_lent_once_a_request);
     tcase_add_test(tcase, an_origins_answer_gets_ttl_tags_and_body);

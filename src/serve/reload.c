@@ -82,7 +82,8 @@ static enum brim_err read_certificates(const struct brim_reload *reload, struct 
         enum brim_err err = check_tls(reload, i, next->conf, faults);
 
         if (err == BRIM_OK && reload->config.tls[i] != NULL)
-            err = brim_certificates_read(next->conf, i, faults, &next->sets[i]);
+            err = brim_certificates_read(next->conf, i, reload->config.tls[i], faults,
+                                         &next->sets[i]);
         if (err != BRIM_OK)
             result = err;
     }

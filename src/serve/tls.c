@@ -57,6 +57,7 @@ struct brim_tls_shown {
 struct certificate {
     SSL_CTX *ctx;                 /* owned, one count */
     struct brim_tls_shown *shown; /* borrowed from ctx */
+    const X509 *x509; /* likewise; ctx itself may name another one since join_key_types() */
     int key_type;
 };
 
@@ -82,7 +83,8 @@ struct loading {
     const struct brim_conf_tls *config;
     size_t listener;
     FILE *faults;
-    size_t certificate; /* being loaded */
+    struct brim_tls *in_force; /* NULL: at a start */
+    size_t certificate;        /* being loaded */
     bool has_faults;
 };
 
@@ -309,10 +311,27 @@ static bool configure(SSL_CTX *ctx, const struct loading *loading)
            SSL_CTX_set_session_id_context(ctx, (unsigned char *)id, (unsigned)id_len) == 1;
 }
 
-static void warn_about_dates(X509 *x509, const char *file)
+static bool is_in_force(struct brim_tls *tls, const X509 *x509)
 {
-    if (X509_cmp_current_time(X509_get0_notAfter(x509)) < 0)
-        BRIM_LOG(WARN, "tls.certificate_expired", "file=%s", file);
+    bool is_same = false;
+
+    pthread_mutex_lock(&tls->lock);
+    for (size_t i = 0; i < tls->current->count && !is_same; i++)
+        is_same = X509_cmp(tls->current->items[i].x509, x509) == 0;
+    pthread_mutex_unlock(&tls->lock);
+    return is_same;
+}
+
+/* At a reload a certificate that is over is a mistake, unless it has just run out in its place:
+ * then a change of anything else may not wait for a new one. A start cannot wait either. */
+static void judge_dates(struct loading *loading, X509 *x509, const char *file)
+{
+    if (X509_cmp_current_time(X509_get0_notAfter(x509)) < 0) {
+        if (loading->in_force != NULL && !is_in_force(loading->in_force, x509))
+            fault(loading, "certificate", file, "has expired; accepted: one that is valid");
+        else
+            BRIM_LOG(WARN, "tls.certificate_expired", "file=%s", file);
+    }
     if (X509_cmp_current_time(X509_get0_notBefore(x509)) > 0)
         BRIM_LOG(WARN, "tls.certificate_not_yet_valid", "file=%s", file);
 }
@@ -401,7 +420,8 @@ static void load(struct brim_certificates *set, struct loading *loading)
         return;
     }
     x509 = SSL_CTX_get0_certificate(ctx);
-    warn_about_dates(x509, files->certificate);
+    judge_dates(loading, x509, files->certificate);
+    certificate->x509 = x509;
     certificate->shown = hang_names(ctx, x509);
     key = read_key(loading, files->key);
     if (key != NULL && use_key(loading, ctx, key))
@@ -446,11 +466,13 @@ static void join_key_types(struct brim_certificates *set, struct loading *loadin
 
 /* ---- interface ---- */
 
-enum brim_err brim_certificates_read(const struct brim_conf *conf, size_t position, FILE *faults,
+enum brim_err brim_certificates_read(const struct brim_conf *conf, size_t position,
+                                     struct brim_tls *in_force, FILE *faults,
                                      struct brim_certificates **set_out)
 {
     const struct brim_conf_root *root = brim_conf_root(conf);
-    struct loading loading = {.conf = conf, .listener = position, .faults = faults};
+    struct loading loading = {
+        .conf = conf, .listener = position, .faults = faults, .in_force = in_force};
     struct brim_certificates *set = brim_alloc(sizeof(*set));
 
     *set_out = NULL;
@@ -502,7 +524,7 @@ enum brim_err brim_tls_open(const struct brim_conf *conf, size_t position, FILE 
 {
     struct loading loading = {.conf = conf, .listener = position, .faults = faults};
     struct brim_certificates *set;
-    enum brim_err err = brim_certificates_read(conf, position, faults, &set);
+    enum brim_err err = brim_certificates_read(conf, position, NULL, faults, &set);
     struct brim_tls *tls;
 
     *tls_out = NULL;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "brim/base/invariant.h"
+#include "brim/base/log.h"
 #include "brim/http/field.h"
 
 #define SUBJECT_BYTES_MAX 1024
@@ -22,6 +23,21 @@ static bool load_crl(SSL_CTX *ctx, const char *file)
            X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) == 1;
 }
 
+/* The client sees an alert at most, so the operator is told what is wrong with its certificate. */
+static int on_verify(int is_ok, X509_STORE_CTX *store)
+{
+    X509 *x509 = X509_STORE_CTX_get0_cert(store); /* the client's, whatever of the chain is wrong */
+    char subject[256] = "";
+
+    if (is_ok)
+        return is_ok;
+    if (x509 != NULL)
+        (void)X509_NAME_oneline(X509_get_subject_name(x509), subject, sizeof(subject));
+    BRIM_LOG(INFO, "tls.client_refused", "subject=\"%s\" reason=\"%s\"", subject,
+             X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)));
+    return 0;
+}
+
 struct brim_tls_client_fault brim_tls_client_configure(SSL_CTX *ctx,
                                                        const struct brim_conf_tls *config)
 {
@@ -33,7 +49,7 @@ struct brim_tls_client_fault brim_tls_client_configure(SSL_CTX *ctx,
         return fault;
     if (config->client_verify == VERIFY_REQUIRE)
         mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    SSL_CTX_set_verify(ctx, mode, NULL);
+    SSL_CTX_set_verify(ctx, mode, on_verify);
     SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
     (void)SSL_CTX_set_num_tickets(ctx, 0);
     names = SSL_load_client_CA_file(config->client_ca);

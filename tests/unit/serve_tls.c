@@ -351,7 +351,7 @@ START_TEST(a_connection_is_judged_by_what_it_was_shown_and_what_there_is_now)
     ck_assert(!brim_tls_is_misdirected(brim_tls_shown(server), BRIM_STR("later.example")));
     make("first", "renewed", "DNS:first.example");
     make("second", "renewed", "DNS:both.example,DNS:later.example");
-    ck_assert_int_eq(brim_certificates_read(conf, 0, stderr, &next), BRIM_OK);
+    ck_assert_int_eq(brim_certificates_read(conf, 0, tls, stderr, &next), BRIM_OK);
     brim_tls_replace(tls, next);
     ck_assert(!brim_tls_is_misdirected(brim_tls_shown(server), BRIM_STR("both.example")));
     ck_assert(!brim_tls_is_misdirected(brim_tls_shown(server), BRIM_STR("second.example")));
@@ -371,7 +371,7 @@ START_TEST(a_replaced_set_serves_the_handshakes_that_follow)
     ck_assert_msg(open_tls("1.2", pairs) == BRIM_OK, "%s", faults);
     ck_assert_str_eq(shake(&(struct hello){.host = "second.example"}).cn, "second");
     make("first", "renewed", "DNS:first.example");
-    ck_assert_int_eq(brim_certificates_read(conf, 0, stderr, &next), BRIM_OK);
+    ck_assert_int_eq(brim_certificates_read(conf, 0, tls, stderr, &next), BRIM_OK);
     ck_assert_str_eq(shake(&(struct hello){.host = "first.example"}).cn, "first");
     brim_tls_replace(tls, next);
     ck_assert_str_eq(shake(&(struct hello){.host = "first.example"}).cn, "renewed");
@@ -534,6 +534,34 @@ START_TEST(an_expired_certificate_is_a_warning)
 }
 END_TEST
 
+/* A reload has something better to go on with; but what runs out where it is must not hold up every
+ * other change. */
+START_TEST(an_expired_certificate_does_not_replace_another_one)
+{
+    static const char *const pairs[] = {"a", "a", "rsa", "rsa", NULL};
+    struct cert old = {.file = "a", .cn = "o", .san = "DNS:o", .from_s = -86400, .to_s = -3600};
+    struct cert rsa = old; /* shares the other's context */
+    struct brim_certificates *next;
+    FILE *out = fmemopen(faults, sizeof(faults), "w");
+
+    rsa.file = "rsa";
+    rsa.kind = KEY_RSA;
+    make_cert(&rsa);
+    make("a", "good", "DNS:o");
+    ck_assert_int_eq(open_tls("1.2", pairs), BRIM_OK);
+    make_cert(&old);
+    ck_assert_int_eq(brim_certificates_read(conf, 0, tls, out, &next), BRIM_EINVAL);
+    fclose(out);
+    ck_assert_ptr_nonnull(strstr(faults, "certificates[0].certificate: "));
+    ck_assert_ptr_nonnull(strstr(faults, "has expired; accepted: one that is valid"));
+
+    ck_assert_int_eq(brim_certificates_read(conf, 0, NULL, stderr, &next), BRIM_OK);
+    brim_tls_replace(tls, next);
+    ck_assert_int_eq(brim_certificates_read(conf, 0, tls, stderr, &next), BRIM_OK);
+    brim_certificates_free(next);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("serve_tls");
@@ -557,6 +585,7 @@ int main(void)
     tcase_add_test(fault, an_encrypted_key_is_a_fault);
     tcase_add_test(fault, files_without_pem_are_faults_all_told_at_once);
     tcase_add_test(fault, an_expired_certificate_is_a_warning);
+    tcase_add_test(fault, an_expired_certificate_does_not_replace_another_one);
     suite_add_tcase(suite, fault);
     return unit_run(suite);
 }

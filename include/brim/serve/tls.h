@@ -27,10 +27,11 @@ BRIM_MUST_USE enum brim_err brim_tls_open(const struct brim_conf *conf, size_t p
                                           FILE *faults, struct brim_tls **tls_out);
 void brim_tls_close(struct brim_tls *tls);
 
-/* Reads the certificates of a listener without using them yet; faults as above. Owns: the caller
- * frees, or hands them to brim_tls_replace(). Errors: BRIM_EINVAL. Thread: any. */
+/* Reads the certificates of a listener without using them yet; faults as above, and for an expired
+ * one unless it is in force already (NULL: nothing is, and it is logged). Owns: the caller frees,
+ * or hands them to brim_tls_replace(). Errors: BRIM_EINVAL. Thread: any. */
 BRIM_MUST_USE enum brim_err brim_certificates_read(const struct brim_conf *conf, size_t position,
-                                                   FILE *faults,
+                                                   struct brim_tls *in_force, FILE *faults,
                                                    struct brim_certificates **set_out);
 void brim_certificates_free(struct brim_certificates *set);
 

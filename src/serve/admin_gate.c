@@ -2,6 +2,8 @@
 #include "brim/serve/admin_gate.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
@@ -21,6 +23,35 @@ static bool read_token(const char *path, struct brim_bearer *bearer_out)
     return wrong == NULL;
 }
 
+/* Notes which file it is that is read next; true: it is another one than before. */
+static bool note_file(struct brim_admin_gate *gate)
+{
+    struct brim_admin_gate_stamp stamp = {0};
+    struct stat status;
+    bool is_new;
+
+    if (stat(gate->path, &status) != 0)
+        return false;
+    stamp.inode = (uint64_t)status.st_ino;
+    stamp.bytes = (int64_t)status.st_size;
+    stamp.changed_s = (int64_t)status.st_mtim.tv_sec;
+    stamp.changed_ns = (int64_t)status.st_mtim.tv_nsec;
+    pthread_mutex_lock(&gate->lock);
+    is_new = memcmp(&stamp, &gate->stamp, sizeof(stamp)) != 0;
+    gate->stamp = stamp;
+    pthread_mutex_unlock(&gate->lock);
+    return is_new;
+}
+
+static void warn_of_mode(const char *path)
+{
+    struct stat status;
+
+    if (stat(path, &status) == 0 && (status.st_mode & S_IRWXO) != 0)
+        BRIM_LOG(WARN, "admin.token_open", "path=%s mode=%03o do=\"chmod o-rwx\"", path,
+                 (unsigned)(status.st_mode & 0777));
+}
+
 enum brim_err brim_admin_gate_init(struct brim_admin_gate *gate, const char *token_path,
                                    unsigned calls_per_s)
 {
@@ -33,6 +64,8 @@ enum brim_err brim_admin_gate_init(struct brim_admin_gate *gate, const char *tok
     if (token_path == NULL || token_path[0] == '\0')
         return BRIM_OK;
     gate->path = brim_strdup(token_path);
+    (void)note_file(gate);
+    warn_of_mode(gate->path);
     return read_token(gate->path, &gate->bearer) ? BRIM_OK : BRIM_EINVAL;
 }
 
@@ -52,7 +85,11 @@ void brim_admin_gate_renew(struct brim_admin_gate *gate)
 {
     struct brim_bearer bearer;
 
-    if (gate->path == NULL || !read_token(gate->path, &bearer))
+    if (gate->path == NULL)
+        return;
+    (void)note_file(gate);
+    warn_of_mode(gate->path);
+    if (!read_token(gate->path, &bearer))
         return;
     pthread_mutex_lock(&gate->lock);
     gate->bearer = bearer;
@@ -77,16 +114,25 @@ static bool take(struct brim_admin_gate_bucket *bucket, uint64_t now_ms)
     return true;
 }
 
-bool brim_admin_gate_knows(struct brim_admin_gate *gate, struct brim_str authorization)
+static bool is_token_of(struct brim_admin_gate *gate, struct brim_str authorization)
 {
     struct brim_bearer bearer;
 
-    if (gate->path == NULL)
-        return true;
     pthread_mutex_lock(&gate->lock);
     bearer = gate->bearer;
     pthread_mutex_unlock(&gate->lock);
     return brim_bearer_is(&bearer, authorization);
+}
+
+bool brim_admin_gate_knows(struct brim_admin_gate *gate, struct brim_str authorization)
+{
+    if (gate->path == NULL || is_token_of(gate, authorization))
+        return true;
+    /* The file may hold a new one: whoever changed it takes it from there. */
+    if (authorization.len == 0 || !note_file(gate))
+        return false;
+    brim_admin_gate_renew(gate);
+    return is_token_of(gate, authorization);
 }
 
 enum brim_admin_gate_verdict brim_admin_gate_check(struct brim_admin_gate *gate,

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "brim/base/log.h"
@@ -98,6 +100,43 @@ START_TEST(a_renewed_token_counts_and_a_lost_one_leaves_the_old)
 }
 END_TEST
 
+/* Who has the file's new token shall not need the old one to say so: brim reload takes the new. */
+START_TEST(a_new_token_in_the_file_counts_when_somebody_brings_it)
+{
+    write_token("fedcba9876543210-");
+    ck_assert_int_eq(brim_admin_gate_check(&gate, WRONG, 1000), BRIM_ADMIN_GATE_SHUT);
+    ck_assert_int_eq(brim_admin_gate_check(&gate, BRIM_STR("Bearer fedcba9876543210-"), 1000),
+                     BRIM_ADMIN_GATE_OPEN);
+    ck_assert_int_eq(brim_admin_gate_check(&gate, RIGHT, 1000), BRIM_ADMIN_GATE_SHUT);
+    write_token("short");
+    ck_assert_int_eq(brim_admin_gate_check(&gate, BRIM_STR("Bearer short"), 2000),
+                     BRIM_ADMIN_GATE_SHUT);
+    unlink(path);
+    ck_assert_int_eq(brim_admin_gate_check(&gate, WRONG, 3000), BRIM_ADMIN_GATE_SHUT);
+    ck_assert(brim_admin_gate_knows(&gate, BRIM_STR("Bearer fedcba9876543210-")));
+}
+END_TEST
+
+/* What everybody may read is no secret. */
+START_TEST(a_token_that_others_may_read_is_warned_of)
+{
+    char text[1024] = "";
+    FILE *log = tmpfile();
+
+    ck_assert_ptr_nonnull(log);
+    brim_log_setup(BRIM_LOG_INFO, fileno(log));
+    brim_admin_gate_renew(&gate);
+    ck_assert_int_eq(ftell(log), 0);
+    ck_assert_int_eq(chmod(path, 0644), 0);
+    brim_admin_gate_renew(&gate);
+    brim_log_setup(BRIM_LOG_ERROR, STDERR_FILENO);
+    rewind(log);
+    ck_assert_uint_gt(fread(text, 1, sizeof(text) - 1, log), 0);
+    (void)fclose(log);
+    ck_assert_ptr_nonnull(strstr(text, "warn admin.token_open path="));
+}
+END_TEST
+
 START_TEST(without_a_file_everybody_is_let_and_with_an_empty_one_nobody)
 {
     struct brim_admin_gate other;
@@ -117,6 +156,8 @@ int main(void)
     TCase *tcase = tcase_create("gate");
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, a_new_token_in_the_file_counts_when_somebody_brings_it);
+    tcase_add_test(tcase, a_token_that_others_may_read_is_warned_of);
     tcase_add_test(tcase, a_second_holds_so_many_calls_and_no_more);
     tcase_add_test(tcase, guessing_is_slow_and_takes_nothing_from_those_who_know);
     tcase_add_test(tcase, asking_who_knows_it_takes_nothing);

@@ -9,6 +9,7 @@
 #define BRIM_SERVE_ADMIN_GATE_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "brim/base/bearer.h"
@@ -21,6 +22,10 @@ struct brim_admin_gate { /* private */
     char *path;          /* of the token's file; NULL: none is asked for */
     pthread_mutex_t lock;
     struct brim_bearer bearer;
+    struct brim_admin_gate_stamp { /* of the file when it was read last */
+        uint64_t inode;
+        int64_t bytes, changed_s, changed_ns;
+    } stamp;
     struct brim_admin_gate_bucket {
         uint64_t level;     /* thousandths of a call */
         uint64_t at_ms;     /* when it was that */
@@ -42,7 +47,8 @@ bool brim_admin_gate_has_token(const struct brim_admin_gate *gate);
  * loop. */
 void brim_admin_gate_renew(struct brim_admin_gate *gate);
 
-/* Whether the field's value presents the token, or none is asked for; counts nothing. */
+/* Whether the field's value presents the token, or none is asked for; counts nothing. Another than
+ * the token in force is looked for in the file, if that was changed since it was read. */
 bool brim_admin_gate_knows(struct brim_admin_gate *gate, struct brim_str authorization);
 
 /* authorization: the field's value, empty if there is none. Thread: control. */

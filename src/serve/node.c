@@ -508,15 +508,16 @@ static void tell_parent(const struct node *n, char byte)
 }
 
 /* A successor is ready to take over. Calls wait for it in the queue of the admin socket; clients
- * are served here as before until it accepts, but nothing new reaches the disk. */
+ * are served here as before until it accepts, but nothing new reaches the disk. The next successor
+ * finds it so where the one before did not come up. */
 static void let_go(struct node *n)
 {
-    if (n->has_let_go)
-        return;
-    n->has_let_go = true;
-    brim_admin_stop_listening(n->admin);
-    brim_cache_release(n->cache);
-    BRIM_LOG(INFO, "upgrade.let_go", "pid=%d", (int)getpid());
+    if (!n->has_let_go) {
+        n->has_let_go = true;
+        brim_admin_stop_listening(n->admin);
+        brim_cache_release(n->cache);
+        BRIM_LOG(INFO, "upgrade.let_go", "pid=%d", (int)getpid());
+    }
     tell_parent(n, BRIM_LINK_LET_GO);
 }
 

@@ -18,8 +18,8 @@
  * still is in this process, starts a node of its own in the successor's place, and if even that
  * fails the old node goes on with the disk tier read only.
  *
- * Waits are bounded, and nothing else is done meanwhile: signals stay pending; one to end gives the
- * upgrade up while it can be given up.
+ * Waits are bounded, and nothing else is done meanwhile: signals stay pending. While it can be
+ * given up, one to end does so, and so does the end of the old node, which has to be started again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,6 +42,8 @@
 #define LET_GO_MS  60000u /* what is queued for the disk, synced */
 #define READY_MS   60000u
 #define TURN_MS    20
+#define LEAVE_MS   1000u /* from a broken link to the end of who had it */
+#define READS_MAX  16u   /* a turn: as much as a pipe holds; one may talk without end */
 
 enum outcome { OUTCOME_SAID, OUTCOME_ENDED, OUTCOME_LATE, OUTCOME_GIVEN_UP };
 
@@ -78,7 +80,10 @@ static void listen_to(struct successor *s)
     char bytes[4096];
     ssize_t len;
 
-    while (s->said != -1 && (len = read(s->said, bytes, sizeof(bytes))) > 0) {
+    for (unsigned i = 0; i < READS_MAX && s->said != -1; i++) {
+        len = read(s->said, bytes, sizeof(bytes));
+        if (len <= 0)
+            break;
         keep_tail(s, bytes, (size_t)len);
         if (write(STDERR_FILENO, bytes, (size_t)len) != len)
             break; /* its log is ours; nobody reads it */
@@ -88,12 +93,11 @@ static void listen_to(struct successor *s)
 /* ---- waiting ---- */
 
 /* What it has started may still hold the link. */
-static bool has_ended(const struct successor *s)
+static bool has_ended(pid_t pid)
 {
     siginfo_t info = {.si_pid = 0};
 
-    return s->pid > 0 && waitid(P_PID, (id_t)s->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-           info.si_pid == s->pid;
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
 }
 
 static bool is_told_to_end(void)
@@ -105,18 +109,20 @@ static bool is_told_to_end(void)
 }
 
 struct wait {
+    pid_t pid; /* who is at the other end of link */
     int link;
     char wanted;
     unsigned ms;
-    bool is_final; /* cannot be given up */
+    pid_t while_runs; /* given up without it, or when the node is to end; 0: cannot be given up */
 };
 
+/* s: who is listened to meanwhile. */
 static enum outcome await(struct successor *s, const struct wait *wait)
 {
     uint64_t until = brim_clock_mono_ms() + wait->ms;
 
     while (brim_clock_mono_ms() < until) {
-        bool is_dead = has_ended(s); /* before the look at what it said */
+        bool is_dead = has_ended(wait->pid); /* before the look at what it said */
         struct pollfd ends[] = {{.fd = wait->link, .events = POLLIN}};
         char byte = '\0';
         ssize_t len;
@@ -128,7 +134,7 @@ static enum outcome await(struct successor *s, const struct wait *wait)
             return OUTCOME_SAID;
         if (len == 0 || is_dead || (len < 0 && errno != EAGAIN && errno != EINTR))
             return OUTCOME_ENDED;
-        if (!wait->is_final && is_told_to_end())
+        if (wait->while_runs != 0 && (is_told_to_end() || has_ended(wait->while_runs)))
             return OUTCOME_GIVEN_UP;
     }
     return OUTCOME_LATE;
@@ -187,11 +193,22 @@ out:
     return false;
 }
 
+/* Whether it does so by itself: it may only have let the link go. */
+static bool is_leaving(const struct successor *s)
+{
+    uint64_t until = brim_clock_mono_ms() + LEAVE_MS;
+
+    while (!has_ended(s->pid) && brim_clock_mono_ms() < until)
+        (void)poll(NULL, 0, TURN_MS);
+    return has_ended(s->pid);
+}
+
 static void end_successor(struct successor *s, char *why, enum outcome outcome)
 {
+    bool is_alone = outcome == OUTCOME_ENDED && is_leaving(s);
     int status = 0;
 
-    if (outcome != OUTCOME_ENDED)
+    if (!is_alone)
         kill(s->pid, SIGKILL);
     while (waitpid(s->pid, &status, 0) == -1 && errno == EINTR)
         continue;
@@ -201,7 +218,9 @@ static void end_successor(struct successor *s, char *why, enum outcome outcome)
     if (outcome == OUTCOME_LATE)
         (void)snprintf(why, BRIM_ESTATE_WHY_BYTES, "it was not ready in time");
     else if (outcome == OUTCOME_GIVEN_UP)
-        (void)snprintf(why, BRIM_ESTATE_WHY_BYTES, "the node was told to end");
+        (void)snprintf(why, BRIM_ESTATE_WHY_BYTES, "the old node was told to end, or died");
+    else if (!is_alone)
+        (void)snprintf(why, BRIM_ESTATE_WHY_BYTES, "it cut itself off from its parent");
     else if (WIFSIGNALED(status))
         (void)snprintf(why, BRIM_ESTATE_WHY_BYTES, "it died of signal %d", WTERMSIG(status));
     else
@@ -214,7 +233,7 @@ static void end_successor(struct successor *s, char *why, enum outcome outcome)
 static void have_old_let_go(struct brim_parent *p, struct successor *s)
 {
     struct wait wait = {
-        .link = p->link, .wanted = BRIM_LINK_LET_GO, .ms = LET_GO_MS, .is_final = true};
+        .pid = p->child, .link = p->link, .wanted = BRIM_LINK_LET_GO, .ms = LET_GO_MS};
     enum outcome outcome;
 
     kill(p->child, BRIM_SIGNAL_LET_GO);
@@ -223,7 +242,7 @@ static void have_old_let_go(struct brim_parent *p, struct successor *s)
         return;
     BRIM_LOG(ERROR, "upgrade.stuck", "pid=%d what=\"the old node did not let go\"", (int)p->child);
     kill(p->child, SIGKILL);
-    wait.wanted = '\0'; /* until the link breaks */
+    wait.wanted = '\0'; /* until it is dead */
     (void)await(s, &wait);
 }
 
@@ -238,6 +257,7 @@ static void adopt(struct brim_parent *p, struct successor *s)
     p->was_ready = true;
     p->born_ms = brim_clock_mono_ms();
     p->backoff_ms = 0;
+    listen_to(s); /* the last before its log is its own */
     close(s->said);
     kill(old, SIGTERM);
 }
@@ -248,10 +268,11 @@ static void take_back(struct brim_parent *p)
     pid_t old = p->child;
     int link = p->link;
     struct successor nobody = {.said = -1};
-    struct wait wait = {.wanted = BRIM_LINK_READY, .ms = READY_MS, .is_final = true};
+    struct wait wait = {.wanted = BRIM_LINK_READY, .ms = READY_MS};
     enum outcome outcome = OUTCOME_ENDED;
 
     if (brim_parent_spawn(p)) {
+        wait.pid = p->child;
         wait.link = p->link;
         outcome = await(&nobody, &wait);
     }
@@ -277,13 +298,14 @@ static void take_back(struct brim_parent *p)
 static bool take_over(struct brim_parent *p, const char *binary, char *why)
 {
     struct successor s;
-    struct wait wait = {.wanted = BRIM_LINK_PREPARED, .ms = PREPARE_MS};
+    struct wait wait = {.wanted = BRIM_LINK_PREPARED, .ms = PREPARE_MS, .while_runs = p->child};
     enum outcome outcome;
 
     if (!start(p, binary, &s)) {
         (void)snprintf(why, BRIM_ESTATE_WHY_BYTES, "no process: %s", strerrordesc_np(errno));
         return false;
     }
+    wait.pid = s.pid;
     wait.link = s.link;
     outcome = await(&s, &wait);
     if (outcome != OUTCOME_SAID) {
@@ -291,8 +313,7 @@ static bool take_over(struct brim_parent *p, const char *binary, char *why)
         return false;
     }
     have_old_let_go(p, &s);
-    wait =
-        (struct wait){.link = s.link, .wanted = BRIM_LINK_READY, .ms = READY_MS, .is_final = true};
+    wait = (struct wait){.pid = s.pid, .link = s.link, .wanted = BRIM_LINK_READY, .ms = READY_MS};
     outcome = send(s.link, (char[]){BRIM_LINK_GO}, 1, MSG_NOSIGNAL) == 1 ? await(&s, &wait)
                                                                          : OUTCOME_ENDED;
     if (outcome == OUTCOME_SAID) {

@@ -46,8 +46,11 @@ enum {
     FLAG_HEURISTIC = 4,
     FLAG_PRIMARY_IN_KEY = 8,
     FLAG_CODABLE = 16,
-    FLAG_ALL = 31,
+    FLAGS_VERSION_SHIFT = 5, /* two bits: enum brim_http_version */
+    FLAG_ALL = 127,
 };
+static_assert(BRIM_HTTP_1_1 == 0, "what earlier versions of brim have written says so");
+static_assert(BRIM_HTTP_VERSIONS <= 4, "two bits");
 
 struct encoded_header {
     uint32_t magic;
@@ -149,6 +152,7 @@ enum brim_err brim_object_new(const struct brim_object_spec *spec, struct brim_o
                                    .seq = spec->seq,
                                    .fresh = spec->fresh,
                                    .is_codable = spec->is_codable,
+                                   .version = (uint8_t)spec->version,
                                    .body_id = spec->body_id,
                                    .body = spec->body,
                                    .meta_bytes = size};
@@ -240,6 +244,7 @@ static void fill_header(const struct brim_object_spec *spec, uint32_t strings,
     flags |= fresh->heuristic ? FLAG_HEURISTIC : 0;
     flags |= primary_is_in_key(spec) ? FLAG_PRIMARY_IN_KEY : 0;
     flags |= spec->is_codable ? FLAG_CODABLE : 0;
+    flags |= (unsigned)spec->version << FLAGS_VERSION_SHIFT;
     *header_out = (struct encoded_header){
         .magic = htole32(ENCODED_MAGIC),
         .version = htole16(ENCODED_VERSION),
@@ -275,7 +280,8 @@ enum brim_err brim_object_encode(const struct brim_object *object, void **bytes_
                                           .tags = object->tags,
                                           .tag_count = object->tag_count,
                                           .body_id = object->body_id,
-                                          .is_codable = object->is_codable};
+                                          .is_codable = object->is_codable,
+                                          .version = (enum brim_http_version)object->version};
     size_t strings = strings_size(&spec);
     size_t table = spec.fields.count * sizeof(struct encoded_field);
     size_t size =
@@ -360,7 +366,8 @@ static bool read_header(const void *bytes, size_t len, struct encoded_header *he
     h->body_id = le64toh(h->body_id);
     if (h->magic != ENCODED_MAGIC || h->version != ENCODED_VERSION)
         return false;
-    if (h->zero1 != 0 || h->tag_count > BRIM_OBJECT_TAGS_MAX || (h->flags & ~FLAG_ALL) != 0)
+    if (h->zero1 != 0 || h->tag_count > BRIM_OBJECT_TAGS_MAX || (h->flags & ~FLAG_ALL) != 0 ||
+        h->flags >> FLAGS_VERSION_SHIFT >= BRIM_HTTP_VERSIONS)
         return false;
     if (h->kind < BRIM_OBJECT_RESPONSE || h->kind > BRIM_OBJECT_PASS)
         return false;
@@ -456,6 +463,7 @@ enum brim_err brim_object_decode(const void *bytes, size_t len, struct brim_body
     spec.fresh = read_freshness(&header);
     spec.body_id = header.body_id;
     spec.is_codable = (header.flags & FLAG_CODABLE) != 0;
+    spec.version = (enum brim_http_version)(header.flags >> FLAGS_VERSION_SHIFT);
     if (spec.kind == BRIM_OBJECT_RESPONSE) {
         if (body == NULL)
             goto out;

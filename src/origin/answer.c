@@ -222,6 +222,7 @@ enum brim_err brim_answer_refresh(const struct brim_answer_update *update,
         .key = stale->key,
         .primary = stale->primary,
         .seq = update->seq,
+        .version = update->version,
         .body = stale->body,
     };
     const char *reason;

@@ -175,12 +175,13 @@ static void count_servers(const struct set *set, int64_t sign)
 /* ---- one check: fetcher thread ---- */
 
 static enum brim_err on_headers(void *ctx, unsigned status, struct brim_fields fields,
-                                uint64_t length)
+                                uint64_t length, enum brim_http_version version)
 {
     struct check *check = ctx;
 
     (void)fields;
     (void)length;
+    (void)version;
     check->status = status;
     return BRIM_OK;
 }

@@ -198,9 +198,9 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
     brim_metric_count_answer(f->origin->metrics, brim_response_status(f->response),
                              brim_clock_mono_us() - f->begun_us);
     f->deadline_ms = brim_clock_mono_ms() + f->origin->between_bytes_timeout_ms;
-    err =
-        f->callbacks.headers(f->ctx, brim_response_status(f->response),
-                             brim_response_fields(f->response), brim_response_length(f->response));
+    err = f->callbacks.headers(f->ctx, brim_response_status(f->response),
+                               brim_response_fields(f->response), brim_response_length(f->response),
+                               brim_response_version(f->response));
     if (err != BRIM_OK)
         fail(f, err, "the answer is not wanted");
     return err == BRIM_OK ? len : 0;

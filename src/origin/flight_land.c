@@ -137,8 +137,11 @@ static enum brim_err take_not_modified(struct brim_flight *f, const struct brim_
 {
     struct brim_object *stale = brim_letter_stale(f->letter);
     struct brim_object *object = NULL;
-    struct brim_answer_update update = {
-        .stale = stale, .exchange = exchange, .rules = f->rules, .seq = f->seq};
+    struct brim_answer_update update = {.stale = stale,
+                                        .exchange = exchange,
+                                        .rules = f->rules,
+                                        .seq = f->seq,
+                                        .version = f->winner->version};
     enum brim_store_verdict verdict;
     enum brim_err err = BRIM_EAGAIN; /* without conditions: its body has left the disk meanwhile */
 
@@ -397,6 +400,7 @@ static enum brim_err land(struct brim_flight *f, unsigned status, struct brim_fi
         .primary = *brim_letter_primary(f->letter),
         .key = *brim_letter_key(f->letter),
         .seq = f->seq,
+        .version = f->winner->version,
     };
     uint64_t tags[BRIM_OBJECT_TAGS_MAX];
     struct brim_field *kept;
@@ -472,7 +476,7 @@ static enum brim_err land_changed(struct brim_flight *f, struct brim_answer_lent
 }
 
 enum brim_err brim_flight_on_headers(void *ctx, unsigned status, struct brim_fields fields,
-                                     uint64_t length)
+                                     uint64_t length, enum brim_http_version version)
 {
     struct brim_flight_try *try = ctx;
     struct brim_flight *f = try->flight;
@@ -480,6 +484,7 @@ enum brim_err brim_flight_on_headers(void *ctx, unsigned status, struct brim_fie
 
     OBJ_CHECK(f, BRIM_FLIGHT_MAGIC);
     try->status = status;
+    try->version = version;
     try->took_ms = brim_clock_mono_ms() - try->request_mono_ms;
     if (brim_flight_passes_over(try, status))
         return BRIM_EAGAIN;

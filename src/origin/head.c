@@ -61,6 +61,7 @@ void brim_head_update(struct brim_cache *cache, const struct brim_key *primary,
     as_get.method = BRIM_STR("GET"); /* whose stored response it updates */
     if (brim_cache_find(cache, &find) == BRIM_FOUND_OBJECT) {
         update.stale = find.object;
+        update.version = (enum brim_http_version)find.object->version;
         if (brim_head_confirms(exchange->response, find.object))
             confirm(cache, &update);
         else

@@ -15,6 +15,7 @@ static void put_again(struct brim_cache *cache, const struct brim_object *stored
         .fields = stored->fields,
         .body_id = stored->body_id,
         .is_codable = stored->is_codable,
+        .version = (enum brim_http_version)stored->version,
         .body = stored->body,
         .tags = stored->tags,
         .tag_count = stored->tag_count,

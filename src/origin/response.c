@@ -254,6 +254,13 @@ enum brim_response_got brim_response_line(struct brim_response *r, struct brim_s
     return line.len == 0 ? end_block(r) : take_field(r, line);
 }
 
+enum brim_http_version brim_response_version(const struct brim_response *r)
+{
+    if (r->is_http2)
+        return BRIM_HTTP_2;
+    return r->minor == 0 ? BRIM_HTTP_1_0 : BRIM_HTTP_1_1;
+}
+
 unsigned brim_response_status(const struct brim_response *r)
 {
     return r->status;

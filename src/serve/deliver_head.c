@@ -240,7 +240,7 @@ bool brim_deliver_is_own_416(const struct brim_delivery *d)
 /* One field, with those of the hops above before ours (RFC 9110 7.6.3). */
 static void add_via(struct brim_delivery *d)
 {
-    struct brim_str own = d->env->via_response;
+    struct brim_str own = d->env->via[d->object->version];
     struct brim_list_cursor cursor = {0};
     struct brim_str member;
     size_t len = own.len;

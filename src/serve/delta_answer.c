@@ -99,6 +99,7 @@ static struct brim_object *coded_object(const struct brim_object *object,
         .seq = object->seq,
         .fresh = object->fresh,
         .fields = coded_fields(object, coding, items, (char *)(items + room)),
+        .version = (enum brim_http_version)object->version,
         .body = delta->body,
     };
     if (brim_object_new(&spec, &coded) != BRIM_OK)

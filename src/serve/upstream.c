@@ -165,20 +165,6 @@ static struct brim_str value_for_origin(h2o_mem_pool_t *pool, const struct brim_
     return route->rules.compress ? conditions(pool, field) : field->value;
 }
 
-/* "2 ID" or "1.0 ID" instead of "1.1 ID" (RFC 9110 7.6.3). */
-static struct brim_str own_via(h2o_mem_pool_t *pool, const struct brim_env *env, unsigned version)
-{
-    struct brim_str protocol = version >= 0x200 ? BRIM_STR("2 ") : BRIM_STR("1.0 ");
-    char *text;
-
-    if (version == 0x101)
-        return brim_str(env->via_response.base, env->via_response.len);
-    text = h2o_mem_alloc_pool(pool, protocol.len + env->node_id.len);
-    memcpy(text, protocol.base, protocol.len);
-    memcpy(text + protocol.len, env->node_id.base, env->node_id.len);
-    return brim_str(text, protocol.len + env->node_id.len);
-}
-
 /* for=, host= and proto= of RFC 7239 4; IPv6 addresses are quoted and bracketed. The client's own
  * Forwarded is dropped: see is_claim. */
 static struct brim_str forwarded(h2o_mem_pool_t *pool, const struct brim_upstream_client *client)
@@ -221,7 +207,7 @@ struct brim_fields brim_upstream_fields(h2o_mem_pool_t *pool, struct brim_env *e
 {
     size_t room = client_fields.count + UPSTREAM_ADDED_MAX;
     struct list list = {.items = h2o_mem_alloc_pool(pool, room * sizeof(struct brim_field))};
-    struct brim_str via = own_via(pool, env, client->version);
+    struct brim_str via = env->via[brim_http_version_of(client->version)];
     int64_t hops = client->counts_hops ? brim_upstream_hops_left(client_fields) : -1;
 
     for (size_t i = 0; i < client_fields.count; i++)

@@ -43,7 +43,7 @@ struct brim_worker {
     _Atomic uint64_t beats;                  /* turns, for who watches from outside */
     struct brim_routes *_Atomic next_routes; /* counted; taken by the loop between two turns */
     bool has_receiver;
-    char *via;
+    char *via[BRIM_HTTP_VERSIONS];
     char *loop_member;
 };
 
@@ -111,10 +111,14 @@ static void init_env(struct brim_worker *w, const struct brim_worker_config *con
         .target_bytes_max = limits->target_bytes,
     };
     env->node_id = brim_str_of(id);
-    w->via = brim_alloc(room);
-    len = snprintf(w->via, room, "1.1 %s", id);
-    INVARIANT(len > 0 && (size_t)len < room);
-    env->via_response = brim_str(w->via, (size_t)len);
+    for (unsigned i = 0; i < BRIM_HTTP_VERSIONS; i++) {
+        static const char *const versions[] = {"1.1", "1.0", "2"};
+
+        w->via[i] = brim_alloc(room);
+        len = snprintf(w->via[i], room, "%s %s", versions[i], id);
+        INVARIANT(len > 0 && (size_t)len < room);
+        env->via[i] = brim_str(w->via[i], (size_t)len);
+    }
     w->loop_member = brim_alloc(room);
     len = snprintf(w->loop_member, room, "%s;node=%016" PRIx64, id, config->node_token);
     INVARIANT(len > 0 && (size_t)len < room);
@@ -341,7 +345,8 @@ void brim_worker_close(struct brim_worker *w)
     sem_destroy(&w->drained);
     sem_destroy(&w->released);
     sem_destroy(&w->swapped);
-    free(w->via);
+    for (unsigned i = 0; i < BRIM_HTTP_VERSIONS; i++)
+        free(w->via[i]);
     free(w->loop_member);
     w->magic = 0;
     free(w);

@@ -20,6 +20,7 @@ static struct brim_object *sample(const char *key)
         .key = key_of(key),
         .primary = key_of("http://a/x"),
         .seq = 77,
+        .version = BRIM_HTTP_2,
         .fresh = {.response_wall_ms = 1700000000123,
                   .date_wall_ms = 1700000000000,
                   .initial_age_ms = 123,
@@ -42,6 +43,7 @@ static void check_same(const struct brim_object *a, const struct brim_object *b)
 {
     ck_assert_int_eq(a->kind, b->kind);
     ck_assert_int_eq(a->status, b->status);
+    ck_assert_int_eq(a->version, b->version);
     ck_assert_uint_eq(a->seq, b->seq);
     ck_assert(brim_key_is(&a->key, &b->key));
     ck_assert(brim_key_is(&a->primary, &b->primary));

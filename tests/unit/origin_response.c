@@ -156,6 +156,7 @@ START_TEST(http2_only_where_it_may_be)
     response = brim_response_new(&h2);
     ck_assert_int_eq(feed(response, "HTTP/2 204 \r\nA: b\r\n\r\n"), BRIM_RESPONSE_FINAL);
     ck_assert_uint_eq(brim_response_status(response), 204);
+    ck_assert_int_eq(brim_response_version(response), BRIM_HTTP_2);
     brim_response_reset(response);
     ck_assert_int_eq(feed(response, "HTTP/2 103 \r\n\r\nHTTP/2 200 \r\n\r\n"), BRIM_RESPONSE_FINAL);
     brim_response_reset(response);
@@ -165,6 +166,10 @@ START_TEST(http2_only_where_it_may_be)
     ck_assert_int_eq(feed(response, "HTTP/2 20\r\n\r\n"), BRIM_RESPONSE_BAD);
     brim_response_reset(response);
     ck_assert_int_eq(feed(response, "HTTP/1.1 200 OK\r\n\r\n"), BRIM_RESPONSE_FINAL);
+    ck_assert_int_eq(brim_response_version(response), BRIM_HTTP_1_1);
+    brim_response_reset(response);
+    ck_assert_int_eq(feed(response, "HTTP/1.0 200 OK\r\n\r\n"), BRIM_RESPONSE_FINAL);
+    ck_assert_int_eq(brim_response_version(response), BRIM_HTTP_1_0);
     brim_response_free(response);
     response = brim_response_new(&limits);
     ck_assert_int_eq(feed(response, "HTTP/2 204 \r\n\r\n"), BRIM_RESPONSE_BAD);

@@ -16,6 +16,7 @@
 #include "brim/cache/key.h"
 #include "brim/http/conditional.h"
 #include "brim/http/freshness.h"
+#include "brim/http/version.h"
 
 enum brim_object_kind {
     BRIM_OBJECT_RESPONSE = 1,
@@ -29,6 +30,7 @@ struct brim_object {
     uint32_t magic;
     uint8_t kind;            /* enum brim_object_kind */
     _Atomic uint8_t on_disk; /* came from, or has been handed to, the disk tier */
+    uint8_t version;         /* enum brim_http_version: by which it came */
     bool is_codable;         /* may be sent in a content coding (cache/represent.h) */
     _Atomic bool is_renewed; /* private: see brim_object_claim_renewal() */
     uint16_t status;
@@ -64,6 +66,7 @@ struct brim_object_spec {
     size_t tag_count;
     uint64_t body_id; /* brim_cache_begin_fill() makes one */
     bool is_codable;
+    enum brim_http_version version;
     struct brim_body *body;
 };
 

@@ -54,6 +54,7 @@ struct brim_answer_update {
     const struct brim_exchange *exchange; /* whose response is the 304 */
     const struct brim_cache_rules *rules;
     uint64_t seq;
+    enum brim_http_version version; /* by which it came */
 };
 
 /*

@@ -13,6 +13,7 @@
 
 #include <stdint.h>
 
+#include "brim/http/version.h"
 #include "brim/origin/fetch_reason.h"
 #include "brim/origin/fetch_request.h"
 #include "brim/origin/names.h"
@@ -32,9 +33,10 @@ struct brim_fetch_config {
 struct brim_fetch_callbacks {
     /* Return BRIM_OK to go on; anything else ends the exchange with that reason.
      * length: Content-Length, or UINT64_MAX. fields: as received (names lower-cased, values
-     * trimmed), framing and hop-by-hop fields still in; borrowed for the call. */
-    enum brim_err (*headers)(void *ctx, unsigned status, struct brim_fields fields,
-                             uint64_t length);
+     * trimmed), framing and hop-by-hop fields still in; borrowed for the call. version: by which
+     * HTTP it came. */
+    enum brim_err (*headers)(void *ctx, unsigned status, struct brim_fields fields, uint64_t length,
+                             enum brim_http_version version);
     /* BRIM_OK, or BRIM_EAGAIN: taken, but pause until brim_fetch_resume(). */
     enum brim_err (*data)(void *ctx, const void *bytes, size_t len);
     /* BRIM_OK: the message was complete as its framing says. BRIM_EPROTO: bad framing or

@@ -25,11 +25,12 @@ struct brim_flight_try {
     unsigned server;
     int64_t request_wall_ms;
     uint64_t request_mono_ms;
-    unsigned status;          /* fetcher thread only, like the next; 0: no answer yet */
-    uint64_t took_ms;         /* to that */
-    bool is_running;          /* the flight's lock from here on */
-    bool has_lost;            /* the other's answer came first */
-    struct brim_fetch *fetch; /* counted; of the latest, also when it is over */
+    unsigned status;                /* fetcher thread only, like the next; 0: no answer yet */
+    enum brim_http_version version; /* of that */
+    uint64_t took_ms;               /* to that */
+    bool is_running;                /* the flight's lock from here on */
+    bool has_lost;                  /* the other's answer came first */
+    struct brim_fetch *fetch;       /* counted; of the latest, also when it is over */
 };
 
 /* A server that is to be asked next. */
@@ -163,7 +164,7 @@ bool brim_flight_wins(struct brim_flight_try *try);
 /* ---- flight_land.c: callbacks of the exchange, a try, on the fetcher thread ---- */
 
 enum brim_err brim_flight_on_headers(void *ctx, unsigned status, struct brim_fields fields,
-                                     uint64_t length);
+                                     uint64_t length, enum brim_http_version version);
 enum brim_err brim_flight_on_data(void *ctx, const void *bytes, size_t len);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "brim/base/err.h"
 #include "brim/http/field.h"
+#include "brim/http/version.h"
 
 struct brim_response_limits {
     size_t header_bytes_max;
@@ -44,6 +45,7 @@ enum brim_response_got {
  */
 enum brim_response_got brim_response_line(struct brim_response *response, struct brim_str line);
 
+enum brim_http_version brim_response_version(const struct brim_response *response);
 unsigned brim_response_status(const struct brim_response *response);
 /* Names in lower case, values trimmed; borrowed until the next line, reset or free. */
 struct brim_fields brim_response_fields(struct brim_response *response);

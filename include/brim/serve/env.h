@@ -12,6 +12,7 @@
 
 #include "brim/base/top.h"
 #include "brim/cache/kv.h"
+#include "brim/http/version.h"
 #include "brim/policy/dict.h"
 #include "brim/policy/route.h"
 #include "brim/serve/access_log.h"
@@ -37,10 +38,10 @@ struct brim_env {
     struct brim_top *top;
     struct brim_routes *routes; /* this worker's counted snapshot; changes only on its loop */
     struct brim_guard_limits limits;
-    uint64_t slice_bytes;         /* 0: ranges of what is not stored bring the whole */
-    struct brim_str node_id;      /* for Cache-Status */
-    struct brim_str via_response; /* "1.1 ID" */
-    struct brim_str loop_member;  /* this node in CDN-Loop (RFC 8586): "ID;node=HEX" */
+    uint64_t slice_bytes;                    /* 0: ranges of what is not stored bring the whole */
+    struct brim_str node_id;                 /* for Cache-Status */
+    struct brim_str via[BRIM_HTTP_VERSIONS]; /* "1.1 ID", "1.0 ID", "2 ID" */
+    struct brim_str loop_member;             /* this node in CDN-Loop (RFC 8586): "ID;node=HEX" */
     h2o_multithread_receiver_t wakes;
     h2o_timeout_t yield; /* 1 ms: continues senders that used up their turn */
     h2o_timeout_t tick;  /* 10 ms: handlers that wait look at their deadline */

@@ -20,7 +20,7 @@ struct brim_upstream_client {
     struct brim_str traceparent; /* in place of the client's; empty: the client's */
     bool begins_trace;           /* which knows nothing of a tracestate */
     bool counts_hops;            /* OPTIONS: Max-Forwards is one less for the next */
-    unsigned version;            /* of HTTP, as received: 0x101 */
+    int version;                 /* of HTTP, as received: 0x101 */
     bool is_ipv6;
     bool is_in_parts; /* parts of the whole are asked for: a part cannot be decoded */
 };

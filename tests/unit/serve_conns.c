@@ -434,17 +434,48 @@ static size_t hold_much(const struct brim_conn_request *request)
     return MUCH;
 }
 
-static int64_t held(const struct brim_conns_config *config)
+/* What a worker has, without a server: the loop is the test's. */
+struct loop_rig {
+    struct brim_conf_timeouts timeouts;
+    struct brim_conf_limits limits;
+    struct brim_conf_abuse abuse;
+    _Atomic int64_t total;
+    int ticks;
+    struct brim_conns_config config;
+};
+
+static void open_rig(struct loop_rig *own, struct brim_conf_limits limits)
 {
-    return brim_ledger_held(brim_clients_ledger(config->clients));
+    *own = (struct loop_rig){
+        .timeouts = {.handshake_ms = 1000, .request_ms = 1000, .idle_ms = 1000, .write_ms = 1000}};
+    own->limits = limits;
+    own->limits.request_header_bytes = 16384;
+    own->config =
+        (struct brim_conns_config){.loop = h2o_evloop_create(),
+                                   .timeouts = &own->timeouts,
+                                   .limits = &own->limits,
+                                   .clients = brim_clients_open(&own->limits, &own->abuse),
+                                   .connections = &own->total,
+                                   .on_tick = count_tick,
+                                   .ctx = &own->ticks};
 }
 
 /* When all connections of the loop have closed. */
-static void close_rig(const struct brim_conns_config *config)
+static void close_rig(struct loop_rig *own)
 {
-    brim_clients_close(config->clients);
-    ck_assert_int_eq(h2o_evloop_run(config->loop, 0), 0);
-    h2o_evloop_destroy(config->loop);
+    brim_clients_close(own->config.clients);
+    ck_assert_int_eq(h2o_evloop_run(own->config.loop, 0), 0);
+    h2o_evloop_destroy(own->config.loop);
+}
+
+static struct brim_ledger *ledger_of(const struct loop_rig *own)
+{
+    return brim_clients_ledger(own->config.clients);
+}
+
+static int64_t held(const struct loop_rig *own)
+{
+    return brim_ledger_held(ledger_of(own));
 }
 
 /* What h2o had for a connection when it could last be asked is counted once, however often one
@@ -452,18 +483,7 @@ static void close_rig(const struct brim_conns_config *config)
  * again, half of limits.client_memory would be all there is. */
 START_TEST(what_is_held_for_a_request_is_weighed_and_not_counted_again)
 {
-    h2o_loop_t *loop = h2o_evloop_create();
-    struct brim_conf_timeouts timeouts = {.request_ms = 1000, .idle_ms = 1000, .write_ms = 1000};
-    _Atomic int64_t total = 0;
-    struct brim_conf_limits limits = {.request_header_bytes = 16384,
-                                      .client_memory_bytes = 100000000};
-    struct brim_conf_abuse abuse = {0};
-    struct brim_conns_config config = {.loop = loop,
-                                       .timeouts = &timeouts,
-                                       .limits = &limits,
-                                       .clients = brim_clients_open(&limits, &abuse),
-                                       .connections = &total,
-                                       .on_tick = count_tick};
+    struct loop_rig own;
     struct brim_conn_request request = {.memory = hold_much}, other = {.memory = NULL};
     uint64_t now;
     struct brim_conns *conns;
@@ -471,29 +491,30 @@ START_TEST(what_is_held_for_a_request_is_weighed_and_not_counted_again)
     int64_t none;
     int peer;
 
-    ck_assert_int_eq(brim_conns_open(&config, &conns), BRIM_OK);
-    conn = brim_conns_adopt(conns, socket_pair(loop, &peer),
+    open_rig(&own, (struct brim_conf_limits){.client_memory_bytes = 100000000});
+    ck_assert_int_eq(brim_conns_open(&own.config, &conns), BRIM_OK);
+    conn = brim_conns_adopt(conns, socket_pair(own.config.loop, &peer),
                             _i == 0 ? BRIM_CONN_HTTP1 : BRIM_CONN_HTTP2);
     now = brim_clock_mono_ms(); /* it is there, so that it cannot be of a later time */
     conn->h2_memory = 1000;
     brim_conns_sweep(conns, now);
-    none = held(&config);
+    none = held(&own);
     brim_conns_sweep(conns, now);
-    ck_assert_int_eq(held(&config), none);
+    ck_assert_int_eq(held(&own), none);
     brim_conn_request_add(conn, &request);
     brim_conn_request_add(conn, &other);
     for (int i = 0; i < 2; i++) {
         brim_conns_sweep(conns, now);
-        ck_assert_int_ge(held(&config), none);
-        ck_assert_int_lt(held(&config), none + 100000);
-        ck_assert_int_eq(conn->weight, held(&config) + MUCH);
+        ck_assert_int_ge(held(&own), none);
+        ck_assert_int_lt(held(&own), none + 100000);
+        ck_assert_int_eq(conn->weight, held(&own) + MUCH);
     }
     brim_conn_request_remove(conn, &other);
     brim_conn_request_remove(conn, &request);
     h2o_socket_close(conn->sock);
-    ck_assert_int_eq(held(&config), 0);
+    ck_assert_int_eq(held(&own), 0);
     brim_conns_close(conns);
-    close_rig(&config);
+    close_rig(&own);
     close(peer);
 }
 END_TEST
@@ -503,28 +524,19 @@ END_TEST
 START_TEST(an_excess_is_made_good_once_however_many_workers_see_it)
 {
     enum { WORKERS = 2, EACH = 2 };
-    h2o_loop_t *loop = h2o_evloop_create();
-    struct brim_conf_timeouts timeouts = {.request_ms = 1000, .idle_ms = 1000, .write_ms = 1000};
-    struct brim_conf_limits limits = {.request_header_bytes = 16384,
-                                      .client_memory_bytes = 16000000};
-    struct brim_conf_abuse abuse = {0};
-    _Atomic int64_t total = 0;
-    struct brim_conns_config config = {.loop = loop,
-                                       .timeouts = &timeouts,
-                                       .limits = &limits,
-                                       .clients = brim_clients_open(&limits, &abuse),
-                                       .connections = &total,
-                                       .on_tick = count_tick};
+    struct loop_rig own;
     struct brim_conn_request requests[WORKERS * EACH];
     struct brim_conn *all[WORKERS * EACH];
     struct brim_conns *workers[WORKERS];
     int peers[WORKERS * EACH], ended = 0;
 
+    open_rig(&own, (struct brim_conf_limits){.client_memory_bytes = 16000000});
     for (int i = 0; i < WORKERS; i++)
-        ck_assert_int_eq(brim_conns_open(&config, &workers[i]), BRIM_OK);
+        ck_assert_int_eq(brim_conns_open(&own.config, &workers[i]), BRIM_OK);
     for (int i = 0; i < WORKERS * EACH; i++) {
         requests[i] = (struct brim_conn_request){.memory = hold_much};
-        all[i] = brim_conns_adopt(workers[i / EACH], socket_pair(loop, &peers[i]), BRIM_CONN_HTTP2);
+        all[i] = brim_conns_adopt(workers[i / EACH], socket_pair(own.config.loop, &peers[i]),
+                                  BRIM_CONN_HTTP2);
         all[i]->is_h2 = true;
         brim_conn_request_add(all[i], &requests[i]);
         brim_ledger_hold(all[i]->ledger, MUCH);
@@ -539,11 +551,11 @@ START_TEST(an_excess_is_made_good_once_however_many_workers_see_it)
         close(peers[i]);
     }
     ck_assert_int_eq(ended, 2);
-    ck_assert_int_eq(held(&config), 0);
-    ck_assert_int_eq(brim_ledger_excess(brim_clients_ledger(config.clients)), -12000000);
+    ck_assert_int_eq(held(&own), 0);
+    ck_assert_int_eq(brim_ledger_excess(ledger_of(&own)), -12000000);
     for (int i = 0; i < WORKERS; i++)
         brim_conns_close(workers[i]);
-    close_rig(&config);
+    close_rig(&own);
 }
 END_TEST
 
@@ -563,30 +575,20 @@ static size_t hold_some(const struct brim_conn_request *request)
 START_TEST(the_greediest_address_is_ended_before_the_greediest_connection)
 {
     enum { CONNS = 11 };
-    h2o_loop_t *loop = h2o_evloop_create();
-    struct brim_conf_timeouts timeouts = {.request_ms = 1000, .idle_ms = 1000, .write_ms = 1000};
-    struct brim_conf_limits limits = {.request_header_bytes = 16384,
-                                      .client_memory_bytes = 20000000};
-    struct brim_conf_abuse abuse = {0};
-    _Atomic int64_t total = 0;
-    struct brim_conns_config config = {.loop = loop,
-                                       .timeouts = &timeouts,
-                                       .limits = &limits,
-                                       .clients = brim_clients_open(&limits, &abuse),
-                                       .connections = &total,
-                                       .on_tick = count_tick};
+    struct loop_rig own;
     struct brim_ledger greedy = {0}, modest = {0};
     struct brim_conn_request requests[CONNS];
     struct brim_conn *all[CONNS];
     struct brim_conns *conns;
     int peers[CONNS], ended = 0;
 
-    brim_ledger_share(&greedy, brim_clients_ledger(config.clients));
-    brim_ledger_share(&modest, brim_clients_ledger(config.clients));
-    ck_assert_int_eq(brim_conns_open(&config, &conns), BRIM_OK);
+    open_rig(&own, (struct brim_conf_limits){.client_memory_bytes = 20000000});
+    brim_ledger_share(&greedy, ledger_of(&own));
+    brim_ledger_share(&modest, ledger_of(&own));
+    ck_assert_int_eq(brim_conns_open(&own.config, &conns), BRIM_OK);
     for (int i = 0; i < CONNS; i++) {
         requests[i] = (struct brim_conn_request){.memory = i == 0 ? hold_some : hold_little};
-        all[i] = brim_conns_adopt(conns, socket_pair(loop, &peers[i]), BRIM_CONN_HTTP2);
+        all[i] = brim_conns_adopt(conns, socket_pair(own.config.loop, &peers[i]), BRIM_CONN_HTTP2);
         all[i]->is_h2 = true;
         all[i]->ledger = i == 0 ? &modest : &greedy;
         brim_conn_request_add(all[i], &requests[i]);
@@ -602,9 +604,9 @@ START_TEST(the_greediest_address_is_ended_before_the_greediest_connection)
         close(peers[i]);
     }
     ck_assert_int_eq(ended, 1);
-    ck_assert_int_eq(held(&config), 0);
+    ck_assert_int_eq(held(&own), 0);
     brim_conns_close(conns);
-    close_rig(&config);
+    close_rig(&own);
 }
 END_TEST
 
@@ -647,24 +649,15 @@ static void ignore_written(h2o_socket_t *sock, const char *err)
 START_TEST(the_kernel_holds_little_that_is_unsent)
 {
     static char much[8 << 20];
-    h2o_loop_t *loop = h2o_evloop_create();
-    struct brim_conf_timeouts timeouts = {.request_ms = 1000, .idle_ms = 1000, .write_ms = 1000};
-    struct brim_conf_limits limits = {.request_header_bytes = 16384, .unsent_bytes = 100000};
-    struct brim_conf_abuse abuse = {0};
-    _Atomic int64_t total = 0;
-    struct brim_conns_config config = {.loop = loop,
-                                       .timeouts = &timeouts,
-                                       .limits = &limits,
-                                       .clients = brim_clients_open(&limits, &abuse),
-                                       .connections = &total,
-                                       .on_tick = count_tick};
+    struct loop_rig own;
     h2o_iovec_t bytes = {much, sizeof(much)};
     struct brim_conns *conns;
     struct brim_conn *conn;
     int peer, lifted = 0;
 
-    ck_assert_int_eq(brim_conns_open(&config, &conns), BRIM_OK);
-    conn = brim_conns_adopt(conns, tcp_pair(loop, &peer), BRIM_CONN_HTTP2);
+    open_rig(&own, (struct brim_conf_limits){.unsent_bytes = 100000});
+    ck_assert_int_eq(brim_conns_open(&own.config, &conns), BRIM_OK);
+    conn = brim_conns_adopt(conns, tcp_pair(own.config.loop, &peer), BRIM_CONN_HTTP2);
     conn->is_h2 = true;
     ck_assert_int_eq(unsent_of(conn->sock), 100000);
     h2o_socket_write(conn->sock, &bytes, 1, ignore_written);
@@ -679,7 +672,7 @@ START_TEST(the_kernel_holds_little_that_is_unsent)
     h2o_socket_close(conn->sock);
     ck_assert_int_eq(brim_metric_read(BRIM_METRIC_CLIENTS_UNSENT), 0);
     brim_conns_close(conns);
-    close_rig(&config);
+    close_rig(&own);
     close(peer);
 }
 END_TEST
@@ -688,45 +681,35 @@ END_TEST
 START_TEST(connections_are_counted_and_swept_as_they_come_and_go)
 {
     enum { COUNT = 5 };
-    h2o_loop_t *loop = h2o_evloop_create();
-    struct brim_conf_timeouts timeouts = {.request_ms = 1000, .handshake_ms = 1000};
-    _Atomic int64_t total = 0;
-    int ticks = 0, peers[COUNT];
-    struct brim_conf_limits limits = {.request_header_bytes = 16384};
-    struct brim_conf_abuse abuse = {0};
-    struct brim_conns_config config = {.loop = loop,
-                                       .timeouts = &timeouts,
-                                       .limits = &limits,
-                                       .clients = brim_clients_open(&limits, &abuse),
-                                       .connections = &total,
-                                       .on_tick = count_tick,
-                                       .ctx = &ticks};
+    struct loop_rig own;
+    int peers[COUNT];
     struct brim_conns *conns;
     h2o_socket_t *socks[COUNT];
 
-    ck_assert_int_eq(brim_conns_open(&config, &conns), BRIM_OK);
+    open_rig(&own, (struct brim_conf_limits){0});
+    ck_assert_int_eq(brim_conns_open(&own.config, &conns), BRIM_OK);
     brim_conns_sweep(conns, brim_clock_mono_ms());
     for (int i = 0; i < COUNT; i++) {
-        socks[i] = socket_pair(loop, &peers[i]);
+        socks[i] = socket_pair(own.config.loop, &peers[i]);
         struct brim_conn *conn = brim_conns_adopt(conns, socks[i], BRIM_CONN_SNIFF);
         ck_assert_str_eq(conn->peer_text, "unix");
         conn->opened_mono_ms = i == 3 ? 0 : UINT64_MAX / 2; /* one of them is old */
         h2o_socket_read_start(socks[i], ignore_input);
     }
     ck_assert_uint_eq(brim_conns_count(conns), COUNT);
-    ck_assert_int_eq(total, COUNT);
+    ck_assert_int_eq(own.total, COUNT);
     h2o_socket_close(socks[0]);
     h2o_socket_close(socks[2]);
     ck_assert_uint_eq(brim_conns_count(conns), COUNT - 2);
     brim_conns_sweep(conns, UINT64_MAX / 2);
     ck_assert_uint_eq(brim_conns_count(conns), COUNT - 3);
-    while (ticks == 0)
-        ck_assert_int_eq(h2o_evloop_run(loop, 1000), 0);
+    while (own.ticks == 0)
+        ck_assert_int_eq(h2o_evloop_run(own.config.loop, 1000), 0);
     brim_conns_kill(conns);
     ck_assert_uint_eq(brim_conns_count(conns), 0);
-    ck_assert_int_eq(total, 0);
+    ck_assert_int_eq(own.total, 0);
     brim_conns_close(conns);
-    close_rig(&config);
+    close_rig(&own);
     for (int i = 0; i < COUNT; i++)
         close(peers[i]);
 }

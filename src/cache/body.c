@@ -659,14 +659,13 @@ struct brim_extent *brim_body_extents(struct brim_body *body, size_t *count_out)
     return extents;
 }
 
-uint32_t brim_body_oldest_segment(const struct brim_body *body)
+struct brim_extent_span brim_body_segments(const struct brim_body *body)
 {
-    uint32_t oldest = UINT32_MAX;
+    struct brim_extent_span span = {UINT32_MAX, 0};
 
     for (size_t i = 0; brim_body_is_settled(body) && i < body->placed_count; i++)
-        if (body->placed[i].extent.segment < oldest)
-            oldest = body->placed[i].extent.segment;
-    return oldest;
+        brim_extent_span_add(&span, body->placed[i].extent);
+    return span;
 }
 
 /* ---- reader's side ---- */

@@ -533,7 +533,19 @@ enum brim_err brim_disk_read(struct brim_disk *disk, const struct brim_extent *e
 bool brim_disk_holds(const struct brim_disk *disk, const struct brim_body *body)
 {
     OBJ_CHECK(disk, DISK_MAGIC);
-    return brim_segments_has(disk->segments, brim_body_oldest_segment(body));
+    return brim_segments_has(disk->segments, brim_body_segments(body).first);
+}
+
+void brim_disk_begin_use(struct brim_disk *disk, struct brim_segments_use *use)
+{
+    OBJ_CHECK(disk, DISK_MAGIC);
+    brim_segments_begin_use(disk->segments, use);
+}
+
+void brim_disk_end_use(struct brim_disk *disk, struct brim_segments_use *use)
+{
+    OBJ_CHECK(disk, DISK_MAGIC);
+    brim_segments_end_use(disk->segments, use);
 }
 
 void brim_disk_touch(struct brim_disk *disk, struct brim_digest digest)

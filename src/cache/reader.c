@@ -14,6 +14,9 @@
  * response because the disk is busy: the reader fires its own port, hence asks again in the next
  * turn of its loop. Everything else of that loop comes in between, and the page may be there then.
  *
+ * Who reads a body that is wholly on disk says so: its segments stay readable until he is through,
+ * though they are retired meanwhile (cache/segment_retire.c).
+ *
  * A reader of the disk has one extent in RAM; of a body that is on its way there, what that has
  * let go while it is being sent. It is entered in the ledger as a whole extent and from the
  * beginning on, when it can still be refused; a body that goes to disk while it is read is read on.
@@ -199,6 +202,20 @@ static void release_held(struct brim_reader *reader)
     reader->held_count = 0;
 }
 
+static void begin_use(struct brim_reader *reader)
+{
+    reader->is_using = true;
+    reader->use.span = brim_body_segments(reader->body);
+    brim_disk_begin_use(reader->from.disk, &reader->use);
+}
+
+static void end_use(struct brim_reader *reader)
+{
+    if (reader->is_using)
+        brim_disk_end_use(reader->from.disk, &reader->use);
+    reader->is_using = false;
+}
+
 /* Has a disk piece in hand as if it stood in RAM. */
 static enum brim_body_get read_piece(struct brim_reader *reader, struct brim_body_piece *piece)
 {
@@ -206,6 +223,8 @@ static enum brim_body_get read_piece(struct brim_reader *reader, struct brim_bod
 
     if (reader->from.disk == NULL)
         return BRIM_GET_FAILED;
+    if (!reader->is_using && brim_body_is_settled(reader->body))
+        begin_use(reader);
     if (reader->read == NULL || !extent_is(&reader->read_extent, extent)) {
         struct brim_chunk *chunk = NULL;
         enum brim_err err;
@@ -325,6 +344,7 @@ void brim_reader_fini(struct brim_reader *reader)
     forget_read(reader);
     if (reader->load != NULL)
         load_unref(reader->load);
+    end_use(reader);
     if (reader->watching)
         (void)brim_watch_remove(brim_body_watch(reader->body), reader->from.port);
     brim_body_detach(reader->body, reader->place);

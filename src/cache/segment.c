@@ -5,7 +5,7 @@
  *            reserve           file full            retire              bury + remove
  *   (made) ---------> active -----------> sealed ----------> retiring -----------------> dead
  *     row LIVE with the next commit         LIVE              RETIRING   row gone, unlinked,
- *                                                                        counted until unpinned
+ *                                                                        counted until not read
  *
  * A writer reserves its run of bytes under the lock and writes it without, so several write side
  * by side and a crash may leave holes. They are harmless: what no record names does not exist, and
@@ -22,8 +22,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,60 +30,14 @@
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
-#include "brim/cache/census.h"
-#include "brim/cache/health.h"
+#include "brim/cache/segment_inside.h"
 
-#define SEGMENTS_MAGIC 0x73656731u
-
-enum state { LIVE = BRIM_SEGMENT_LIVE, RETIRING = BRIM_SEGMENT_RETIRING, DEAD };
-
-struct segment {
-    struct segment *next_changed;
-    struct segment *next_dead;
-    uint32_t id;
-    enum state state;
-    uint32_t capacity;
-    uint32_t tail;           /* end of what is reserved */
-    uint32_t tail_committed; /* as its row says */
-    unsigned writers;        /* reserved, not yet written */
-    unsigned pins;           /* who uses fd without the lock */
-    int fd;                  /* -1: not open */
-    bool is_changed;         /* in the list of those whose row is behind */
-    bool is_dirty;           /* written since the last fdatasync */
-};
-
-struct brim_segments {
-    uint32_t magic;
-    struct brim_segments_config config;
-    int dir_fd;
-    struct brim_health health;
-    struct brim_census census; /* as it was at the start */
-    _Atomic uint32_t floor;    /* what is lower goes or is gone; under lock, as all below */
-    pthread_mutex_t lock;
-    pthread_cond_t moved;   /* a file was made, or could not be; a segment's last writer left */
-    struct segment **table; /* ascending by id */
-    size_t count;
-    size_t capacity;
-    struct segment *active; /* NULL: none; else the last of the table */
-    struct segment *changed;
-    struct segment *dead;
-    uint32_t next_id;
-    uint64_t charged; /* all files, dead ones and the one being made included */
-    uint64_t index_bytes;
-    uint64_t index_wanted; /* what the index asked for and could not get */
-    size_t files_open;
-    size_t hand; /* next to be looked at when files must be closed */
-    bool is_making;
-    bool is_starved; /* a writer was refused for want of room */
-};
-
-static uint64_t cost_of(uint32_t capacity)
+uint64_t brim_segment_cost(uint32_t capacity)
 {
     return (uint64_t)capacity + BRIM_SEGMENT_OVERHEAD;
 }
 
-/* Under lock. */
-static struct segment *find(const struct brim_segments *segs, uint32_t id)
+struct segment *brim_segments_find(const struct brim_segments *segs, uint32_t id)
 {
     size_t low = 0, high = segs->count;
 
@@ -99,18 +51,17 @@ static struct segment *find(const struct brim_segments *segs, uint32_t id)
     return low < segs->count && segs->table[low]->id == id ? segs->table[low] : NULL;
 }
 
-/* Under lock. */
-static bool has_room(const struct brim_segments *segs)
+bool brim_segments_has_room(const struct brim_segments *segs)
 {
     uint64_t index =
         segs->index_bytes > segs->index_wanted ? segs->index_bytes : segs->index_wanted;
 
-    return segs->charged + cost_of(segs->config.segment_bytes) + index +
-               segs->config.reserve_bytes <=
-           segs->config.bytes_max;
+    return segs->charged + brim_segment_cost(segs->config->segment_bytes) + index +
+               segs->config->reserve_bytes <=
+           segs->config->bytes_max;
 }
 
-static void charge(struct brim_segments *segs, int64_t bytes)
+void brim_segments_charge(struct brim_segments *segs, int64_t bytes)
 {
     segs->charged = (uint64_t)((int64_t)segs->charged + bytes);
     BRIM_ADD(DISK_BYTES, bytes);
@@ -141,7 +92,7 @@ static struct segment *add(struct brim_segments *segs, const struct brim_segment
     return seg;
 }
 
-static uint32_t note_floor(struct brim_segments *segs)
+uint32_t brim_segments_note_floor(struct brim_segments *segs)
 {
     segs->floor = segs->count > 0 ? segs->table[0]->id : segs->next_id;
     return segs->floor;
@@ -158,14 +109,14 @@ bool brim_segments_has(const struct brim_segments *segments, uint32_t segment)
 static enum brim_err make_segment(struct brim_segments *segs)
 {
     struct brim_segment_row row = {
-        .id = segs->next_id, .state = BRIM_SEGMENT_LIVE, .capacity = segs->config.segment_bytes};
+        .id = segs->next_id, .state = BRIM_SEGMENT_LIVE, .capacity = segs->config->segment_bytes};
     int fd, errnum;
     bool wants_more;
 
     INVARIANT(!segs->is_making);
     segs->is_making = true;
     segs->next_id++;
-    charge(segs, (int64_t)cost_of(row.capacity));
+    brim_segments_charge(segs, (int64_t)brim_segment_cost(row.capacity));
     pthread_mutex_unlock(&segs->lock);
     errnum = brim_segment_file_make(segs->dir_fd, row.id, row.capacity, &fd);
     enum brim_err err =
@@ -176,13 +127,13 @@ static enum brim_err make_segment(struct brim_segments *segs)
         segs->active = add(segs, &row, fd);
         segs->is_starved = false;
     } else {
-        charge(segs, -(int64_t)cost_of(row.capacity));
+        brim_segments_charge(segs, -(int64_t)brim_segment_cost(row.capacity));
     }
-    wants_more = !has_room(segs);
+    wants_more = !brim_segments_has_room(segs);
     pthread_cond_broadcast(&segs->moved);
     if (wants_more) {
         pthread_mutex_unlock(&segs->lock);
-        segs->config.pressure(segs->config.ctx);
+        segs->config->pressure(segs->config->ctx);
         pthread_mutex_lock(&segs->lock);
     }
     return err;
@@ -202,7 +153,7 @@ static enum brim_err refuse_starved(struct brim_segments *segs)
 {
     segs->is_starved = true;
     pthread_mutex_unlock(&segs->lock);
-    segs->config.pressure(segs->config.ctx);
+    segs->config->pressure(segs->config->ctx);
     pthread_mutex_lock(&segs->lock);
     return BRIM_ENOSPC;
 }
@@ -214,13 +165,13 @@ static enum brim_err reserve(struct brim_segments *segs, uint64_t stride, struct
     enum brim_err err = BRIM_OK;
 
     pthread_mutex_lock(&segs->lock);
-    if (stride > segs->config.segment_bytes || !brim_health_may_write(&segs->health))
+    if (stride > segs->config->segment_bytes || !brim_health_may_write(&segs->health))
         err = BRIM_ENOSPC;
     while (err == BRIM_OK &&
            (segs->active == NULL || segs->active->capacity - segs->active->tail < stride)) {
         if (segs->is_making)
             pthread_cond_wait(&segs->moved, &segs->lock);
-        else if (!has_room(segs))
+        else if (!brim_segments_has_room(segs))
             err = refuse_starved(segs);
         else
             err = make_segment(segs);
@@ -301,15 +252,14 @@ static int take_idle_file(struct brim_segments *segs)
     return -1;
 }
 
-/* Opens the file of a pinned segment. */
-static enum brim_err open_late(struct brim_segments *segs, struct segment *seg)
+enum brim_err brim_segments_open_file(struct brim_segments *segs, struct segment *seg)
 {
     int fd, surplus = -1;
     int errnum = brim_segment_file_open(segs->dir_fd, seg->id, &fd);
 
     if (errnum != 0) {
         BRIM_COUNT(DISK_ERRORS);
-        BRIM_LOG(WARN, "disk.error", "path=%s segment=%08x what=open errno=%d", segs->config.path,
+        BRIM_LOG(WARN, "disk.error", "path=%s segment=%08x what=open errno=%d", segs->config->path,
                  seg->id, errnum);
         return errnum == ENOENT ? BRIM_ENOENT : BRIM_EIO;
     }
@@ -318,7 +268,7 @@ static enum brim_err open_late(struct brim_segments *segs, struct segment *seg)
         surplus = fd; /* another reader was faster */
     } else {
         seg->fd = fd;
-        if (++segs->files_open > segs->config.files_open_max)
+        if (++segs->files_open > segs->config->files_open_max)
             surplus = take_idle_file(segs);
     }
     pthread_mutex_unlock(&segs->lock);
@@ -327,7 +277,7 @@ static enum brim_err open_late(struct brim_segments *segs, struct segment *seg)
     return BRIM_OK;
 }
 
-static void unpin(struct brim_segments *segs, struct segment *seg)
+void brim_segments_unpin(struct brim_segments *segs, struct segment *seg)
 {
     bool is_last;
 
@@ -337,14 +287,16 @@ static void unpin(struct brim_segments *segs, struct segment *seg)
     is_last = seg->pins == 0 && seg->state == DEAD;
     pthread_mutex_unlock(&segs->lock);
     if (is_last) /* closing frees the blocks, which may take long: not here */
-        segs->config.pressure(segs->config.ctx);
+        segs->config->pressure(segs->config->ctx);
 }
 
 /* Under lock. */
 static enum brim_err look_up(struct brim_segments *segs, struct brim_extent at,
                              struct segment **seg_out)
 {
-    *seg_out = find(segs, at.segment);
+    *seg_out = brim_segments_find(segs, at.segment);
+    if (*seg_out == NULL)
+        *seg_out = brim_segments_find_dead(segs, at.segment);
     if (*seg_out == NULL)
         return BRIM_ENOENT;
     if ((uint64_t)at.offset + BRIM_EXTENT_HEAD_BYTES + at.length > (*seg_out)->capacity)
@@ -363,8 +315,8 @@ enum brim_err brim_segments_check(struct brim_segments *segments, struct brim_ex
     return err;
 }
 
-static enum brim_err pin(struct brim_segments *segs, struct brim_extent at,
-                         enum brim_segments_wait wait, struct segment **seg_out)
+enum brim_err brim_segments_pin(struct brim_segments *segs, struct brim_extent at,
+                                enum brim_segments_wait wait, struct segment **seg_out)
 {
     struct segment *seg;
     enum brim_err err;
@@ -378,9 +330,9 @@ static enum brim_err pin(struct brim_segments *segs, struct brim_extent at,
     bool is_open = err == BRIM_OK && seg->fd >= 0;
     pthread_mutex_unlock(&segs->lock);
     if (err == BRIM_OK && !is_open) {
-        err = open_late(segs, seg);
+        err = brim_segments_open_file(segs, seg);
         if (err != BRIM_OK)
-            unpin(segs, seg);
+            brim_segments_unpin(segs, seg);
     }
     *seg_out = err == BRIM_OK ? seg : NULL;
     return err;
@@ -399,7 +351,7 @@ enum brim_err brim_segments_read(struct brim_segments *segments, struct brim_ext
     INVARIANT(payload != NULL && head_out != NULL);
     *head_out = (struct brim_extent_head){0};
 
-    err = pin(segments, at, wait, &seg);
+    err = brim_segments_pin(segments, at, wait, &seg);
     if (err != BRIM_OK)
         return err;
     err = brim_segment_file_read(seg->fd, at.offset, parts, wait);
@@ -407,9 +359,9 @@ enum brim_err brim_segments_read(struct brim_segments *segments, struct brim_ext
         BRIM_COUNT(DISK_ERRORS);
         BRIM_LOG(ERROR, "disk.error",
                  "path=%s segment=%08x what=read errno=%d do=\"check the device\"",
-                 segments->config.path, at.segment, errno);
+                 segments->config->path, at.segment, errno);
     }
-    unpin(segments, seg);
+    brim_segments_unpin(segments, seg);
     if (err == BRIM_OK)
         err = brim_extent_head_decode(head, head_out);
     if (err == BRIM_OK &&
@@ -487,7 +439,7 @@ enum brim_err brim_segments_prepare(void *segments, struct brim_segment_row **ro
     for (size_t i = 0; i < shot.dirty_count; i++) {
         if (fdatasync(shot.dirty[i]->fd) != 0)
             err = brim_health_failed(&segs->health, "fdatasync", errno);
-        unpin(segs, shot.dirty[i]);
+        brim_segments_unpin(segs, shot.dirty[i]);
     }
     free(shot.dirty);
     if (err != BRIM_OK) {
@@ -507,7 +459,7 @@ void brim_segments_committed(void *segments, const struct brim_segment_row *rows
     OBJ_CHECK(segs, SEGMENTS_MAGIC);
     pthread_mutex_lock(&segs->lock);
     for (size_t i = 0; i < count; i++) {
-        struct segment *seg = find(segs, rows[i].id);
+        struct segment *seg = brim_segments_find(segs, rows[i].id);
         if (seg != NULL)
             seg->tail_committed = rows[i].tail;
     }
@@ -530,168 +482,15 @@ bool brim_segments_may_grow(void *segments, uint64_t bytes)
 
     OBJ_CHECK(segs, SEGMENTS_MAGIC);
     pthread_mutex_lock(&segs->lock);
-    may = segs->charged + bytes + segs->config.slack_bytes <= segs->config.bytes_max;
+    may = segs->charged + bytes + segs->config->slack_bytes <= segs->config->bytes_max;
     if (may)
         segs->index_bytes = bytes;
     segs->index_wanted = may ? 0 : bytes;
-    bool wants_more = !has_room(segs);
+    bool wants_more = !brim_segments_has_room(segs);
     pthread_mutex_unlock(&segs->lock);
     if (wants_more)
-        segs->config.pressure(segs->config.ctx);
+        segs->config->pressure(segs->config->ctx);
     return may;
-}
-
-/* ---- retirement ---- */
-
-void brim_segments_reap(struct brim_segments *segments)
-{
-    struct segment *done = NULL, *seg, *next;
-
-    OBJ_CHECK(segments, SEGMENTS_MAGIC);
-    pthread_mutex_lock(&segments->lock);
-    for (struct segment **link = &segments->dead; *link != NULL;) {
-        seg = *link;
-        if (seg->pins > 0) {
-            link = &seg->next_dead;
-            continue;
-        }
-        *link = seg->next_dead;
-        seg->next_dead = done;
-        done = seg;
-    }
-    pthread_mutex_unlock(&segments->lock);
-    for (seg = done; seg != NULL; seg = next) {
-        next = seg->next_dead;
-        if (seg->fd >= 0)
-            close(seg->fd); /* the blocks are free only now */
-        pthread_mutex_lock(&segments->lock);
-        if (seg->fd >= 0)
-            segments->files_open--;
-        charge(segments, -(int64_t)cost_of(seg->capacity));
-        pthread_mutex_unlock(&segments->lock);
-        free(seg);
-    }
-}
-
-/* Under lock. */
-static bool can_retire(const struct brim_segments *segs)
-{
-    if (segs->count == 0)
-        return false;
-    if (segs->table[0]->state == RETIRING)
-        return true; /* begun in an earlier life */
-    if (has_room(segs))
-        return false;
-    /* The dead still take room, but it is on its way: do not retire one more for it. */
-    if (segs->dead != NULL)
-        return false;
-    return segs->table[0] != segs->active || segs->is_starved || segs->index_wanted > 0;
-}
-
-bool brim_segments_wants_retire(struct brim_segments *segments)
-{
-    bool wants;
-
-    OBJ_CHECK(segments, SEGMENTS_MAGIC);
-    pthread_mutex_lock(&segments->lock);
-    wants = can_retire(segments);
-    pthread_mutex_unlock(&segments->lock);
-    return wants;
-}
-
-enum brim_err brim_segments_retire(struct brim_segments *segments, struct brim_segment_row *row_out)
-{
-    struct segment *seg;
-
-    OBJ_CHECK(segments, SEGMENTS_MAGIC);
-    *row_out = (struct brim_segment_row){0};
-    pthread_mutex_lock(&segments->lock);
-    if (!can_retire(segments)) {
-        pthread_mutex_unlock(&segments->lock);
-        return BRIM_ENOENT;
-    }
-    seg = segments->table[0];
-    seg->state = RETIRING;
-    segments->floor = seg->id + 1;
-    if (segments->active == seg)
-        segments->active = NULL;
-    while (seg->writers > 0)
-        pthread_cond_wait(&segments->moved, &segments->lock);
-    *row_out = (struct brim_segment_row){.id = seg->id,
-                                         .state = BRIM_SEGMENT_RETIRING,
-                                         .capacity = seg->capacity,
-                                         .tail = seg->tail};
-    pthread_mutex_unlock(&segments->lock);
-    return BRIM_OK;
-}
-
-enum brim_err brim_segments_peek(struct brim_segments *segments, struct brim_extent at, void *bytes)
-{
-    struct iovec parts[2] = {{bytes, at.length}, {NULL, 0}};
-    struct segment *seg = NULL;
-    enum brim_err err;
-
-    OBJ_CHECK(segments, SEGMENTS_MAGIC);
-    err = pin(segments, (struct brim_extent){.segment = at.segment}, BRIM_SEGMENTS_WAIT, &seg);
-    if (err != BRIM_OK)
-        return err;
-    err = brim_segment_file_read(seg->fd, at.offset, parts, BRIM_SEGMENTS_WAIT);
-    unpin(segments, seg);
-    if (err == BRIM_EIO)
-        BRIM_COUNT(DISK_ERRORS);
-    return err;
-}
-
-uint32_t brim_segments_bury(struct brim_segments *segments, uint32_t segment)
-{
-    struct segment *seg;
-    uint32_t floor;
-    size_t i = 0;
-
-    OBJ_CHECK(segments, SEGMENTS_MAGIC);
-    pthread_mutex_lock(&segments->lock);
-    seg = find(segments, segment);
-    INVARIANT(seg != NULL && seg->state == RETIRING && seg->writers == 0);
-    seg->state = DEAD;
-    while (segments->table[i] != seg)
-        i++;
-    segments->count--;
-    memmove(&segments->table[i], &segments->table[i + 1],
-            (segments->count - i) * sizeof(struct segment *));
-    for (struct segment **link = &segments->changed; *link != NULL; link = &(*link)->next_changed) {
-        if (*link == seg) {
-            *link = seg->next_changed;
-            break;
-        }
-    }
-    seg->next_dead = segments->dead;
-    segments->dead = seg;
-    seg->pins++; /* brim_segments_remove lets it go */
-    floor = note_floor(segments);
-    pthread_mutex_unlock(&segments->lock);
-    return floor;
-}
-
-void brim_segments_remove(struct brim_segments *segments, uint32_t segment)
-{
-    struct segment *seg;
-    int errnum;
-
-    OBJ_CHECK(segments, SEGMENTS_MAGIC);
-    errnum = brim_segment_file_remove(segments->dir_fd, segment);
-    if (errnum != 0) {
-        BRIM_COUNT(DISK_ERRORS);
-        BRIM_LOG(ERROR, "disk.error",
-                 "path=%s segment=%08x what=unlink errno=%d do=\"remove the file\"",
-                 segments->config.path, segment, errnum);
-    }
-    pthread_mutex_lock(&segments->lock);
-    seg = segments->dead;
-    while (seg != NULL && seg->id != segment)
-        seg = seg->next_dead;
-    INVARIANT(seg != NULL);
-    pthread_mutex_unlock(&segments->lock);
-    unpin(segments, seg);
 }
 
 /* ---- life ---- */
@@ -702,7 +501,7 @@ static void resume_last(struct brim_segments *segs)
     struct segment *last = segs->count > 0 ? segs->table[segs->count - 1] : NULL;
     struct stat st;
 
-    if (last == NULL || last->state != LIVE || open_late(segs, last) != BRIM_OK)
+    if (last == NULL || last->state != LIVE || brim_segments_open_file(segs, last) != BRIM_OK)
         return;
     if (fstat(last->fd, &st) == 0 && st.st_size == (off_t)last->capacity)
         segs->active = last;
@@ -710,18 +509,18 @@ static void resume_last(struct brim_segments *segs)
 
 static enum brim_err take_over(struct brim_segments *segs, struct brim_index *index)
 {
-    enum brim_err err = brim_census_take(index, segs->dir_fd, segs->config.path, &segs->census);
+    enum brim_err err = brim_census_take(index, segs->dir_fd, segs->config->path, &segs->census);
 
     if (err != BRIM_OK)
         return err;
     for (size_t i = 0; i < segs->census.count; i++) {
         add(segs, &segs->census.rows[i], -1);
-        charge(segs, (int64_t)cost_of(segs->census.rows[i].capacity));
+        brim_segments_charge(segs, (int64_t)brim_segment_cost(segs->census.rows[i].capacity));
     }
     segs->next_id = brim_index_next_segment(index);
     if (segs->count > 0 && segs->table[segs->count - 1]->id >= segs->next_id)
         segs->next_id = segs->table[segs->count - 1]->id + 1;
-    (void)note_floor(segs);
+    (void)brim_segments_note_floor(segs);
     resume_last(segs);
     return BRIM_OK;
 }
@@ -738,10 +537,11 @@ enum brim_err brim_segments_open(const struct brim_segments_config *config,
 
     segs = brim_alloc(sizeof(*segs));
     segs->magic = SEGMENTS_MAGIC;
-    segs->config = *config;
-    segs->config.path = brim_strdup(config->path);
+    segs->config = brim_alloc(sizeof(*segs->config));
+    *segs->config = *config;
+    segs->config->path = brim_strdup(config->path);
     segs->index_bytes = config->index_bytes;
-    segs->health.path = segs->config.path;
+    segs->health.path = segs->config->path;
     segs->health.now_mono_ms = config->now_mono_ms;
     pthread_mutex_init(&segs->lock, NULL);
     pthread_cond_init(&segs->moved, NULL);
@@ -768,7 +568,7 @@ void brim_segments_close(struct brim_segments *segments)
         return;
     OBJ_CHECK(segments, SEGMENTS_MAGIC);
     brim_segments_reap(segments);
-    INVARIANT(segments->dead == NULL);
+    INVARIANT(segments->dead == NULL && segments->uses == NULL);
     for (size_t i = 0; i < segments->count; i++) {
         struct segment *seg = segments->table[i];
         INVARIANT(seg->pins == 0 && seg->writers == 0);
@@ -776,14 +576,15 @@ void brim_segments_close(struct brim_segments *segments)
             close(seg->fd);
         free(seg);
     }
-    charge(segments, -(int64_t)segments->charged);
+    brim_segments_charge(segments, -(int64_t)segments->charged);
     free(segments->table);
     brim_census_fini(&segments->census);
     if (segments->dir_fd >= 0)
         close(segments->dir_fd);
     pthread_mutex_destroy(&segments->lock);
     pthread_cond_destroy(&segments->moved);
-    free((void *)(uintptr_t)segments->config.path);
+    free((void *)(uintptr_t)segments->config->path);
+    free(segments->config);
     segments->magic = 0;
     free(segments);
 }

@@ -242,6 +242,89 @@ START_TEST(writes_are_refused_at_the_quota_until_the_oldest_is_gone)
 }
 END_TEST
 
+/* The oldest segment, to its end. */
+static void retire(void)
+{
+    struct brim_segment_row row;
+
+    ck_assert_int_eq(brim_segments_retire(segs, &row), BRIM_OK);
+    (void)brim_segments_bury(segs, row.id);
+    brim_segments_remove(segs, row.id);
+    brim_segments_reap(segs);
+}
+
+static void fill_segments(struct brim_extent *extents, unsigned first, unsigned count)
+{
+    for (unsigned i = first; i < first + count; i++)
+        ck_assert_int_eq(append(i, SEGMENT - 64, &extents[i]), BRIM_OK);
+}
+
+static struct brim_segments_use use_of(const struct brim_extent *from, const struct brim_extent *to)
+{
+    struct brim_segments_use use = {.span = {UINT32_MAX, 0}};
+
+    brim_extent_span_add(&use.span, *from);
+    brim_extent_span_add(&use.span, *to);
+    return use;
+}
+
+/* A file is closed here after four others; it is opened before it is unlinked. */
+START_TEST(what_is_read_when_its_segment_is_retired_is_read_to_its_end)
+{
+    struct brim_segments_use use, other;
+    struct brim_extent at[20], more;
+
+    open_for(16);
+    fill_segments(at, 0, 16);
+    for (unsigned i = 0; i < 16; i++)
+        ck_assert_int_eq(check(i, at[i]), BRIM_OK);
+    use = use_of(&at[0], &at[0]);
+    other = use_of(&at[1], &at[1]);
+    brim_segments_begin_use(segs, &use);
+    brim_segments_begin_use(segs, &other);
+    retire();
+    ck_assert_int_eq(check(0, at[0]), BRIM_OK);
+    ck_assert_int_eq(append(16, 10, &more), BRIM_ENOSPC); /* its room is taken */
+    ck_assert(brim_segments_wants_retire(segs));
+    brim_segments_end_use(segs, &other);
+    retire();
+    ck_assert_int_eq(check(1, at[1]), BRIM_ENOENT); /* nobody has read it */
+    ck_assert_int_eq(append(16, 10, &more), BRIM_OK);
+    ck_assert_int_eq(check(0, at[0]), BRIM_OK);
+    atomic_store(&pressures, 0);
+    brim_segments_end_use(segs, &use);
+    ck_assert_uint_eq(pressures, 1); /* somebody is to reap it */
+    brim_segments_reap(segs);
+    ck_assert_int_eq(check(0, at[0]), BRIM_ENOENT);
+}
+END_TEST
+
+/* Two segments are an eighth of sixteen. */
+START_TEST(the_oldest_is_cut_off_from_its_readers_when_they_hold_too_much)
+{
+    struct brim_segments_use use[3];
+    struct brim_extent at[16];
+    int64_t cut = brim_metric_read(BRIM_METRIC_DISK_CUT);
+
+    open_for(16);
+    fill_segments(at, 0, 16);
+    for (unsigned i = 0; i < 3; i++) {
+        use[i] = use_of(&at[i], &at[i]);
+        brim_segments_begin_use(segs, &use[i]);
+        retire();
+    }
+    ck_assert_int_eq(check(0, at[0]), BRIM_ENOENT);
+    ck_assert_int_eq(check(1, at[1]), BRIM_OK);
+    ck_assert_int_eq(check(2, at[2]), BRIM_OK);
+    ck_assert_int_eq(brim_metric_read(BRIM_METRIC_DISK_CUT), cut + 1);
+    for (unsigned i = 0; i < 3; i++) {
+        brim_segments_end_use(segs, &use[i]);
+        brim_segments_reap(segs);
+        ck_assert_int_eq(check(i, at[i]), BRIM_ENOENT);
+    }
+}
+END_TEST
+
 /* The index takes from the same quota. */
 START_TEST(the_index_is_charged_and_room_is_made_for_it)
 {
@@ -427,6 +510,8 @@ int main(void)
     tcase_add_test(tc, extents_are_read_as_they_were_written_and_nowhere_else);
     tcase_add_test(tc, what_is_larger_than_a_segment_is_refused);
     tcase_add_test(tc, writes_are_refused_at_the_quota_until_the_oldest_is_gone);
+    tcase_add_test(tc, what_is_read_when_its_segment_is_retired_is_read_to_its_end);
+    tcase_add_test(tc, the_oldest_is_cut_off_from_its_readers_when_they_hold_too_much);
     tcase_add_test(tc, the_index_is_charged_and_room_is_made_for_it);
     tcase_add_test(tc, the_last_segment_goes_on_at_its_committed_tail);
     tcase_add_test(tc, rows_come_again_until_they_are_committed);

@@ -181,6 +181,8 @@
     X(DISK_SET_ASIDE, "brim_disk_index_set_aside_total", "", COUNTER,                              \
       "Damaged indexes that were set aside; the cache started empty.")                             \
     X(DISK_RETIRED, "brim_disk_segments_retired_total", "", COUNTER, "Segments retired.")          \
+    X(DISK_CUT, "brim_disk_segments_cut_total", "", COUNTER,                                       \
+      "Retired segments taken from responses that still read them, as their room was wanted.")     \
     X(KV_WRITES, "brim_kv_writes_total", "", COUNTER, "Writes to the named stores.")               \
     X(KV_ERRORS, "brim_kv_errors_total", "", COUNTER, "Errors of the named stores.")               \
     X(KV_DAMAGED, "brim_kv_damaged", "", GAUGE, "1: the named stores are damaged, and fail.")      \

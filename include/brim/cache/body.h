@@ -47,6 +47,18 @@ struct brim_extent {
     uint32_t length;
 };
 
+/* The segments from first to last; first UINT32_MAX and last 0: none. */
+struct brim_extent_span {
+    uint32_t first;
+    uint32_t last;
+};
+
+static inline void brim_extent_span_add(struct brim_extent_span *span, struct brim_extent extent)
+{
+    span->first = extent.segment < span->first ? extent.segment : span->first;
+    span->last = extent.segment > span->last ? extent.segment : span->last;
+}
+
 /* What the writer's side wants to know. Called on any thread, no lock held, never two at a time for
  * one body. drained may come before the append that said BRIM_EAGAIN has returned. */
 struct brim_body_hooks {
@@ -134,8 +146,9 @@ struct brim_watch *brim_body_watch(struct brim_body *body); /* fires on every pr
 
 /* Copies the list of extents; count in *count_out. Caller frees. NULL if none. */
 struct brim_extent *brim_body_extents(struct brim_body *body, size_t *count_out);
-/* The lowest segment that a settled body stands in; UINT32_MAX: none. Thread: any. */
-uint32_t brim_body_oldest_segment(const struct brim_body *body);
+/* The lowest and the highest segment that a settled body stands in; first UINT32_MAX, last 0: none,
+ * or it is not settled. Thread: any. */
+struct brim_extent_span brim_body_segments(const struct brim_body *body);
 
 /* ---- reader's side: used by cache/reader only ---- */
 

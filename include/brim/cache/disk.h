@@ -14,6 +14,7 @@
 #include "brim/cache/purge.h"
 
 struct brim_disk; /* opaque */
+struct brim_segments_use;
 
 struct brim_disk_config {
     const char *path;              /* directory, made if missing */
@@ -117,6 +118,11 @@ bool brim_disk_has(struct brim_disk *disk, struct brim_digest digest);
 /* Whether body stays, as far as it stands on disk: false where a segment of it is being retired, or
  * was. Who begins to read then might not come to the end. Thread: any, wait-free. */
 bool brim_disk_holds(const struct brim_disk *disk, const struct brim_body *body);
+
+/* Until end_use, what stands in the segments of use can be read to its end though they are retired
+ * meanwhile (cache/segment.h). use is borrowed. Thread: any. */
+void brim_disk_begin_use(struct brim_disk *disk, struct brim_segments_use *use);
+void brim_disk_end_use(struct brim_disk *disk, struct brim_segments_use *use);
 
 /* Counts a use of the object for second chances at retirement. Thread: any, wait-free. */
 void brim_disk_touch(struct brim_disk *disk, struct brim_digest digest);

@@ -11,6 +11,7 @@
 
 #include "brim/cache/body.h"
 #include "brim/cache/load.h"
+#include "brim/cache/segment.h"
 
 enum brim_reader_got {
     BRIM_READER_DATA,   /* iov filled */
@@ -36,6 +37,8 @@ struct brim_reader { /* private: all of it */
     struct brim_chunk *read; /* the extent read last, for callers that take it in parts */
     struct brim_extent read_extent;
     size_t on_ledger; /* of its body: what it reads from disk */
+    struct brim_segments_use use;
+    bool is_using;
 };
 
 /*

@@ -87,6 +87,18 @@ BRIM_MUST_USE enum brim_err brim_segments_check(struct brim_segments *segments,
  * or gone, is for good. Thread: any, wait-free. */
 bool brim_segments_has(const struct brim_segments *segments, uint32_t segment);
 
+/* A body that is being read, in the segments of span. Private but for that. */
+struct brim_segments_use {
+    struct brim_segments_use *next;
+    struct brim_segments_use *prev;
+    struct brim_extent_span span;
+};
+
+/* Until end_use, a segment of these that is retired can be read on, as far as an eighth of the
+ * quota has room for such. use is borrowed meanwhile. Thread: any, also a loop. */
+void brim_segments_begin_use(struct brim_segments *segments, struct brim_segments_use *use);
+void brim_segments_end_use(struct brim_segments *segments, struct brim_segments_use *use);
+
 /* ---- for the index ---- */
 
 /* Hooks of cache/indexer: makes durable what was appended and gives the rows that changed. */
@@ -100,7 +112,8 @@ bool brim_segments_may_grow(void *segments, uint64_t bytes);
 
 /* ---- retirement: one thread ---- */
 
-/* Closes files of removed segments that nobody reads any more. */
+/* Closes files of removed segments that nobody reads any more; where room is wanted and those that
+ * are read take too much, the oldest of them, too. */
 void brim_segments_reap(struct brim_segments *segments);
 
 /* Whether room is wanted and a segment can be retired for it. */
@@ -115,7 +128,8 @@ BRIM_MUST_USE enum brim_err brim_segments_retire(struct brim_segments *segments,
 BRIM_MUST_USE enum brim_err brim_segments_peek(struct brim_segments *segments,
                                                struct brim_extent at, void *bytes);
 
-/* The segment is not to be read or committed any more; returns the lowest that is left. */
+/* The segment is not to be committed any more, nor read, but for those who have said that they do
+ * (begin_use); returns the lowest that is left. */
 uint32_t brim_segments_bury(struct brim_segments *segments, uint32_t segment);
 
 /* Unlinks its file. The room is free when the last reader is gone. */

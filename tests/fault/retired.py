@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""retired - a large response comes to its end though its bytes leave the disk for others meanwhile.
+
+Usage: tests/fault/retired.py BRIM
+
+Some clients begin to read a file that is on disk alone and stop; others fill the disk until the file's
+segments are retired. It is a miss for whoever asks then, and those who go on get all of what they began,
+the whole or by Range. What is kept for them has a bound, an eighth of the disk: where readers of several
+files hold more, the oldest is cut off from its readers, who can tell, and the disk takes what comes.
+"""
+
+import hashlib
+import http.client
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import brim_node  # noqa: E402
+import http_origin  # noqa: E402
+
+DISK, SEGMENTS = "64MiB", 8
+LARGE = 6 << 20
+OTHER = 3 << 20
+READ_FIRST = 64 << 10
+READERS = 6
+RANGE = (1 << 20, LARGE - 1)
+
+
+def content(path, size):
+    seed = hashlib.sha256(path.encode()).digest()
+    return (seed * (size // len(seed) + 1))[:size]
+
+
+class Origin(http_origin.Handler):
+    def do_GET(self):
+        size = LARGE if self.path.startswith("/large") else OTHER
+        self.answer(content(self.path, size), "max-age=600")
+
+
+class Node(brim_node.Node):
+    @property
+    def port(self):
+        return int(self.config["listeners"][0]["address"].rsplit(":", 1)[1])
+
+    def count(self, name):
+        return brim_node.metric(self.admin_port, name)
+
+    def get(self, path):
+        """(cache-status, whether all of it came)"""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request("GET", path, headers={"Host": "a"})
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        size = LARGE if path.startswith("/large") else OTHER
+        return response.headers["Cache-Status"], body == content(path, size)
+
+
+class Reader:
+    """Begins to read, and reads on when it is told to."""
+
+    def __init__(self, port, path, is_range):
+        self.path = path
+        self.first, self.last = RANGE if is_range else (0, LARGE - 1)
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self.connection.connect()
+        self.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        headers = {"Host": "a"}
+        if is_range:
+            headers["Range"] = f"bytes={self.first}-{self.last}"
+        self.connection.request("GET", path, headers=headers)
+        self.response = self.connection.getresponse()
+        assert self.response.status == (206 if is_range else 200), self.response.status
+        assert "; hit" in self.response.headers["Cache-Status"], self.response.headers["Cache-Status"]
+        self.begun = self.response.read(READ_FIRST)
+
+    def finish(self):
+        """Whether all of it came; never anything else."""
+        expected = content(self.path, LARGE)[self.first:self.last + 1]
+        try:
+            body = self.begun + self.response.read()
+        except (http.client.IncompleteRead, ConnectionError) as error:
+            body = self.begun + getattr(error, "partial", b"")
+            assert expected.startswith(body) and len(body) < len(expected), "other bytes came"
+        self.connection.close()
+        assert body == expected[:len(body)], "other bytes came"
+        return len(body) == len(expected)
+
+
+def turn_over(node, prefix, segments):
+    """Fills the disk until so many segments more have gone."""
+    before, number = node.count("brim_disk_segments_retired_total"), 0
+    while node.count("brim_disk_segments_retired_total") < before + segments:
+        number += 1
+        assert number < 200, "nothing is retired"
+        _, is_whole = node.get(f"/{prefix}{number}")
+        assert is_whole, f"/{prefix}{number}"
+
+
+def begin(node, path):
+    """Readers of a file that is on disk."""
+    assert node.get(path)[1]
+    brim_node.wait_until(lambda: "; hit" in node.get(path)[0], f"{path} is stored")
+    return [Reader(node.port, path, number % 2 == 1) for number in range(READERS)]
+
+
+def check_kept(node):
+    readers = begin(node, "/large")
+    turn_over(node, "fill", SEGMENTS)
+    assert "fwd=uri-miss" in node.get("/large")[0]
+    whole = sum(reader.finish() for reader in readers)
+    assert whole == READERS, f"{READERS - whole} of {READERS} broke off"
+    assert node.count("brim_disk_segments_cut_total") == 0
+    print(f"retired: {READERS} of {READERS} readers came to the end")
+
+
+def check_cut(node):
+    """Of several files, in more segments than may be kept."""
+    readers = []
+    for number in range(3):
+        readers += begin(node, f"/large{number}")
+    turn_over(node, "more", SEGMENTS)
+    brim_node.wait_until(lambda: node.count("brim_disk_segments_cut_total") > 0, "one is cut off")
+    whole = sum(reader.finish() for reader in readers)
+    assert whole < len(readers), "all came to the end"
+    assert all(node.get(f"/after{number}")[1] for number in range(10)), "the disk goes on"
+    print(f"retired: {whole} of {len(readers)} readers came to the end where too much was held")
+
+
+def main():
+    origin = http_origin.start(Origin)
+    with tempfile.TemporaryDirectory(prefix="brim-retired-") as directory:
+        config = brim_node.make_config(brim_node.free_port(), brim_node.free_port(),
+                                       origin.server_port)
+        config["cache"] |= {"path": f"{directory}/cache", "disk": DISK, "memory_object": "64KiB",
+                            "slice": 0}
+        node = Node(directory, config, sys.argv[1])
+        with node.running():
+            check_kept(node)
+            check_cut(node)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -27,6 +27,10 @@ enum { LINE_MAX_BYTES = 1024, LINES_PER_S = 10 };
 static _Atomic int level_max = BRIM_LOG_INFO;
 static _Atomic int out_fd = STDERR_FILENO;
 static _Atomic uint64_t dropped_total;
+static _Thread_local struct { /* where the errors of this thread go; out NULL: to the log */
+    FILE *out;
+    const char *place;
+} diverted;
 
 static struct { /* the latest errors and warnings, for who looks at a running node */
     pthread_mutex_t lock;
@@ -93,8 +97,8 @@ static void begin(struct line *line, enum brim_log_level level, const char *even
            event);
 }
 
-/* Ends the line, makes control bytes harmless (one event stays one line) and writes it. */
-static void finish(struct line *line)
+/* Ends the line and makes control bytes harmless: one event stays one line. */
+static void seal(struct line *line)
 {
     static const char cut_mark[] = "...";
 
@@ -111,8 +115,13 @@ static void finish(struct line *line)
     }
     INVARIANT(line->len < sizeof(line->bytes));
     line->bytes[line->len++] = '\n';
+}
 
+static void finish(struct line *line)
+{
     ssize_t n;
+
+    seal(line);
     do {
         n = write(atomic_load_explicit(&out_fd, memory_order_relaxed), line->bytes, line->len);
     } while (n < 0 && errno == EINTR);
@@ -173,6 +182,25 @@ void brim_log_setup(enum brim_log_level level, int fd)
     atomic_store(&out_fd, fd);
 }
 
+void brim_log_divert(FILE *out, const char *place)
+{
+    INVARIANT((out == NULL) == (place == NULL));
+    diverted.out = out;
+    diverted.place = place;
+}
+
+static void divert(const char *event, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+static void divert(const char *event, const char *format, va_list args)
+{
+    struct line line = {.len = 0};
+
+    append(&line, "%s: %s%s", diverted.place, event, format[0] == '\0' ? "" : " ");
+    append_v(&line, format, args);
+    seal(&line);
+    (void)fwrite(line.bytes, 1, line.len, diverted.out);
+}
+
 void brim_log_write(struct brim_log_site *site, enum brim_log_level level, const char *event,
                     const char *format, ...)
 {
@@ -182,6 +210,12 @@ void brim_log_write(struct brim_log_site *site, enum brim_log_level level, const
     va_list args;
 
     INVARIANT((unsigned)level <= BRIM_LOG_DEBUG);
+    if (level == BRIM_LOG_ERROR && diverted.out != NULL) {
+        va_start(args, format);
+        divert(event, format, args);
+        va_end(args);
+        goto out;
+    }
     if ((int)level > atomic_load_explicit(&level_max, memory_order_relaxed))
         return;
     if (site != NULL && !admit(site, &dropped)) {

@@ -5,6 +5,8 @@
 #include "brim/base/conf_check.h"
 #include "brim/base/conf_manual.h"
 #include "brim/cli/commands.h"
+#include "brim/policy/compile_faults.h"
+#include "brim/policy/geo.h"
 #include "brim/policy/route.h"
 #include "brim/serve/tls.h"
 
@@ -37,10 +39,27 @@ static void warn(const char *path, const struct brim_conf_admin *admin)
             path, admin->address);
 }
 
+/* What is in the files that options name, as far as a node reads them before it serves. */
+static bool check_files(const struct brim_conf *conf)
+{
+    const struct brim_conf_root *root = brim_conf_root(conf);
+    struct brim_compile_faults told = {.conf = conf, .out = stderr};
+    struct brim_routes *routes = NULL;
+    struct brim_geo *geo = NULL;
+    bool is_fine = brim_routes_compile(root, NULL, NULL, &told, &routes) == BRIM_OK;
+
+    brim_compile_faults_at(&told, "node.geo");
+    if (root->node.geo[0] != '\0' && brim_geo_open(root->node.geo, &geo) != BRIM_OK)
+        is_fine = false;
+    brim_compile_faults_end();
+    brim_geo_close(geo);
+    brim_routes_unref(routes);
+    return is_fine;
+}
+
 static int check(const char *path)
 {
     struct brim_conf *conf = NULL;
-    struct brim_routes *routes = NULL;
     int status = BRIM_EXIT_OK;
 
     if (brim_conf_load(path, stderr, &conf) != BRIM_OK)
@@ -55,9 +74,8 @@ static int check(const char *path)
         else
             brim_tls_close(tls);
     }
-    if (brim_routes_compile(brim_conf_root(conf), NULL, NULL, &routes) != BRIM_OK) /* says why */
+    if (!check_files(conf))
         status = BRIM_EXIT_USAGE;
-    brim_routes_unref(routes);
     if (status == BRIM_EXIT_OK)
         warn(path, &brim_conf_root(conf)->admin);
     brim_conf_free(conf);

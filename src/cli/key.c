@@ -119,7 +119,7 @@ static int print(const struct arguments *arguments)
     }
     if (brim_conf_load(arguments->config, stderr, &conf) != BRIM_OK)
         return status;
-    if (brim_routes_compile(brim_conf_root(conf), NULL, NULL, &routes) == BRIM_OK) {
+    if (brim_routes_compile(brim_conf_root(conf), NULL, NULL, NULL, &routes) == BRIM_OK) {
         route =
             match(routes, &uri, (struct brim_fields){arguments->fields, arguments->field_count});
         status = route == NULL ? BRIM_EXIT_FAILED : BRIM_EXIT_OK;

@@ -17,6 +17,7 @@
 #include "brim/base/metric_group.h"
 #include "brim/base/text.h"
 #include "brim/http/uri.h"
+#include "brim/policy/compile_faults.h"
 #include "brim/policy/origins.h"
 #include "brim/policy/script_test.h"
 
@@ -39,6 +40,7 @@ struct host {
 struct brim_routes {
     uint32_t magic;
     const struct brim_script_stores *stores; /* while compiling */
+    struct brim_compile_faults *faults;      /* likewise; NULL: log them */
     _Atomic unsigned refs;
     struct brim_origins *origins;
     struct brim_secret *tier_secret; /* NULL: none */
@@ -388,9 +390,10 @@ static void gather_edge_fields(struct site *site)
 static enum brim_err compile_site(struct brim_routes *routes, const struct brim_conf_site *conf,
                                   struct site *site)
 {
-    size_t room = conf->routes.count + 1;
+    size_t room = conf->routes.count + 1, number = (size_t)(site - routes->sites);
     enum brim_err err;
 
+    brim_compile_faults_at(routes->faults, "sites[%zu]", number);
     site->own = (struct brim_route){
         .site = brim_strdup_lower(conf->hosts.items[0]),
         .metrics = brim_metric_group(BRIM_METRIC_SITE, conf->hosts.items[0]),
@@ -422,6 +425,7 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
         struct brim_route *route = is_glob(from->path) ? &site->globs[site->glob_count++]
                                                        : &site->prefixes[site->prefix_count++];
 
+        brim_compile_faults_at(routes->faults, "sites[%zu].routes[%zu]", number, i);
         err = compile_route(routes, from, conf, &site->own, route);
         route->place = i;
     }
@@ -478,15 +482,17 @@ static void compile_hosts(struct brim_routes *routes, const struct brim_conf_roo
 enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
                                   const struct brim_routes *previous,
                                   const struct brim_script_stores *stores,
+                                  struct brim_compile_faults *faults,
                                   struct brim_routes **routes_out)
 {
     struct brim_routes *routes = brim_alloc(sizeof(*routes));
     enum brim_err err = BRIM_OK;
 
     *routes_out = NULL;
-
     routes->magic = ROUTES_MAGIC;
     routes->stores = stores;
+    routes->faults = faults;
+    brim_compile_faults_at(faults, "origins");
     atomic_init(&routes->refs, 1);
     routes->origins = brim_origins_compile(conf, previous == NULL ? NULL : previous->origins);
     if (routes->origins == NULL) {

@@ -223,7 +223,7 @@ static enum brim_err open_origins(struct node *n)
         .flights_max = (unsigned)n->root->limits.flights,
         .ledger = brim_clients_ledger(n->clients),
     };
-    enum brim_err err = brim_routes_compile(n->root, NULL, &n->stores, &n->routes);
+    enum brim_err err = brim_routes_compile(n->root, NULL, &n->stores, NULL, &n->routes);
 
     if (err == BRIM_OK)
         err = brim_fetchers_open(&fetch, &n->fetchers);
@@ -555,7 +555,7 @@ static enum brim_err rehearse(struct node *n)
     enum brim_err err = open_tls(n, stderr);
 
     if (err == BRIM_OK)
-        err = brim_routes_compile(n->root, NULL, NULL, &routes);
+        err = brim_routes_compile(n->root, NULL, NULL, NULL, &routes);
     if (err == BRIM_OK)
         brim_routes_unref(routes);
     return err;

@@ -17,6 +17,7 @@
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
+#include "brim/policy/compile_faults.h"
 #include "brim/serve/service.h"
 
 #define RELOAD_MAGIC 0x726c6431u
@@ -94,6 +95,7 @@ static enum brim_err prepare(struct brim_reload *reload, struct prepared *next, 
 {
     const struct brim_conf *running = in_force(reload);
     enum brim_err err = brim_conf_load(brim_conf_path(running), faults, &next->conf);
+    struct brim_compile_faults told = {.out = faults};
 
     if (err == BRIM_OK)
         err = brim_conf_reload_check(running, next->conf, faults);
@@ -101,14 +103,10 @@ static enum brim_err prepare(struct brim_reload *reload, struct prepared *next, 
         err = read_certificates(reload, next, faults);
     if (err != BRIM_OK)
         return err;
+    told.conf = next->conf;
     err = brim_routes_compile(brim_conf_root(next->conf), reload->config.routes,
-                              reload->config.stores, &next->routes);
-    if (err == BRIM_EINVAL)
-        (void)fprintf(
-            faults,
-            "%s:%d: sites: a file does not load, or a handler's test fails; the log says which "
-            "and why\n",
-            brim_conf_path(next->conf), brim_conf_line(next->conf, "sites"));
+                              reload->config.stores, &told, &next->routes);
+    brim_compile_faults_end();
     return err;
 }
 

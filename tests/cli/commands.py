@@ -113,6 +113,20 @@ class TestCheck(Case):
         run = self.check(json.dumps(config))
         self.assert_run(run, 2, "", "listeners[0].tls.certificates[0].certificate: ")
 
+    def test_what_is_wrong_inside_of_a_named_file_is_told_by_the_line_that_names_it(self):
+        users = self.path.with_name("users")
+        users.write_text("hello world\n")
+        text = (f"listeners: [{{address: ':80'}}]\norigins:\n- {{name: a, servers: [{{url: 'http://a'}}]}}\n"
+                f"sites:\n- hosts: a.example\n  origin: a\n  routes:\n"
+                f"  - {{path: /a/}}\n  - {{path: /b/, basic_auth: {{file: {users}}}}}\n")
+        self.assert_run(self.check(text), 2, "",
+                        f"{self.path}:9: sites[0].routes[1]: basic_auth.file file={users} line=1 reason=")
+        run = self.check(text.replace("basic_auth", "handlers"))
+        self.assert_run(run, 2, "", f"{self.path}:9: sites[0].routes[1]: script.invalid ")
+        self.assertIn(f"{users}:1: ", run.stderr)
+        run = self.check(f"node: {{geo: {users}}}\n" + text.replace("/b/, ", "/b/} #"))
+        self.assert_run(run, 2, "", f"{self.path}:1: node.geo: geo.failed ")
+
     def test_an_admin_listener_open_to_other_hosts_is_warned_of(self):
         token = self.path.with_name("token")
         token.write_text("t" * 32 + "\n")

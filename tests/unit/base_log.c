@@ -44,6 +44,29 @@ static unsigned count_lines(const char *needle)
     return lines;
 }
 
+static struct brim_log_site speaker;
+
+/* What is wrong inside of a file that a config names is found by those who know no config. */
+START_TEST(errors_go_elsewhere_while_they_are_diverted)
+{
+    char told[512] = "";
+    FILE *out = fmemopen(told, sizeof(told), "w");
+
+    ck_assert_ptr_nonnull(out);
+    brim_log_divert(out, "a.yaml:3: sites[0]");
+    for (int i = 0; i < 12; i++) /* what is told by its place is not told once too often */
+        brim_log_write(&speaker, BRIM_LOG_ERROR, "x", "%s", i == 11 ? "last=a\nb" : "");
+    BRIM_LOG(WARN, "y.warn", "n=%d", 1);
+    brim_log_divert(NULL, NULL);
+    BRIM_LOG(ERROR, "z.error", "n=%d", 2);
+    (void)fclose(out);
+    ck_assert_ptr_nonnull(strstr(told, "a.yaml:3: sites[0]: x last=a?b\n"));
+    ck_assert_ptr_null(strstr(written(), "last="));
+    ck_assert_ptr_nonnull(strstr(written(), "warn y.warn n=1\n"));
+    ck_assert_ptr_nonnull(strstr(written(), "error z.error n=2\n"));
+}
+END_TEST
+
 /* Operators and their tools parse the line: time, level, event, then key=value. */
 START_TEST(line_has_time_level_event_and_arguments)
 {
@@ -149,6 +172,7 @@ int main(void)
     TCase *tcase = tcase_create("log");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, errors_go_elsewhere_while_they_are_diverted);
     tcase_add_test(tcase, line_has_time_level_event_and_arguments);
     tcase_add_test(tcase, control_bytes_become_question_marks);
     tcase_add_test(tcase, long_line_is_cut_and_says_so);

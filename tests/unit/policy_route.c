@@ -41,7 +41,8 @@ static struct brim_routes *compile(const char *text)
     close(fd);
     ck_assert_int_eq(brim_conf_load(path, stderr, &conf), BRIM_OK);
     unlink(path);
-    ck_assert_int_eq(brim_routes_compile(brim_conf_root(conf), NULL, NULL, &compiled), BRIM_OK);
+    ck_assert_int_eq(brim_routes_compile(brim_conf_root(conf), NULL, NULL, NULL, &compiled),
+                     BRIM_OK);
     brim_conf_free(conf); /* the routes have copies of their own */
     return compiled;
 }

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum brim_log_level { BRIM_LOG_ERROR, BRIM_LOG_WARN, BRIM_LOG_INFO, BRIM_LOG_DEBUG };
 
@@ -30,6 +31,10 @@ void brim_log_setup(enum brim_log_level level, int fd);
  * Control bytes that arguments bring in are written as '?'. site NULL: not rate limited here. */
 void brim_log_write(struct brim_log_site *site, enum brim_log_level level, const char *event,
                     const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* From now on errors that this thread logs go to out in place of the log, all of them, each a line
+ * `PLACE: event key=value ...`; out NULL: to the log again. Both are borrowed. Thread: any. */
+void brim_log_divert(FILE *out, const char *place);
 
 /* Lines that the rate limit has kept back. Thread: any. */
 uint64_t brim_log_dropped(void);

@@ -29,6 +29,7 @@
 #include "brim/policy/rewrite.h"
 #include "brim/policy/signed_url.h"
 
+struct brim_compile_faults;
 struct brim_routes; /* opaque, counted */
 
 enum brim_forwarded { /* values of sites[].forwarded */
@@ -78,10 +79,12 @@ struct brim_route {
 
 /* Compiles, handlers included. conf may be freed afterwards. previous: the snapshot in force, whose
  * origins live on where the config says the same of them, or NULL. Errors: BRIM_ENOMEM;
- * BRIM_EINVAL: a handler file does not load, which was logged. Thread: init or control. */
+ * BRIM_EINVAL: a file that it names is not usable, which was logged, or with
+ * faults told there. Thread: init or control. */
 BRIM_MUST_USE enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
                                                 const struct brim_routes *previous,
                                                 const struct brim_script_stores *stores,
+                                                struct brim_compile_faults *faults,
                                                 struct brim_routes **routes_out);
 void brim_routes_ref(struct brim_routes *routes);
 void brim_routes_unref(struct brim_routes *routes);

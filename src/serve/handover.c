@@ -17,7 +17,7 @@
 #define WORD     "BRIM_HANDOVER"
 #define SOCKETS  "BRIM_SOCKETS"
 #define VERSION  1
-#define NAMELESS "brim"
+#define NAMELESS "\x7f" /* not what a config or a service manager could call one */
 
 /* ---- receiving ---- */
 

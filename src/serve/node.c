@@ -36,11 +36,11 @@
 #include "brim/serve/sandbox.h"
 #include "brim/serve/service.h"
 #include "brim/serve/tls.h"
+#include "brim/serve/vigil.h"
 #include "brim/serve/worker.h"
 
-#define EXIT_CONFIG  2
-#define WATCH_MIN_US 1500000u /* a loop without work turns once a second */
-#define CONF_WAIT_S  1
+#define EXIT_CONFIG 2
+#define CONF_WAIT_S 1
 
 struct node {
     const struct brim_conf *conf;
@@ -66,10 +66,8 @@ struct node {
     struct brim_admin *admin;
     struct brim_purge_line *purge_line; /* NULL: nobody is above */
     const struct brim_start *start;
-    pid_t parent;         /* 0: none */
-    bool has_let_go;      /* a successor is coming */
-    uint64_t watchdog_us; /* 0: nobody watches */
-    uint64_t *beats;      /* per worker, when they were last looked at */
+    pid_t parent;    /* 0: none */
+    bool has_let_go; /* a successor is coming */
     _Atomic int64_t connections;
     struct brim_clients *clients;
     _Atomic bool ready;
@@ -283,7 +281,7 @@ static void on_reloaded(void *ctx)
 {
     const struct node *n = ctx;
 
-    if (n->admin != NULL) /* else it has only just read it */
+    if (atomic_load(&n->ready)) /* else it has only just read it, and may not be in n->admin yet */
         brim_admin_renew_token(n->admin);
     if (n->parent > 0)
         kill(n->parent, BRIM_SIGNAL_RELOADED);
@@ -458,47 +456,13 @@ static void reload_by_signal(struct node *n)
     char *text = NULL, *rest = NULL;
     size_t len = 0;
     FILE *faults = open_memstream(&text, &len);
-    enum brim_err err;
 
     INVARIANT(faults != NULL);
-    err = brim_reload_run(n->reload, faults);
+    brim_reload_run_in_turn(n->reload, faults);
     (void)fclose(faults);
-    if (err == BRIM_EAGAIN)
-        BRIM_LOG(WARN, "reload.busy", "what=\"another reload is under way\"");
     for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
         BRIM_LOG(ERROR, "reload.fault", "text='%s'", line);
     free(text);
-}
-
-/* Whether every loop has turned since the last look. */
-static bool is_alive(struct node *n)
-{
-    bool is_alive = true;
-
-    for (size_t i = 0; i < n->worker_count; i++) {
-        uint64_t beats = brim_worker_beats(n->workers[i]);
-
-        if (beats == n->beats[i]) {
-            BRIM_LOG(ERROR, "worker.stuck", "worker=%zu", i);
-            is_alive = false;
-        }
-        n->beats[i] = beats;
-    }
-    return is_alive;
-}
-
-/* A node that answers here and whose loops hang is not alive: then nothing is said, and the service
- * manager ends it. Returns the signal, or -1. */
-static int wait_and_watch(struct node *n, const sigset_t *set)
-{
-    uint64_t us = n->watchdog_us / 3 < WATCH_MIN_US ? WATCH_MIN_US : n->watchdog_us / 3;
-    struct timespec span = {.tv_sec = (time_t)(us / 1000000),
-                            .tv_nsec = (long)(us % 1000000) * 1000};
-    int number = sigtimedwait(set, NULL, &span);
-
-    if (number < 0 && errno == EAGAIN && is_alive(n))
-        brim_service_alive();
-    return number;
 }
 
 static void tell_parent(const struct node *n, char byte)
@@ -523,8 +487,9 @@ static void let_go(struct node *n)
 
 static void wait_for_end(struct node *n)
 {
+    struct brim_vigil vigil;
     sigset_t set;
-    int number;
+    int number = 0;
 
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
@@ -533,8 +498,9 @@ static void wait_for_end(struct node *n)
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGUSR2);
     sigaddset(&set, BRIM_SIGNAL_LET_GO);
-    for (;;) {
-        number = n->watchdog_us == 0 ? sigwaitinfo(&set, NULL) : wait_and_watch(n, &set);
+    brim_vigil_init(&vigil, n->start->watchdog_us, n->workers, n->worker_count);
+    while (number != SIGTERM && number != SIGINT) {
+        number = brim_vigil_wait(&vigil, &set);
         if (number == SIGUSR1 && n->log != NULL)
             brim_access_log_reopen(n->log);
         else if (number == SIGHUP)
@@ -543,9 +509,8 @@ static void wait_for_end(struct node *n)
             let_go(n);
         else if (number == SIGUSR2)
             BRIM_LOG(WARN, "upgrade.refused", "what=\"send it to the parent, if there is one\"");
-        else if (number == SIGTERM || number == SIGINT)
-            return;
     }
+    brim_vigil_fini(&vigil);
 }
 
 /* Everything that may fail and does not need what the old node still has. */
@@ -594,8 +559,6 @@ static int node_main(const struct brim_start *start)
                      .sockets = start->sockets,
                      .start = start,
                      .parent = start->parent,
-                     .watchdog_us = start->watchdog_us,
-                     .beats = brim_alloc(start->sockets->workers * sizeof(uint64_t)),
                      .worker_count = start->sockets->workers};
     uint64_t began_ms = brim_clock_mono_ms();
     enum brim_err err = start->is_successor ? succeed(&n) : BRIM_OK;
@@ -607,7 +570,6 @@ static int node_main(const struct brim_start *start)
     if (err != BRIM_OK) {
         BRIM_LOG(ERROR, "node.start_failed", "reason=%s", brim_err_name(err));
         node_close(&n);
-        free(n.beats);
         return EXIT_FAILURE;
     }
     brim_sockets_close(start->sockets); /* it has its own: what it stops listening on is free */
@@ -625,7 +587,6 @@ static int node_main(const struct brim_start *start)
     if (start->parent > 0 && getppid() != start->parent)
         brim_admin_stop_listening(n.admin); /* another parent may be waiting for the address */
     node_close(&n);
-    free(n.beats);
     BRIM_LOG(INFO, "node.ended", "pid=%d", (int)getpid());
     return EXIT_SUCCESS;
 }

@@ -162,26 +162,33 @@ static int reap(struct brim_parent *p)
     return GO_ON;
 }
 
-static void obey(struct brim_parent *p, int number)
+static void obey(struct brim_parent *p, const siginfo_t *info)
 {
+    int number = info->si_signo;
+
     if (number == SIGTERM || number == SIGINT) {
         p->ending = true;
         brim_sockets_close(p->start.sockets); /* refused, not left to wait for nobody */
     }
-    if (number == BRIM_SIGNAL_RELOADED)
+    if (number == BRIM_SIGNAL_RELOADED) {
         follow_reload(p);
-    else if (number == SIGUSR2 && !p->ending)
+        if (info->si_pid !=
+            p->child) /* which took the other's place, and may have read before it */
+            kill(p->child, SIGHUP);
+    } else if (number == SIGUSR2 && !p->ending)
         brim_parent_upgrade(p);
-    else if (number > 0 && number != SIGCHLD && number != SIGUSR2)
+    else if (number != SIGCHLD && number != SIGUSR2)
         kill(p->child, number);
 }
 
 static int watch(struct brim_parent *p, const sigset_t *signals)
 {
+    siginfo_t info;
     int result;
 
     while ((result = reap(p)) == GO_ON)
-        obey(p, sigwaitinfo(signals, NULL));
+        if (sigwaitinfo(signals, &info) > 0)
+            obey(p, &info);
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
         continue; /* older ones still drain, for so long as their drain_timeout lets them */
     return result;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One lock, held for the whole of a reload. Nothing that serves takes it; who finds it taken is
- * told to come again, so that a flood of calls cannot occupy the I/O pool.
+ * One lock, held for the whole of a reload. Nothing that serves takes it; a call that finds it
+ * taken is told to come again, so that a flood of calls cannot occupy the I/O pool. A signal cannot
+ * be told anything, and what it is about may be newer than what the reload under way has read: it
+ * waits.
  *
  * The config that the node started with stays in memory to the end: workers and listeners point
  * into it for what only a restart changes. Of later ones the latest is kept, for the next check.
@@ -191,15 +193,13 @@ struct brim_reload *brim_reload_open(const struct brim_reload_config *config)
     return reload;
 }
 
-enum brim_err brim_reload_run(struct brim_reload *reload, FILE *faults)
+/* Under the lock, which it lets go. */
+static enum brim_err run(struct brim_reload *reload, FILE *faults)
 {
     uint64_t began_ms = brim_clock_mono_ms();
     struct prepared next = {0};
     enum brim_err err = BRIM_ECLOSED;
 
-    OBJ_CHECK(reload, RELOAD_MAGIC);
-    if (pthread_mutex_trylock(&reload->lock) != 0)
-        return BRIM_EAGAIN;
     if (reload->is_ended)
         goto out;
     brim_service_reloading();
@@ -222,6 +222,19 @@ out:
         brim_service_ready();
     pthread_mutex_unlock(&reload->lock);
     return err;
+}
+
+enum brim_err brim_reload_run(struct brim_reload *reload, FILE *faults)
+{
+    OBJ_CHECK(reload, RELOAD_MAGIC);
+    return pthread_mutex_trylock(&reload->lock) == 0 ? run(reload, faults) : BRIM_EAGAIN;
+}
+
+void brim_reload_run_in_turn(struct brim_reload *reload, FILE *faults)
+{
+    OBJ_CHECK(reload, RELOAD_MAGIC);
+    pthread_mutex_lock(&reload->lock);
+    (void)run(reload, faults);
 }
 
 void brim_reload_end(struct brim_reload *reload)

@@ -116,6 +116,23 @@ def check_drain(node, origin, port):
         client.close()
 
 
+def check_alive(node, manager):
+    """However often somebody has the log reopened: the manager is told that the node is alive."""
+    over = threading.Event()
+
+    def ask():
+        while not over.wait(0.1):
+            node.process.send_signal(signal.SIGUSR1)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        manager.expect("WATCHDOG=1")
+    finally:
+        over.set()
+        thread.join()
+
+
 def check_deaf(node, manager):
     """A manager that does not read is told nothing, and waited for by nobody."""
     node.start()
@@ -142,6 +159,7 @@ def main():
             manager.expect("RELOADING=1")
             manager.expect("READY=1")
             manager.expect("WATCHDOG=1")
+            check_alive(node, manager)
             check_drain(node, origin, port)
             manager.expect("STOPPING=1")
             assert node.stop(END_S) == 0

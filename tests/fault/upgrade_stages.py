@@ -7,12 +7,15 @@ Usage: tests/fault/upgrade_stages.py BRIM
 """
 
 import contextlib
+import http.client
+import json
 import os
 import shutil
 import signal
 import socket
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
@@ -167,9 +170,69 @@ def check_again_after_read_only():
         assert "upgrade.stuck" not in site.node.log_path.read_text()
 
 
+def is_waiting(pid):
+    """Whether it sleeps, and has not worked since the last look."""
+    place = Path(f"/proc/{pid}/stat")
+    looks = []
+    for _ in range(5):
+        looks.append(place.read_text().rsplit(")", 1)[1].split())
+        time.sleep(0.02)
+    return looks[0][0] == "S" and all(look[11:13] == looks[0][11:13] for look in looks)
+
+
+def call(site, path, body):
+    connection = http.client.HTTPConnection("127.0.0.1", site.node.admin_port, timeout=60)
+    connection.request("POST", path, json.dumps(body) if body else None)
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
+
+
+def explain(site):
+    return call(site, "/v1/explain", {"url": "http://other.test/"})["would"]
+
+
+def check_reload_meanwhile():
+    """What the old one puts in force after the new one has read the config is in force in both."""
+    with running() as site:
+        site.config["sites"][0]["hosts"] = ["site.test"]
+        brim_node.write_config(site.config, site.node.config_path)
+        assert call(site, "/v1/reload", None)["status"] == "in force"
+        assert explain(site) == "answered 404"
+        old = site.node.worker_pid()
+        site.ask_for_upgrade()
+        new = site.other_child(old)
+        site.node.process.send_signal(signal.SIGSTOP)  # before it has heard that the new one can
+        brim_node.wait_until(lambda: is_waiting(new), "the new one waits")
+        site.config["sites"][0]["hosts"] = ["other.test"]
+        brim_node.write_config(site.config, site.node.config_path)
+        assert call(site, "/v1/reload", None)["status"] == "in force"
+        site.node.process.send_signal(signal.SIGCONT)
+        site.wait_log("upgrade.done")
+        brim_node.wait_until(lambda: not brim_node.is_running(old), "the old one gone")
+        brim_node.wait_until(lambda: explain(site) == "miss", "the config of the last reload")
+
+
+def check_names():
+    """Whatever a listener's socket is called: it is told from those that have no name."""
+    with tempfile.TemporaryDirectory() as directory:
+        site = Site(directory)
+        one, two, admin = (socket.create_server(("127.0.0.1", 0)) for _ in range(3))
+        site.config["listeners"] = [
+            {"address": ":1", "socket": "brim"},
+            {"address": f"127.0.0.1:{two.getsockname()[1]}"}]
+        site.node.admin_port = admin.getsockname()[1]
+        site.config["admin"]["address"] = f"127.0.0.1:{site.node.admin_port}"
+        brim_node.write_config(site.config, site.node.config_path)
+        with site.node.running(**brim_node.hand_over([one, two, admin], ["brim", "x", "y"])):
+            site.ask_for_upgrade()
+            site.wait_log("upgrade.done")
+            brim_node.wait_until(site.node.is_ready, "ready")
+
+
 def main():
     checks = [check_killed_while_old_lets_go, check_raves, check_leaves_its_parent,
-              check_old_dies, check_again_after_read_only]
+              check_old_dies, check_again_after_read_only, check_reload_meanwhile, check_names]
     for check in checks:
         if len(sys.argv) < 3 or check.__name__ in sys.argv[2:]:
             check()

@@ -41,6 +41,9 @@ struct brim_reload *brim_reload_open(const struct brim_reload_config *config);
  */
 BRIM_MUST_USE enum brim_err brim_reload_run(struct brim_reload *reload, FILE *faults);
 
+/* The same, after a reload that is under way; for who is told by faults alone. Thread: init. */
+void brim_reload_run_in_turn(struct brim_reload *reload, FILE *faults);
+
 /* Waits for a reload under way; later ones are refused. Before the workers drain. */
 void brim_reload_end(struct brim_reload *reload);
 

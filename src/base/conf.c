@@ -118,6 +118,14 @@ static void add_keys(struct brim_conf_text *out, const struct brim_conf_table *t
         brim_conf_text_add(out, "%s%s", i == 0 ? "" : ", ", table->fields[i].key);
 }
 
+static bool has_key(const struct brim_conf_table *table, const char *word)
+{
+    for (size_t i = 0; i < table->field_count; i++)
+        if (strcmp(table->fields[i].key, word) == 0)
+            return true;
+    return false;
+}
+
 /* What a field of any kind accepts. */
 static void add_accepted(struct brim_conf_text *out, const struct brim_conf_field *field)
 {
@@ -395,6 +403,8 @@ static void fault_unknown_key(struct binder *binder, const struct brim_conf_tabl
     brim_conf_text_add(&text, "unknown key");
     if (brim_conf_fault_is_near(word, best))
         brim_conf_text_add(&text, ", perhaps \"%s\"", nearest);
+    if (strcmp(binder->path.bytes, "cache") == 0 && has_key(&brim_conf_table_rules, word))
+        brim_conf_text_add(&text, " here: it stands in sites[].cache");
     brim_conf_text_add(&text, "; accepted: ");
     add_keys(&text, table);
     brim_conf_text_add(&binder->path, "%s", before == 0 ? "" : ".");

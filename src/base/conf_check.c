@@ -172,11 +172,32 @@ static void check_admin(const struct brim_conf_admin *admin, struct brim_conf_fa
     explicit_bzero(token, sizeof(token));
 }
 
+static bool is_set(const char *text)
+{
+    return text != NULL && text[0] != '\0';
+}
+
+/* Who asks for modern TLS, or for certificates of clients, and gives none of his own, does not mean
+ * cleartext. */
+static void check_certificates(const struct brim_conf_tls *tls, const char *where,
+                               struct brim_conf_faults *faults)
+{
+    char path[2 * PATH_BYTES];
+
+    if (tls->certificates.count > 0 || (tls->profile == 0 && tls->min_version == 0 &&
+                                        tls->client_verify == 0 && !is_set(tls->tickets)))
+        return;
+    (void)snprintf(path, sizeof(path), "%s.tls.certificates", where);
+    brim_conf_fault(faults, path,
+                    "has none, which means cleartext; accepted: 1 or more beside profile, "
+                    "min_version, tickets, client_verify");
+}
+
 static void check_client_tls(const struct brim_conf_tls *tls, const char *where,
                              struct brim_conf_faults *faults)
 {
     char path[2 * PATH_BYTES];
-    bool has_ca = tls->client_ca != NULL && tls->client_ca[0] != '\0';
+    bool has_ca = is_set(tls->client_ca);
 
     (void)snprintf(path, sizeof(path), "%s.tls.client_ca", where);
     if (tls->client_verify != 0 && !has_ca)
@@ -200,6 +221,7 @@ static void check_listeners(const struct brim_conf_root *root, struct brim_conf_
         (void)snprintf(path, sizeof(path), "listeners[%zu]", i);
         brim_conf_check_blocks(&root->listeners.items[i].proxy_protocol, path, "proxy_protocol",
                                faults);
+        check_certificates(&root->listeners.items[i].tls, path, faults);
         check_client_tls(&root->listeners.items[i].tls, path, faults);
         if (address == NULL)
             continue;

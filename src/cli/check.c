@@ -74,6 +74,8 @@ static int check(const char *path)
         else
             brim_tls_close(tls);
     }
+    if (brim_tls_origins_check(conf, stderr) != BRIM_OK)
+        status = BRIM_EXIT_USAGE;
     if (!check_files(conf))
         status = BRIM_EXIT_USAGE;
     if (status == BRIM_EXIT_OK)

@@ -103,7 +103,7 @@ static void tame_stderr(void)
 static enum brim_err open_tls(struct node *n, FILE *faults)
 {
     size_t count = n->root->listeners.count;
-    enum brim_err err = BRIM_OK;
+    enum brim_err err = brim_tls_origins_check(n->conf, faults);
 
     n->tls = brim_alloc(count * sizeof(*n->tls));
     n->contexts = brim_alloc(count * sizeof(*n->contexts));

@@ -103,6 +103,8 @@ static enum brim_err prepare(struct brim_reload *reload, struct prepared *next, 
         err = brim_conf_reload_check(running, next->conf, faults);
     if (err == BRIM_OK)
         err = read_certificates(reload, next, faults);
+    if (err == BRIM_OK)
+        err = brim_tls_origins_check(next->conf, faults);
     if (err != BRIM_OK)
         return err;
     told.conf = next->conf;

@@ -113,6 +113,12 @@ class TestCheck(Case):
         run = self.check(json.dumps(config))
         self.assert_run(run, 2, "", "listeners[0].tls.certificates[0].certificate: ")
 
+    def test_a_file_of_cas_that_no_origin_could_be_checked_against_is_told(self):
+        config = brim_node.make_config(80, 9900, 81)
+        config["origins"][0]["tls"] = {"ca": str(self.path)}
+        run = self.check(json.dumps(config))
+        self.assert_run(run, 2, "", f'origins[0].tls.ca: "{self.path}" holds no usable certificate')
+
     def test_what_is_wrong_inside_of_a_named_file_is_told_by_the_line_that_names_it(self):
         users = self.path.with_name("users")
         users.write_text("hello world\n")

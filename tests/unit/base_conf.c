@@ -368,7 +368,8 @@ static const struct {
     {"listeners: [{address: \":8081\"}]\n" ORIGINS SITES,
      ":1: listeners[0].address: was changed and needs a restart; accepted: the value that is in "
      "force\n"},
-    {"listeners: [{address: \":8080\", tls: {min_version: 1.3}}]\n" ORIGINS SITES,
+    {"listeners: [{address: \":8080\", tls: {min_version: 1.3, certificates: "
+     "[{certificate: /etc/passwd, key: /etc/passwd}]}}]\n" ORIGINS SITES,
      ":1: listeners[0].tls.min_version: was changed and needs a restart; accepted: the value that "
      "is in force\n"},
 };

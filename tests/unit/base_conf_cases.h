@@ -67,6 +67,10 @@ static const struct bad_case {
                    ":1: origins: is missing and has no default; " ORIGINS_ACCEPTED
                    ":1: sites: is missing and has no default; " SITES_ACCEPTED},
     {REST "nodes: {}\n", ":4: nodes: unknown key, perhaps \"node\"; " ROOT_WORDS},
+    {REST "cache: {grace: 1h}\n", ":4: cache.grace: unknown key here: it stands in sites[].cache; "
+                                  "accepted: path, disk, memory, segment, memory_object, "
+                                  "max_object, slice, window, max_dictionary, deltas, admit, "
+                                  "write_queue, purge_epochs, pass_ttl, remember\n"},
     {REST "zzz: 1\n", ":4: zzz: unknown key; " ROOT_WORDS},
     {"node:\n  wokers: 4\n" REST, ":2: node.wokers: unknown key, perhaps \"workers\"; accepted: "
                                   "workers, fetchers, io_threads, io_queue, dict, spare_memory, "
@@ -257,6 +261,9 @@ static const struct bad_case {
      "sites: [{hosts: [a], origin: app, subject_field: Host}]\n",
      ":1: listeners[0].proxy_protocol[0]: \"x\" is no address; accepted: as in 192.0.2.1, "
      "10.0.0.0/8, 2001:db8::/32\n"
+     ":1: listeners[0].tls.certificates: has none, which means cleartext; accepted: 1 or more "
+     "beside "
+     "profile, min_version, tickets, client_verify\n"
      ":1: listeners[0].tls.client_ca: is missing; accepted: a PEM file, beside client_verify: "
      "optional, require\n"
      ":3: sites[0].subject_field: is no field that could tell it; accepted: as in "

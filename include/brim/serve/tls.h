@@ -35,6 +35,10 @@ BRIM_MUST_USE enum brim_err brim_certificates_read(const struct brim_conf *conf,
                                                    struct brim_certificates **set_out);
 void brim_certificates_free(struct brim_certificates *set);
 
+/* Writes a fault as above for each origin whose tls.ca cannot be used. Errors: BRIM_EINVAL there
+ * was one. Thread: any. */
+BRIM_MUST_USE enum brim_err brim_tls_origins_check(const struct brim_conf *conf, FILE *faults);
+
 /* Handshakes that begin after it get these; others and their sessions go on. Takes the set.
  * Thread: any. */
 void brim_tls_replace(struct brim_tls *tls, struct brim_certificates *take);

@@ -15,7 +15,8 @@ install(FILES ${deploy}/completions/brim.fish
         DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 
 # The config belongs in /etc, not in /usr/etc; under any other prefix, below that one.
-install(CODE "set(brim_config \"${CMAKE_SOURCE_DIR}/conf/service.yaml\")")
+install(CODE "set(brim_config \"${CMAKE_SOURCE_DIR}/conf/service.yaml\")
+set(brim_logrotate \"${deploy}/debian/brim.logrotate\")")
 install(CODE [[
   if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
     set(brim_etc /etc)
@@ -25,6 +26,10 @@ install(CODE [[
   if(NOT EXISTS "$ENV{DESTDIR}${brim_etc}/brim/brim.yaml") # never over an operator's own
     file(INSTALL DESTINATION ${brim_etc}/brim TYPE FILE RENAME brim.yaml
          FILES ${brim_config})
+  endif()
+  if(NOT EXISTS "$ENV{DESTDIR}${brim_etc}/logrotate.d/brim")
+    file(INSTALL DESTINATION ${brim_etc}/logrotate.d TYPE FILE RENAME brim
+         FILES ${brim_logrotate})
   endif()
 ]])
 
@@ -38,7 +43,7 @@ if(TARGET brim)
   install(FILES ${CMAKE_BINARY_DIR}/man/brim.yaml.5.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 endif()
 
-file(WRITE ${CMAKE_BINARY_DIR}/debian/conffiles "/etc/brim/brim.yaml\n")
+file(WRITE ${CMAKE_BINARY_DIR}/debian/conffiles "/etc/brim/brim.yaml\n/etc/logrotate.d/brim\n")
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME brim)
 set(CPACK_PACKAGE_VENDOR "The brim authors")

@@ -23,6 +23,7 @@ CONFIG = "etc/brim/brim.yaml"
 FILES = {  # path: mode
     "usr/bin/brim": 0o755,
     CONFIG: 0o644,
+    "etc/logrotate.d/brim": 0o644,
     "usr/lib/systemd/system/brim.service": 0o644,
     "usr/lib/sysusers.d/brim.conf": 0o644,
     "usr/share/man/man1/brim.1.gz": 0o644,

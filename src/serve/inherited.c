@@ -138,6 +138,11 @@ size_t brim_inherited_claim(struct brim_inherited *inherited,
     return found;
 }
 
+void brim_inherited_unclaim(struct brim_inherited *inherited)
+{
+    memset(inherited->is_claimed, 0, inherited->count * sizeof(*inherited->is_claimed));
+}
+
 const char *brim_inherited_left(const struct brim_inherited *inherited)
 {
     for (size_t i = 0; i < inherited->count; i++)

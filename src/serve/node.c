@@ -657,11 +657,38 @@ static bool bind_life_to(pid_t parent)
     return prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == parent;
 }
 
-/* A parent that has become this program has a node that runs, and must not end over a file that is
- * being changed at this moment. */
-static enum brim_err load(const char *path, enum brim_role role, struct brim_conf **conf_out)
+/* What an upgrade hands over is all that there is to listen on: what the new parent would have to
+ * bind, or nobody would accept from, needs a restart. */
+static bool is_same_set(const struct brim_conf *conf, struct brim_inherited *inherited)
+{
+    bool is_same = brim_sockets_are_all(conf, inherited);
+
+    if (!is_same)
+        (void)fprintf(stderr,
+                      "%s:%d: listeners: other addresses than those that are listened on need a "
+                      "restart; accepted: the same, admin.address too\n",
+                      brim_conf_path(conf), brim_conf_line(conf, "listeners"));
+    return is_same;
+}
+
+static enum brim_err load_once(const char *path, enum brim_role role,
+                               struct brim_inherited *inherited, struct brim_conf **conf_out)
 {
     enum brim_err err = brim_conf_load(path, stderr, conf_out);
+
+    if (err != BRIM_OK || role == BRIM_ROLE_FIRST || is_same_set(*conf_out, inherited))
+        return err;
+    brim_conf_free(*conf_out);
+    *conf_out = NULL;
+    return BRIM_EINVAL;
+}
+
+/* A parent that has become this program has a node that runs, and must not end over a file that is
+ * being changed at this moment. */
+static enum brim_err load(const char *path, enum brim_role role, struct brim_inherited *inherited,
+                          struct brim_conf **conf_out)
+{
+    enum brim_err err = load_once(path, role, inherited, conf_out);
     sigset_t pending;
 
     while (err != BRIM_OK && role == BRIM_ROLE_PARENT) {
@@ -671,26 +698,9 @@ static enum brim_err load(const char *path, enum brim_role role, struct brim_con
         sigpending(&pending);
         if (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1)
             break;
-        err = brim_conf_load(path, stderr, conf_out);
+        err = load_once(path, role, inherited, conf_out);
     }
     return err;
-}
-
-/* What an upgrade hands over is all that there is to listen on: what the new parent would have to
- * bind, or nobody would accept from, needs a restart. */
-static bool is_same_set(const struct brim_conf *conf, const struct brim_sockets *sockets,
-                        const struct brim_inherited *inherited, enum brim_role role)
-{
-    bool is_same = !sockets->has_bound && brim_inherited_left(inherited) == NULL;
-
-    if (role == BRIM_ROLE_FIRST)
-        return is_all_claimed(conf, inherited);
-    if (!is_same && role == BRIM_ROLE_SUCCESSOR)
-        (void)fprintf(stderr,
-                      "%s:%d: listeners: other addresses than those that are listened on need a "
-                      "restart; accepted: the same, admin.address too\n",
-                      brim_conf_path(conf), brim_conf_line(conf, "listeners"));
-    return is_same || role == BRIM_ROLE_PARENT;
 }
 
 static int run_as(const struct brim_handover *handover, struct brim_start *start,
@@ -731,7 +741,7 @@ int brim_node_run(const char *conf_path, enum brim_node_mode mode)
     inherited = brim_handover_sockets();
     if (inherited == NULL)
         inherited = brim_inherited_open();
-    if (load(conf_path, handover.role, &conf) != BRIM_OK)
+    if (load(conf_path, handover.role, inherited, &conf) != BRIM_OK)
         goto out;
     brim_log_setup((enum brim_log_level)brim_conf_root(conf)->log.level, STDERR_FILENO);
     if (!brim_conf_root(conf)->node.core_dumps)
@@ -739,7 +749,7 @@ int brim_node_run(const char *conf_path, enum brim_node_mode mode)
     if ((handover.role == BRIM_ROLE_FIRST && check_tls(conf) != BRIM_OK) ||
         brim_sockets_bind(conf, worker_count(brim_conf_root(conf)), inherited, stderr, &sockets) !=
             BRIM_OK ||
-        !is_same_set(conf, &sockets, inherited, handover.role))
+        !is_all_claimed(conf, inherited))
         goto out;
     start.conf = conf;
     start.link = handover.link;

@@ -335,7 +335,6 @@ struct room {
     int *fds;
     size_t slots;
     size_t workers;
-    bool *has_bound;
 };
 
 /* Listens for count workers in up to `max` slots. */
@@ -351,10 +350,8 @@ static enum brim_err bind_for(const struct brim_conf *conf, FILE *faults,
         room->fds[i] = room->fds[i - found];
     if (found > 0)
         return BRIM_OK;
-    if (brim_sockets_bind_address(wanted->address, room->workers, room->fds, &why) == BRIM_OK) {
-        *room->has_bound = true;
+    if (brim_sockets_bind_address(wanted->address, room->workers, room->fds, &why) == BRIM_OK)
         return BRIM_OK;
-    }
     if (snprintf(text, sizeof(text), "cannot listen on \"%s\": %s", wanted->address, why) > 0)
         fault(conf, faults, wanted->key, text);
     return BRIM_EINVAL;
@@ -377,7 +374,7 @@ enum brim_err brim_sockets_bind(const struct brim_conf *conf, size_t workers,
 {
     struct wanted admin = {.key = "admin.address", .name = ""};
     const struct brim_conf_root *root = brim_conf_root(conf);
-    struct room room = {.workers = workers, .has_bound = &sockets_out->has_bound};
+    struct room room = {.workers = workers};
     enum brim_err result = BRIM_OK;
     char key[64];
 
@@ -406,6 +403,26 @@ enum brim_err brim_sockets_bind(const struct brim_conf *conf, size_t workers,
     else
         brim_sockets_bound_unread(sockets_out, root->limits.unread_bytes);
     return result;
+}
+
+bool brim_sockets_are_all(const struct brim_conf *conf, struct brim_inherited *inherited)
+{
+    const struct brim_conf_root *root = brim_conf_root(conf);
+    struct wanted admin = {.address = root->admin.address, .name = ""};
+    size_t max = brim_inherited_count(inherited);
+    int *fds = brim_alloc((max + 1) * sizeof(int));
+    bool are_all = true;
+
+    for (size_t i = 0; i < root->listeners.count; i++) {
+        struct wanted wanted = {.address = root->listeners.items[i].address,
+                                .name = root->listeners.items[i].socket};
+
+        are_all &= claim(inherited, &wanted, max, fds) > 0;
+    }
+    are_all &= claim(inherited, &admin, 1, fds) > 0 && brim_inherited_left(inherited) == NULL;
+    brim_inherited_unclaim(inherited);
+    free(fds);
+    return are_all;
 }
 
 void brim_sockets_close(struct brim_sockets *sockets)

@@ -192,6 +192,16 @@ def explain(site):
     return call(site, "/v1/explain", {"url": "http://other.test/"})["would"]
 
 
+def prepare_and_hold(site):
+    """A new one that has read the config; the parent is stopped. Returns the old one."""
+    old = site.node.worker_pid()
+    site.ask_for_upgrade()
+    new = site.other_child(old)
+    site.node.process.send_signal(signal.SIGSTOP)  # before it has heard that the new one can
+    brim_node.wait_until(lambda: is_waiting(new), "the new one waits")
+    return old
+
+
 def check_reload_meanwhile():
     """What the old one puts in force after the new one has read the config is in force in both."""
     with running() as site:
@@ -199,11 +209,7 @@ def check_reload_meanwhile():
         brim_node.write_config(site.config, site.node.config_path)
         assert call(site, "/v1/reload", None)["status"] == "in force"
         assert explain(site) == "answered 404"
-        old = site.node.worker_pid()
-        site.ask_for_upgrade()
-        new = site.other_child(old)
-        site.node.process.send_signal(signal.SIGSTOP)  # before it has heard that the new one can
-        brim_node.wait_until(lambda: is_waiting(new), "the new one waits")
+        old = prepare_and_hold(site)
         site.config["sites"][0]["hosts"] = ["other.test"]
         brim_node.write_config(site.config, site.node.config_path)
         assert call(site, "/v1/reload", None)["status"] == "in force"
@@ -211,6 +217,24 @@ def check_reload_meanwhile():
         site.wait_log("upgrade.done")
         brim_node.wait_until(lambda: not brim_node.is_running(old), "the old one gone")
         brim_node.wait_until(lambda: explain(site) == "miss", "the config of the last reload")
+
+
+def check_listeners_meanwhile():
+    """The new parent reads a config that its node has not read, and could not serve by it: it waits,
+    as for one that is being written, and does not take the node down."""
+    with running() as site, socket.create_server(("127.0.0.1", 0)) as taken:
+        prepare_and_hold(site)
+        good = site.node.config_path.read_text()
+        site.config["listeners"].append({"address": f"127.0.0.1:{taken.getsockname()[1]}"})
+        brim_node.write_config(site.config, site.node.config_path)
+        site.node.process.send_signal(signal.SIGCONT)
+        site.wait_log("need a restart")
+        assert site.node.is_ready()
+        site.node.config_path.write_text(good)
+        site.wait_log("upgrade.parent")
+        os.kill(site.node.worker_pid(), signal.SIGKILL)
+        site.wait_log("node.died")
+        brim_node.wait_until(site.node.is_ready, "ready again")
 
 
 def check_names():
@@ -232,7 +256,8 @@ def check_names():
 
 def main():
     checks = [check_killed_while_old_lets_go, check_raves, check_leaves_its_parent,
-              check_old_dies, check_again_after_read_only, check_reload_meanwhile, check_names]
+              check_old_dies, check_again_after_read_only, check_reload_meanwhile,
+              check_listeners_meanwhile, check_names]
     for check in checks:
         if len(sys.argv) < 3 or check.__name__ in sys.argv[2:]:
             check()

@@ -228,7 +228,7 @@ static inline void rig_listen(struct rig *rig, h2o_context_t *ctx, h2o_globalcon
         h2o_socket_read_start(sock, rig_on_bare_accept);
         return;
     }
-    sockets = (struct brim_sockets){&rig->fd, 1, 1, 1, -1, false};
+    sockets = (struct brim_sockets){&rig->fd, 1, 1, 1, -1};
     struct brim_listeners_config config = {
         .conf = &rig->conf,
         .sockets = &sockets,

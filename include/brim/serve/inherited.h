@@ -40,6 +40,9 @@ struct brim_inherited_wanted {
 size_t brim_inherited_claim(struct brim_inherited *inherited,
                             const struct brim_inherited_wanted *wanted, int *fds_out, size_t max);
 
+/* Takes all claims back. */
+void brim_inherited_unclaim(struct brim_inherited *inherited);
+
 /* The name of one that nobody has claimed and that can be listened on, or of one that is no
  * listening stream socket; NULL: there is none. */
 const char *brim_inherited_left(const struct brim_inherited *inherited);

@@ -25,7 +25,6 @@ struct brim_sockets {
     size_t workers;
     size_t slots;
     int admin_fd;
-    bool has_bound; /* not everything was inherited */
 };
 
 /* Listens on everything, admin included: on what was inherited (NULL: nothing), else on sockets of
@@ -34,6 +33,10 @@ struct brim_sockets {
 BRIM_MUST_USE enum brim_err brim_sockets_bind(const struct brim_conf *conf, size_t workers,
                                               struct brim_inherited *inherited, FILE *faults,
                                               struct brim_sockets *sockets_out);
+/* Whether what was inherited is what the config listens on, no more and no less. Claims nothing,
+ * and nothing may be claimed yet. Thread: init. */
+bool brim_sockets_are_all(const struct brim_conf *conf, struct brim_inherited *inherited);
+
 void brim_sockets_close(struct brim_sockets *sockets);
 
 /*

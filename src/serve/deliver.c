@@ -56,23 +56,34 @@ static void take_date(struct brim_delivery *d)
 
 /* h2o always writes Date from its cache of the current second; for one send that cache is made to
  * say the object's (h2o-internal field, kept to this function). */
-static void send_dated(struct brim_delivery *d, h2o_iovec_t *bufs, size_t count,
-                       h2o_send_state_t state)
+static void send_at_date(struct brim_delivery *d, h2o_iovec_t *bufs, size_t count,
+                         h2o_send_state_t state)
 {
     h2o_context_t *ctx = &d->env->ctx;
     h2o_timestamp_string_t *now;
 
-    brim_conn_request_send_begin(&d->link);
-    if (d->dated || d->object == NULL) {
-        h2o_send(d->req, bufs, count, state);
-        return;
-    }
     d->dated = true;
     h2o_get_timestamp(ctx, NULL, NULL); /* brings the cache up to date, so nobody else does */
     now = ctx->_timestamp_cache.value;
     ctx->_timestamp_cache.value = &d->date;
     h2o_send(d->req, bufs, count, state);
     ctx->_timestamp_cache.value = now;
+}
+
+/* May end the request, and free *d. */
+static void send_dated(struct brim_delivery *d, h2o_iovec_t *bufs, size_t count,
+                       h2o_send_state_t state)
+{
+    struct brim_conn *conn = d->conn;
+
+    brim_conn_enter(conn);
+    brim_conn_request_send_begin(&d->link);
+    if (d->dated || d->object == NULL)
+        h2o_send(d->req, bufs, count, state);
+    else
+        send_at_date(d, bufs, count, state);
+    brim_guard_h1_sent(conn);
+    brim_conn_leave(conn);
 }
 
 static void count_status(unsigned status)

@@ -8,10 +8,11 @@
  * request is answered here, in h2o's place, and h2o closes the connection.
  *
  *   accept ---------------> settle      h2o sets its callback anew with each request, and behind a
- *   100 Continue written -> settle      100 Continue. The first it does when an answer has been
+ *   written --------------> settle      100 Continue. The first it does when an answer has been
  *   request disposed of --> settle      written, just after it has disposed of the request: so we
- *                  at the end of that   look at the end of that turn, before it can read again.
- *                  turn
+ *                  at the end of that   look at the end of that turn, before it can read again,
+ *                  turn                 whatever became of the write.
+ *   sent -----------------> settle      So that we are there when an answer has been written.
  *
  * What has been read already when h2o begins with a request is looked at there, too. Only what is
  * whole by then passes unseen: it is no larger than limits.unread.
@@ -157,6 +158,14 @@ void brim_guard_h1_install(struct brim_conn *conn)
     settle(conn);
     if (conn->sock != NULL && is_too_much(conn)) /* of what came with the first read */
         refuse(conn);
+}
+
+void brim_guard_h1_sent(struct brim_conn *conn)
+{
+    OBJ_CHECK(conn, BRIM_CONN_MAGIC);
+    INVARIANT(conn->inside > 0);
+    if (!conn->is_h2)
+        settle(conn);
 }
 
 void brim_guard_h1_resume(struct brim_conn *conn, h2o_context_t *ctx)

@@ -91,6 +91,10 @@ struct brim_guard_refusal brim_guard_check(h2o_req_t *req, struct brim_fields fi
  * socket may be closed. Thread: loop. */
 void brim_guard_h1_install(struct brim_conn *conn);
 
+/* Behind each h2o_send() of an answer, inside of brim_conn_enter(); the socket may be closed. Of
+ * HTTP/2: nothing. Thread: loop. */
+void brim_guard_h1_sent(struct brim_conn *conn);
+
 /* One of its requests is disposed of, so that h2o is about to read the next. Thread: loop. */
 void brim_guard_h1_resume(struct brim_conn *conn, h2o_context_t *ctx);
 

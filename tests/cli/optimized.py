@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """optimized - all of deploy/optimize on a copy of the tree: built with counters, run under its load,
-built again with what was counted; and what comes of it serves.
+built again with what was counted; and what comes of it serves. Code that is changed afterwards builds.
 
 Usage: tests/cli/optimized.py BRIM      (which is not used: it builds its own)
 """
@@ -27,6 +27,18 @@ def run(what, *command, **environment):
     return said
 
 
+def change(source):
+    """Has it call a function that nothing was counted of."""
+    called = "return brim_clock_mono_us() / 1000;"
+    text = source.read_text()
+    assert called in text
+    text = text.replace("uint64_t brim_clock_mono_ms(void)\n",
+                        "__attribute__((noinline)) uint64_t brim_clock_new(void);\n\n"
+                        "uint64_t brim_clock_mono_ms(void)\n")
+    source.write_text(text.replace(called, "return brim_clock_new() / 1000;") +
+                      "\nuint64_t brim_clock_new(void)\n{\n    return brim_clock_mono_us();\n}\n")
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="brim-optimized-") as directory:
         tree = Path(directory) / "tree"
@@ -42,6 +54,8 @@ def main():
         if not any(built.rglob("*.gcda")):
             sys.exit("optimized: nothing was counted")
         run("a scenario", ROOT / "tests/vtc/run", "--brim", binary, SCENARIO)
+        change(tree / "src/base/clock.c")
+        run("changed code", "cmake", "--build", built, "--target", "brim_base")
     print("optimized: built, loaded, built again, and it serves")
 
 

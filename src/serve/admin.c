@@ -54,6 +54,8 @@
 #define ACCEPT_PAUSE_MS 200u
 #define STACK_BYTES     2097152u /* h2o puts a header name on it, however long */
 
+enum hearing { HEARS, PAUSES, IS_DEAF }; /* deaf: it has let go of its address */
+
 struct brim_admin {
     h2o_context_t ctx; /* first: found from a request */
     uint32_t magic;
@@ -72,8 +74,9 @@ struct brim_admin {
     struct brim_usage usage; /* the control thread's, as is heap */
     struct brim_heap heap;
     _Atomic bool is_closing;
-    _Atomic bool is_deaf;     /* lets go of its address */
-    sem_t let_go;             /* it has */
+    _Atomic unsigned hearing; /* wanted: enum hearing */
+    unsigned heard;           /* the control thread's: what it is */
+    sem_t followed;           /* it is as wanted */
     _Atomic unsigned senders; /* pool threads that will post */
 };
 
@@ -546,17 +549,30 @@ static void close_listener(struct brim_admin *a)
     a->listener = NULL;
 }
 
+static void follow_hearing(struct brim_admin *a)
+{
+    unsigned wanted = atomic_load(&a->hearing);
+
+    if (wanted == a->heard)
+        return;
+    if (wanted == IS_DEAF)
+        close_listener(a);
+    else if (wanted == PAUSES)
+        h2o_socket_read_stop(a->listener);
+    else if (a->accept_again_ms == 0)
+        h2o_socket_read_start(a->listener, on_accept);
+    a->heard = wanted;
+    sem_post(&a->followed);
+}
+
 /* Once a turn. */
 static void sweep(struct brim_admin *a)
 {
     uint64_t now_ms = brim_clock_mono_ms();
 
     brim_admin_conns_sweep(&a->conns);
-    if (atomic_load(&a->is_deaf) && a->listener != NULL) {
-        close_listener(a);
-        sem_post(&a->let_go);
-    }
-    if (a->listener != NULL && a->accept_again_ms != 0 && now_ms >= a->accept_again_ms) {
+    follow_hearing(a);
+    if (a->heard == HEARS && a->accept_again_ms != 0 && now_ms >= a->accept_again_ms) {
         a->accept_again_ms = 0;
         h2o_socket_read_start(a->listener, on_accept);
     }
@@ -676,7 +692,7 @@ enum brim_err brim_admin_open(const struct brim_admin_config *config, struct bri
     a->config = *config;
     a->reload = (struct brim_admin_reload){.run = config->reload, .ctx = config->ctx};
     a->started_mono_ms = brim_clock_mono_ms();
-    sem_init(&a->let_go, 0, 0);
+    sem_init(&a->followed, 0, 0);
     err = brim_admin_gate_init(&a->gate, config->token, config->rate);
     if (err == BRIM_OK)
         err = open_loop(a);
@@ -703,14 +719,29 @@ void brim_admin_renew_token(struct brim_admin *a)
     brim_admin_gate_renew(&a->gate);
 }
 
-void brim_admin_stop_listening(struct brim_admin *a)
+static void hear(struct brim_admin *a, enum hearing wanted)
 {
     OBJ_CHECK(a, ADMIN_MAGIC);
-    if (atomic_exchange(&a->is_deaf, true))
+    if (atomic_exchange(&a->hearing, wanted) == wanted)
         return;
     h2o_multithread_send_message(&a->answers, NULL);
-    while (sem_wait(&a->let_go) != 0)
+    while (sem_wait(&a->followed) != 0)
         continue; /* EINTR */
+}
+
+void brim_admin_pause(struct brim_admin *a)
+{
+    hear(a, PAUSES);
+}
+
+void brim_admin_resume(struct brim_admin *a)
+{
+    hear(a, HEARS);
+}
+
+void brim_admin_stop_listening(struct brim_admin *a)
+{
+    hear(a, IS_DEAF);
 }
 
 void brim_admin_close(struct brim_admin *a)
@@ -724,7 +755,7 @@ void brim_admin_close(struct brim_admin *a)
         return; /* they point into it: left to the end of the process */
     }
     close_loop(a);
-    sem_destroy(&a->let_go);
+    sem_destroy(&a->followed);
     brim_admin_gate_fini(&a->gate);
     a->magic = 0;
     free(a);

@@ -67,7 +67,8 @@ struct node {
     struct brim_purge_line *purge_line; /* NULL: nobody is above */
     const struct brim_start *start;
     pid_t parent;    /* 0: none */
-    bool has_let_go; /* a successor is coming */
+    bool has_let_go; /* nothing is written to the disk tier any more */
+    bool is_leaving; /* a successor is coming */
     _Atomic int64_t connections;
     struct brim_clients *clients;
     _Atomic bool ready;
@@ -476,13 +477,21 @@ static void tell_parent(const struct node *n, char byte)
  * finds it so where the one before did not come up. */
 static void let_go(struct node *n)
 {
+    n->is_leaving = true;
+    brim_admin_pause(n->admin);
     if (!n->has_let_go) {
         n->has_let_go = true;
-        brim_admin_stop_listening(n->admin);
         brim_cache_release(n->cache);
         BRIM_LOG(INFO, "upgrade.let_go", "pid=%d", (int)getpid());
     }
     tell_parent(n, BRIM_LINK_LET_GO);
+}
+
+/* No successor came up. */
+static void stay(struct node *n)
+{
+    n->is_leaving = false;
+    brim_admin_resume(n->admin);
 }
 
 static void wait_for_end(struct node *n)
@@ -498,6 +507,7 @@ static void wait_for_end(struct node *n)
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGUSR2);
     sigaddset(&set, BRIM_SIGNAL_LET_GO);
+    sigaddset(&set, BRIM_SIGNAL_STAY);
     brim_vigil_init(&vigil, n->start->watchdog_us, n->workers, n->worker_count);
     while (number != SIGTERM && number != SIGINT) {
         number = brim_vigil_wait(&vigil, &set);
@@ -507,6 +517,8 @@ static void wait_for_end(struct node *n)
             reload_by_signal(n);
         else if (number == BRIM_SIGNAL_LET_GO)
             let_go(n);
+        else if (number == BRIM_SIGNAL_STAY)
+            stay(n);
         else if (number == SIGUSR2)
             BRIM_LOG(WARN, "upgrade.refused", "what=\"send it to the parent, if there is one\"");
     }
@@ -581,7 +593,7 @@ static int node_main(const struct brim_start *start)
              (int)getpid(), n.worker_count, (unsigned long long)(brim_clock_mono_ms() - began_ms));
     brim_service_ready();
     wait_for_end(&n);
-    if (!n.has_let_go) /* else the service goes on */
+    if (!n.is_leaving) /* else the service goes on */
         brim_service_stopping();
     BRIM_LOG(INFO, "node.draining", "pid=%d", (int)getpid());
     if (start->parent > 0 && getppid() != start->parent)
@@ -604,6 +616,7 @@ static void block_signals(sigset_t *signals)
     sigaddset(signals, SIGUSR2);
     sigaddset(signals, BRIM_SIGNAL_RELOADED);
     sigaddset(signals, BRIM_SIGNAL_LET_GO);
+    sigaddset(signals, BRIM_SIGNAL_STAY);
     sigprocmask(SIG_BLOCK, signals, NULL); /* NOLINT(concurrency-mt-unsafe): no threads yet */
     (void)signal(SIGPIPE, SIG_IGN);
 }

@@ -292,6 +292,7 @@ static void take_back(struct brim_parent *p)
     p->child = old;
     p->link = link;
     p->was_ready = true;
+    kill(old, BRIM_SIGNAL_STAY);
 }
 
 /* False: it has failed, and why says how. */

@@ -153,8 +153,9 @@ def check_old_dies():
 
 
 def check_again_after_read_only():
-    """No other node came up, so the old one went on without the disk tier. When what was wrong is
-    put right, the next one takes over at once, and no response that is under way is lost."""
+    """No other node came up, so the old one went on without the disk tier, and with its admin API.
+    When what was wrong is put right, the next one takes over at once, and no response that is under
+    way is lost."""
     with running() as site:
         site.begin()
         old, _ = site.prepare()
@@ -162,6 +163,8 @@ def check_again_after_read_only():
         os.kill(old, signal.SIGCONT)
         site.wait_log("upgrade.read_only")
         site.wait_log("upgrade.failed")
+        brim_node.wait_until(site.node.is_ready, "ready, read only")
+        assert site.node.worker_pid() == old
         Path(f"{site.logs}.away").rename(site.logs)
         site.ask_for_upgrade()
         site.wait_log("upgrade.done")

@@ -52,7 +52,12 @@ BRIM_MUST_USE enum brim_err brim_admin_open(const struct brim_admin_config *conf
 /* Reads the token's file again. Thread: any but a loop. */
 void brim_admin_renew_token(struct brim_admin *admin);
 
-/* Lets go of the address, and returns when it has; connections stay. Thread: init. */
+/* New connections wait in the socket's queue for who else accepts from it, or for resume; those
+ * that are there stay. Return when it is so. Thread: init, the same for these and the next. */
+void brim_admin_pause(struct brim_admin *admin);
+void brim_admin_resume(struct brim_admin *admin);
+
+/* Lets go of the address, and returns when it has; connections stay. Nothing is resumed then. */
 void brim_admin_stop_listening(struct brim_admin *admin);
 
 /* Answers the purges that were accepted, ends every connection and the thread. The pool must still

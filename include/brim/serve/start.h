@@ -14,6 +14,7 @@
 
 #define BRIM_SIGNAL_RELOADED SIGRTMIN       /* node to parent: another config is in force */
 #define BRIM_SIGNAL_LET_GO   (SIGRTMIN + 1) /* parent to node: a successor needs the disk tier */
+#define BRIM_SIGNAL_STAY     (SIGRTMIN + 2) /* parent to node: it did not come up, nobody else did */
 
 /* What goes over the link, a byte each. */
 #define BRIM_LINK_PREPARED 'p' /* successor: could start, but for what the old node still has */

@@ -413,7 +413,7 @@ START_TEST(wrong_purge_bodies_are_refused_and_purge_nothing)
         {"{\"soft\":true,\"all\":false}", "nothing is named"},
         {"{\"all\":1}", "\\\"all\\\" is neither true nor false"},
         {"{\"hosts\":[\"a b\"]}", "host number 1 is not a host name"},
-        {"{\"tags\":[\"x\",\"\"]}", "tag number 2 is not a tag"},
+        {"{\"tags\":[\"x\",\"\"]}", "tag number 2 is not one tag of 1 to 1024 bytes"},
         {"{\"prefixes\":[\"/img/\"]}", "prefix number 1 is not"},
         {"{\"url\":\"http://a/1\",\"urls\":[\"http://a/1\"]}", "either"},
         {"{\"url\":\"http://a/1\",\"url\":\"http://a/1\"}", "the body is not JSON"},

@@ -129,6 +129,8 @@ enum brim_err brim_cache_purge_set(struct brim_cache *cache, const struct brim_p
     if (atomic_load(&cache->is_released)) {
         pass_on(cache, set->scopes, set->count, kind);
         pass_patterns_on(cache, set, kind);
+        if (err != BRIM_OK)
+            err = BRIM_ECLOSED;
     }
     return err;
 }

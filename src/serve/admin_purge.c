@@ -259,6 +259,21 @@ static void work(struct brim_admin_task *task)
     p->err = brim_cache_purge_set(brim_admin_cache(task->admin), &p->set, p->kind);
 }
 
+/* It is in force, and might be forgotten. */
+static void send_forgetful(h2o_req_t *req, const struct purge *p)
+{
+    bool is_let_go = p->err == BRIM_ECLOSED;
+
+    brim_admin_send_json(
+        req, is_let_go ? 503 : 500,
+        json_pack(
+            "{s:s,s:s,s:I}", "error",
+            is_let_go ? "in force, but not durable here: the disk tier was let go for an upgrade"
+                      : "in force, but could not be made durable: see the log",
+            "accepted", is_let_go ? "repeat the call" : "repeat the call when the disk is well",
+            "purged", (json_int_t)p->count));
+}
+
 static void answer(struct brim_admin_task *task)
 {
     struct purge *p = (struct purge *)task;
@@ -274,11 +289,7 @@ static void answer(struct brim_admin_task *task)
     BRIM_LOG(INFO, "admin.purge", "kind=%s named=%zu durable=%s", kind, p->count,
              p->err == BRIM_OK ? "yes" : "no");
     if (task->req != NULL && p->err != BRIM_OK)
-        brim_admin_send_json(task->req, 500,
-                             json_pack("{s:s,s:s,s:I}", "error",
-                                       "in force, but could not be made durable: see the log",
-                                       "accepted", "repeat the call when the disk is well",
-                                       "purged", (json_int_t)p->count));
+        send_forgetful(task->req, p);
     else if (task->req != NULL)
         brim_admin_send_json(task->req, 200,
                              json_pack("{s:I,s:s}", "purged", (json_int_t)p->count, "kind", kind));

@@ -89,7 +89,10 @@ def running():
         site.node.binary = f"{directory}/brim"
         shutil.copy(sys.argv[1], site.node.binary)
         with site.node.running():
-            yield site
+            try:
+                yield site
+            finally:
+                site.node.process.send_signal(signal.SIGCONT)
 
 
 def pending(pid):
@@ -240,6 +243,26 @@ def check_listeners_meanwhile():
         brim_node.wait_until(site.node.is_ready, "ready again")
 
 
+def check_purge_meanwhile():
+    """By a connection that the old one has accepted: in force, and the caller is told to ask again,
+    not that the disk is broken."""
+    with running() as site:
+        kept = http.client.HTTPConnection("127.0.0.1", site.node.admin_port, timeout=60)
+        kept.request("GET", "/healthz")
+        assert kept.getresponse().read()
+        old, _ = site.prepare()
+        site.node.process.send_signal(signal.SIGSTOP)  # nobody takes over yet
+        os.kill(old, signal.SIGCONT)
+        site.wait_log("upgrade.let_go")
+        kept.request("POST", "/v1/purge", json.dumps({"hosts": ["a.test"]}))
+        answer = kept.getresponse()
+        told = json.loads(answer.read())
+        assert (answer.status, told["accepted"]) == (503, "repeat the call"), (answer.status, told)
+        kept.close()
+        site.node.process.send_signal(signal.SIGCONT)
+        site.wait_log("upgrade.done")
+
+
 def check_names():
     """Whatever a listener's socket is called: it is told from those that have no name."""
     with tempfile.TemporaryDirectory() as directory:
@@ -260,7 +283,7 @@ def check_names():
 def main():
     checks = [check_killed_while_old_lets_go, check_raves, check_leaves_its_parent,
               check_old_dies, check_again_after_read_only, check_reload_meanwhile,
-              check_listeners_meanwhile, check_names]
+              check_listeners_meanwhile, check_purge_meanwhile, check_names]
     for check in checks:
         if len(sys.argv) < 3 or check.__name__ in sys.argv[2:]:
             check()

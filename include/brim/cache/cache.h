@@ -151,8 +151,9 @@ void brim_cache_put_pass(struct brim_cache *cache, const struct brim_key *primar
 /* ---- purge ---- */
 
 /* Purges these scopes (cache/purge.h). In force on every thread before it returns; durable, all
- * with one commit, when it returns BRIM_OK, if there is a disk tier. Errors: BRIM_EIO in force but
- * not durable (logged). Thread: any but a loop. */
+ * with one commit, when it returns BRIM_OK, if there is a disk tier. Errors, in force but not
+ * durable: BRIM_EIO (logged); BRIM_ECLOSED, the disk tier was let go, and who has it is told.
+ * Thread: any but a loop. */
 BRIM_MUST_USE enum brim_err brim_cache_purge(struct brim_cache *cache, const uint64_t *scopes,
                                              size_t count, enum brim_purge_kind kind);
 

@@ -129,8 +129,8 @@ static bool start_response(struct brim_delivery *d, uint64_t content_length)
     req->res.reason = brim_status_reason(d->status);
     req->res.content_length =
         content_length == BRIM_BODY_LENGTH_UNKNOWN ? SIZE_MAX : content_length;
-    if (d->unframed)
-        req->http1_is_persistent = 0;
+    if (d->unframed || (req->version < 0x200 && req->conn->ctx->shutdown_requested))
+        req->http1_is_persistent = 0; /* the node may have begun to drain since the request came */
     d->first_byte_us = brim_clock_mono_us();
     if (d->timed_since_us != 0)
         brim_deliver_add_timing(d);

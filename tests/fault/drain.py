@@ -24,23 +24,33 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 
 
 class Origin(threading.Thread):
-    """Answers one request: begins at once, ends when told to."""
+    """Answers two requests: the first begins at once and ends when told to, then the other is answered."""
 
     def __init__(self):
         super().__init__(daemon=True)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
+        self.is_asked = threading.Event()  # both
         self.may_end = threading.Event()
 
-    def run(self):
+    def accept(self):
         client, _ = self.listener.accept()
         while b"\r\n\r\n" not in client.recv(65536):
             pass
-        client.sendall(b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 10\r\n\r\n"
-                       b"begin")
+        return client
+
+    def run(self):
+        begin = (b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 10\r\n\r\n"
+                 b"begin")
+        first = self.accept()
+        first.sendall(begin)
+        second = self.accept()
+        self.is_asked.set()
         self.may_end.wait()
-        client.sendall(b" ends")
-        client.close()
+        first.sendall(b" ends")
+        second.sendall(begin + b" ends")
+        first.close()
+        second.close()
 
 
 def read_until(client, wanted):
@@ -92,12 +102,14 @@ class Manager:
 
 
 def check_drain(node, origin, port):
-    clients = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(3)]
-    busy, idle, h2 = clients
+    clients = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(4)]
+    busy, late, idle, h2 = clients
     h2.sendall(PREFACE)
     assert h2.recv(9, socket.MSG_PEEK)
     busy.sendall(GET)
     read_until(busy, b"begin")
+    late.sendall(GET)
+    origin.is_asked.wait()
     idle.sendall(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n")  # refused by the guard: no origin asked
     while idle.recv(65536):
         pass
@@ -112,6 +124,9 @@ def check_drain(node, origin, port):
     origin.may_end.set()
     read_until(busy, b" ends")
     assert busy.recv(1) == b""  # by the node: nobody waits for the client to close or time out
+    answer = read_until(late, b" ends")  # which begins when the end is known, and says so
+    assert b"\r\nconnection: close\r\n" in answer.lower(), answer
+    assert late.recv(1) == b""
     for client in (*clients, waiting):
         client.close()
 
@@ -147,6 +162,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         port, admin_port = brim_node.free_port(), brim_node.free_port()
         config = brim_node.make_config(port, admin_port, origin.port)
+        config["node"]["workers"] = 1  # if one client was told, all were
         config["node"]["drain_timeout"] = "300s"  # nothing here may last until then
         config["timeouts"] = {"request": "300s", "idle": "300s"}
         manager = Manager(directory)

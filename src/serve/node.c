@@ -116,6 +116,7 @@ static enum brim_err open_tls(struct node *n, FILE *faults)
         else
             n->contexts[i] = brim_tls_context(n->tls[i]);
     }
+    brim_tls_note_expiry(n->tls, count);
     return err;
 }
 

@@ -170,6 +170,7 @@ static void commit(struct brim_reload *reload, struct prepared *next)
             brim_tls_replace(reload->config.tls[i], next->sets[i]);
         next->sets[i] = NULL;
     }
+    brim_tls_note_expiry(reload->config.tls, count);
     swap_routes(reload, next->routes);
     brim_routes_check(next->routes, reload->config.checks);
     next->routes = NULL;

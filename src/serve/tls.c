@@ -29,10 +29,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "brim/base/clock.h"
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
+#include "brim/base/metric.h"
 #include "brim/base/str.h"
 #include "brim/serve/tls_client.h"
 #include "brim/serve/tls_names.h"
@@ -563,6 +565,39 @@ void brim_tls_replace(struct brim_tls *tls, struct brim_certificates *take)
     tls->current = take;
     pthread_mutex_unlock(&tls->lock);
     brim_certificates_free(old);
+}
+
+static int64_t expiry_of(const X509 *x509)
+{
+    struct tm tm = {0};
+
+    return ASN1_TIME_to_tm(X509_get0_notAfter(x509), &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
+static int64_t first_expiry(struct brim_tls *tls)
+{
+    int64_t first = INT64_MAX;
+
+    pthread_mutex_lock(&tls->lock);
+    for (size_t i = 0; i < tls->current->count; i++) {
+        int64_t expiry = expiry_of(tls->current->items[i].x509);
+
+        first = expiry < first ? expiry : first;
+    }
+    pthread_mutex_unlock(&tls->lock);
+    return first;
+}
+
+void brim_tls_note_expiry(struct brim_tls *const *tls, size_t count)
+{
+    int64_t first = INT64_MAX;
+
+    for (size_t i = 0; i < count; i++) {
+        int64_t expiry = tls[i] == NULL ? INT64_MAX : first_expiry(tls[i]);
+
+        first = expiry < first ? expiry : first;
+    }
+    brim_metric_set(BRIM_METRIC_TLS_EXPIRY, first == INT64_MAX ? 0 : first);
 }
 
 void brim_tls_close(struct brim_tls *tls)

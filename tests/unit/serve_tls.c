@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "brim/base/log.h"
+#include "brim/base/metric.h"
 #include "unit.h"
 
 enum key_kind { KEY_EC, KEY_RSA };
@@ -562,6 +563,24 @@ START_TEST(an_expired_certificate_does_not_replace_another_one)
 }
 END_TEST
 
+START_TEST(the_first_to_expire_is_told_by_a_metric)
+{
+    static const char *const pairs[] = {"a", "a", "rsa", "rsa", NULL};
+    struct brim_tls *all[2] = {NULL, NULL};
+    int64_t begun_s = (int64_t)time(NULL);
+
+    make("a", "a", "DNS:a");
+    make_cert(&(struct cert){.file = "rsa", .cn = "r", .kind = KEY_RSA, .to_s = 3600});
+    ck_assert_int_eq(open_tls("1.2", pairs), BRIM_OK);
+    brim_tls_note_expiry(all, 2);
+    ck_assert_int_eq(brim_metric_read(BRIM_METRIC_TLS_EXPIRY), 0);
+    all[1] = tls;
+    brim_tls_note_expiry(all, 2);
+    ck_assert_int_ge(brim_metric_read(BRIM_METRIC_TLS_EXPIRY), begun_s + 3600);
+    ck_assert_int_le(brim_metric_read(BRIM_METRIC_TLS_EXPIRY), (int64_t)time(NULL) + 3600);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("serve_tls");
@@ -573,6 +592,7 @@ int main(void)
     tcase_add_test(select, a_host_of_another_certificate_is_misdirected);
     tcase_add_test(select, a_connection_is_judged_by_what_it_was_shown_and_what_there_is_now);
     tcase_add_test(select, a_replaced_set_serves_the_handshakes_that_follow);
+    tcase_add_test(select, the_first_to_expire_is_told_by_a_metric);
     tcase_add_test(select, two_key_types_for_one_name_serve_both_kinds_of_clients);
     tcase_add_test(select, alpn_prefers_h2_and_refuses_what_nobody_speaks);
     tcase_add_loop_test(select, the_oldest_version_is_enforced, 0, 2);

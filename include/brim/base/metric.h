@@ -43,6 +43,9 @@
     X(CONN_TLS_FAILED, "brim_tls_handshake_failures_total", "", COUNTER, "TLS handshakes failed.") \
     X(PROXY_REFUSED, "brim_proxy_protocol_refused_total", "", COUNTER,                             \
       "Connections refused because of what they said, or who said it, in the PROXY protocol.")     \
+    X(TLS_EXPIRY, "brim_tls_certificate_expiry_timestamp_seconds", "", GAUGE,                      \
+      "When the first of the certificates in force expires, in seconds since 1970; 0: there is "   \
+      "none.")                                                                                     \
     X(TLS_12_FULL, "brim_tls_handshakes_total", "version=\"1.2\",resumed=\"no\"", COUNTER,         \
       "TLS handshakes completed, by version and whether a session was resumed.")                   \
     X(TLS_12_RESUMED, "brim_tls_handshakes_total", "version=\"1.2\",resumed=\"yes\"", COUNTER, "") \

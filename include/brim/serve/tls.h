@@ -43,6 +43,10 @@ BRIM_MUST_USE enum brim_err brim_tls_origins_check(const struct brim_conf *conf,
  * Thread: any. */
 void brim_tls_replace(struct brim_tls *tls, struct brim_certificates *take);
 
+/* Sets the metric that tells when the first certificate in force of these listeners (NULL: without
+ * TLS) expires. Thread: one at a time. */
+void brim_tls_note_expiry(struct brim_tls *const *tls, size_t count);
+
 /* The context to hand to h2o; lives until brim_tls_close. */
 SSL_CTX *brim_tls_context(struct brim_tls *tls);
 

@@ -588,6 +588,7 @@ static int node_main(const struct brim_start *start)
     brim_sockets_close(start->sockets); /* it has its own: what it stops listening on is free */
     tame_stderr();
     BRIM_ADD(RESTARTS, start->restarts);
+    brim_metric_set(BRIM_METRIC_BUILD_INFO, 1);
     atomic_store(&n.ready, true);
     become_ready(&n);
     BRIM_LOG(INFO, "node.ready", "version=%s pid=%d workers=%zu start_ms=%llu", BRIM_VERSION,

@@ -84,12 +84,14 @@ START_TEST(render_describes_each_name_once)
 
     BRIM_ADD(REQ_MISS, 3);
     BRIM_ADD(CONN_OPEN, 2);
+    brim_metric_set(BRIM_METRIC_BUILD_INFO, 1);
     brim_metric_render(&text, &len);
     ck_assert_uint_eq(strlen(text), len);
     ck_assert_uint_eq(count_of(text, "# HELP brim_requests_total Requests answered.\n"), 1);
     ck_assert_uint_eq(count_of(text, "# TYPE brim_requests_total counter\n"), 1);
     ck_assert_uint_eq(count_of(text, "\nbrim_requests_total{cache=\"miss\"} 3\n"), 1);
     ck_assert_uint_eq(count_of(text, "# TYPE brim_connections gauge\nbrim_connections 2\n"), 1);
+    ck_assert_uint_eq(count_of(text, "\nbrim_build_info{version=\"" BRIM_VERSION "\"} 1\n"), 1);
     free(text);
 }
 END_TEST

@@ -234,6 +234,8 @@
       "Configs that have been in force since the start of the process.")                           \
     X(CONFIG_LOADED, "brim_config_loaded_timestamp_seconds", "", GAUGE,                            \
       "When the config in force was loaded.")                                                      \
+    X(BUILD_INFO, "brim_build_info", "version=\"" BRIM_VERSION "\"", GAUGE,                        \
+      "1: this version runs.")                                                                     \
     X(CPU_UTILISATION, "brim_cpu_utilisation_ratio", "", RATIO,                                    \
       "CPU time used over the last 10 s, of what the node may use: 0 to 1.")                       \
     X(CPU_US, "process_cpu_seconds_total", "", SECONDS, "CPU time used by the process.")           \

@@ -325,6 +325,23 @@ START_TEST(the_oldest_is_cut_off_from_its_readers_when_they_hold_too_much)
 }
 END_TEST
 
+/* A connection that would not end is left as it is when the node closes. */
+START_TEST(a_reader_that_never_ends_does_not_hold_up_the_close)
+{
+    struct brim_segments_use use[2];
+    struct brim_extent at[16];
+
+    open_for(16);
+    fill_segments(at, 0, 16);
+    for (unsigned i = 0; i < 2; i++) {
+        use[i] = use_of(&at[i * 8], &at[i * 8]);
+        brim_segments_begin_use(segs, &use[i]);
+    }
+    retire();
+    ck_assert_int_eq(check(0, at[0]), BRIM_OK);
+}
+END_TEST
+
 /* The index takes from the same quota. */
 START_TEST(the_index_is_charged_and_room_is_made_for_it)
 {
@@ -512,6 +529,7 @@ int main(void)
     tcase_add_test(tc, writes_are_refused_at_the_quota_until_the_oldest_is_gone);
     tcase_add_test(tc, what_is_read_when_its_segment_is_retired_is_read_to_its_end);
     tcase_add_test(tc, the_oldest_is_cut_off_from_its_readers_when_they_hold_too_much);
+    tcase_add_test(tc, a_reader_that_never_ends_does_not_hold_up_the_close);
     tcase_add_test(tc, the_index_is_charged_and_room_is_made_for_it);
     tcase_add_test(tc, the_last_segment_goes_on_at_its_committed_tail);
     tcase_add_test(tc, rows_come_again_until_they_are_committed);

@@ -50,7 +50,7 @@ START_TEST(a_mistake_purges_nothing)
                 "raises('no member \"\"', p, {'http://a/'}) "
                 "raises('list of names', p, {tags = 'x'}) "
                 "raises('text is expected', p, {tags = {1}}) "
-                "raises('tags: not a tag', p, {tags = {'x', ''}}) "
+                "raises('tags: not one tag', p, {tags = {'x', ''}}) "
                 "raises('urls: not an absolute', p, {tags = {'x'}, url = '/b'}) "
                 "raises('true or false', p, {all = 1}) "
                 "local many = {} for i = 1, 101 do many[i] = 'x' end "

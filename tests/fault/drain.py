@@ -23,14 +23,17 @@ GET = b"GET / HTTP/1.1\r\nHost: site.test\r\n\r\n"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 
 
+BEGIN = (b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 10\r\n\r\n"
+         b"begin")
+
+
 class Origin(threading.Thread):
-    """Answers two requests: the first begins at once and ends when told to, then the other is answered."""
+    """Answers one request: begins at once, ends when told to."""
 
     def __init__(self):
         super().__init__(daemon=True)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        self.is_asked = threading.Event()  # both
         self.may_end = threading.Event()
 
     def accept(self):
@@ -40,15 +43,28 @@ class Origin(threading.Thread):
         return client
 
     def run(self):
-        begin = (b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 10\r\n\r\n"
-                 b"begin")
+        client = self.accept()
+        client.sendall(BEGIN)
+        self.may_end.wait()
+        client.sendall(b" ends")
+        client.close()
+
+
+class LateOrigin(Origin):
+    """When the first may end, another request, which has come meanwhile, is answered, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.is_asked = threading.Event()
+
+    def run(self):
         first = self.accept()
-        first.sendall(begin)
+        first.sendall(BEGIN)
         second = self.accept()
         self.is_asked.set()
         self.may_end.wait()
         first.sendall(b" ends")
-        second.sendall(begin + b" ends")
+        second.sendall(BEGIN + b" ends")
         first.close()
         second.close()
 
@@ -157,7 +173,7 @@ def check_deaf(node, manager):
 
 
 def main():
-    origin = Origin()
+    origin = LateOrigin()
     origin.start()
     with tempfile.TemporaryDirectory() as directory:
         port, admin_port = brim_node.free_port(), brim_node.free_port()

@@ -70,12 +70,20 @@ static bool is_kept(const struct brim_segments *segs, const struct segment *seg)
     return seg->fd >= 0 && !seg->is_cut && is_used(segs, seg);
 }
 
-struct segment *brim_segments_find_dead(const struct brim_segments *segments, uint32_t id)
+/* Under lock. NULL: there is none, or it is gone already. */
+static struct segment *dead_of(const struct brim_segments *segs, uint32_t id)
 {
-    struct segment *seg = segments->dead;
+    struct segment *seg = segs->dead;
 
     while (seg != NULL && seg->id != id)
         seg = seg->next_dead;
+    return seg;
+}
+
+struct segment *brim_segments_find_dead(const struct brim_segments *segments, uint32_t id)
+{
+    struct segment *seg = dead_of(segments, id);
+
     return seg != NULL && is_kept(segments, seg) ? seg : NULL;
 }
 
@@ -287,9 +295,7 @@ void brim_segments_remove(struct brim_segments *segments, uint32_t segment)
                  segments->config->path, segment, errnum);
     }
     pthread_mutex_lock(&segments->lock);
-    seg = segments->dead;
-    while (seg != NULL && seg->id != segment)
-        seg = seg->next_dead;
+    seg = dead_of(segments, segment);
     INVARIANT(seg != NULL);
     pthread_mutex_unlock(&segments->lock);
     brim_segments_unpin(segments, seg);

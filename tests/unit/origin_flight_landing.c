@@ -88,6 +88,13 @@ static void serve_large(void)
     open_pools();
 }
 
+static void wait_until_landed(const struct brim_object *object)
+{
+    while (brim_body_state(object->body) == BRIM_BODY_GROWING ||
+           brim_flights_are_landing(flights, &object->primary))
+        usleep(1000);
+}
+
 /* What who has read the end of an answer finds when he asks again. */
 static struct brim_object *peek(struct brim_flight_hold *hold_out)
 {
@@ -219,9 +226,7 @@ START_TEST(an_answer_refused_at_its_end_lands_until_what_it_replaces_is_gone)
     brim_port_init(&probe.port, on_progress, keep_probe);
     brim_watch_add(brim_body_watch(probe.body), &probe.port);
     pthread_mutex_unlock(&gate);
-    while (brim_body_state(probe.body) == BRIM_BODY_GROWING ||
-           brim_flights_are_landing(flights, &view.object->primary))
-        usleep(1000);
+    wait_until_landed(view.object);
     pthread_mutex_unlock(&disk_is_busy);
     ck_assert_int_eq(brim_body_mode(probe.body), BRIM_BODY_WINDOW); /* it was refused */
     ck_assert_uint_gt(probe.whole, 0);
@@ -321,9 +326,7 @@ START_TEST(what_an_answer_varies_by_is_in_force_when_its_last_byte_is_seen)
     brim_port_init(&asker.port, on_last_byte, keep_probe);
     brim_watch_add(brim_body_watch(asker.body), &asker.port);
     pthread_mutex_unlock(&gate);
-    while (brim_body_state(asker.body) == BRIM_BODY_GROWING ||
-           brim_flights_are_landing(flights, &view.object->primary))
-        usleep(1000);
+    wait_until_landed(view.object);
     ck_assert_uint_gt(asker.whole, 0);
     ck_assert_ptr_eq(asker.same, view.object);
     ck_assert_ptr_null(asker.other);

@@ -199,12 +199,17 @@ def explain(site):
 
 
 def prepare_and_hold(site):
-    """A new one that has read the config; the parent is stopped. Returns the old one."""
+    """A new one that has read the config, and a parent that has not heard of it, as it is stopped
+    by what it starts: that gives its place to the real program first, for whoever is next. Returns
+    the old one."""
     old = site.node.worker_pid()
+    real = Path(site.node.binary).rename(f"{site.node.binary}.real")
+    put_in_place(site, f"#!/bin/sh\nmv {real} {site.node.binary}\nkill -STOP $PPID\n"
+                       f'exec {site.node.binary} "$@"\n')
     site.ask_for_upgrade()
     new = site.other_child(old)
-    site.node.process.send_signal(signal.SIGSTOP)  # before it has heard that the new one can
-    brim_node.wait_until(lambda: is_waiting(new), "the new one waits")
+    brim_node.wait_until(lambda: os.readlink(f"/proc/{new}/exe") == site.node.binary
+                         and is_waiting(new), "the new one waits")
     return old
 
 

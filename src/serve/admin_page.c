@@ -33,6 +33,7 @@ extern const char brim_page_chart_js[], brim_page_chart_js_end[];
 static void send_file(h2o_req_t *req, const char *type, const char *begin, const char *end)
 {
     static const char policy[] = "default-src 'self'; style-src 'self' 'unsafe-inline'; "
+                                 "img-src data:; "
                                  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
     h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("content-security-policy"), 0,

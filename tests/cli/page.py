@@ -103,6 +103,7 @@ class TestPage(Case):
         self.assertRegex(page, r"<tr><td>origin</td><td>[\d.]+</td>")
         self.assertRegex(page, r"<tr><td>\*</td><td>[\d.]+</td>")
         self.assertIn("<td>www.example.com/a</td>", page)
+        self.assertNotIn("status=404", page)  # nor asks for what is not there, such as an icon
         # What clients send is text, whatever it looks like.
         self.assertIn("<td>www.example.com/&amp;lt;b&amp;gt;</td>", page)
         for canvas in ("traffic", "ratio", "latency"):

@@ -2,7 +2,6 @@
 #include "brim/cli/client.h"
 
 #include <jansson.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "brim/base/conf.h"
 #include "brim/cli/commands.h"
 #include "brim/http/uri.h"
+#include "brim/origin/fetch_once.h"
 
 #define DEFAULT_ADDRESS "127.0.0.1:9900"
 #define UNIX_PREFIX     "unix:"
@@ -107,59 +107,91 @@ int brim_client_find(const struct brim_client_words *words, struct brim_client *
     return status;
 }
 
-/* The "error" and "accepted" of a refusal, or the raw body where it is not JSON. */
+/* What the node said: a call that is wrong has what is "accepted", one that cannot be answered has
+ * an "advice". Whatever else comes is shown as it is. */
 static void print_refusal(const struct brim_fetch_answer *answer)
 {
     json_t *json = json_loads(answer->body, 0, NULL);
     const char *error = json_string_value(json_object_get(json, "error"));
     const char *accepted = json_string_value(json_object_get(json, "accepted"));
+    const char *advice = json_string_value(json_object_get(json, "advice"));
     json_t *fault;
     size_t i;
 
     if (error == NULL)
         (void)fprintf(stderr, "brim: the node answered %u: %.200s\n", answer->status, answer->body);
-    else if (accepted == NULL)
-        (void)fprintf(stderr, "brim: the node refused: %s\n", error);
-    else
+    else if (accepted != NULL)
         (void)fprintf(stderr, "brim: the node refused: %s; accepted: %s\n", error, accepted);
+    else
+        (void)fprintf(stderr, "brim: not done as asked: %s%s%s\n", error,
+                      advice == NULL ? "" : "; what to do: ", advice == NULL ? "" : advice);
     json_array_foreach(json_object_get(json, "faults"), i, fault)(void)
         fprintf(stderr, "%s\n", json_string_value(fault));
     json_decref(json);
 }
 
-int brim_client_call(const struct brim_client *client, const char *method, const char *path,
-                     const char *json_body, struct brim_fetch_answer *answer_out)
+static enum brim_err fetch(const struct brim_client *client, const struct brim_client_call *call,
+                           struct brim_fetch_answer *answer_out)
 {
     const char *unix_socket = NULL, *authority = client->address;
     char url[sizeof("http://") + BRIM_CLIENT_ADDRESS_MAX + PATH_MAX_BYTES];
-    enum brim_err err = BRIM_EINVAL;
     int len;
 
-    *answer_out = (struct brim_fetch_answer){.status = 0};
     if (strncmp(client->address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0) {
         unix_socket = client->address + strlen(UNIX_PREFIX);
         authority = "localhost";
     }
-    len = snprintf(url, sizeof(url), "http://%s%s", authority, path);
-    if (len > 0 && (size_t)len < sizeof(url))
-        err = brim_fetch_once(&(struct brim_fetch_call){.method = method,
-                                                        .url = url,
-                                                        .json_body = json_body,
-                                                        .unix_socket = unix_socket,
-                                                        .token = client->token},
-                              answer_out);
+    len = snprintf(url, sizeof(url), "http://%s%s", authority, call->path);
+    if (len < 0 || (size_t)len >= sizeof(url))
+        return BRIM_EINVAL;
+    return brim_fetch_once(&(struct brim_fetch_call){.method = call->method,
+                                                     .url = url,
+                                                     .json_body = call->json_body,
+                                                     .unix_socket = unix_socket,
+                                                     .token = client->token},
+                           answer_out);
+}
+
+/* The answer that was hoped for, or NULL. */
+static json_t *success_of(const struct brim_fetch_answer *answer,
+                          const struct brim_client_call *call)
+{
+    json_t *json = NULL;
+
+    if (answer->status >= 200 && answer->status < 300)
+        json = json_loadb(answer->body, answer->body_bytes, JSON_ALLOW_NUL, NULL);
+    for (size_t i = 0; json != NULL && i < 2; i++)
+        if (call->proof[i] != NULL && json_object_get(json, call->proof[i]) != NULL)
+            return json;
+    json_decref(json);
+    return NULL;
+}
+
+int brim_client_ask(const struct brim_client *client, const struct brim_client_call *call,
+                    json_t **json_out, char **text_out)
+{
+    struct brim_fetch_answer answer = {.status = 0};
+    enum brim_err err = fetch(client, call, &answer);
+
+    *json_out = err == BRIM_OK ? success_of(&answer, call) : NULL;
+    if (text_out != NULL)
+        *text_out = NULL;
     if (err != BRIM_OK) {
         (void)fprintf(stderr,
                       "brim: no answer from the node at %s: %s; is it running, and is this its "
                       "admin.address?\n",
                       client->address, brim_err_text(err));
-        return BRIM_EXIT_FAILED;
+    } else if (answer.status >= 400) {
+        print_refusal(&answer);
+    } else if (*json_out == NULL) {
+        (void)fprintf(stderr,
+                      "brim: what answers at %s gave no answer of a brim node (%u); is this its "
+                      "admin.address?\n",
+                      client->address, answer.status);
+    } else if (text_out != NULL) {
+        *text_out = answer.body;
+        answer.body = NULL;
     }
-    if (answer_out->status >= 400) {
-        print_refusal(answer_out);
-        free(answer_out->body);
-        answer_out->body = NULL;
-        return BRIM_EXIT_FAILED;
-    }
-    return BRIM_EXIT_OK;
+    free(answer.body);
+    return *json_out == NULL ? BRIM_EXIT_FAILED : BRIM_EXIT_OK;
 }

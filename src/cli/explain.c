@@ -134,23 +134,24 @@ static void print_text(const json_t *json)
 
 /* ---- the call ---- */
 
-static int explain(const struct brim_client *client, const json_t *call, bool as_json)
+static int explain(const struct brim_client *client, const json_t *question, bool as_json)
 {
-    struct brim_fetch_answer answer = {0};
-    char *body = json_dumps(call, JSON_COMPACT);
+    char *body = json_dumps(question, JSON_COMPACT), *text = NULL;
     int status = BRIM_EXIT_FAILED;
     json_t *json = NULL;
 
     if (body != NULL)
-        status = brim_client_call(client, "POST", "/v1/explain", body, &answer);
+        status = brim_client_ask(
+            client,
+            &(struct brim_client_call){
+                .method = "POST", .path = "/v1/explain", .json_body = body, .proof = {"would"}},
+            &json, &text);
     if (status == BRIM_EXIT_OK && as_json)
-        (void)puts(answer.body);
+        (void)puts(text);
     else if (status == BRIM_EXIT_OK)
-        json = json_loads(answer.body, 0, NULL);
-    if (json != NULL)
         print_text(json);
     json_decref(json);
-    free(answer.body);
+    free(text);
     free(body);
     return status;
 }

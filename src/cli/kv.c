@@ -65,11 +65,14 @@ static void print_nothing(const json_t *answer)
 static const struct operation {
     const char *name;
     const char *words[3];
+    const char *proof[2]; /* as in cli/client.h */
     void (*print)(const json_t *answer);
 } operations[] = {
-    {"get", {"store", "key"}, print_value},     {"set", {"store", "key", "value"}, print_nothing},
-    {"del", {"store", "key"}, print_nothing},   {"incr", {"store", "key", "+n"}, print_value},
-    {"list", {"store", "+prefix"}, print_keys},
+    {"get", {"store", "key"}, {"value", "base64"}, print_value},
+    {"set", {"store", "key", "value"}, {"ok"}, print_nothing},
+    {"del", {"store", "key"}, {"ok"}, print_nothing},
+    {"incr", {"store", "key", "+n"}, {"value"}, print_value},
+    {"list", {"store", "+prefix"}, {"keys"}, print_keys},
 };
 
 static const struct operation *find(const char *name)
@@ -142,19 +145,20 @@ static bool set_words(json_t *call, const struct operation *op, int argc, char *
 
 static int run(const struct brim_client *client, const struct operation *op, const json_t *call)
 {
-    struct brim_fetch_answer answer = {0};
     char *body = json_dumps(call, JSON_COMPACT);
     int status = BRIM_EXIT_FAILED;
-    json_t *json;
+    json_t *json = NULL;
 
     if (body != NULL)
-        status = brim_client_call(client, "POST", "/v1/kv", body, &answer);
-    if (status == BRIM_EXIT_OK) {
-        json = json_loadb(answer.body, answer.body_bytes, JSON_ALLOW_NUL, NULL);
+        status = brim_client_ask(client,
+                                 &(struct brim_client_call){.method = "POST",
+                                                            .path = "/v1/kv",
+                                                            .json_body = body,
+                                                            .proof = {op->proof[0], op->proof[1]}},
+                                 &json, NULL);
+    if (status == BRIM_EXIT_OK)
         op->print(json);
-        json_decref(json);
-    }
-    free(answer.body);
+    json_decref(json);
     free(body);
     return status;
 }

@@ -70,19 +70,24 @@ static int add(json_t *call, const struct name *name)
     return BRIM_EXIT_USAGE;
 }
 
-/* One call with these names; on BRIM_EXIT_OK answer_out->body is the caller's. */
+/* One call with these names; proof as in cli/client.h. */
 static int ask(const struct brim_client *client, json_t *call, const struct name *names, int count,
-               struct brim_fetch_answer *answer_out)
+               const char *proof, json_t **json_out)
 {
     int status = BRIM_EXIT_OK;
     char *body = NULL;
 
+    *json_out = NULL;
     for (int i = 0; i < count && status == BRIM_EXIT_OK; i++)
         status = add(call, &names[i]);
     if (status == BRIM_EXIT_OK)
         body = json_dumps(call, JSON_COMPACT);
     if (body != NULL)
-        status = brim_client_call(client, "POST", "/v1/purge", body, answer_out);
+        status = brim_client_ask(
+            client,
+            &(struct brim_client_call){
+                .method = "POST", .path = "/v1/purge", .json_body = body, .proof = {proof}},
+            json_out, NULL);
     else if (status == BRIM_EXIT_OK)
         status = BRIM_EXIT_FAILED;
     free(body);
@@ -92,12 +97,11 @@ static int ask(const struct brim_client *client, json_t *call, const struct name
 static int purge_some(const struct brim_client *client, const struct name *names, int count,
                       bool soft)
 {
-    json_t *call = json_pack("{s:b}", "soft", (int)soft);
-    struct brim_fetch_answer answer = {0};
-    int status = ask(client, call, names, count, &answer);
+    json_t *call = json_pack("{s:b}", "soft", (int)soft), *json;
+    int status = ask(client, call, names, count, "purged", &json);
 
+    json_decref(json);
     json_decref(call);
-    free(answer.body);
     return status;
 }
 
@@ -126,17 +130,13 @@ static void print_dry(const json_t *json)
 
 static int try_out(const struct brim_client *client, const struct name *names, int count)
 {
-    json_t *call = json_pack("{s:b}", "dry_run", 1), *json = NULL;
-    struct brim_fetch_answer answer = {0};
-    int status = ask(client, call, names, count, &answer);
+    json_t *call = json_pack("{s:b}", "dry_run", 1), *json;
+    int status = ask(client, call, names, count, "dry_run", &json);
 
     if (status == BRIM_EXIT_OK)
-        json = json_loads(answer.body, 0, NULL);
-    if (json != NULL)
         print_dry(json);
     json_decref(json);
     json_decref(call);
-    free(answer.body);
     return status;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "brim/cli/client.h"
 #include "brim/cli/commands.h"
@@ -18,15 +17,15 @@ static const char help[] =
 
 static int reload(const struct brim_client *client)
 {
-    struct brim_fetch_answer answer = {0};
-    int status = brim_client_call(client, "POST", "/v1/reload", NULL, &answer);
-    json_t *json = status == BRIM_EXIT_OK ? json_loads(answer.body, 0, NULL) : NULL;
+    static const struct brim_client_call call = {
+        .method = "POST", .path = "/v1/reload", .proof = {"generation"}};
+    json_t *json;
+    int status = brim_client_ask(client, &call, &json, NULL);
 
     if (status == BRIM_EXIT_OK)
         (void)printf("in force: config generation %" JSON_INTEGER_FORMAT "\n",
                      json_integer_value(json_object_get(json, "generation")));
     json_decref(json);
-    free(answer.body);
     return status;
 }
 

@@ -16,37 +16,32 @@ static const char help[] = "usage: brim stats [--json] [--admin ADDRESS | -c FIL
                            "\n"
                            "exit status: 0 printed, 1 no answer, 2 usage or config not usable\n";
 
-static int print_table(const char *body)
+static void print_table(const json_t *json)
 {
-    json_t *json = json_loads(body, 0, NULL);
-    const char *version = json_string_value(json_object_get(json, "version"));
     const char *name;
     json_t *value;
 
-    if (version == NULL) {
-        (void)fputs("brim stats: that was no answer of a brim node\n", stderr);
-        json_decref(json);
-        return BRIM_EXIT_FAILED;
-    }
-    (void)printf("%-52s %s\n", "version", version);
+    (void)printf("%-52s %s\n", "version", json_string_value(json_object_get(json, "version")));
     (void)printf("%-52s %.1f s\n", "uptime",
                  (double)json_integer_value(json_object_get(json, "uptime_ms")) / 1000);
     json_object_foreach(json_object_get(json, "metrics"), name, value)(void)
         printf("%-52s %.15g\n", name, json_number_value(value));
-    json_decref(json);
-    return BRIM_EXIT_OK;
 }
 
 static int print_stats(const struct brim_client *client, bool as_json)
 {
-    struct brim_fetch_answer answer = {0};
-    int status = brim_client_call(client, "GET", "/stats", NULL, &answer);
+    static const struct brim_client_call call = {
+        .method = "GET", .path = "/stats", .proof = {"metrics"}};
+    json_t *json;
+    char *text;
+    int status = brim_client_ask(client, &call, &json, &text);
 
     if (status == BRIM_EXIT_OK && as_json)
-        (void)puts(answer.body);
+        (void)puts(text);
     else if (status == BRIM_EXIT_OK)
-        status = print_table(answer.body);
-    free(answer.body);
+        print_table(json);
+    json_decref(json);
+    free(text);
     return status;
 }
 

@@ -282,18 +282,12 @@ static void print_span(const struct span *span, bool in_place)
 
 static json_t *ask(const struct brim_client *client)
 {
-    struct brim_fetch_answer answer = {0};
-    json_t *json = NULL;
+    static const struct brim_client_call call = {
+        .method = "GET", .path = "/v1/live", .proof = {"numbers"}};
+    json_t *json;
 
-    if (brim_client_call(client, "GET", "/v1/live", NULL, &answer) != BRIM_EXIT_OK)
-        return NULL;
-    json = json_loads(answer.body, 0, NULL);
-    free(answer.body);
-    if (json_is_object(json_object_get(json, "numbers")))
-        return json;
-    (void)fputs("brim top: that was no answer of a brim node\n", stderr);
-    json_decref(json);
-    return NULL;
+    (void)brim_client_ask(client, &call, &json, NULL);
+    return json;
 }
 
 static void wait_ms(int64_t ms)

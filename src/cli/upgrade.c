@@ -31,11 +31,13 @@ static const char help[] =
 
 static json_t *ask(const struct brim_client *client, const char *method, const char *body)
 {
-    struct brim_fetch_answer answer = {0};
-    int status = brim_client_call(client, method, "/v1/upgrade", body, &answer);
-    json_t *json = status == BRIM_EXIT_OK ? json_loads(answer.body, 0, NULL) : NULL;
+    json_t *json;
 
-    free(answer.body);
+    (void)brim_client_ask(
+        client,
+        &(struct brim_client_call){
+            .method = method, .path = "/v1/upgrade", .json_body = body, .proof = {"serial"}},
+        &json, NULL);
     return json;
 }
 

@@ -123,6 +123,11 @@ void brim_admin_send_error(h2o_req_t *req, int status, const char *error, const 
     brim_admin_send_json(req, status, json_pack("{s:s,s:s}", "error", error, "accepted", accepted));
 }
 
+void brim_admin_send_advice(h2o_req_t *req, int status, const char *error, const char *advice)
+{
+    brim_admin_send_json(req, status, json_pack("{s:s,s:s}", "error", error, "advice", advice));
+}
+
 /* ---- simple calls ---- */
 
 static void call_health(struct brim_admin *a, h2o_req_t *req)
@@ -201,8 +206,9 @@ void brim_admin_start(struct brim_admin *a, h2o_req_t *req, struct brim_admin_ta
         task->drop(task);
     else
         free(task);
-    brim_admin_send_error(req, 503, err == BRIM_ECLOSED ? "the node ends" : "the I/O queue is full",
-                          "repeat the call");
+    brim_admin_send_advice(req, 503,
+                           err == BRIM_ECLOSED ? "the node ends" : "the I/O queue is full",
+                           "repeat the call");
 }
 
 uint64_t brim_admin_started_mono_ms(const struct brim_admin *a)

@@ -360,7 +360,7 @@ void brim_admin_call_explain(struct brim_admin *a, h2o_req_t *req)
     json_t *body;
 
     if (brim_admin_config(a)->routes == NULL) {
-        brim_admin_send_error(req, 404, "there is no config to explain by", "ask a whole node");
+        brim_admin_send_advice(req, 404, "there is no config to explain by", "ask a whole node");
         return;
     }
     body = brim_admin_body(req, &wrong);

@@ -217,12 +217,12 @@ static void send_failure(h2o_req_t *req, enum brim_err err)
         brim_admin_send_error(req, 409, "the value is not a whole number, or the sum too large",
                               "a decimal number");
     else if (err == BRIM_ENOSPC)
-        brim_admin_send_error(req, 507, "the stores are full", "raise kv.size or delete keys");
+        brim_admin_send_advice(req, 507, "the stores are full", "raise kv.size or delete keys");
     else if (err == BRIM_ELIMIT)
-        brim_admin_send_error(req, 503, "too many writes are waiting for the disk",
-                              "repeat the call");
+        brim_admin_send_advice(req, 503, "too many writes are waiting for the disk",
+                               "repeat the call");
     else
-        brim_admin_send_error(req, 500, brim_err_text(err), "see the log");
+        brim_admin_send_advice(req, 500, brim_err_text(err), "see the log");
 }
 
 static void answer(struct brim_admin_task *task)
@@ -255,7 +255,7 @@ void brim_admin_call_kv(struct brim_admin *a, h2o_req_t *req)
     json_t *body;
 
     if (brim_admin_kv(a) == NULL) {
-        brim_admin_send_error(req, 404, "no stores are configured", "set kv.path or cache.path");
+        brim_admin_send_advice(req, 404, "no stores are configured", "set kv.path or cache.path");
         return;
     }
     body = brim_admin_body(req, &wrong);

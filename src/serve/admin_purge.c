@@ -266,12 +266,12 @@ static void send_forgetful(h2o_req_t *req, const struct purge *p)
 
     brim_admin_send_json(
         req, is_let_go ? 503 : 500,
-        json_pack(
-            "{s:s,s:s,s:I}", "error",
-            is_let_go ? "in force, but not durable here: the disk tier was let go for an upgrade"
+        json_pack("{s:s,s:s,s:I}", "error",
+                  is_let_go
+                      ? "in force, but not durable here: the disk tier was let go for an upgrade"
                       : "in force, but could not be made durable: see the log",
-            "accepted", is_let_go ? "repeat the call" : "repeat the call when the disk is well",
-            "purged", (json_int_t)p->count));
+                  "advice", is_let_go ? "repeat the call" : "repeat the call when the disk is well",
+                  "purged", (json_int_t)p->count));
 }
 
 static void answer(struct brim_admin_task *task)
@@ -281,8 +281,8 @@ static void answer(struct brim_admin_task *task)
 
     if (p->up_err != BRIM_OK) {
         if (task->req != NULL)
-            brim_admin_send_error(task->req, p->up_err == BRIM_ELIMIT ? 503 : 502, p->up_wrong,
-                                  "nothing is purged here; repeat the call when it is well");
+            brim_admin_send_advice(task->req, p->up_err == BRIM_ELIMIT ? 503 : 502, p->up_wrong,
+                                   "nothing is purged here; repeat the call when it is well");
         purge_free(p);
         return;
     }
@@ -337,7 +337,7 @@ static void answer_dry(struct brim_admin_task *task)
     const struct brim_survey *survey = &p->survey;
 
     if (task->req != NULL && p->err != BRIM_OK)
-        brim_admin_send_error(task->req, 500, brim_err_text(p->err), "repeat the call");
+        brim_admin_send_advice(task->req, 500, brim_err_text(p->err), "repeat the call");
     else if (task->req != NULL)
         brim_admin_send_json(task->req, 200,
                              json_pack("{s:b,s:b,s:I,s:I,s:I,s:O}", "dry_run", 1, "complete",

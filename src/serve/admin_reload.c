@@ -51,10 +51,10 @@ static void send_answer(const struct call *call)
                       (json_int_t)brim_metric_read(BRIM_METRIC_CONFIG_GENERATION)));
         break;
     case BRIM_EAGAIN:
-        brim_admin_send_error(req, 409, "another reload is under way", "repeat the call");
+        brim_admin_send_advice(req, 409, "another reload is under way", "repeat the call");
         break;
     case BRIM_ECLOSED:
-        brim_admin_send_error(req, 503, "the node ends", "repeat the call");
+        brim_admin_send_advice(req, 503, "the node ends", "repeat the call");
         break;
     default:
         brim_admin_send_json(req, 422,
@@ -81,7 +81,7 @@ void brim_admin_call_reload(struct brim_admin *admin, h2o_req_t *req)
     struct call *call;
 
     if (reload->run == NULL) {
-        brim_admin_send_error(req, 503, "this node cannot reload", "restart it");
+        brim_admin_send_advice(req, 503, "this node cannot reload", "restart it");
         return;
     }
     call = brim_alloc(sizeof(*call));

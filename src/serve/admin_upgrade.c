@@ -88,8 +88,8 @@ void brim_admin_call_upgrade(struct brim_admin *admin, h2o_req_t *req)
     uint64_t serial;
 
     if (estate == NULL || parent <= 0) {
-        brim_admin_send_error(req, 503, "this node has no parent that could do it",
-                              "a node without --no-supervise; or restart it");
+        brim_admin_send_advice(req, 503, "this node has no parent that could do it",
+                               "start it without --no-supervise, or restart it");
         return;
     }
     binary = named(req, path, &wrong);
@@ -99,7 +99,7 @@ void brim_admin_call_upgrade(struct brim_admin *admin, h2o_req_t *req)
     }
     serial = atomic_load(&estate->serial) + 1;
     if (!brim_estate_ask(estate, binary)) {
-        brim_admin_send_error(req, 409, "another upgrade is under way", "repeat the call");
+        brim_admin_send_advice(req, 409, "another upgrade is under way", "repeat the call");
         return;
     }
     if (kill(parent, SIGUSR2) != 0)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
+import http_origin  # noqa: E402
 
 BRIM = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
 COMMANDS = ("serve", "check", "purge", "explain", "warm", "reload", "upgrade", "key", "sign", "stats", "top", "version")
@@ -208,7 +209,7 @@ class TestTools(Case):
 
     def test_without_stores_kv_says_what_to_set(self):
         run = brim("kv", "get", "s", "k", "--admin", self.admin)
-        self.assert_run(run, 1, "", "no stores are configured; accepted: set kv.path")
+        self.assert_run(run, 1, "", "no stores are configured; what to do: set kv.path")
         self.assert_run(brim("kv", "get", "s"), 2, "", "the key is missing")
         self.assert_run(brim("kv", "get", "s", "k", "x"), 2, "", "one word too many")
         self.assert_run(brim("kv", "move"), 2, "", "get, set, del, incr or list")
@@ -293,6 +294,64 @@ class TestTools(Case):
                 finally:
                     node.send_signal(signal.SIGTERM)
                     self.assertEqual(node.wait(30), 0)
+
+
+class Admin(http_origin.Handler):
+    """Says what a test has it say, to whatever it is asked."""
+
+    status, body, fields = 200, b"", {}
+
+    def do_GET(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.answer(self.body, "no-store", self.status, **self.fields)
+
+    do_POST = do_GET
+
+
+class TestAnswers(Case):
+    """Every command that asks a node, and what is not the answer that it hopes for: an operator or
+    a script that is told "done" by mistake goes on as if it were."""
+
+    CALLS = (("stats",), ("stats", "--json"), ("top", "--once"), ("reload",), ("upgrade",),
+             ("purge", "http://a/1"), ("purge", "--dry-run", "--all"), ("explain", "http://a/1"),
+             ("explain", "--json", "http://a/1"), ("kv", "get", "s", "k"), ("kv", "set", "s", "k", "v"),
+             ("kv", "del", "s", "k"), ("kv", "incr", "s", "k"), ("kv", "list", "s"))
+
+    def asked(self, status, body, **fields):
+        """(command, its run) for all of them, where this is answered."""
+        admin = http_origin.start(type("Told", (Admin,), {"status": status, "fields": fields,
+                                                          "body": body.encode()}))
+        self.addCleanup(admin.server_close)
+        self.addCleanup(admin.shutdown)
+        for call in self.CALLS:
+            yield call, brim(*call, "--admin", f"127.0.0.1:{admin.server_port}")
+
+    def test_a_refusal_is_told_with_its_reason_and_what_to_do(self):
+        body = json.dumps({"error": "the node ends", "advice": "repeat the call"})
+        for call, run in self.asked(503, body):
+            with self.subTest(call=call):
+                self.assert_run(run, 1, "", "not done as asked: the node ends; what to do: repeat the call\n")
+                self.assertNotIn("accepted", run.stderr)
+
+    def test_a_call_that_is_wrong_is_told_with_what_is_accepted(self):
+        body = json.dumps({"error": "the body is too large", "accepted": "up to 4 MiB"})
+        for call, run in self.asked(413, body):
+            with self.subTest(call=call):
+                self.assert_run(run, 1, "", "refused: the body is too large; accepted: up to 4 MiB\n")
+
+    def test_what_is_no_answer_of_a_node_is_no_success(self):
+        """As of a web server that has the port: it says 200 to whatever it is asked, or leads on."""
+        for status, body, fields in ((200, "<h1>It works!</h1>", {}), (200, "{}", {}), (200, "", {}),
+                                     (200, "[]", {}), (200, '"done"', {}), (204, "", {}),
+                                     (302, "", {"Location": "http://127.0.0.1:1/"})):
+            for call, run in self.asked(status, body, **fields):
+                with self.subTest(status=status, body=body, call=call):
+                    self.assert_run(run, 1, "", f"no answer of a brim node ({status})")
+
+    def test_an_error_that_is_no_json_is_told_as_it_is(self):
+        for call, run in self.asked(502, "<h1>Bad Gateway</h1>"):
+            with self.subTest(call=call):
+                self.assert_run(run, 1, "", "answered 502: <h1>Bad Gateway</h1>")
 
 
 if __name__ == "__main__":

@@ -262,7 +262,7 @@ def check_purge_meanwhile():
         kept.request("POST", "/v1/purge", json.dumps({"hosts": ["a.test"]}))
         answer = kept.getresponse()
         told = json.loads(answer.read())
-        assert (answer.status, told["accepted"]) == (503, "repeat the call"), (answer.status, told)
+        assert (answer.status, told["advice"]) == (503, "repeat the call"), (answer.status, told)
         kept.close()
         site.node.process.send_signal(signal.SIGCONT)
         site.wait_log("upgrade.done")

@@ -577,7 +577,7 @@ START_TEST(full_queue_is_503)
     ck_assert_int_eq(brim_pool_submit(pool, BRIM_JOB_WRITE, &filler), BRIM_OK);
     purge("{\"url\":\"http://a/1\"}", &a);
     ck_assert_int_eq(a.status, 503);
-    assert_has(&a, "\"accepted\":\"repeat the call\"");
+    assert_has(&a, "\"advice\":\"repeat the call\"");
     atomic_store(&blocker.may_end, true);
 }
 END_TEST

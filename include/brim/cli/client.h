@@ -11,7 +11,6 @@
 #include <stdbool.h>
 
 #include "brim/base/bearer.h"
-#include "brim/origin/fetch_once.h"
 
 #define BRIM_CLIENT_ADDRESS_MAX 256
 
@@ -54,13 +53,25 @@ struct brim_client {
  */
 int brim_client_find(const struct brim_client_words *words, struct brim_client *client_out);
 
+struct json_t; /* jansson's */
+
+struct brim_client_call {
+    const char *method;
+    const char *path;
+    const char *json_body; /* NULL: none */
+    const char *proof[2]; /* a member that only an answer of a node's has; the second may be NULL */
+};
+
 /*
- * Sends one call and waits for its answer. A status of 400 and above is a failure.
+ * Sends one call and waits for its answer. Whatever is no success is told: no answer, a refusal
+ * with its reason and what to do, and a success of somebody else's, such as a web server on that
+ * port.
  *
- * Owns:   on BRIM_EXIT_OK answer_out->body is the caller's, freed with free().
+ * Owns:   on BRIM_EXIT_OK *json_out is the caller's, dropped with json_decref(), and *text_out, the
+ *         same as it came, freed with free(); else they are NULL. text_out may be NULL.
  * Returns BRIM_EXIT_OK or BRIM_EXIT_FAILED. Thread: main.
  */
-int brim_client_call(const struct brim_client *client, const char *method, const char *path,
-                     const char *json_body, struct brim_fetch_answer *answer_out);
+int brim_client_ask(const struct brim_client *client, const struct brim_client_call *call,
+                    struct json_t **json_out, char **text_out);
 
 #endif

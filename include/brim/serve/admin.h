@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * admin - the admin listener on the control thread: probes, metrics, the live page, and the calls
- * of /v1, which /v1/openapi.json describes. JSON in and out; errors are {"error": what, "accepted":
- * what}. Calls are in the audit log (admin_audit.c).
+ * of /v1, which /v1/openapi.json describes. JSON in and out. Refusals are {"error": what,
+ * "accepted": what} where the call is wrong and {"error": what, "advice": what to do} where it is
+ * not done, or not wholly. Calls are in the audit log (admin_audit.c).
  *
  * Runs an h2o loop of its own (HTTP/1.1 only, the guard's HTTP/1 scan included); purges and
  * reloads are handed to the I/O pool, so the loop never waits for a disk.

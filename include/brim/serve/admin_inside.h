@@ -56,7 +56,10 @@ struct brim_estate *brim_admin_estate(struct brim_admin *admin, pid_t *parent_ou
 /* Takes json; NULL, which stands for memory that was not there, is a 500. */
 void brim_admin_send_text(h2o_req_t *req, int status, const char *type, struct brim_str text);
 void brim_admin_send_json(h2o_req_t *req, int status, json_t *json);
+/* The call is wrong: what would have been accepted. */
 void brim_admin_send_error(h2o_req_t *req, int status, const char *error, const char *accepted);
+/* The call is right, and is not done, or not wholly: what to do about it. */
+void brim_admin_send_advice(h2o_req_t *req, int status, const char *error, const char *advice);
 
 /* Why a call is refused; the first reason stays. */
 struct brim_admin_wrong {

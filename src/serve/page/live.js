@@ -204,7 +204,8 @@ at("purge").addEventListener("submit", async (event) => {
       body: JSON.stringify({ [at("scope").value]: [what], soft: at("soft").checked }),
     });
     const told = await answer.json();
-    at("purged").textContent = answer.ok ? `purged ${what}` : `${told.error}: ${told.accepted}`;
+    const why = [told.error, told.accepted ? `accepted: ${told.accepted}` : told.advice];
+    at("purged").textContent = answer.ok ? `purged ${what}` : why.filter(Boolean).join("; ");
     at("purged").className = answer.ok ? "" : "bad";
   } catch (error) {
     at("purged").textContent = `no answer: ${error.message}`;

@@ -269,6 +269,9 @@ CONFIG proxy.config.crash_log_helper STRING NULL
         return [find_tool("traffic_server"), f"--run-root={here}/runroot.yaml"]
 
 
+CLASSES = (Brim, Nginx, Varnish, Haproxy, TrafficServer)
+
+
 class BareH2o(Peer):
     """libh2o with a handler that answers from memory: what is left if brim cost nothing."""
 
@@ -355,7 +358,7 @@ def wait_serving(peer, path, body_bytes):
     def answers():
         if peer.process.poll() is not None:
             raise RuntimeError(f"{peer.name} ended: {peer.output()}")
-        done = subprocess.run(["curl", "-s", "-o", "/dev/null", "--noproxy", "*", "--max-time", "2",
+        done = subprocess.run(["curl", "-sk", "-o", "/dev/null", "--noproxy", "*", "--max-time", "2",
                                "-w", "%{http_code} %{size_download}", peer.url(path)],
                               capture_output=True, text=True, check=False)
         return done.stdout == f"200 {body_bytes}"

@@ -21,6 +21,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "brim/base/utf8.h"
 #include "brim/policy/script_lib.h"
 
 #define TEXT_BYTES_MAX 1048576u /* 1 MiB, in and out */
@@ -201,25 +202,6 @@ static void put(struct writer *w, const char *bytes, size_t len)
     w->len += len;
 }
 
-/* The length of the UTF-8 character at the front of text; 0: none (RFC 3629). */
-static size_t utf8_len(struct brim_str text)
-{
-    static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
-    uint8_t first = (uint8_t)text.base[0];
-    size_t len = first < 0x80 ? 1 : first >> 5 == 6 ? 2 : first >> 4 == 14 ? 3 : 4;
-    uint32_t point = len == 1 ? first : first & (0x7fu >> len);
-
-    if ((len == 4 && first >> 3 != 30) || text.len < len)
-        return 0;
-    for (size_t i = 1; i < len; i++) {
-        if (((uint8_t)text.base[i] & 0xc0u) != 0x80)
-            return 0;
-        point = point << 6 | ((uint8_t)text.base[i] & 0x3fu);
-    }
-    return point < lowest[len] || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff) ? 0
-                                                                                           : len;
-}
-
 static void put_escape(struct writer *w, char c)
 {
     static const char names[] = "\"\"\\\\\nn\rr\tt\bb\ff";
@@ -243,7 +225,7 @@ static void put_string(struct writer *w, struct brim_str text)
     put(w, "\"", 1);
     while (at < text.len && w->fault == NULL) {
         char c = text.base[at];
-        size_t len = utf8_len(brim_str(text.base + at, text.len - at));
+        size_t len = brim_utf8_length(brim_str(text.base + at, text.len - at));
 
         if (len == 0) {
             set_fault(w, "a string is not UTF-8");

@@ -9,6 +9,8 @@
 
 #include <time.h>
 
+#include "brim/base/utf8.h"
+
 static char *copy(char *at, struct brim_str text)
 {
     if (text.len > 0)
@@ -62,23 +64,6 @@ static char *add_hex(char *at, uint64_t number)
     return at + 16;
 }
 
-/* Length of the UTF-8 sequence at text, 0 if it is none (RFC 3629: no surrogates, no overlongs). */
-static size_t utf8_length(const unsigned char *text, size_t left)
-{
-    unsigned char lead = text[0];
-    size_t length = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-
-    if ((lead >= 0x80 && lead < 0xc2) || lead > 0xf4 || length > left)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    if ((lead == 0xe0 && text[1] < 0xa0) || (lead == 0xed && text[1] > 0x9f) ||
-        (lead == 0xf0 && text[1] < 0x90) || (lead == 0xf4 && text[1] > 0x8f))
-        return 0;
-    return length;
-}
-
 /* Bytes that need a look before they go into a JSON string; all others are copied in runs. */
 static const bool is_special[256] = {
     [0x00 ... 0x1f] = true, ['"'] = true, ['\\'] = true, [0x7f ... 0xff] = true};
@@ -86,7 +71,7 @@ static const bool is_special[256] = {
 /* Adds the special byte or sequence at text; *taken_out: how many bytes of text it was. */
 static char *add_json_special(char *at, const unsigned char *text, size_t left, size_t *taken_out)
 {
-    size_t length = *text > 0x7f ? utf8_length(text, left) : 0;
+    size_t length = *text > 0x7f ? brim_utf8_length(brim_str((const char *)text, left)) : 0;
 
     *taken_out = length > 0 ? length : 1;
     if (length > 0)

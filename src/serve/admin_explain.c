@@ -49,13 +49,6 @@ static void call_free(struct brim_admin_task *task)
     free(call);
 }
 
-static json_t *text_of(struct brim_str text)
-{
-    json_t *json = json_stringn(text.base == NULL ? "" : text.base, text.len);
-
-    return json != NULL ? json : json_string("(no UTF-8)");
-}
-
 static void set(struct call *call, const char *name, json_t *value)
 {
     (void)json_object_set_new(call->told, name, value);
@@ -156,9 +149,9 @@ static void tell_object(struct call *call, const struct brim_object *object)
         const struct brim_field *field = &object->fields.items[i];
         bool is_secret = brim_str_is(field->name, BRIM_STR("set-cookie"));
 
-        (void)json_array_append_new(fields,
-                                    json_pack("[o,o]", text_of(field->name),
-                                              text_of(is_secret ? BRIM_STR("***") : field->value)));
+        (void)json_array_append_new(
+            fields, json_pack("[o,o]", brim_admin_text(field->name),
+                              brim_admin_text(is_secret ? BRIM_STR("***") : field->value)));
     }
     set(call, "object",
         json_pack("{s:i,s:I,s:I,s:I,s:o}", "status", (int)object->status, "bytes",
@@ -259,7 +252,7 @@ static void tell_look(struct call *call, const struct brim_look *look)
                    look->key.digest.lo);
     set(call, "digest", json_string(digest));
     for (size_t i = 0; look->marker != NULL && i < look->marker->fields.count; i++)
-        (void)json_array_append_new(names, text_of(look->marker->fields.items[i].name));
+        (void)json_array_append_new(names, brim_admin_text(look->marker->fields.items[i].name));
     set(call, "varies_by", names);
     set(call, "tier", json_string(tiers[look->tier]));
     set(call, "found",
@@ -314,10 +307,10 @@ static void explain(struct call *call, h2o_mem_pool_t *pool, const struct brim_r
         decide(call, "answered 414", "the URL, or what counts of the request, is too long");
         return;
     }
-    set(call, "key", text_of(find.primary.text));
+    set(call, "key", brim_admin_text(find.primary.text));
     selector = brim_fields_find(lookup.fields, BRIM_STR(BRIM_VARY_KEY));
     if (selector != NULL)
-        set(call, "selector", text_of(selector->value));
+        set(call, "selector", brim_admin_text(selector->value));
     if (route->rules.bypass)
         decide(call, "passed to the origin, alone", "cache.bypass");
     else

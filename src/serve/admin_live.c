@@ -122,8 +122,9 @@ static json_t *urls_json(struct brim_top *top)
     size_t count = top == NULL ? 0 : brim_top_read(top, entries, URLS_SHOWN);
     json_t *array = json_array();
 
-    for (size_t i = 0; i < count; i++) /* a text that was cut within a character is no JSON */
-        (void)json_array_append_new(array, json_pack("{s:s,s:I,s:I}", "url", entries[i].text,
+    for (size_t i = 0; i < count; i++) /* a text may be cut within a character */
+        (void)json_array_append_new(array, json_pack("{s:o,s:I,s:I}", "url",
+                                                     brim_admin_text(brim_str_of(entries[i].text)),
                                                      "count", (json_int_t)entries[i].count, "error",
                                                      (json_int_t)entries[i].error));
     return array;
@@ -136,7 +137,7 @@ static json_t *errors_json(void)
     json_t *array = json_array();
 
     for (unsigned i = 0; i < count; i++)
-        (void)json_array_append_new(array, json_string(lines[i]));
+        (void)json_array_append_new(array, brim_admin_text(brim_str_of(lines[i])));
     return array;
 }
 

@@ -301,21 +301,17 @@ static void answer(struct brim_admin_task *task)
 static void add_example(const struct brim_object *object, enum brim_survey_tier tier, void *ctx)
 {
     struct purge *p = ctx;
-    struct brim_str key = object->key.text;
     static const char *const kinds[] = {[BRIM_OBJECT_RESPONSE] = "response",
                                         [BRIM_OBJECT_VARY] = "vary note",
                                         [BRIM_OBJECT_PASS] = "pass note"};
-    json_t *text;
 
     if (json_array_size(p->examples) >= EXAMPLES_MAX)
         return;
-    text = json_stringn(key.base, key.len);
-    if (text == NULL)
-        text = json_string("(no UTF-8)");
     (void)json_array_append_new(
         p->examples,
-        json_pack("{s:o,s:s,s:s,s:i,s:I}", "key", text, "kind", kinds[object->kind], "tier",
-                  tier == BRIM_SURVEY_RAM ? "ram" : "disk", "status", (int)object->status, "bytes",
+        json_pack("{s:o,s:s,s:s,s:i,s:I}", "key", brim_admin_text(object->key.text), "kind",
+                  kinds[object->kind], "tier", tier == BRIM_SURVEY_RAM ? "ram" : "disk", "status",
+                  (int)object->status, "bytes",
                   (json_int_t)(object->body == NULL ? 0 : brim_body_bytes(object->body))));
 }
 

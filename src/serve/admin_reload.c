@@ -35,7 +35,7 @@ static json_t *faults_json(char *text)
     char *rest = NULL;
 
     for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
-        (void)json_array_append_new(list, json_string(line));
+        (void)json_array_append_new(list, brim_admin_text(brim_str_of(line)));
     return list;
 }
 

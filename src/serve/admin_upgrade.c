@@ -125,8 +125,8 @@ void brim_admin_call_upgrade_state(struct brim_admin *admin, h2o_req_t *req)
                   BRIM_VERSION, "pid", (int)getpid());
 
     if (state == BRIM_UPGRADE_FAILED && json != NULL) {
-        (void)json_object_set_new(json, "reason", json_string(estate->why));
-        (void)json_object_set_new(json, "log", json_string(estate->tail));
+        (void)json_object_set_new(json, "reason", brim_admin_text(brim_str_of(estate->why)));
+        (void)json_object_set_new(json, "log", brim_admin_text(brim_str_of(estate->tail)));
     }
     brim_admin_send_json(req, 200, json);
 }

@@ -452,21 +452,6 @@ static void node_close(struct node *n)
     close_tls(n);
 }
 
-/* Nobody waits for an answer to a signal: the faults go to the log. */
-static void reload_by_signal(struct node *n)
-{
-    char *text = NULL, *rest = NULL;
-    size_t len = 0;
-    FILE *faults = open_memstream(&text, &len);
-
-    INVARIANT(faults != NULL);
-    brim_reload_run_in_turn(n->reload, faults);
-    (void)fclose(faults);
-    for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
-        BRIM_LOG(ERROR, "reload.fault", "text='%s'", line);
-    free(text);
-}
-
 static void tell_parent(const struct node *n, char byte)
 {
     if (n->start->link >= 0 && send(n->start->link, &byte, 1, MSG_NOSIGNAL) != 1)
@@ -515,7 +500,7 @@ static void wait_for_end(struct node *n)
         if (number == SIGUSR1 && n->log != NULL)
             brim_access_log_reopen(n->log);
         else if (number == SIGHUP)
-            reload_by_signal(n);
+            brim_reload_run_in_turn(n->reload);
         else if (number == BRIM_SIGNAL_LET_GO)
             let_go(n);
         else if (number == BRIM_SIGNAL_STAY)

@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "brim/base/clock.h"
@@ -22,7 +23,8 @@
 #include "brim/policy/compile_faults.h"
 #include "brim/serve/service.h"
 
-#define RELOAD_MAGIC 0x726c6431u
+#define RELOAD_MAGIC  0x726c6431u
+#define FAULTS_LOGGED 100u /* of a config with many handlers */
 
 struct brim_reload {
     uint32_t magic;
@@ -196,6 +198,41 @@ struct brim_reload *brim_reload_open(const struct brim_reload_config *config)
     return reload;
 }
 
+/* For whoever asks later why the old config is in force. Whoever called may be told them, too. */
+static void tell_faults(char *text, FILE *caller)
+{
+    char *rest = NULL;
+    size_t count = 0;
+
+    if (caller != NULL)
+        (void)fputs(text, caller);
+    for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
+        if (count++ < FAULTS_LOGGED)
+            BRIM_LOG_ALL(ERROR, "reload.fault", "text='%s'", line);
+    if (count > FAULTS_LOGGED)
+        BRIM_LOG(ERROR, "reload.more_faults", "count=%zu; brim check tells all of them",
+                 count - FAULTS_LOGGED);
+}
+
+static enum brim_err prepare_and_tell(struct brim_reload *reload, struct prepared *next,
+                                      FILE *caller)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *faults = open_memstream(&text, &len);
+    enum brim_err err;
+
+    INVARIANT(faults != NULL);
+    err = prepare(reload, next, faults);
+    (void)fclose(faults);
+    if (err != BRIM_OK)
+        BRIM_LOG(ERROR, "reload.refused", "path=%s reason=%s; the config in force stays",
+                 brim_conf_path(in_force(reload)), brim_err_name(err));
+    tell_faults(text, caller);
+    free(text);
+    return err;
+}
+
 /* Under the lock, which it lets go. */
 static enum brim_err run(struct brim_reload *reload, FILE *faults)
 {
@@ -206,11 +243,9 @@ static enum brim_err run(struct brim_reload *reload, FILE *faults)
     if (reload->is_ended)
         goto out;
     brim_service_reloading();
-    err = prepare(reload, &next, faults);
+    err = prepare_and_tell(reload, &next, faults);
     if (err != BRIM_OK) {
         BRIM_COUNT(RELOAD_REFUSED);
-        BRIM_LOG(ERROR, "reload.refused", "path=%s reason=%s; the config in force stays",
-                 brim_conf_path(in_force(reload)), brim_err_name(err));
         goto out;
     }
     commit(reload, &next);
@@ -233,11 +268,11 @@ enum brim_err brim_reload_run(struct brim_reload *reload, FILE *faults)
     return pthread_mutex_trylock(&reload->lock) == 0 ? run(reload, faults) : BRIM_EAGAIN;
 }
 
-void brim_reload_run_in_turn(struct brim_reload *reload, FILE *faults)
+void brim_reload_run_in_turn(struct brim_reload *reload)
 {
     OBJ_CHECK(reload, RELOAD_MAGIC);
     pthread_mutex_lock(&reload->lock);
-    (void)run(reload, faults);
+    (void)run(reload, NULL);
 }
 
 void brim_reload_end(struct brim_reload *reload)

@@ -216,6 +216,47 @@ class TestRate(Case):
             self.assertEqual({self.status("GET", path, token=None) for _ in range(30)}, {200})
 
 
+class TestReload(Case):
+    def break_config(self):
+        """Two faults, one of which quotes bytes that are no UTF-8."""
+        handlers = self.directory / "broken.lua"
+        handlers.write_bytes(b'error("caf\xe9 \xe2\x82")\n')
+        config = json.loads(self.node.config_path.read_text())
+        config["sites"] = [{"hosts": [host], "origin": "origin", "handlers": {"file": str(file)}}
+                           for host, file in (("a.example", handlers), ("b.example", handlers))]
+        brim_node.write_config(config, self.node.config_path)
+
+    def test_what_a_refused_call_finds_is_in_the_answer_and_in_the_log(self):
+        """Whoever wonders next week why the old config is in force reads the log, not the answer."""
+        self.start()
+        self.break_config()
+        answer, text = self.call("POST", "/v1/reload")
+        self.assertEqual(answer.status, 422, text)
+        faults = json.loads(text)["faults"]
+        self.assertEqual(["sites[0]" in faults[0], "sites[1]" in faults[1]], [True, True], faults)
+        for fault in faults:
+            self.assertIn("caf\ufffd \ufffd\ufffd", fault)
+        log = self.node.log_path.read_bytes().decode(errors="surrogateescape")
+        told = [line for line in log.splitlines() if " reload.fault " in line]
+        self.assertEqual(len(told), len(faults), log)
+        for line, fault in zip(told, faults):
+            # The same text, with the bytes as they were.
+            self.assertIn(fault.split("caf")[0], line)
+        errors = json.loads(self.call("GET", "/v1/live")[1])["errors"]
+        self.assertTrue(any(" reload.fault " in line for line in errors), errors)
+        run = self.cli("reload", "-c", str(self.node.config_path))
+        self.assertEqual(run.returncode, 1, run)
+        self.assertIn("sites[0]", run.stderr)
+
+    def test_none_of_many_faults_is_missing_in_the_log(self):
+        self.start()
+        config = json.loads(self.node.config_path.read_text())
+        config["sites"] = [{"hosts": [f"h{n}.example"], "origin": "nobody"} for n in range(30)]
+        brim_node.write_config(config, self.node.config_path)
+        self.assertEqual(self.status("POST", "/v1/reload"), 422)
+        self.assertEqual(len(self.lines("reload.fault")), 30)
+
+
 class TestPurge(Case):
     def get(self, host, path):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)

@@ -61,6 +61,9 @@ void brim_admin_send_error(h2o_req_t *req, int status, const char *error, const 
 /* The call is right, and is not done, or not wholly: what to do about it. */
 void brim_admin_send_advice(h2o_req_t *req, int status, const char *error, const char *advice);
 
+/* text as a JSON string; each byte that is no UTF-8 becomes U+FFFD. NULL: memory is not there. */
+json_t *brim_admin_text(struct brim_str text);
+
 /* Why a call is refused; the first reason stays. */
 struct brim_admin_wrong {
     char text[200];

@@ -33,7 +33,7 @@ struct brim_reload *brim_reload_open(const struct brim_reload_config *config);
 
 /*
  * Reads the config file again and puts it in force; returns when it is, on every worker. The access
- * log is reopened.
+ * log is reopened. What is wrong with it is logged, a line each, and written to faults.
  *
  * Errors: BRIM_EINVAL refused, with faults in the form of brim_conf_load(), nothing has changed;
  * BRIM_EAGAIN another reload is under way; BRIM_ECLOSED the node ends.
@@ -41,8 +41,8 @@ struct brim_reload *brim_reload_open(const struct brim_reload_config *config);
  */
 BRIM_MUST_USE enum brim_err brim_reload_run(struct brim_reload *reload, FILE *faults);
 
-/* The same, after a reload that is under way; for who is told by faults alone. Thread: init. */
-void brim_reload_run_in_turn(struct brim_reload *reload, FILE *faults);
+/* The same, after a reload that is under way; for who cannot be answered. Thread: init. */
+void brim_reload_run_in_turn(struct brim_reload *reload);
 
 /* Waits for a reload under way; later ones are refused. Before the workers drain. */
 void brim_reload_end(struct brim_reload *reload);

@@ -73,8 +73,9 @@ struct brim_body {
     struct placed *placed;
     size_t placed_count;
     size_t placed_capacity;
-    uint64_t spilled;   /* bytes on disk */
-    size_t spill_taken; /* bytes handed out by spill_take, not on disk yet */
+    struct brim_extent_span segments; /* of placed */
+    uint64_t spilled;                 /* bytes on disk */
+    size_t spill_taken;               /* bytes handed out by spill_take, not on disk yet */
     struct brim_body_reader *readers;
     unsigned reader_count;
     bool had_readers;
@@ -100,6 +101,7 @@ struct brim_body *brim_body_new(uint64_t length)
     if (body == NULL)
         return NULL;
     body->magic = BODY_MAGIC;
+    body->segments = BRIM_EXTENT_SPAN_NONE;
     atomic_init(&body->refs, 1);
     atomic_init(&body->length, length);
     brim_watch_init(&body->watch);
@@ -140,6 +142,7 @@ struct brim_body *brim_body_on_disk(const struct brim_extent *extents, size_t co
     }
     for (size_t i = 0; i < count; i++) {
         body->placed[i] = (struct placed){.start = bytes, .extent = extents[i]};
+        brim_extent_span_add(&body->segments, extents[i]);
         bytes += extents[i].length;
     }
     body->placed_count = body->placed_capacity = count;
@@ -523,6 +526,7 @@ enum brim_err brim_body_spill_done(struct brim_body *body, const struct brim_ext
     if (err == BRIM_OK) {
         body->placed[body->placed_count++] =
             (struct placed){.start = body->spilled, .extent = *extent};
+        brim_extent_span_add(&body->segments, *extent);
         body->spilled += extent->length;
         body->spill_taken = 0;
         dropped = drop_front(body, body->spilled);
@@ -661,11 +665,7 @@ struct brim_extent *brim_body_extents(struct brim_body *body, size_t *count_out)
 
 struct brim_extent_span brim_body_segments(const struct brim_body *body)
 {
-    struct brim_extent_span span = {UINT32_MAX, 0};
-
-    for (size_t i = 0; brim_body_is_settled(body) && i < body->placed_count; i++)
-        brim_extent_span_add(&span, body->placed[i].extent);
-    return span;
+    return brim_body_is_settled(body) ? body->segments : BRIM_EXTENT_SPAN_NONE;
 }
 
 /* ---- reader's side ---- */

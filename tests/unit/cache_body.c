@@ -339,6 +339,53 @@ static uint64_t spill_all(struct brim_body *body, size_t min, uint64_t from)
     return from;
 }
 
+/* Places a piece of one byte. */
+static void spill_byte(struct brim_body *body, uint32_t segment)
+{
+    struct brim_extent extent = {.segment = segment, .length = 1};
+    struct brim_chunk *chunk;
+    size_t len;
+
+    ck_assert_int_eq(brim_body_spill_take(body, 1, 1, &chunk, &len), BRIM_OK);
+    brim_chunk_unref(chunk);
+    ck_assert_int_eq(brim_body_spill_done(body, &extent), BRIM_OK);
+}
+
+static void is_span(struct brim_extent_span span, uint32_t first, uint32_t last)
+{
+    ck_assert_uint_eq(span.first, first);
+    ck_assert_uint_eq(span.last, last);
+}
+
+/* A hit asks whether they are still there; a body in RAM leans on none, and one that grows may
+ * still lean on others. */
+START_TEST(a_settled_body_tells_the_segments_that_it_stands_in)
+{
+    struct brim_body *kept = brim_body_from("x", 1);
+    struct brim_body *body = brim_body_new(3), *opened;
+    struct brim_extent *extents;
+    size_t count;
+
+    ck_assert_int_eq(append_pattern(body, 3), BRIM_OK);
+    brim_body_set_mode(body, BRIM_BODY_SPILL, 256 * KIB);
+    spill_byte(body, 8);
+    spill_byte(body, 6);
+    brim_body_finish(body);
+    is_span(brim_body_segments(body), UINT32_MAX, 0);
+    spill_byte(body, 9);
+    is_span(brim_body_segments(body), 6, 9);
+
+    extents = brim_body_extents(body, &count);
+    opened = brim_body_on_disk(extents, count);
+    is_span(brim_body_segments(opened), 6, 9);
+    is_span(brim_body_segments(kept), UINT32_MAX, 0);
+    free(extents);
+    brim_body_unref(opened);
+    brim_body_unref(body);
+    brim_body_unref(kept);
+}
+END_TEST
+
 /* Large objects: all bytes come out once, in order; what is on disk leaves RAM. */
 START_TEST(spilled_body_is_all_on_disk_in_the_end)
 {
@@ -637,6 +684,7 @@ int main(void)
     tcase_add_test(tc, slowest_reader_leaving_drains);
     tcase_add_test(tc, reader_beyond_the_window_does_not_stop_the_writer);
     tcase_add_test(tc, becoming_window_without_readers_is_told);
+    tcase_add_test(tc, a_settled_body_tells_the_segments_that_it_stands_in);
     tcase_add_test(tc, spilled_body_is_all_on_disk_in_the_end);
     tcase_add_test(tc, nobody_begins_in_front_of_a_hole);
     tcase_add_test(tc, abandoned_spill_serves_disk_and_window);

@@ -261,7 +261,7 @@ static void fill_segments(struct brim_extent *extents, unsigned first, unsigned 
 
 static struct brim_segments_use use_of(const struct brim_extent *from, const struct brim_extent *to)
 {
-    struct brim_segments_use use = {.span = {UINT32_MAX, 0}};
+    struct brim_segments_use use = {.span = BRIM_EXTENT_SPAN_NONE};
 
     brim_extent_span_add(&use.span, *from);
     brim_extent_span_add(&use.span, *to);

@@ -47,11 +47,12 @@ struct brim_extent {
     uint32_t length;
 };
 
-/* The segments from first to last; first UINT32_MAX and last 0: none. */
+/* The segments from first to last. */
 struct brim_extent_span {
     uint32_t first;
     uint32_t last;
 };
+#define BRIM_EXTENT_SPAN_NONE ((struct brim_extent_span){UINT32_MAX, 0})
 
 static inline void brim_extent_span_add(struct brim_extent_span *span, struct brim_extent extent)
 {
@@ -146,8 +147,8 @@ struct brim_watch *brim_body_watch(struct brim_body *body); /* fires on every pr
 
 /* Copies the list of extents; count in *count_out. Caller frees. NULL if none. */
 struct brim_extent *brim_body_extents(struct brim_body *body, size_t *count_out);
-/* The lowest and the highest segment that a settled body stands in; first UINT32_MAX, last 0: none,
- * or it is not settled. Thread: any. */
+/* The lowest and the highest segment that a settled body stands in; BRIM_EXTENT_SPAN_NONE: none, or
+ * it is not settled. Thread: any. */
 struct brim_extent_span brim_body_segments(const struct brim_body *body);
 
 /* ---- reader's side: used by cache/reader only ---- */

@@ -248,6 +248,16 @@ static void store(struct brim_dictionaries *d, const struct brim_object *object,
              object->primary.text.base, bytes.len);
 }
 
+/* A copy that a purge has taken may still stand there, and is as good as none. */
+static bool is_kept(struct brim_dictionaries *d, const struct brim_key *key)
+{
+    struct brim_object *copy = NULL;
+    bool is_there = brim_cache_load(d->config.cache, key, &copy) == BRIM_OK;
+
+    brim_object_unref(copy);
+    return is_there;
+}
+
 static void keep(struct brim_dictionaries *d, struct brim_object *object)
 {
     struct brim_dictionary_terms terms;
@@ -261,7 +271,7 @@ static void keep(struct brim_dictionaries *d, struct brim_object *object)
         return;
     brim_sha256(bytes, len, hash.bytes);
     key = key_of(object->primary.text, &hash, &text);
-    if (text != NULL && !brim_cache_has(d->config.cache, &key))
+    if (text != NULL && !is_kept(d, &key))
         store(d, object, &key, brim_str(bytes, len));
     free(text);
     free(bytes);

@@ -111,6 +111,25 @@ START_TEST(what_was_offered_codes_the_next_version)
 }
 END_TEST
 
+/* A purge of everything, as each release brings one: what has not changed comes again with the same
+ * bytes, and the copy under their hash is as old as what was purged. */
+START_TEST(what_is_offered_again_after_a_purge_codes_again)
+{
+    uint64_t all = brim_purge_scope_all();
+    struct brim_object *second;
+    struct brim_delta *delta;
+
+    brim_object_unref(store("https://a.example/v1/x", old, BODY_BYTES, FIELDS(offer)));
+    ck_assert_int_eq(brim_cache_purge(cache, &all, 1, BRIM_PURGE_HARD), BRIM_OK);
+    brim_object_unref(store("https://a.example/v1/x", old, BODY_BYTES, FIELDS(offer)));
+    second = store("https://a.example/v2/x", new, BODY_BYTES, FIELDS(plain));
+    delta = ask_twice(second);
+    ck_assert(delta != NULL && delta->body != NULL);
+    brim_delta_unref(delta);
+    brim_object_unref(second);
+}
+END_TEST
+
 static const struct {
     const char *url;
     const struct brim_field *items;
@@ -238,6 +257,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, what_was_offered_codes_the_next_version);
+    tcase_add_test(tcase, what_is_offered_again_after_a_purge_codes_again);
     tcase_add_loop_test(tcase, only_dictionaries_are_kept, 0, sizeof(offers) / sizeof(offers[0]));
     tcase_add_test(tcase, a_pattern_that_does_not_match_costs_nothing);
     tcase_add_test(tcase, origins_do_not_share);

@@ -114,6 +114,27 @@ bool brim_field_is_hop_by_hop(struct brim_str name)
     return false;
 }
 
+/* Connection goes last, as it says which of the others go; where it is moved to it is still found.
+ */
+struct brim_fields brim_fields_beyond_hop(struct brim_fields fields, struct brim_field *out)
+{
+    static const struct brim_str connection = {"connection", 10};
+    size_t named = 0, count = 0;
+
+    if (brim_fields_find(fields, connection) == NULL)
+        return fields;
+    for (size_t i = 0; i < fields.count; i++) {
+        struct brim_str name = fields.items[i].name;
+
+        if (brim_str_is(name, connection) || !brim_fields_has_token(fields, connection, name))
+            out[named++] = fields.items[i];
+    }
+    for (size_t i = 0; i < named; i++)
+        if (!brim_str_is(out[i].name, connection))
+            out[count++] = out[i];
+    return (struct brim_fields){out, count};
+}
+
 /* 0: no tchar; else the bits by which its lower case differs, beside TCHAR. */
 #define TCHAR 0x01
 #define UPPER 0x20

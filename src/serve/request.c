@@ -623,6 +623,16 @@ static void decide_persistence(struct request *r)
         req->http1_is_persistent = keep && !close && !req->conn->ctx->shutdown_requested;
 }
 
+/* What Connection names is not for those behind brim, so it must not be in a key, a route or a gate
+ * either: an answer would be stored under a field that its origin never saw. And it goes before
+ * brim adds any, so that none of those is taken away. */
+static void drop_this_hop(struct request *r)
+{
+    struct brim_field *items = (struct brim_field *)(uintptr_t)r->fields.items; /* fields_of */
+
+    r->fields = r->delivery.request = brim_fields_beyond_hop(r->fields, items);
+}
+
 static bool make_key(struct request *r)
 {
     struct brim_lookup lookup = {
@@ -750,6 +760,7 @@ int brim_request_start(h2o_handler_t *handler, h2o_req_t *req)
     }
     r->target = brim_request_str(req->input.path); /* of what was absolute-form the rest */
     decide_persistence(r);
+    drop_this_hop(r);
     if (has_turn(r)) {
         begin(r);
         return 0;

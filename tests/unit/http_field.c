@@ -134,6 +134,35 @@ START_TEST(has_token_finds_whole_members)
 END_TEST
 
 static const struct {
+    const char *lines[FIELDS_MAX];
+    const char *names; /* of those that are left, each in <> */
+} beyond[] = {
+    {{"a: 1", "b: 2"}, "<a><b>"},
+    {{"a: 1", "connection: close", "b: 2"}, "<a><b>"},
+    {{"connection: a, B"}, ""},
+    {{"a: 1", "b: 2", "connection: a", "a: 3", "c: 4", "connection: x, C"}, "<b>"},
+    {{"connection: connection, a", "a: 1", "ab: 2"}, "<ab>"},
+    {{NULL}, ""},
+};
+
+/* A field that is in a key, and then kept from the origin, has others served what it never saw. In
+ * place, as a request is read. */
+START_TEST(beyond_hop_is_nothing_that_connection_names)
+{
+    struct fields storage;
+    struct brim_fields fields = fields_of(beyond[_i].lines, &storage);
+    char text[64] = "";
+    size_t len = 0;
+
+    fields = brim_fields_beyond_hop(fields, storage.items);
+    for (size_t i = 0; i < fields.count; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "<%.*s>",
+                                (int)fields.items[i].name.len, fields.items[i].name.base);
+    ck_assert_str_eq(text, beyond[_i].names);
+}
+END_TEST
+
+static const struct {
     const char *name;
     bool hop;
 } hops[] = {
@@ -220,6 +249,8 @@ int main(void)
     tcase_add_test(tcase, only_refuses_repeated_fields);
     tcase_add_loop_test(tcase, has_token_finds_whole_members, 0,
                         sizeof(tokens) / sizeof(tokens[0]));
+    tcase_add_loop_test(tcase, beyond_hop_is_nothing_that_connection_names, 0,
+                        sizeof(beyond) / sizeof(beyond[0]));
     tcase_add_loop_test(tcase, hop_by_hop_fields_are_known, 0, sizeof(hops) / sizeof(hops[0]));
     tcase_add_test(tcase, name_takes_exactly_tchar);
     tcase_add_test(tcase, name_in_lower_case_is_the_name_where_it_is_valid);

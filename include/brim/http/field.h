@@ -46,9 +46,12 @@ bool brim_fields_has_token(struct brim_fields fields, struct brim_str name, stru
 
 /* Whether name is a hop-by-hop field that no intermediary forwards (RFC 9110 7.6.1): Connection,
  * Keep-Alive, Proxy-Connection, Proxy-Authenticate, Proxy-Authorization, Proxy-Authentication-Info,
- * TE, Trailer, Transfer-Encoding, Upgrade, HTTP2-Settings. Fields that Connection names: see
- * brim_fields_has_token(fields, "connection", name). */
+ * TE, Trailer, Transfer-Encoding, Upgrade, HTTP2-Settings. */
 bool brim_field_is_hop_by_hop(struct brim_str name);
+
+/* The fields without Connection and those that it names (RFC 9110 7.6.1). out: room for all, or
+ * where they stand; the fields themselves are returned where there is no Connection. */
+struct brim_fields brim_fields_beyond_hop(struct brim_fields fields, struct brim_field *out);
 
 /* tchar+ (RFC 9110 5.6.2). */
 bool brim_field_name_is_valid(struct brim_str name);

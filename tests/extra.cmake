@@ -10,7 +10,7 @@ find_program(BRIM_PYTHON python3 REQUIRED)
 
 add_test(NAME lint.tree COMMAND ${brim_tests}/lint/run)
 add_test(NAME lint.selftest COMMAND ${brim_tests}/lint/selftest)
-set_tests_properties(lint.tree lint.selftest PROPERTIES LABELS lint TIMEOUT 120)
+set_tests_properties(lint.tree lint.selftest PROPERTIES LABELS lint TIMEOUT 300)
 # Half a minute from nothing, then only what has changed. Ends with 77 where cppcheck is missing.
 add_test(NAME lint.analyze COMMAND ${brim_tests}/lint/analyze)
 set_tests_properties(lint.analyze PROPERTIES LABELS lint TIMEOUT 600 SKIP_RETURN_CODE 77)
@@ -42,7 +42,7 @@ if(TARGET brim)
                        SKIP_RETURN_CODE 77 RUN_SERIAL ON)
   add_test(NAME conformance.oracle
            COMMAND ${brim_tests}/conformance/oracle.sh $<TARGET_FILE:brim>)
-  set_tests_properties(conformance.oracle PROPERTIES LABELS conformance TIMEOUT 60 RUN_SERIAL ON
+  set_tests_properties(conformance.oracle PROPERTIES LABELS conformance TIMEOUT 300 RUN_SERIAL ON
                        SKIP_RETURN_CODE 77)
 
   add_test(NAME deploy.manifests COMMAND ${brim_tests}/deploy/manifests.sh $<TARGET_FILE:brim>)
@@ -57,11 +57,13 @@ if(TARGET brim)
     get_filename_component(label ${script} DIRECTORY)
     get_filename_component(label ${label} NAME)
     add_test(NAME ${label}.${name} COMMAND ${BRIM_PYTHON} ${script} $<TARGET_FILE:brim>)
-    set_tests_properties(${label}.${name} PROPERTIES LABELS ${label} TIMEOUT 300
+    set_tests_properties(${label}.${name} PROPERTIES LABELS ${label} TIMEOUT 600
                          SKIP_RETURN_CODE 77 RUN_SERIAL ON)
   endforeach()
   # Compiles twice, and links with -flto: two and a half minutes of processor time.
   set_tests_properties(cli.optimized PROPERTIES TIMEOUT 1200)
+  # Builds what a new user gets, from nothing where there is no cache of a compiler's.
+  set_tests_properties(cli.quickstart PROPERTIES TIMEOUT 1200)
   # Those that sanitizer builds run too.
   set_tests_properties(fault.mix fault.mixed fault.upgrade PROPERTIES LABELS "fault;mix")
 endif()

@@ -44,7 +44,7 @@ class TestAccessLog(unittest.TestCase):
         self.addCleanup(node.stop)
 
     def get(self, path, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request("GET", path, headers={"Connection": "close", **headers})
         connection.getresponse().read()
         connection.close()

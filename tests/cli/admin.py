@@ -44,7 +44,7 @@ class Case(unittest.TestCase):
         self.addCleanup(self.node.stop)
 
     def call(self, method, path, body=None, token=TOKEN, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=60)
         if token:
             headers["Authorization"] = f"Bearer {token}"
         connection.request(method, path, body, headers)
@@ -94,7 +94,7 @@ class TestToken(Case):
         statuses = {self.status("GET", "/stats", token="x" * 20) for _ in range(40)}
         self.assertEqual(statuses, {401, 429})
         self.assertEqual(self.status("GET", "/v1/stats"), 200)
-        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=60)
         connection.putrequest("GET", "/stats")
         for value in (TOKEN, "other-0123456789"):
             connection.putheader("Authorization", f"Bearer {value}")
@@ -259,7 +259,7 @@ class TestReload(Case):
 
 class TestPurge(Case):
     def get(self, host, path):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request("GET", path, headers={"Host": host})
         response = connection.getresponse()
         response.read()
@@ -319,7 +319,7 @@ class TestExplain(Case):
     def test_what_it_tells_is_described(self):
         self.start()
         self.status("GET", "/v1/stats")
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request("GET", "/a", headers={"Host": "a"})
         connection.getresponse().read()
         connection.close()

@@ -51,7 +51,7 @@ class Case(unittest.TestCase):
         """For those who want another config."""
 
     def call(self, port, method, path, body=None, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request(method, path, body, headers)
         response = connection.getresponse()
         text = response.read().decode()

@@ -73,7 +73,7 @@ class TestPrometheus(unittest.TestCase):
         self.origin.server_close()
 
     def get(self, path, host="a.example"):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request("GET", path, headers={"Host": host, "Connection": "close"})
         response = connection.getresponse()
         response.read()

@@ -65,7 +65,7 @@ class Quickstart:
             if self.process.poll() is not None:
                 raise RuntimeError(self.text())
             return "Ctrl-C" in self.text()
-        brim_node.wait_until(printed, "quickstart prints what to try", 280)
+        brim_node.wait_until(printed, "quickstart prints what to try", 1100)
         return time.monotonic() - self.started
 
     def hint(self, name):
@@ -73,7 +73,7 @@ class Quickstart:
 
     def end(self, number=signal.SIGTERM):
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 class TestQuickstart(unittest.TestCase):
@@ -113,12 +113,12 @@ class TestQuickstart(unittest.TestCase):
     def test_refuses_what_is_not_an_origin(self):
         for origin in ("ftp://example.org", "example.org", "http://example.org/path", "http://"):
             quickstart = self.start(origin)
-            self.assertEqual(quickstart.process.wait(20), 1)
+            self.assertEqual(quickstart.process.wait(60), 1)
             self.assertIn("ORIGIN_URL", quickstart.text())
 
     def test_says_that_a_config_cannot_be_read(self):
         quickstart = self.start(BRIM_CONFIG="/nowhere/brim.yaml")
-        self.assertEqual(quickstart.process.wait(20), 1)
+        self.assertEqual(quickstart.process.wait(60), 1)
         self.assertIn("/nowhere/brim.yaml", quickstart.text())
 
 

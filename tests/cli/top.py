@@ -38,7 +38,7 @@ class TestTop(unittest.TestCase):
         self.addCleanup(node.stop)
 
     def get(self, path):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request("GET", path, headers={"Host": "a.example", "Connection": "close"})
         connection.getresponse().read()
         connection.close()

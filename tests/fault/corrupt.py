@@ -24,7 +24,7 @@ import crash  # noqa: E402
 import damage  # noqa: E402
 
 URLS = 160
-SECONDS = 5  # within which a URL that broke off is whole again: the index drops it a moment later
+SECONDS = 30  # within which a URL that broke off is whole again: the index drops it a moment later
 DEATHS_MAX = 4  # two of the index, and some room
 
 

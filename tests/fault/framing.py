@@ -29,7 +29,7 @@ import raw_cases  # noqa: E402
 import strict_origin  # noqa: E402
 
 REFUSED, ONE, EITHER = "REFUSED", "ONE", "EITHER"
-SECONDS = 20
+SECONDS = 60
 TARGET_MAX, HEADER_MAX, FIELDS_MAX = 8192, 32768, 100
 CANARY = "/canary"
 

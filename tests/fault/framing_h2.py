@@ -27,7 +27,7 @@ except ImportError:
     hpack = None
 
 REFUSED, ONE, EITHER = "REFUSED", "ONE", "EITHER"
-SECONDS = 15
+SECONDS = 60
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 INJECTED = b"GET /admin?case=%NUMBER% HTTP/1.1\r\nHost: t.example\r\n\r\n"

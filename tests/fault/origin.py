@@ -29,7 +29,7 @@ import http_origin  # noqa: E402
 import raw_cases  # noqa: E402
 
 GOOD, BAD, CUT, EITHER = "GOOD", "BAD", "CUT", "EITHER"
-SECONDS = 20
+SECONDS = 60
 BODY = b"hello"
 OK = b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n"
 EVIL = b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 4\r\n\r\nEVIL"

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
 import http_origin  # noqa: E402
 
-SECONDS = 20
+SECONDS = 60
 THREADS = 4
 HEADER_MAX = 6000  # of this origin
 EVIL = "evil.example"

@@ -54,7 +54,7 @@ class Client:
     def ask_once(self, path):
         try:
             if self.connection is None:
-                self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+                self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
             self.connection.request("GET", path, headers={"Host": "www.example"})
             response = self.connection.getresponse()
             return response.status, response.read().decode(errors="replace")

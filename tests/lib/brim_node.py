@@ -115,7 +115,7 @@ def at_once(function, calls):
             done.result()
 
 
-def admin_get(admin_port, path, timeout=5, **headers):
+def admin_get(admin_port, path, timeout=30, **headers):
     """(status, body text) of the admin API; (0, "") if it does not answer."""
     connection = http.client.HTTPConnection("127.0.0.1", admin_port, timeout=timeout)
     try:
@@ -246,7 +246,7 @@ class Node:
         self.process.wait()
         wait_until(lambda: not any(is_running(pid) for pid in pids), "node gone")
 
-    def stop(self, seconds=30):
+    def stop(self, seconds=60):
         """SIGTERM; returns the exit status."""
         if self.process is None:
             return 0

@@ -35,7 +35,7 @@ enum h2_raw_type {
 enum { H2_END_STREAM = 0x1, H2_ACK = 0x1, H2_END_HEADERS = 0x4, H2_PRIORITIZED = 0x20 };
 
 #define H2_RAW_OUT_BYTES 65536u
-#define H2_RAW_WAIT_MS   10000 /* longer than anything takes: only a failed test waits so long */
+#define H2_RAW_WAIT_MS   30000 /* longer than anything takes: only a failed test waits so long */
 
 struct h2_raw {
     int fd;

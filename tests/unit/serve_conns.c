@@ -193,10 +193,12 @@ START_TEST(an_http1_header_that_drips_is_ended)
 
     rig.conf.timeouts.request_ms = 200;
     start();
-    fd = dial();
-    if (_i == 1) /* also on a connection that has been served */
-        ck_assert_ptr_nonnull(strstr(talk(fd, GET("/peer"), "127.0.0.1"), "200 Rig"));
-    say(fd, "GET / HTTP/1.1\r\nHost: a\r\nX: ");
+    fd = dial_saying(_i == 1 ? GET("/peer") : "GET / HTTP/1.1\r\n");
+    if (_i == 1) { /* also on a connection that has been served */
+        ck_assert_ptr_nonnull(strstr(talk(fd, NULL, "127.0.0.1"), "200 Rig"));
+        say(fd, "GET / HTTP/1.1\r\n");
+    }
+    say(fd, "Host: a\r\nX: ");
     ck_assert(is_ended_while_dripping(fd));
     close(fd);
 }
@@ -208,8 +210,8 @@ START_TEST(an_idle_http1_connection_is_ended)
 
     rig.conf.timeouts.request_ms = 200;
     start();
-    fd = dial();
-    ck_assert_ptr_nonnull(strstr(talk(fd, GET("/peer"), "127.0.0.1"), "200 Rig"));
+    fd = dial_saying(GET("/peer"));
+    ck_assert_ptr_nonnull(strstr(talk(fd, NULL, "127.0.0.1"), "200 Rig"));
     ck_assert(is_closed(fd));
     close(fd);
 }
@@ -224,8 +226,7 @@ START_TEST(an_http1_body_that_drips_is_ended)
 
     rig.conf.timeouts.request_ms = 200;
     start();
-    fd = dial();
-    say(fd, starts[_i]);
+    fd = dial_saying(starts[_i]);
     ck_assert(is_ended_while_dripping(fd));
     close(fd);
 }

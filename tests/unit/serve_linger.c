@@ -116,8 +116,8 @@ START_TEST(who_never_stops_sending_is_ended)
 
     rig.conf.timeouts.request_ms = 200;
     (void)refuse(3);
-    fd = dial();
-    ck_assert_ptr_nonnull(strstr(talk(fd, refused[3].head, refused[3].end), refused[3].status));
+    fd = dial_saying(refused[3].head);
+    ck_assert_ptr_nonnull(strstr(talk(fd, NULL, refused[3].end), refused[3].status));
     if (_i == 0)
         ck_assert(!write_body(fd, SIZE_MAX)); /* as fast as it can */
     else

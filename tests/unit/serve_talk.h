@@ -71,6 +71,21 @@ static inline int dial(void)
     return fd;
 }
 
+/* A client whose text is there when the server hears of it, which is stopped meanwhile: where a
+ * silence of a moment ends a connection, the test itself must not be late. */
+static inline int dial_saying(const char *text)
+{
+    int fd, status = 0;
+
+    ck_assert_int_eq(kill(rig.pid, SIGSTOP), 0);
+    ck_assert_int_eq(waitpid(rig.pid, &status, WUNTRACED), rig.pid);
+    ck_assert(WIFSTOPPED(status));
+    fd = dial();
+    ck_assert_int_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+    ck_assert_int_eq(kill(rig.pid, SIGCONT), 0);
+    return fd;
+}
+
 static inline SSL_CTX *server_context(void)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());

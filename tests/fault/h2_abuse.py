@@ -392,7 +392,7 @@ def drain(rig):
     return "ended, and so did the node"
 
 
-@case(abuse__strikes=3, abuse__ban="2s")
+@case(abuse__strikes=3, abuse__ban="10s")
 def address(rig):
     """A new connection has a new budget; its address has three."""
     script = attacks.rapid_reset("/wait/#")

@@ -7,6 +7,7 @@ Usage: tests/fault/upgrade.py BRIM [UPGRADES]
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -268,12 +269,14 @@ async def check_kills(site, origin):
     """kill -9 of the successor while it starts, of the old node while it drains, of the new one."""
     slow = site.directory / "slow"
     script("sleep 600")(slow)  # which goes on, and holds what it was given
-    old = site.pid()
+    old, parent = site.pid(), site.node.process.pid
+    while brim_node.children_of(parent) != [old]:  # none of before still drains
+        await asyncio.sleep(0.01)
     call = asyncio.create_task(site.upgrade("--binary", str(slow)))
     others = []
     while not others:
         await asyncio.sleep(0.01)
-        others = [pid for pid in brim_node.children_of(site.node.process.pid) if pid != old]
+        others = [pid for pid in brim_node.children_of(parent) if pid != old]
     os.kill(others[0], signal.SIGKILL)
     status, out = await call
     assert status == 1 and "signal 9" in out and site.pid() == old, (status, out)
@@ -284,7 +287,7 @@ async def check_kills(site, origin):
     status, out = await site.upgrade()
     assert status == 0, out
     new = int(out.rsplit(" ", 1)[1])
-    if brim_node.is_running(old):
+    with contextlib.suppress(ProcessLookupError):  # it may have come to its end
         os.kill(old, signal.SIGKILL)
     os.kill(new, signal.SIGKILL)
     brim_node.wait_until(lambda: site.node.is_ready() and site.pid() not in (old, new),

@@ -103,6 +103,54 @@ static int begin_read(struct brim_index *ix, MDB_txn **txn_out)
     return rc;
 }
 
+static int enter_map(struct brim_index *ix, MDB_txn **txn_out)
+{
+    pthread_rwlock_rdlock(&ix->map);
+    brim_damage_enter(ix->damage);
+    return begin_read(ix, txn_out);
+}
+
+/* txn: NULL, none was begun. */
+static void leave_map(struct brim_index *ix, MDB_txn *txn)
+{
+    if (txn != NULL)
+        give_reader(ix, txn);
+    brim_damage_leave();
+    pthread_rwlock_unlock(&ix->map);
+}
+
+/* Takes over the size that another process has given the map: whoever succeeds this one grows it
+ * while this one still reads. */
+static void take_over_size(struct brim_index *ix)
+{
+    MDB_envinfo info;
+    int rc = MDB_SUCCESS;
+
+    pthread_rwlock_wrlock(&ix->map);
+    brim_damage_enter(ix->damage);
+    if (ix->env != NULL)
+        rc = mdb_env_set_mapsize(ix->env, 0);
+    if (ix->env != NULL && rc == MDB_SUCCESS && mdb_env_info(ix->env, &info) == MDB_SUCCESS) {
+        BRIM_ADD(DISK_BYTES, (int64_t)info.me_mapsize - (int64_t)brim_index_bytes(ix));
+        atomic_store_explicit(&ix->map_bytes, info.me_mapsize, memory_order_relaxed);
+    }
+    brim_damage_leave();
+    pthread_rwlock_unlock(&ix->map);
+    (void)brim_index_err(rc, "take over size");
+}
+
+/* leave_map() follows, whatever it returns. */
+static int enter_read(struct brim_index *ix, MDB_txn **txn_out)
+{
+    int rc = enter_map(ix, txn_out);
+
+    if (rc != MDB_MAP_RESIZED)
+        return rc;
+    leave_map(ix, *txn_out);
+    take_over_size(ix);
+    return enter_map(ix, txn_out);
+}
+
 enum brim_err brim_index_find(struct brim_index *index, struct brim_digest digest,
                               struct brim_record *record_out)
 {
@@ -118,19 +166,15 @@ enum brim_err brim_index_find(struct brim_index *index, struct brim_digest diges
     brim_record_key(digest, &row);
     key = key_of(&row);
 
-    pthread_rwlock_rdlock(&index->map);
-    brim_damage_enter(index->damage);
-    rc = begin_read(index, &txn);
+    rc = enter_read(index, &txn);
     if (rc == MDB_SUCCESS) {
         rc = mdb_get(txn, index->tables.objects, &key, &val);
         err = rc == MDB_SUCCESS ? brim_record_decode(brim_index_str(&val), record_out)
                                 : brim_index_err(rc, "get");
-        give_reader(index, txn);
     } else {
         err = brim_index_err(rc, "begin read");
     }
-    brim_damage_leave();
-    pthread_rwlock_unlock(&index->map);
+    leave_map(index, txn);
 
     if (err == BRIM_OK && record_out->oldest_segment <
                               atomic_load_explicit(&index->dead_below, memory_order_acquire)) {
@@ -175,9 +219,7 @@ size_t brim_index_walk(struct brim_index *index, const struct brim_digest *after
     int rc;
 
     OBJ_CHECK(index, INDEX_MAGIC);
-    pthread_rwlock_rdlock(&index->map);
-    brim_damage_enter(index->damage);
-    rc = begin_read(index, &txn);
+    rc = enter_read(index, &txn);
     if (rc == MDB_SUCCESS)
         rc = mdb_cursor_open(txn, index->tables.objects, &cursor);
     if (rc == MDB_SUCCESS)
@@ -186,10 +228,7 @@ size_t brim_index_walk(struct brim_index *index, const struct brim_digest *after
         (void)brim_index_err(rc, "walk");
     if (cursor != NULL)
         mdb_cursor_close(cursor);
-    if (txn != NULL)
-        give_reader(index, txn);
-    brim_damage_leave();
-    pthread_rwlock_unlock(&index->map);
+    leave_map(index, txn);
     return count;
 }
 
@@ -202,9 +241,7 @@ static void each_row(struct brim_index *ix, MDB_dbi table,
     MDB_val key, val;
     int rc;
 
-    pthread_rwlock_rdlock(&ix->map);
-    brim_damage_enter(ix->damage);
-    rc = begin_read(ix, &txn);
+    rc = enter_read(ix, &txn);
     if (rc == MDB_SUCCESS)
         rc = mdb_cursor_open(txn, table, &cursor);
     while (rc == MDB_SUCCESS) {
@@ -216,10 +253,7 @@ static void each_row(struct brim_index *ix, MDB_dbi table,
         (void)brim_index_err(rc, "walk"); /* what is read so far is all there is */
     if (cursor != NULL)
         mdb_cursor_close(cursor);
-    if (txn != NULL)
-        give_reader(ix, txn);
-    brim_damage_leave();
-    pthread_rwlock_unlock(&ix->map);
+    leave_map(ix, txn);
 }
 
 struct segment_visit {
@@ -492,6 +526,17 @@ static int run_txn(struct brim_index *ix, const struct brim_index_batch *batch)
     return rc;
 }
 
+/* A process that was killed while it looked something up (its successor had the index already, or
+ * it would have begun without those slots) keeps every page that was freed since. False: there is
+ * none.
+ */
+static bool free_dead_readers(struct brim_index *ix)
+{
+    int dead = 0;
+
+    return mdb_reader_check(ix->env, &dead) == MDB_SUCCESS && dead > 0;
+}
+
 /* Makes the map larger, if the owner of the quota agrees. */
 static bool grow(struct brim_index *ix)
 {
@@ -526,7 +571,7 @@ enum brim_err brim_index_commit(struct brim_index *index, const struct brim_inde
     brim_damage_enter(index->damage);
     do
         rc = run_txn(index, batch);
-    while (rc == MDB_MAP_FULL && grow(index));
+    while (rc == MDB_MAP_FULL && (free_dead_readers(index) || grow(index)));
     err = brim_index_err(rc, "commit");
     if (rc == MDB_PANIC)
         (void)brim_index_reopen(index); /* logged; the batch is tried again in parts */

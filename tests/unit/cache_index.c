@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "brim/base/log.h"
@@ -265,6 +266,92 @@ START_TEST(a_full_device_costs_only_what_was_being_stored)
 
     ck_assert_uint_eq(put_quietly(500, 4000), 0);
     ck_assert_uint_eq(count_quietly(0, 4000), 4000);
+}
+END_TEST
+
+/* A process of its own with the same index, as during an upgrade: it begins when it is told to.
+ * Forked before there is an environment, which must not be carried over. */
+struct other {
+    pid_t pid;
+    int turn;
+};
+
+static struct other other_start(void (*run)(void))
+{
+    struct other other;
+    int turn[2];
+    char byte;
+
+    ck_assert_int_eq(pipe(turn), 0);
+    other = (struct other){.pid = fork(), .turn = turn[1]};
+    ck_assert_int_ge(other.pid, 0);
+    if (other.pid != 0) {
+        close(turn[0]);
+        return other;
+    }
+    if (read(turn[0], &byte, 1) == 1 && try_open() == BRIM_OK)
+        run();
+    _exit(0);
+}
+
+static int other_run(const struct other *other)
+{
+    int status;
+
+    ck_assert_int_eq(write(other->turn, "g", 1), 1);
+    ck_assert_int_eq(waitpid(other->pid, &status, 0), other->pid);
+    close(other->turn);
+    return status;
+}
+
+static void die_inside(const struct brim_purge_epoch *epoch, void *ctx)
+{
+    (void)epoch;
+    (void)ctx;
+    kill(getpid(), SIGKILL);
+}
+
+static void die_while_reading(void)
+{
+    brim_index_each_epoch(ix, die_inside, NULL);
+}
+
+/* What it saw last would be kept for it until the node ends: every page that is freed from then on.
+ */
+START_TEST(who_was_killed_while_it_read_does_not_hold_up_the_index)
+{
+    struct brim_purge_epoch epoch = {.scope = 1, .hard_seq = 1};
+    struct other other = other_start(die_while_reading);
+
+    allowed_bytes = 1024 * 1024;
+    open_all(NULL);
+    ck_assert_int_eq(brim_indexer_put_epochs(ixr, &epoch, 1), BRIM_OK);
+    ck_assert_int_eq(WTERMSIG(other_run(&other)), SIGKILL);
+    for (unsigned round = 0; round < 60; round++)
+        ck_assert_uint_eq(put_quietly(0, 2000), 0);
+    ck_assert_uint_eq(count_quietly(0, 2000), 2000);
+    ck_assert_int_eq(brim_metric_read(BRIM_METRIC_DISK_REFUSED), 0);
+}
+END_TEST
+
+static void write_much(void)
+{
+    if (brim_indexer_open(ix, NULL, 100000, &ixr) == BRIM_OK)
+        (void)put_quietly(500, 40000);
+    close_all();
+}
+
+/* Who has let the directory go reads on while it drains, in a map that another one makes larger. */
+START_TEST(what_another_process_writes_is_found_when_the_map_has_grown)
+{
+    struct other other = other_start(write_much);
+
+    open_all(NULL);
+    ck_assert_uint_eq(put_quietly(0, 500), 0);
+    brim_indexer_end(ixr);
+    ck_assert_int_eq(other_run(&other), 0);
+    ck_assert_uint_eq(count_quietly(0, 40000), 40000);
+    ck_assert_int_eq(brim_metric_read(BRIM_METRIC_DISK_ERRORS), 0);
 }
 END_TEST
 
@@ -621,6 +708,8 @@ int main(void)
     tcase_add_test(tc, the_map_grows_under_readers);
     tcase_add_test(tc, a_full_index_refuses_records_and_recovers);
     tcase_add_test(tc, a_full_device_costs_only_what_was_being_stored);
+    tcase_add_test(tc, who_was_killed_while_it_read_does_not_hold_up_the_index);
+    tcase_add_test(tc, what_another_process_writes_is_found_when_the_map_has_grown);
     tcase_add_test(tc, records_die_with_the_segment_they_lean_on);
     tcase_add_test(tc, records_without_durable_bytes_are_not_committed);
     tcase_add_loop_test(tc, a_lost_record_takes_what_it_replaces_with_it, 0, 2);

@@ -526,17 +526,6 @@ static int run_txn(struct brim_index *ix, const struct brim_index_batch *batch)
     return rc;
 }
 
-/* A process that was killed while it looked something up (its successor had the index already, or
- * it would have begun without those slots) keeps every page that was freed since. False: there is
- * none.
- */
-static bool free_dead_readers(struct brim_index *ix)
-{
-    int dead = 0;
-
-    return mdb_reader_check(ix->env, &dead) == MDB_SUCCESS && dead > 0;
-}
-
 /* Makes the map larger, if the owner of the quota agrees. */
 static bool grow(struct brim_index *ix)
 {
@@ -571,7 +560,7 @@ enum brim_err brim_index_commit(struct brim_index *index, const struct brim_inde
     brim_damage_enter(index->damage);
     do
         rc = run_txn(index, batch);
-    while (rc == MDB_MAP_FULL && (free_dead_readers(index) || grow(index)));
+    while (rc == MDB_MAP_FULL && (brim_index_free_dead_readers(index->env) || grow(index)));
     err = brim_index_err(rc, "commit");
     if (rc == MDB_PANIC)
         (void)brim_index_reopen(index); /* logged; the batch is tried again in parts */

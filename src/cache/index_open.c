@@ -34,6 +34,13 @@ bool brim_index_is_damage(int rc)
            rc == MDB_INCOMPATIBLE;
 }
 
+bool brim_index_free_dead_readers(MDB_env *env)
+{
+    int dead = 0;
+
+    return mdb_reader_check(env, &dead) == MDB_SUCCESS && dead > 0;
+}
+
 enum brim_err brim_index_err(int rc, const char *what)
 {
     if (rc == MDB_SUCCESS)

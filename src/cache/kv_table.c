@@ -308,20 +308,28 @@ static int put(struct brim_kv_table *t, MDB_txn *txn, const struct brim_kv_row *
     return MDB_SUCCESS;
 }
 
+static int put_all(struct brim_kv_table *t, const struct brim_kv_row *rows, size_t count)
+{
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(t->env, NULL, 0, &txn);
+
+    for (size_t i = 0; i < count && rc == MDB_SUCCESS; i++)
+        rc = put(t, txn, &rows[i]);
+    if (rc == MDB_SUCCESS)
+        return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return rc;
+}
+
 enum brim_err brim_kv_table_commit(struct brim_kv_table *table, const struct brim_kv_row *rows,
                                    size_t count)
 {
-    MDB_txn *txn = NULL;
     int rc;
 
     if (!enter(table))
         return BRIM_ECORRUPT;
-    rc = mdb_txn_begin(table->env, NULL, 0, &txn);
-    for (size_t i = 0; i < count && rc == MDB_SUCCESS; i++)
-        rc = put(table, txn, &rows[i]);
-    if (rc != MDB_SUCCESS) {
-        mdb_txn_abort(txn);
-        return leave(table, rc, "write");
-    }
-    return leave(table, mdb_txn_commit(txn), "commit");
+    do
+        rc = put_all(table, rows, count);
+    while (rc == MDB_MAP_FULL && brim_index_free_dead_readers(table->env));
+    return leave(table, rc, "commit");
 }

@@ -4,11 +4,14 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "brim/base/metric.h"
+#include "brim/cache/kv_table.h"
 #include "unit.h"
 
 #define MIB (1024u * 1024u)
@@ -63,6 +66,48 @@ static void set(const char *key, const char *value, int64_t expires)
 {
     ck_assert_int_eq(brim_kv_set(kv, N(key), brim_str_of(value), expires), BRIM_OK);
 }
+
+static struct brim_kv_table *open_table(void)
+{
+    struct brim_kv_table *table = NULL;
+    char path[80];
+
+    snprintf(path, sizeof(path), "%s/other", folder);
+    return brim_kv_table_open(path, MIB, &table) == BRIM_OK ? table : NULL;
+}
+
+static bool die_inside(const struct brim_kv_row *row, void *ctx)
+{
+    (void)row;
+    (void)ctx;
+    return kill(getpid(), SIGKILL) != 0;
+}
+
+/* Two processes have it while one follows the other. What a dead one saw last would be kept for it
+ * until the node ends, and the store be full of what was overwritten. */
+START_TEST(who_was_killed_while_it_read_does_not_fill_the_store)
+{
+    struct brim_kv_row row = {.key = BRIM_STR("k"), .value = BRIM_STR("v")};
+    struct brim_kv_table *table;
+    char value[4096] = "";
+    int turn[2], status;
+    pid_t child;
+
+    ck_assert_int_eq(pipe(turn), 0);
+    child = fork(); /* before there is an environment of LMDB's, which must not be carried over */
+    if (child == 0 && read(turn[0], value, 1) == 1)
+        _exit(brim_kv_table_walk(open_table(), BRIM_STR(""), die_inside, NULL));
+    table = open_table();
+    ck_assert_int_eq(brim_kv_table_commit(table, &row, 1), BRIM_OK);
+    ck_assert_int_eq(write(turn[1], "g", 1), 1);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(WTERMSIG(status), SIGKILL);
+    row.value = brim_str(value, sizeof(value));
+    for (unsigned i = 0; i < 500; i++)
+        ck_assert_int_eq(brim_kv_table_commit(table, &row, 1), BRIM_OK);
+    brim_kv_table_close(table);
+}
+END_TEST
 
 static void check_list(const char *prefix, const char *after, size_t limit, const char *want)
 {
@@ -319,6 +364,7 @@ int main(void)
     tcase_add_test(tcase, a_list_merges_what_waits_with_what_is_stored);
     tcase_add_test(tcase, no_step_of_many_threads_is_lost);
     tcase_add_test(tcase, full_stores_refuse_and_deleting_makes_room);
+    tcase_add_test(tcase, who_was_killed_while_it_read_does_not_fill_the_store);
     tcase_add_test(tcase, names_are_checked);
     tcase_add_loop_test(tcase, damaged_stores_fail_and_stay_as_they_are, 0,
                         sizeof(damages) / sizeof(damages[0]));

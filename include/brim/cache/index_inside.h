@@ -43,6 +43,11 @@ struct brim_index {
 /* What only a damaged file makes LMDB say (cache/kv_table asks too). */
 bool brim_index_is_damage(int rc);
 
+/* Where a map is full: a process that was killed while it looked something up keeps every page that
+ * was freed since, if another one had the environment already (who opens it clears such slots).
+ * False: there was none. cache/kv_table asks too. */
+bool brim_index_free_dead_readers(MDB_env *env);
+
 /* The one place where LMDB's codes become ours; what is a fault is logged here. */
 enum brim_err brim_index_err(int rc, const char *what);
 

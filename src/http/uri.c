@@ -385,6 +385,15 @@ struct brim_str brim_uri_origin(struct brim_str key_text)
     return slash == NULL ? key_text : brim_str(key_text.base, (size_t)(slash - key_text.base));
 }
 
+struct brim_str brim_uri_authority(struct brim_str key_text)
+{
+    struct brim_str origin = brim_uri_origin(key_text);
+    const char *mark = memmem(origin.base, origin.len, "://", 3);
+    size_t scheme = mark == NULL ? 0 : (size_t)(mark - origin.base) + 3;
+
+    return brim_str(origin.base + scheme, origin.len - scheme);
+}
+
 bool brim_uri_is_same_origin(struct brim_str a, struct brim_str b)
 {
     return brim_str_is(brim_uri_origin(a), brim_uri_origin(b));

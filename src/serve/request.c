@@ -31,6 +31,7 @@
 #include "brim/base/metric.h"
 #include "brim/cache/marker.h"
 #include "brim/http/conditional.h"
+#include "brim/http/uri.h"
 #include "brim/http/vary.h"
 #include "brim/policy/answer_handler.h"
 #include "brim/serve/delta_answer.h"
@@ -191,10 +192,11 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
     const struct brim_script_request *asking = r->asking;
     struct brim_str method = asking != NULL ? asking->method : r->method;
     struct brim_fields fields = kind == BRIM_FLIGHT_SHARED ? r->find.request : r->fields;
+    struct brim_str host = brim_uri_authority(r->find.primary.text);
     struct brim_upstream_client client = {
         .peer = brim_str_of(r->conn->peer_text),
         .scheme = brim_request_str(r->req->input.scheme->name),
-        .host = r->authority,
+        .host = host,
         .counts_hops = brim_request_method_is(r, "OPTIONS"),
         .version = r->req->version,
         .is_ipv6 = r->conn->peer.ss_family == AF_INET6,
@@ -213,7 +215,7 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
         .key = r->find.key,
         .method = kind == BRIM_FLIGHT_SHARED ? BRIM_STR("GET") : method,
         .target = asking != NULL ? asking->target : brim_request_sent(r, kind),
-        .host = r->authority,
+        .host = host,
         .host_sent = r->route->rewrite.host,
         .fields = brim_upstream_fields(&r->req->pool, r->env, r->route, kind, fields, &client),
         .body = r->req->entity.base,

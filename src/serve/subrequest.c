@@ -18,6 +18,7 @@
 #include "brim/base/invariant.h"
 #include "brim/base/metric.h"
 #include "brim/http/conditional.h"
+#include "brim/http/uri.h"
 #include "brim/policy/answer_handler.h"
 #include "brim/serve/choice.h"
 #include "brim/serve/lookup.h"
@@ -251,10 +252,11 @@ static void look_at_flight(struct brim_subrequest *s)
 static struct brim_flight_ask letter_of(struct brim_subrequest *s, enum brim_flight_kind kind)
 {
     const struct brim_subrequest_ask *ask = &s->ask;
+    struct brim_str host = brim_uri_authority(s->find.primary.text);
     const struct brim_upstream_client client = {
         .peer = ask->peer,
         .scheme = ask->url.scheme,
-        .host = ask->url.authority,
+        .host = host,
         .is_ipv6 = ask->is_ipv6,
     };
     bool is_shared = kind == BRIM_FLIGHT_SHARED;
@@ -266,7 +268,7 @@ static struct brim_flight_ask letter_of(struct brim_subrequest *s, enum brim_fli
         .method = ask->method,
         .target = brim_lookup_sent(&s->pool, s->route,
                                    is_shared ? s->lookup.key_target : ask->url.target),
-        .host = ask->url.authority,
+        .host = host,
         .host_sent = s->route->rewrite.host,
         .fields = brim_upstream_fields(&s->pool, ask->env, s->route, kind,
                                        is_shared ? s->find.request : s->lookup.fields, &client),

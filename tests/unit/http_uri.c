@@ -269,6 +269,17 @@ START_TEST(key_text_is_the_same_for_equivalent_urls)
 }
 END_TEST
 
+/* What the origin is told in place of the client's spelling. */
+START_TEST(authority_of_a_key_is_its_host_and_port)
+{
+    ck_assert(brim_str_is(brim_uri_authority(BRIM_STR("http://a.example/x?u=b://c/")),
+                          BRIM_STR("a.example")));
+    ck_assert(brim_str_is(brim_uri_authority(BRIM_STR("https://[2001:db8::a]:8443/")),
+                          BRIM_STR("[2001:db8::a]:8443")));
+    ck_assert(brim_str_is(brim_uri_authority(BRIM_STR("http://h")), BRIM_STR("h")));
+}
+END_TEST
+
 /* A short buffer gives 0, never a cut key; ASan watches the end of each size. */
 START_TEST(key_text_never_overruns)
 {
@@ -349,6 +360,7 @@ int main(void)
     tcase_add_test(tcase, authority_has_a_longest_host);
     tcase_add_loop_test(tcase, key_text_is_the_same_for_equivalent_urls, 0,
                         sizeof(keys) / sizeof(keys[0]));
+    tcase_add_test(tcase, authority_of_a_key_is_its_host_and_port);
     tcase_add_test(tcase, key_text_never_overruns);
     tcase_add_loop_test(tcase, url_is_split_or_refused, 0, sizeof(urls) / sizeof(urls[0]));
     suite_add_tcase(suite, tcase);

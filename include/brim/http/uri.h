@@ -47,6 +47,9 @@ bool brim_uri_parse(struct brim_str url, struct brim_uri *uri_out);
 /* The part of a key text before its path: scheme, host and port. */
 struct brim_str brim_uri_origin(struct brim_str key_text);
 
+/* Host and port of a key text, as it has them: one spelling for all that it is the key of. */
+struct brim_str brim_uri_authority(struct brim_str key_text);
+
 /* Whether two key texts have the same scheme and authority (RFC 9110 4.3.1, 4.3.2). */
 bool brim_uri_is_same_origin(struct brim_str a, struct brim_str b);
 

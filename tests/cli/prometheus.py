@@ -196,12 +196,13 @@ class TestPrometheus(unittest.TestCase):
 
         brim_node.wait_until(is_scraped, "the node is scraped", 60)
         self.assertEqual(self.get("/pass"), 200)
-        self.assertEqual(alerts(), set())
+        wanted = {"BrimOriginFailing", "BrimErrors"}
+        self.assertEqual(alerts() & wanted, set())  # on a slow machine there may be others
         self.stop_origin()
 
         def is_raised():
             self.get("/pass")
-            return {"BrimOriginFailing", "BrimErrors"} <= alerts()
+            return wanted <= alerts()
 
         brim_node.wait_until(is_raised, "the alerts fire", 90)
 

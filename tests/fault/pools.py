@@ -126,7 +126,9 @@ class Health(Pools):
         held = threading.Event()
         self.addCleanup(held.set)
         one.health = lambda: (held.wait(60), (200, {}, b""))[1]
-        self.start(self.pool([one, two], health={**HEALTH, "timeout": "200ms"}))
+        # The other is not checked: it could be late, too.
+        self.start(self.pool([one], fallback="second", health={**HEALTH, "timeout": "200ms"}),
+                   self.pool([two], name="second"))
         self.await_down(1)
         self.await_log("reason=timeout")
         self.assertEqual(self.get()[1], "two")
@@ -341,10 +343,11 @@ class Sticky(Pools):
 
 
 class Upload(Pools):
-    BYTES = 16_000_000
+    BYTES, HELD = 16_000_000, 7_000_000
 
     def test_a_body_that_is_taken_slowly_is_no_silence(self):
-        """The time for the first byte of the answer begins when the whole request is sent."""
+        """The time for the first byte of the answer begins when the whole request is sent: to the
+        kernel, so that what that may hold is taken at once."""
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         listener.bind(("127.0.0.1", 0))
@@ -364,7 +367,8 @@ class Upload(Pools):
         while left > 0:
             part = connection.recv(min(left, 250_000), socket.MSG_WAITALL)
             left -= len(part)
-            time.sleep(0.1)  # 2.5 MB a second at most: more than twice the timeout for all
+            if left > self.HELD:
+                time.sleep(0.1)  # 2.5 MB a second at most: more than the timeout for all of this
             if not part:
                 return
         connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
@@ -379,8 +383,9 @@ class ErrorPage(Pools):
     def test_a_site_shows_its_own_page_when_its_origin_has_no_answer(self):
         one, = self.servers("one")
         path = self.page("sorry.html", "<p>back soon</p>")
-        self.start(self.pool([one], pool=1, queue=0, first_byte_timeout="200ms"),
-                   site={"error_page": path})
+        self.start(self.pool([one], pool=1, queue=0),
+                   self.pool([one], name="slow", first_byte_timeout="200ms"),
+                   site={"error_page": path, "routes": [{"path": "/slow", "origin": "slow"}]})
         self.assertEqual(self.get()[:2], (200, "one"))
         held = threading.Event()
         self.addCleanup(held.set)

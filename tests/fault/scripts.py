@@ -34,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
 
 STOPPED, HARMLESS = "STOPPED", "HARMLESS"
+LIMITS = {STOPPED: {}, HARMLESS: {"wall": "60s"}}  # what is right may take its time
 REPEATS = 3
 QUIET_REQUESTS = 1000
 RSS_BYTES_MAX = 1 << 30  # cases x 64 MiB would be several GiB
@@ -274,11 +275,11 @@ def run_cases(port, cases):
 
 def write_sites(directory, config, cases):
     config["sites"] = [{"hosts": ["fine.test"], "origin": "origin"}]
-    for number, (_, phase, body, _) in enumerate(cases):
+    for number, (_, phase, body, expected) in enumerate(cases):
         file = Path(directory) / f"case{number}.lua"
         file.write_text(source(phase, body))
         config["sites"].append({"hosts": [f"case{number}.test"], "origin": "origin",
-                                "handlers": {"file": str(file)}})
+                                "handlers": {"file": str(file), **LIMITS[expected]}})
 
 
 def check_node(node, admin, cases):

@@ -130,18 +130,30 @@ def dial(rig, number, head):
     return sock
 
 
-def heard(sock):
+def unread_bytes(port):
+    """Of all connections of this port, what its process has not read yet."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(row[4].split(":")[1], 16) for row in rows
+               if row[1].endswith(f":{port:04X}") and row[3] == "01")
+
+
+def heard(sock, flags=0):
     try:
-        return sock.recv(1 << 16)
+        return sock.recv(1 << 16, flags)
     except OSError:
         return b""
+
+
+def refused_among(socks):
+    return sum(heard(sock, socket.MSG_PEEK).startswith(b"HTTP/1.1 503 ")
+               for sock in select.select(socks, [], [], 0)[0])
 
 
 def upload_http1(rig, framing):
     """The same by HTTP/1.1. Returns what those were told who were refused."""
     head = b"POST /small HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n" % framing
     sent = {dial(rig, number, head): 0 for number in range(UPLOADS)}
-    busy, answers = set(sent), []
+    busy = set(sent)
     while busy:
         for sock in select.select([], list(busy), [], 30)[1]:
             try:
@@ -150,8 +162,11 @@ def upload_http1(rig, framing):
                     busy.remove(sock)
             except OSError:  # ended as one of the greediest, and told nothing
                 busy.remove(sock)
-    for sock in select.select(list(sent), [], [], 0)[0]:  # whose rest was dropped
-        answers.append(heard(sock))
+    # What the kernel had still to give to the node may be what is refused.
+    brim_node.wait_until(lambda: unread_bytes(rig.port) == 0, "the node has read what was sent")
+    brim_node.wait_until(lambda: refused_among(list(sent)) == brim_node.metric(
+        rig.node.admin_port, BODIES_REFUSED), "each who was refused has been told")
+    answers = [heard(sock) for sock in select.select(list(sent), [], [], 0)[0]]
     check_neighbours(rig)
     for sock in sent:
         sock.close()

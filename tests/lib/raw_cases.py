@@ -45,6 +45,10 @@ def run(name, cases, kinds, make_origin, run_case, **settings):
     with tempfile.TemporaryDirectory(prefix=f"brim-{name}-") as directory:
         wrong = ask_all(brim_node.Node(directory, config, binary), origin, cases, run_case)
     wrong += [f"the origin could not read what it got: {fault}" for fault in origin.faults]
+    # The node has ended: what came to the origin behind the judgement of a case is there now.
+    wrong += [f"case {number}, {cases[number][0]}: {requests} came to the origin"
+              for number, requests in sorted(getattr(origin, "seen", {}).items())
+              if cases[number][2] == "REFUSED"]
     counts = {kind: sum(case[2] == kind for case in cases) for kind in kinds}
     print(f"{name}: {len(cases)} cases {counts}, {len(wrong)} faults")
     for fault in wrong[:SHOWN]:

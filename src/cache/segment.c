@@ -115,7 +115,6 @@ static enum brim_err make_segment(struct brim_segments *segs)
 
     INVARIANT(!segs->is_making);
     segs->is_making = true;
-    segs->next_id++;
     brim_segments_charge(segs, (int64_t)brim_segment_cost(row.capacity));
     pthread_mutex_unlock(&segs->lock);
     errnum = brim_segment_file_make(segs->dir_fd, row.id, row.capacity, &fd);
@@ -123,6 +122,7 @@ static enum brim_err make_segment(struct brim_segments *segs)
         errnum == 0 ? BRIM_OK : brim_health_failed(&segs->health, "allocate", errnum);
     pthread_mutex_lock(&segs->lock);
     segs->is_making = false;
+    segs->next_id++; /* not before: meanwhile it is the lowest, if all others are retired */
     if (err == BRIM_OK) {
         segs->active = add(segs, &row, fd);
         segs->is_starved = false;

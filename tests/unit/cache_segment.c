@@ -3,11 +3,13 @@
  * Segments by themselves: extents, the account of the quota, faults of the device, retirement; and
  * the header that stands in front of every extent.
  */
+#include <dlfcn.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -362,6 +364,51 @@ START_TEST(the_index_is_charged_and_room_is_made_for_it)
 }
 END_TEST
 
+static _Atomic bool is_device_stuck, is_device_asked;
+
+/* Goes before the library's: a device that takes its time. */
+int fallocate(int fd, int mode, off_t offset, off_t bytes)
+{
+    typedef int function(int, int, off_t, off_t);
+    static function *next;
+
+    if (next == NULL)
+        *(void **)&next = dlsym(RTLD_NEXT, "fallocate");
+    atomic_store(&is_device_asked, true);
+    while (atomic_load(&is_device_stuck))
+        sched_yield();
+    return next(fd, mode, offset, bytes);
+}
+
+static void *append_one(void *at)
+{
+    return append(1, 100, at) == BRIM_OK ? at : NULL;
+}
+
+/* Else all that is written to it is taken for gone with the others, until it is full. */
+START_TEST(a_segment_that_is_being_made_is_not_among_the_retired)
+{
+    struct brim_extent first, at;
+    pthread_t thread;
+    void *got;
+
+    open_for(2);
+    ck_assert_int_eq(append(0, SEGMENT - 64, &first), BRIM_OK);
+    atomic_store(&is_device_asked, false);
+    atomic_store(&is_device_stuck, true);
+    ck_assert_int_eq(pthread_create(&thread, NULL, append_one, &at), 0);
+    while (!atomic_load(&is_device_asked))
+        sched_yield();
+    ck_assert(!brim_segments_may_grow(segs, 512 * KIB));
+    retire();
+    ck_assert(!brim_segments_has(segs, first.segment));
+    atomic_store(&is_device_stuck, false);
+    ck_assert_int_eq(pthread_join(thread, &got), 0);
+    ck_assert_ptr_eq(got, &at);
+    ck_assert(brim_segments_has(segs, at.segment));
+}
+END_TEST
+
 /* Second run of a segment: what is committed is kept, and the rest is written over. */
 START_TEST(the_last_segment_goes_on_at_its_committed_tail)
 {
@@ -531,6 +578,7 @@ int main(void)
     tcase_add_test(tc, the_oldest_is_cut_off_from_its_readers_when_they_hold_too_much);
     tcase_add_test(tc, a_reader_that_never_ends_does_not_hold_up_the_close);
     tcase_add_test(tc, the_index_is_charged_and_room_is_made_for_it);
+    tcase_add_test(tc, a_segment_that_is_being_made_is_not_among_the_retired);
     tcase_add_test(tc, the_last_segment_goes_on_at_its_committed_tail);
     tcase_add_test(tc, rows_come_again_until_they_are_committed);
     tcase_add_test(tc, faults_are_retried_once_a_second);

@@ -38,7 +38,7 @@ if(TARGET brim)
   add_test(NAME conformance.differential
            COMMAND ${BRIM_PYTHON} ${brim_tests}/conformance/differential.py $<TARGET_FILE:brim>
                    --steps 20000)
-  set_tests_properties(conformance.differential PROPERTIES LABELS conformance TIMEOUT 300
+  set_tests_properties(conformance.differential PROPERTIES LABELS conformance TIMEOUT 900
                        SKIP_RETURN_CODE 77 RUN_SERIAL ON)
   add_test(NAME conformance.oracle
            COMMAND ${brim_tests}/conformance/oracle.sh $<TARGET_FILE:brim>)

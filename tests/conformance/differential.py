@@ -41,7 +41,7 @@ from traffic import Traffic  # noqa: E402
 CI_SEEDS = (1, 9111)
 START = 1900000000
 LIBRARIES = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib/faketime/libfaketimeMT.so.1")
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 HISTORY = 24
 ERRORS_OF_BRIM = (502, 503, 504)
 

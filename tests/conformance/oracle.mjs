@@ -14,6 +14,7 @@ import http from 'node:http'
 import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
+import { freePort, waitFor } from './ports.mjs'
 
 const CachePolicy = createRequire(import.meta.url)('http-cache-semantics')
 const [brim, seedText, countText] = process.argv.slice(2)
@@ -239,13 +240,6 @@ function listen (server) {
   return new Promise(resolve => server.listen(0, '127.0.0.1', () => resolve(server.address().port)))
 }
 
-async function freePort () {
-  const server = http.createServer()
-  const port = await listen(server)
-  await new Promise(resolve => server.close(resolve))
-  return port
-}
-
 async function startBrim (originPort, tmp) {
   const [port, admin] = [await freePort(), await freePort()]
   fs.writeFileSync(path.join(tmp, 'brim.yaml'), `listeners: [{address: "127.0.0.1:${port}"}]
@@ -255,16 +249,13 @@ origins: [{name: oracle, servers: [{url: "http://127.0.0.1:${originPort}"}]}]
 sites: [{hosts: ["*"], origin: oracle, cache: {negative_ttl: off}}]
 `)
   const child = spawn(brim, ['serve', '-c', path.join(tmp, 'brim.yaml')], { stdio: 'ignore' })
-  for (let i = 0; i < 400; i++) {
-    try {
-      await fetch(`http://127.0.0.1:${admin}/readyz`)
-      return { child, port }
-    } catch {
-      await new Promise(resolve => setTimeout(resolve, 25))
-    }
+  try {
+    await waitFor(`http://127.0.0.1:${admin}/readyz`, child)
+    return { child, port }
+  } catch (error) {
+    child.kill('SIGTERM')
+    throw error
   }
-  child.kill('SIGTERM')
-  throw new Error('brim is not ready')
 }
 
 // Drawn when it is asked for, so that its dates are of that moment; always in the same order.

@@ -8,10 +8,10 @@
 // plain closing line `N passed, N failed`.
 import { spawn } from 'node:child_process'
 import fs from 'node:fs'
-import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePort, waitFor } from './ports.mjs'
 
 const here = path.dirname(fileURLToPath(import.meta.url))
 const brim = process.argv[2]
@@ -21,17 +21,6 @@ const only = onlyAt > 0 ? process.argv[onlyAt + 1] : null
 const tmp = fs.mkdtempSync(path.join(os.tmpdir(), 'brim-conformance-'))
 const children = []
 
-function freePort () {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer()
-    server.on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address()
-      server.close(() => resolve(port))
-    })
-  })
-}
-
 function start (command, args, options = {}) {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
   child.log = ''
@@ -39,19 +28,6 @@ function start (command, args, options = {}) {
   child.stderr.on('data', text => { child.log += text })
   children.push(child)
   return child
-}
-
-async function waitFor (url, child) {
-  for (let i = 0; i < 400; i++) {
-    if (child.exitCode !== null) throw new Error(`${child.spawnfile} ended: ${child.log}`)
-    try {
-      await fetch(url)
-      return
-    } catch {
-      await new Promise(resolve => setTimeout(resolve, 25))
-    }
-  }
-  throw new Error(`nothing answers at ${url}: ${child.log}`)
 }
 
 function stop () {
@@ -133,7 +109,7 @@ async function main () {
       npm_config_pidfile: path.join(tmp, 'origin.pid')
     }
   })
-  await waitFor(`http://127.0.0.1:${originPort}/state/none`, origin)
+  await waitFor(`http://127.0.0.1:${originPort}/state/none`, origin, () => true)
   const base = await startBrim(originPort)
   const report = JSON.parse(await capture(
     start('node', ['--no-warnings', path.join(here, 'suite.mjs'), base], { cwd: here })))

@@ -351,6 +351,7 @@ static struct brim_flight *flight_new(struct brim_flights *flights,
     f->preferred = ask->preferred;
     f->prefers = ask->prefers;
     f->slice_bytes = ask->slice_bytes;
+    f->exceeds_key = ask->exceeds_key;
     f->rules = ask->rules;
     f->hook = ask->hook;
     f->keep_unref = ask->keep_unref;

@@ -294,7 +294,7 @@ static enum brim_err begin_part(struct brim_flight *f, struct brim_object_spec *
  * asked, by this very exchange (RFC 9111 4.4) or otherwise: which came first is not known. */
 static bool is_posted_whole(const struct brim_flight *f, const struct brim_exchange *exchange)
 {
-    return f->seq == brim_cache_seq(f->flights->cache) &&
+    return !f->exceeds_key && f->seq == brim_cache_seq(f->flights->cache) &&
            brim_posted_is_storable(exchange, f->rules, brim_letter_primary(f->letter)->text);
 }
 
@@ -412,7 +412,7 @@ static enum brim_err land(struct brim_flight *f, unsigned status, struct brim_fi
     }
     /* Before the answer is seen: who has it asks for what it changed. */
     brim_changes_of(&exchange, brim_letter_primary(f->letter)->text, on_changed, f->flights);
-    if (status == 200 && brim_str_is(exchange.method, BRIM_STR("HEAD")))
+    if (status == 200 && brim_str_is(exchange.method, BRIM_STR("HEAD")) && !f->exceeds_key)
         brim_head_update(f->flights->cache, &spec.primary, &exchange, f->rules, f->seq);
     if (is_bodiless(exchange.method, status))
         length = 0; /* Content-Length says what a GET would bring (RFC 9110 8.6) */

@@ -114,6 +114,16 @@ static bool make_fields(struct brim_lookup *lookup, const struct brim_key_rules 
     return true;
 }
 
+/* Whether who asks past the cache tells the origin what the key has not, and what those who share
+ * it never do: what comes back is his alone. */
+static bool exceeds_key(const struct brim_lookup *lookup, const struct brim_key_rules *rules)
+{
+    return !brim_str_is(lookup->target, lookup->key_target) || rules->device ||
+           rules->languages.count > 0 ||
+           (rules->cookies.count > 0 &&
+            brim_fields_find(lookup->fields, BRIM_STR("cookie")) != NULL);
+}
+
 bool brim_lookup_make(struct brim_lookup *lookup, const struct brim_key_rules *rules,
                       struct brim_find *find)
 {
@@ -126,6 +136,7 @@ bool brim_lookup_make(struct brim_lookup *lookup, const struct brim_key_rules *r
 
         lookup->key_target = brim_str(path, brim_cache_key_target(rules, lookup->target, path));
     }
+    lookup->exceeds_key = exceeds_key(lookup, rules);
     len = brim_uri_key_text(lookup->scheme, lookup->host, lookup->key_target, text, room);
     find->primary = brim_key_of(brim_str(text, len));
     find->key = find->primary;

@@ -221,6 +221,7 @@ void brim_request_fill_ask(struct request *r, enum brim_flight_kind kind,
         .body = r->req->entity.base,
         .body_bytes = r->req->entity.base == NULL ? 0 : r->req->entity.len,
         .has_body = kind == BRIM_FLIGHT_PASS && r->req->entity.base != NULL,
+        .exceeds_key = kind == BRIM_FLIGHT_PASS && r->exceeds_key,
         .stale = kind == BRIM_FLIGHT_SHARED ? r->stale : NULL,
         .hash = brim_upstream_hash(&r->req->pool, origin_of(r), r->find.primary.digest, r->fields,
                                    &client),
@@ -649,6 +650,7 @@ static bool make_key(struct request *r)
 
     r->fields = lookup.fields;
     r->key_target = lookup.key_target;
+    r->exceeds_key = lookup.exceeds_key;
     r->find.now_wall_ms = r->delivery.now_wall_ms;
     if (r->route->key.in_status)
         r->delivery.key = r->find.primary.text;

@@ -275,6 +275,7 @@ static struct brim_flight_ask letter_of(struct brim_subrequest *s, enum brim_fli
         .body = ask->body.base,
         .body_bytes = ask->body.len,
         .has_body = ask->has_body,
+        .exceeds_key = !is_shared && s->lookup.exceeds_key,
         .looked_again = s->looked_again,
         .ledger = ask->ledger,
         .stale = is_shared ? s->stale : NULL,

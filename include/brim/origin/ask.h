@@ -86,7 +86,7 @@ struct brim_flight_ask { /* everything is copied or counted by the call, except 
     struct brim_key key;       /* variant key from brim_cache_find; SLICE: of the head or slice */
     struct brim_str method;    /* SHARED, SLICE: always sent as GET */
     struct brim_str target;    /* path and query for the origin */
-    struct brim_str host;      /* the client's, lower-case */
+    struct brim_str host;      /* the client's, as the key has it */
     struct brim_str host_sent; /* in place of it and of the origin's own; empty: one of them */
     struct brim_fields fields; /* end-to-end request fields for the origin, see below */
     struct brim_str range;     /* SLICE: value of the Range field that is sent */
@@ -94,14 +94,15 @@ struct brim_flight_ask { /* everything is copied or counted by the call, except 
     const void *body;
     size_t body_bytes;
     bool has_body;
-    bool looked_again;          /* the cache was searched after brim_flight_join said EAGAIN */
-    bool is_sequel;             /* of an answer that has begun: not refused for memory */
-    struct brim_object *stale;  /* revalidate this with its validators; NULL: plain fetch */
-    uint64_t hash;              /* what balance: hash goes by */
-    unsigned preferred;         /* server that is asked first, */
-    bool prefers;               /* if this is set and it is in */
-    struct brim_ledger *ledger; /* borrowed: of who asks; NULL: the flights' own */
-    struct brim_origin *origin; /* borrowed: lives as long as the config snapshot */
+    bool exceeds_key;          /* PASS: sends what a SHARED one leaves out, as the key has it not */
+    bool looked_again;         /* the cache was searched after brim_flight_join said EAGAIN */
+    bool is_sequel;            /* of an answer that has begun: not refused for memory */
+    struct brim_object *stale; /* revalidate this with its validators; NULL: plain fetch */
+    uint64_t hash;             /* what balance: hash goes by */
+    unsigned preferred;        /* server that is asked first, */
+    bool prefers;              /* if this is set and it is in */
+    struct brim_ledger *ledger;           /* borrowed: of who asks; NULL: the flights' own */
+    struct brim_origin *origin;           /* borrowed: lives as long as the config snapshot */
     const struct brim_cache_rules *rules; /* borrowed, likewise */
     struct brim_answer_hook hook;
     void (*keep_ref)(void *keep); /* counts the config snapshot that the two belong to */

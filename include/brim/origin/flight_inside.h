@@ -72,6 +72,7 @@ struct brim_flight {
     bool prefers;       /* the preferred server, until it was asked */
     bool unconditional; /* a 304 did not fit: asked again without conditions */
     bool has_hedged;
+    bool exceeds_key;       /* see ask.h */
     struct brim_fill *fill; /* fetcher thread only, like the next three */
     uint64_t expected;      /* body bytes, or BRIM_BODY_LENGTH_UNKNOWN */
     uint64_t received;

@@ -24,6 +24,7 @@ struct brim_lookup {
     struct brim_str part;       /* added to the key: see brim_lookup_part() */
     struct brim_fields fields;  /* in: as received; out: with the field that is only for the key */
     struct brim_str key_target; /* out: with the parameters that count */
+    bool exceeds_key;           /* out: target and fields say what a shared exchange leaves out */
 };
 
 /* What a route is chosen by. */

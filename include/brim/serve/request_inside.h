@@ -92,6 +92,7 @@ struct request {
     unsigned served_server;
     bool is_counted;   /* by the site's rate limit, where that goes by a token */
     bool is_from_peer; /* a brim beside this one asks */
+    bool exceeds_key;  /* see ask.h */
     bool has_written;  /* a while ago, as its cookie says */
     bool is_preflight; /* of CORS */
     bool is_behind;    /* origin_request runs for a refresh that nobody waits for */

@@ -114,6 +114,22 @@ bool brim_field_is_hop_by_hop(struct brim_str name)
     return false;
 }
 
+static char as_variable(char c)
+{
+    return (char)(c == '_' ? '-' : c);
+}
+
+bool brim_field_name_is_read_as(struct brim_str name, struct brim_str other)
+{
+    size_t same = 0;
+
+    if (name.len != other.len)
+        return false;
+    while (same < name.len && as_variable(name.base[same]) == as_variable(other.base[same]))
+        same++;
+    return same == name.len;
+}
+
 /* Connection goes last, as it says which of the others go; where it is moved to it is still found.
  */
 struct brim_fields brim_fields_beyond_hop(struct brim_fields fields, struct brim_field *out)

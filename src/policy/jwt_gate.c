@@ -386,7 +386,7 @@ static const char *check_claims(const struct brim_jwt_gate *gate, const json_t *
 static bool is_claim_field(const struct brim_jwt_gate *gate, struct brim_str name)
 {
     for (size_t i = 0; i < gate->claim_count; i++)
-        if (brim_str_is(name, gate->claim_fields[i]))
+        if (brim_field_name_is_read_as(name, gate->claim_fields[i]))
             return true;
     return false;
 }

@@ -33,8 +33,9 @@ static size_t cookie_bytes(struct brim_fields fields)
 static bool is_replaced(const struct brim_key_rules *rules, struct brim_str name)
 {
     return (rules->cookies.count > 0 && brim_str_is(name, BRIM_STR("cookie"))) ||
-           (rules->languages.count > 0 && brim_str_is(name, BRIM_STR("accept-language"))) ||
-           (rules->device && brim_str_is(name, BRIM_STR("x-device")));
+           (rules->languages.count > 0 &&
+            brim_field_name_is_read_as(name, BRIM_STR("accept-language"))) ||
+           (rules->device && brim_field_name_is_read_as(name, BRIM_STR("x-device")));
 }
 
 /* What is replaced, in its new form. */

@@ -149,7 +149,7 @@ static struct brim_fields without(struct request *r, struct brim_str name)
 static bool is_edge_field(const struct brim_route *route, struct brim_str name)
 {
     for (size_t i = 0; i < route->edge_fields.count; i++)
-        if (brim_str_is(name, route->edge_fields.names[i]))
+        if (brim_field_name_is_read_as(name, route->edge_fields.names[i]))
             return true;
     return false;
 }

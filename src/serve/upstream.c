@@ -28,7 +28,7 @@ static void list_add(struct list *list, struct brim_str name, struct brim_str va
 static bool name_is_one_of(struct brim_str name, const struct brim_str *names, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (brim_str_is(name, names[i]))
+        if (brim_field_name_is_read_as(name, names[i]))
             return true;
     return false;
 }
@@ -47,7 +47,7 @@ static bool is_claim(struct brim_str name)
         BRIM_STR("x-http-method"),      BRIM_STR("x-method-override"),
         BRIM_STR("x-real-ip"),          BRIM_STR("x-client-ip"),
         BRIM_STR("true-client-ip"),     BRIM_STR("x-cluster-client-ip"),
-        BRIM_STR(BRIM_TIER_FIELD),
+        BRIM_STR("x-forwarded-for"),    BRIM_STR(BRIM_TIER_FIELD),
     };
     return name_is_one_of(name, claims, sizeof(claims) / sizeof(claims[0]));
 }
@@ -73,9 +73,9 @@ static bool is_kept(struct brim_fields fields, struct brim_str name, enum brim_f
 {
     if (brim_field_is_hop_by_hop(name) || brim_str_is(name, BRIM_STR("host")) ||
         brim_str_is(name, BRIM_STR("content-length")) || brim_str_is(name, BRIM_STR("expect")) ||
-        brim_str_is(name, BRIM_STR("via")) || brim_str_is(name, BRIM_STR("x-forwarded-for")) ||
-        brim_str_is(name, BRIM_STR("cookie")) || brim_str_is(name, BRIM_STR("cdn-loop")))
-        return false; /* the last four are written again, joined */
+        brim_str_is(name, BRIM_STR("via")) || brim_str_is(name, BRIM_STR("cookie")) ||
+        brim_str_is(name, BRIM_STR("cdn-loop")))
+        return false; /* the last three, and X-Forwarded-For, are written again, joined */
     if (is_claim(name) || (kind == BRIM_FLIGHT_SHARED && is_partial(name)))
         return false;
     return !brim_fields_has_token(fields, BRIM_STR("connection"), name);

@@ -133,6 +133,18 @@ START_TEST(has_token_finds_whole_members)
 }
 END_TEST
 
+/* A gate that takes X-User from clients, and not X_User, lets them forge it before a CGI. */
+START_TEST(name_is_read_as_its_variable_is)
+{
+    ck_assert(brim_field_name_is_read_as(BRIM_STR("x-user"), BRIM_STR("x-user")));
+    ck_assert(brim_field_name_is_read_as(BRIM_STR("x_user"), BRIM_STR("x-user")));
+    ck_assert(brim_field_name_is_read_as(BRIM_STR("x-a_b"), BRIM_STR("x_a-b")));
+    ck_assert(!brim_field_name_is_read_as(BRIM_STR("x.user"), BRIM_STR("x-user")));
+    ck_assert(!brim_field_name_is_read_as(BRIM_STR("x_users"), BRIM_STR("x-user")));
+    ck_assert(!brim_field_name_is_read_as(BRIM_STR("xuser"), BRIM_STR("x-user")));
+}
+END_TEST
+
 static const struct {
     const char *lines[FIELDS_MAX];
     const char *names; /* of those that are left, each in <> */
@@ -249,6 +261,7 @@ int main(void)
     tcase_add_test(tcase, only_refuses_repeated_fields);
     tcase_add_loop_test(tcase, has_token_finds_whole_members, 0,
                         sizeof(tokens) / sizeof(tokens[0]));
+    tcase_add_test(tcase, name_is_read_as_its_variable_is);
     tcase_add_loop_test(tcase, beyond_hop_is_nothing_that_connection_names, 0,
                         sizeof(beyond) / sizeof(beyond[0]));
     tcase_add_loop_test(tcase, hop_by_hop_fields_are_known, 0, sizeof(hops) / sizeof(hops[0]));

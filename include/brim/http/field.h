@@ -49,6 +49,10 @@ bool brim_fields_has_token(struct brim_fields fields, struct brim_str name, stru
  * TE, Trailer, Transfer-Encoding, Upgrade, HTTP2-Settings. */
 bool brim_field_is_hop_by_hop(struct brim_str name);
 
+/* Whether an origin may take name for the other: those that hand fields on as variables (CGI, WSGI,
+ * PHP) write x_user and x-user alike (RFC 3875 4.1.18). */
+bool brim_field_name_is_read_as(struct brim_str name, struct brim_str other);
+
 /* The fields without Connection and those that it names (RFC 9110 7.6.1). out: room for all, or
  * where they stand; the fields themselves are returned where there is no Connection. */
 struct brim_fields brim_fields_beyond_hop(struct brim_fields fields, struct brim_field *out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A body is a table of slots (chunks in RAM, front to back) and a table of placed extents (disk):
+ * A body is a table of slots (chunks in RAM, front to back) and a table of what is placed
+ * (extents on disk):
  *
  *      0            spilled                     bytes (published)
  *      |---- extents ----|                      |
@@ -33,17 +34,13 @@
 #include <stdlib.h>
 
 #include "brim/base/invariant.h"
+#include "brim/cache/placed.h"
 #include "brim/cache/slots.h"
 
 #define BODY_MAGIC    0x62647931u
 #define CHUNK_MIN     ((size_t)16 * 1024)
 #define CHUNK_MAX     ((size_t)BRIM_EXTENT_BODY_MAX)
 #define NARROW_WINDOW ((size_t)64 * 1024) /* while the ledger is filling up */
-
-struct placed {
-    uint64_t start;
-    struct brim_extent extent;
-};
 
 struct brim_body_reader {
     struct brim_body_reader *prev, *next;
@@ -64,18 +61,13 @@ struct brim_body {
     _Atomic bool settled;
     _Atomic uint64_t bytes;
     _Atomic uint64_t length;
-    _Atomic size_t placed_bytes;        /* memory of `placed` */
     struct brim_ledger *_Atomic ledger; /* borrowed; NULL: none */
     struct brim_watch watch;
 
     pthread_mutex_t lock; /* all below */
     struct brim_slots slots;
-    struct placed *placed;
-    size_t placed_count;
-    size_t placed_capacity;
-    struct brim_extent_span segments; /* of placed */
-    uint64_t spilled;                 /* bytes on disk */
-    size_t spill_taken;               /* bytes handed out by spill_take, not on disk yet */
+    struct brim_placed placed; /* its bytes are the spilled ones */
+    size_t spill_taken;        /* bytes handed out by spill_take, not on disk yet */
     struct brim_body_reader *readers;
     unsigned reader_count;
     bool had_readers;
@@ -101,13 +93,13 @@ struct brim_body *brim_body_new(uint64_t length)
     if (body == NULL)
         return NULL;
     body->magic = BODY_MAGIC;
-    body->segments = BRIM_EXTENT_SPAN_NONE;
     atomic_init(&body->refs, 1);
     atomic_init(&body->length, length);
     brim_watch_init(&body->watch);
     pthread_mutex_init(&body->lock, NULL);
     pthread_cond_init(&body->hook_done, NULL);
     brim_slots_init(&body->slots);
+    brim_placed_init(&body->placed);
     return body;
 }
 
@@ -128,27 +120,19 @@ struct brim_body *brim_body_from(const void *bytes, size_t len)
 struct brim_body *brim_body_on_disk(const struct brim_extent *extents, size_t count)
 {
     struct brim_body *body = brim_body_new(0);
-    uint64_t bytes = 0;
+    enum brim_err err;
 
     if (body == NULL)
         return NULL;
-    if (count > 0) {
-        body->placed = calloc(count, sizeof(*body->placed));
-        if (body->placed == NULL) {
-            brim_body_unref(body);
-            return NULL;
-        }
-        atomic_store(&body->placed_bytes, count * sizeof(*body->placed));
+    err = brim_placed_reserve(&body->placed, count);
+    for (size_t i = 0; i < count && err == BRIM_OK; i++)
+        err = brim_placed_add(&body->placed, extents[i]);
+    if (err != BRIM_OK) {
+        brim_body_unref(body);
+        return NULL;
     }
-    for (size_t i = 0; i < count; i++) {
-        body->placed[i] = (struct placed){.start = bytes, .extent = extents[i]};
-        brim_extent_span_add(&body->segments, extents[i]);
-        bytes += extents[i].length;
-    }
-    body->placed_count = body->placed_capacity = count;
-    body->spilled = bytes;
-    atomic_store(&body->bytes, bytes);
-    atomic_store(&body->length, bytes);
+    atomic_store(&body->bytes, body->placed.bytes);
+    atomic_store(&body->length, body->placed.bytes);
     atomic_store(&body->mode, BRIM_BODY_SPILL);
     atomic_store(&body->state, BRIM_BODY_COMPLETE);
     atomic_store(&body->settled, true);
@@ -177,7 +161,7 @@ void brim_body_unref(struct brim_body *body)
     INVARIANT(!body->hook_running);
     brim_slots_fini(&body->slots);
     brim_ledger_hold(body->ledger, -(int64_t)body->on_ledger);
-    free(body->placed);
+    brim_placed_fini(&body->placed);
     brim_watch_fini(&body->watch);
     pthread_cond_destroy(&body->hook_done);
     pthread_mutex_destroy(&body->lock);
@@ -228,7 +212,7 @@ static uint64_t buffered(const struct brim_body *body)
     if (mode_of(body) == BRIM_BODY_KEEP)
         return 0;
     if (mode_of(body) == BRIM_BODY_SPILL)
-        return bytes_of(body) - body->spilled;
+        return bytes_of(body) - body->placed.bytes;
     from = window_floor(body);
     if (from < ram_start(body))
         from = ram_start(body); /* what that reader misses stands on disk */
@@ -319,9 +303,9 @@ static struct brim_chunk *settle(struct brim_body *body)
     if (atomic_load(&body->state) != BRIM_BODY_COMPLETE || mode_of(body) == BRIM_BODY_WINDOW)
         return NULL;
     if (mode_of(body) == BRIM_BODY_SPILL) {
-        if (body->spilled < bytes_of(body))
+        if (body->placed.bytes < bytes_of(body))
             return NULL;
-        list = drop_front(body, body->spilled);
+        list = drop_front(body, body->placed.bytes);
         INVARIANT(brim_slots_is_empty(&body->slots));
     }
     atomic_store_explicit(&body->settled, true, memory_order_release);
@@ -466,9 +450,9 @@ void brim_body_fail(struct brim_body *body, enum brim_err why)
  * its own and goes to disk without a copy. */
 static size_t spill_size(const struct brim_body *body, size_t min, size_t max)
 {
-    uint64_t waiting = bytes_of(body) - body->spilled;
+    uint64_t waiting = bytes_of(body) - body->placed.bytes;
     size_t size = waiting < max ? (size_t)waiting : max;
-    size_t aligned = brim_slots_aligned(&body->slots, body->spilled, size);
+    size_t aligned = brim_slots_aligned(&body->slots, body->placed.bytes, size);
 
     return aligned >= min ? aligned : size;
 }
@@ -484,32 +468,16 @@ enum brim_err brim_body_spill_take(struct brim_body *body, size_t min, size_t ma
     *len_out = 0;
     pthread_mutex_lock(&body->lock);
     INVARIANT(body->spill_taken == 0);
-    if (mode_of(body) == BRIM_BODY_SPILL && bytes_of(body) - body->spilled >= min) {
+    if (mode_of(body) == BRIM_BODY_SPILL && bytes_of(body) - body->placed.bytes >= min) {
         size_t size = spill_size(body, min, max);
 
-        *chunk_out = brim_slots_gather(&body->slots, body->spilled, size);
+        *chunk_out = brim_slots_gather(&body->slots, body->placed.bytes, size);
         if (*chunk_out != NULL)
             body->spill_taken = *len_out = size;
         err = *chunk_out != NULL ? BRIM_OK : BRIM_ENOMEM;
     }
     pthread_mutex_unlock(&body->lock);
     return err;
-}
-
-static enum brim_err grow_placed(struct brim_body *body)
-{
-    size_t capacity = body->placed_capacity > 0 ? body->placed_capacity * 2 : 16;
-    struct placed *placed;
-
-    if (body->placed_count < body->placed_capacity)
-        return BRIM_OK;
-    placed = realloc(body->placed, capacity * sizeof(*placed));
-    if (placed == NULL)
-        return BRIM_ENOMEM;
-    atomic_store(&body->placed_bytes, capacity * sizeof(*placed));
-    body->placed = placed;
-    body->placed_capacity = capacity;
-    return BRIM_OK;
 }
 
 enum brim_err brim_body_spill_done(struct brim_body *body, const struct brim_extent *extent)
@@ -521,15 +489,11 @@ enum brim_err brim_body_spill_done(struct brim_body *body, const struct brim_ext
     pthread_mutex_lock(&body->lock);
     if (mode_of(body) == BRIM_BODY_SPILL) {
         INVARIANT(body->spill_taken == extent->length);
-        err = grow_placed(body);
+        err = brim_placed_add(&body->placed, *extent);
     }
     if (err == BRIM_OK) {
-        body->placed[body->placed_count++] =
-            (struct placed){.start = body->spilled, .extent = *extent};
-        brim_extent_span_add(&body->segments, *extent);
-        body->spilled += extent->length;
         body->spill_taken = 0;
-        dropped = drop_front(body, body->spilled);
+        dropped = drop_front(body, body->placed.bytes);
         note_drained(body);
         settled = settle(body);
     }
@@ -585,7 +549,7 @@ uint64_t brim_body_length(const struct brim_body *body)
 size_t brim_body_ram_bytes(const struct brim_body *body)
 {
     return sizeof(*body) + brim_slots_ram_bytes(&body->slots) +
-           atomic_load_explicit(&body->placed_bytes, memory_order_relaxed);
+           atomic_load_explicit(&body->placed.ram_bytes, memory_order_relaxed);
 }
 
 void brim_body_keep(struct brim_body *body)
@@ -651,21 +615,17 @@ struct brim_watch *brim_body_watch(struct brim_body *body)
 
 struct brim_extent *brim_body_extents(struct brim_body *body, size_t *count_out)
 {
-    struct brim_extent *extents = NULL;
+    struct brim_extent *extents;
 
     pthread_mutex_lock(&body->lock);
-    if (body->placed_count > 0)
-        extents = malloc(body->placed_count * sizeof(*extents));
-    for (size_t i = 0; extents != NULL && i < body->placed_count; i++)
-        extents[i] = body->placed[i].extent;
-    *count_out = extents == NULL ? 0 : body->placed_count;
+    extents = brim_placed_copy(&body->placed, count_out);
     pthread_mutex_unlock(&body->lock);
     return extents;
 }
 
 struct brim_extent_span brim_body_segments(const struct brim_body *body)
 {
-    return brim_body_is_settled(body) ? body->segments : BRIM_EXTENT_SPAN_NONE;
+    return brim_body_is_settled(body) ? body->placed.span : BRIM_EXTENT_SPAN_NONE;
 }
 
 /* ---- reader's side ---- */
@@ -675,7 +635,7 @@ struct brim_extent_span brim_body_segments(const struct brim_body *body)
 static bool has_rest(const struct brim_body *body, uint64_t offset)
 {
     return offset >= ram_start(body) ||
-           (offset < body->spilled && body->spilled >= ram_start(body));
+           (offset < body->placed.bytes && body->placed.bytes >= ram_start(body));
 }
 
 struct brim_body_reader *brim_body_attach(struct brim_body *body, uint64_t offset)
@@ -723,24 +683,6 @@ void brim_body_detach(struct brim_body *body, struct brim_body_reader *reader)
     free(reader);
 }
 
-static void fill_from_disk(const struct brim_body *body, uint64_t offset,
-                           struct brim_body_piece *piece_out)
-{
-    size_t low = 0, high = body->placed_count;
-
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-
-        if (body->placed[middle].start <= offset)
-            low = middle;
-        else
-            high = middle;
-    }
-    piece_out->extent = body->placed[low].extent;
-    INVARIANT(offset - body->placed[low].start < piece_out->extent.length);
-    piece_out->skip = (uint32_t)(offset - body->placed[low].start);
-}
-
 /* The body is locked or settled. */
 static enum brim_body_get look(const struct brim_body *body, uint64_t offset,
                                struct brim_body_piece *piece_out)
@@ -760,8 +702,8 @@ static enum brim_body_get look(const struct brim_body *body, uint64_t offset,
         piece_out->bytes = brim_slots_get(&body->slots, offset, &piece_out->chunk);
         return BRIM_GET_RAM;
     }
-    if (offset < body->spilled) {
-        fill_from_disk(body, offset, piece_out);
+    if (offset < body->placed.bytes) {
+        piece_out->extent = brim_placed_find(&body->placed, offset, &piece_out->skip);
         return BRIM_GET_DISK;
     }
     return BRIM_GET_FAILED; /* a window that has moved on */

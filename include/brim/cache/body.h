@@ -27,6 +27,7 @@
 #include "brim/base/str.h"
 #include "brim/base/watch.h"
 #include "brim/cache/chunk.h"
+#include "brim/cache/placed.h"
 
 #define BRIM_BODY_LENGTH_UNKNOWN UINT64_MAX
 
@@ -38,27 +39,6 @@ struct brim_body_reader; /* opaque: a registered position, see brim_body_attach 
 
 enum brim_body_state { BRIM_BODY_GROWING, BRIM_BODY_COMPLETE, BRIM_BODY_FAILED };
 enum brim_body_mode { BRIM_BODY_KEEP, BRIM_BODY_SPILL, BRIM_BODY_WINDOW };
-
-/* Where length bytes of a body stand on disk: an extent whose payload starts at offset in segment
- * (offset names the extent header). */
-struct brim_extent {
-    uint32_t segment;
-    uint32_t offset;
-    uint32_t length;
-};
-
-/* The segments from first to last. */
-struct brim_extent_span {
-    uint32_t first;
-    uint32_t last;
-};
-#define BRIM_EXTENT_SPAN_NONE ((struct brim_extent_span){UINT32_MAX, 0})
-
-static inline void brim_extent_span_add(struct brim_extent_span *span, struct brim_extent extent)
-{
-    span->first = extent.segment < span->first ? extent.segment : span->first;
-    span->last = extent.segment > span->last ? extent.segment : span->last;
-}
 
 /* What the writer's side wants to know. Called on any thread, no lock held, never two at a time for
  * one body. drained may come before the append that said BRIM_EAGAIN has returned. */

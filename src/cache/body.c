@@ -50,7 +50,7 @@ struct brim_body_reader {
 /* Stands for every reader of a settled body: such readers need no place. */
 static struct brim_body_reader no_place;
 
-enum news { NEWS_DRAINED = 1, NEWS_ABANDONED = 2 };
+enum news { NEWS_DRAINED = 1, NEWS_ABANDONED = 2, NEWS_THROUGH = 4 };
 
 struct brim_body {
     uint32_t magic;
@@ -77,6 +77,7 @@ struct brim_body {
     unsigned keepers; /* stores that count it as theirs */
     size_t on_ledger;
 
+    struct brim_body_hold hold;
     struct brim_body_hooks hooks;
     unsigned news;     /* enum news, not told yet */
     bool hook_running; /* by hook_thread */
@@ -159,6 +160,8 @@ void brim_body_unref(struct brim_body *body)
         return;
     INVARIANT(body->readers == NULL);
     INVARIANT(!body->hook_running);
+    if (body->hold.end != NULL)
+        body->hold.end(body->hold.ctx);
     brim_slots_fini(&body->slots);
     brim_ledger_hold(body->ledger, -(int64_t)body->on_ledger);
     brim_placed_fini(&body->placed);
@@ -283,6 +286,13 @@ static void note_abandoned(struct brim_body *body)
         body->news |= NEWS_ABANDONED;
 }
 
+/* After the last reader with a place may have left, or the body has settled. */
+static void note_through(struct brim_body *body)
+{
+    if (body->hold.end != NULL && body->readers == NULL && atomic_load(&body->settled))
+        body->news |= NEWS_THROUGH;
+}
+
 /* Lets WINDOW forget what everybody has passed, and says so. */
 static struct brim_chunk *slide_window(struct brim_body *body)
 {
@@ -309,7 +319,16 @@ static struct brim_chunk *settle(struct brim_body *body)
         INVARIANT(brim_slots_is_empty(&body->slots));
     }
     atomic_store_explicit(&body->settled, true, memory_order_release);
+    note_through(body);
     return list;
+}
+
+static struct brim_body_hold take_hold(struct brim_body *body)
+{
+    struct brim_body_hold hold = body->hold;
+
+    body->hold = (struct brim_body_hold){.end = NULL};
+    return hold;
 }
 
 /* Releases the lock and tells what there is to tell. */
@@ -319,7 +338,10 @@ static void unlock_and_tell(struct brim_body *body)
     while (body->news != 0 && !body->hook_running) {
         unsigned news = body->news;
         struct brim_body_hooks hooks = body->hooks;
+        struct brim_body_hold hold = {.end = NULL};
 
+        if ((news & NEWS_THROUGH) != 0)
+            hold = take_hold(body);
         body->news = 0;
         body->hook_running = true;
         body->hook_thread = pthread_self();
@@ -328,6 +350,8 @@ static void unlock_and_tell(struct brim_body *body)
             hooks.drained(hooks.ctx);
         if ((news & NEWS_ABANDONED) != 0 && hooks.abandoned != NULL)
             hooks.abandoned(hooks.ctx);
+        if (hold.end != NULL)
+            hold.end(hold.ctx);
         pthread_mutex_lock(&body->lock);
         body->hook_running = false;
         pthread_cond_broadcast(&body->hook_done);
@@ -426,7 +450,7 @@ void brim_body_finish(struct brim_body *body)
     atomic_store(&body->length, bytes_of(body));
     atomic_store_explicit(&body->state, BRIM_BODY_COMPLETE, memory_order_release);
     dropped = settle(body);
-    unlock(body);
+    unlock_and_tell(body);
     brim_chunk_unref_list(dropped);
     brim_chunk_unref_list(trimmed);
     brim_watch_fire(&body->watch);
@@ -517,6 +541,15 @@ void brim_body_spill_abandon(struct brim_body *body)
     }
     unlock_and_tell(body);
     brim_chunk_unref_list(dropped);
+}
+
+void brim_body_set_hold(struct brim_body *body, const struct brim_body_hold *hold)
+{
+    OBJ_CHECK(body, BODY_MAGIC);
+    pthread_mutex_lock(&body->lock);
+    INVARIANT(body->hold.end == NULL);
+    body->hold = *hold;
+    pthread_mutex_unlock(&body->lock);
 }
 
 /* ---- facts ---- */
@@ -678,6 +711,7 @@ void brim_body_detach(struct brim_body *body, struct brim_body_reader *reader)
     body->reader_count--;
     dropped = slide_window(body);
     note_abandoned(body);
+    note_through(body);
     unlock_and_tell(body);
     brim_chunk_unref_list(dropped);
     free(reader);

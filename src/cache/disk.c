@@ -542,6 +542,13 @@ void brim_disk_begin_use(struct brim_disk *disk, struct brim_segments_use *use)
     brim_segments_begin_use(disk->segments, use);
 }
 
+void brim_disk_widen_use(struct brim_disk *disk, struct brim_segments_use *use,
+                         struct brim_extent extent)
+{
+    OBJ_CHECK(disk, DISK_MAGIC);
+    brim_segments_widen_use(disk->segments, use, extent);
+}
+
 void brim_disk_end_use(struct brim_disk *disk, struct brim_segments_use *use)
 {
     OBJ_CHECK(disk, DISK_MAGIC);

@@ -2,7 +2,8 @@
 /*
  * How segments end (cache/retire says what becomes of what is in them).
  *
- * A response that reads a large body has said which segments the body stands in (begin_use). One of
+ * A response that reads a large body has said which segments the body stands in (begin_use), and so
+ * has a fill that writes one, for those who read it meanwhile (cache/spill). One of
  * them that is retired meanwhile is found by no look-up any more and its file is unlinked, but the
  * file stays open until those who were reading are through: nobody's download breaks off because
  * others have filled the disk. Its room is still taken, so a slow reader could hold the disk; so
@@ -33,6 +34,15 @@ void brim_segments_begin_use(struct brim_segments *segments, struct brim_segment
     if (use->next != NULL)
         use->next->prev = use;
     segments->uses = use;
+    pthread_mutex_unlock(&segments->lock);
+}
+
+void brim_segments_widen_use(struct brim_segments *segments, struct brim_segments_use *use,
+                             struct brim_extent extent)
+{
+    OBJ_CHECK(segments, SEGMENTS_MAGIC);
+    pthread_mutex_lock(&segments->lock);
+    brim_extent_span_add(&use->span, extent);
     pthread_mutex_unlock(&segments->lock);
 }
 

@@ -8,6 +8,10 @@
  * `again` closes the gap between "nothing to take" and going idle: whoever kicks a running job sets
  * it, and the job goes idle under the same lock only where it is not set. A job writes a few pieces
  * and then queues itself again, so that one fast fill does not keep a pool thread to itself.
+ *
+ * A slow fill may be overtaken by the disk: others have filled it, and the segments with its first
+ * pieces are retired. They stay readable, as for any body that is read (cache/segment_retire.c),
+ * until the body is settled and those who began before that are through.
  */
 #include "brim/cache/spill.h"
 
@@ -17,10 +21,17 @@
 
 #include "brim/base/invariant.h"
 #include "brim/base/metric.h"
+#include "brim/cache/segment.h"
 
 #define SPILL_MAGIC 0x73706c31u
 
 enum { PIECES_PER_TURN = 4 };
+
+/* The body's, which may outlive the spill. */
+struct hold {
+    struct brim_disk *disk;
+    struct brim_segments_use use;
+};
 
 struct brim_spill {
     struct brim_job job; /* first: the pool hands this back */
@@ -28,7 +39,8 @@ struct brim_spill {
     _Atomic unsigned refs; /* writer and running job */
     _Atomic bool failed;   /* or abandoned: nothing more is written */
     struct brim_spill_config config;
-    size_t unkicked; /* writer's: bytes appended since the last kick */
+    struct hold *hold; /* while the body is not settled */
+    size_t unkicked;   /* writer's: bytes appended since the last kick */
 
     pthread_mutex_t lock;
     bool running;
@@ -82,8 +94,10 @@ static enum brim_err write_piece(struct brim_spill *spill, size_t min)
         return err;
     err = brim_disk_append(config->disk, config->digest, brim_chunk_data(chunk), len, &extent);
     brim_chunk_unref(chunk);
-    if (err == BRIM_OK)
+    if (err == BRIM_OK) {
+        brim_disk_widen_use(config->disk, &spill->hold->use, extent);
         err = brim_body_spill_done(config->body, &extent);
+    }
     return err == BRIM_ENOENT ? BRIM_EIO : err; /* ENOENT is said by take only */
 }
 
@@ -137,6 +151,25 @@ static void spill_run(struct brim_job *job)
     spill_unref(spill);
 }
 
+static void end_hold(void *ctx)
+{
+    struct hold *hold = ctx;
+
+    brim_disk_end_use(hold->disk, &hold->use);
+    free(hold);
+}
+
+static struct hold *begin_hold(const struct brim_spill_config *config)
+{
+    struct hold *hold = brim_alloc(sizeof(*hold));
+
+    hold->disk = config->disk;
+    hold->use.span = BRIM_EXTENT_SPAN_NONE;
+    brim_disk_begin_use(hold->disk, &hold->use);
+    brim_body_set_hold(config->body, &(struct brim_body_hold){end_hold, hold});
+    return hold;
+}
+
 struct brim_spill *brim_spill_new(const struct brim_spill_config *config)
 {
     struct brim_spill *spill = brim_alloc(sizeof(*spill));
@@ -148,6 +181,7 @@ struct brim_spill *brim_spill_new(const struct brim_spill_config *config)
     spill->unkicked = (size_t)brim_body_bytes(config->body);
     pthread_mutex_init(&spill->lock, NULL);
     brim_body_ref(config->body);
+    spill->hold = begin_hold(config);
     return spill;
 }
 

@@ -6,7 +6,8 @@ Usage: tests/fault/retired.py BRIM
 
 Some clients begin to read a file that is on disk alone and stop; others fill the disk until the file's
 segments are retired. It is a miss for whoever asks then, and those who go on get all of what they began,
-the whole or by Range. What is kept for them has a bound, an eighth of the disk: where readers of several
+the whole or by Range. So do all who ask for a file whose beginning has left the disk while its end is
+still on its way. What is kept for them has a bound, an eighth of the disk: where readers of several
 files hold more, the oldest is cut off from its readers, who can tell, and the disk takes what comes.
 """
 
@@ -15,29 +16,46 @@ import http.client
 import socket
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
 import http_origin  # noqa: E402
 
-DISK, SEGMENTS = "64MiB", 8
+DISK, SEGMENTS, SMALL_SEGMENT, SMALL_SEGMENTS = "64MiB", 8, "2MiB", 32
 LARGE = 6 << 20
+GROWING = 2 << 20
 OTHER = 3 << 20
 READ_FIRST = 64 << 10
 READERS = 6
 RANGE = (1 << 20, LARGE - 1)
 
 
-def content(path, size):
+def content(path):
+    size = LARGE if path.startswith("/large") else GROWING if path == "/growing" else OTHER
     seed = hashlib.sha256(path.encode()).digest()
     return (seed * (size // len(seed) + 1))[:size]
 
 
 class Origin(http_origin.Handler):
+    may_end = threading.Event()
+
     def do_GET(self):
-        size = LARGE if self.path.startswith("/large") else OTHER
-        self.answer(content(self.path, size), "max-age=600")
+        if self.path == "/growing":
+            return self.answer_slowly()
+        return self.answer(content(self.path), "max-age=600")
+
+    def answer_slowly(self):
+        """All but the last byte; that, when it may."""
+        body = content(self.path)
+        self.send_response(200)
+        self.send_header("Cache-Control", "max-age=600")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:-1])
+        self.may_end.wait(120)
+        self.wfile.write(body[-1:])
 
 
 class Node(brim_node.Node):
@@ -55,8 +73,7 @@ class Node(brim_node.Node):
         response = connection.getresponse()
         body = response.read()
         connection.close()
-        size = LARGE if path.startswith("/large") else OTHER
-        return response.headers["Cache-Status"], body == content(path, size)
+        return response.headers["Cache-Status"], body == content(path)
 
 
 class Reader:
@@ -64,7 +81,7 @@ class Reader:
 
     def __init__(self, port, path, is_range):
         self.path = path
-        self.first, self.last = RANGE if is_range else (0, LARGE - 1)
+        self.first, self.last = RANGE if is_range else (0, len(content(path)) - 1)
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self.connection.connect()
         self.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -74,12 +91,12 @@ class Reader:
         self.connection.request("GET", path, headers=headers)
         self.response = self.connection.getresponse()
         assert self.response.status == (206 if is_range else 200), self.response.status
-        assert "; hit" in self.response.headers["Cache-Status"], self.response.headers["Cache-Status"]
+        self.status = self.response.headers["Cache-Status"]
         self.begun = self.response.read(READ_FIRST)
 
     def finish(self):
         """Whether all of it came; never anything else."""
-        expected = content(self.path, LARGE)[self.first:self.last + 1]
+        expected = content(self.path)[self.first:self.last + 1]
         try:
             body = self.begun + self.response.read()
         except (http.client.IncompleteRead, ConnectionError) as error:
@@ -104,7 +121,9 @@ def begin(node, path):
     """Readers of a file that is on disk."""
     assert node.get(path)[1]
     brim_node.wait_until(lambda: "; hit" in node.get(path)[0], f"{path} is stored")
-    return [Reader(node.port, path, number % 2 == 1) for number in range(READERS)]
+    readers = [Reader(node.port, path, number % 2 == 1) for number in range(READERS)]
+    assert all("; hit" in reader.status for reader in readers), [reader.status for reader in readers]
+    return readers
 
 
 def check_kept(node):
@@ -115,6 +134,17 @@ def check_kept(node):
     assert whole == READERS, f"{READERS - whole} of {READERS} broke off"
     assert node.count("brim_disk_segments_cut_total") == 0
     print(f"retired: {READERS} of {READERS} readers came to the end")
+
+
+def check_growing(node):
+    """What is still on its way is on disk already, and can neither be had anew nor be stored."""
+    readers = [Reader(node.port, "/growing", False)]
+    turn_over(node, "other", SMALL_SEGMENTS)
+    readers += [Reader(node.port, "/growing", False) for _ in range(READERS)]
+    Origin.may_end.set()
+    whole = sum(reader.finish() for reader in readers)
+    assert whole == len(readers), f"{len(readers) - whole} of {len(readers)} broke off"
+    print(f"retired: {whole} of {len(readers)} readers of what was still on its way came to the end")
 
 
 def check_cut(node):
@@ -141,6 +171,10 @@ def main():
         with node.running():
             check_kept(node)
             check_cut(node)
+        config["cache"] |= {"path": f"{directory}/small", "segment": SMALL_SEGMENT}
+        node = Node(directory, config, sys.argv[1])
+        with node.running():
+            check_growing(node)
     return 0
 
 

@@ -386,6 +386,57 @@ START_TEST(a_settled_body_tells_the_segments_that_it_stands_in)
 }
 END_TEST
 
+static void count_end(void *ctx)
+{
+    ++*(unsigned *)ctx;
+}
+
+static struct brim_body *held_body(unsigned *ends)
+{
+    struct brim_body *body = brim_body_new(2);
+
+    ck_assert_int_eq(append_pattern(body, 2), BRIM_OK);
+    brim_body_set_mode(body, BRIM_BODY_SPILL, 256 * KIB);
+    brim_body_set_hold(body, &(struct brim_body_hold){count_end, ends});
+    return body;
+}
+
+/* Who began to read before all was on disk has no other claim to what is there. */
+START_TEST(what_is_held_for_readers_is_held_until_they_are_through)
+{
+    unsigned ends = 0;
+    struct brim_body *body = held_body(&ends);
+    struct brim_body_reader *first = brim_body_attach(body, 0), *second = brim_body_attach(body, 0);
+    struct brim_body_reader *late;
+
+    spill_byte(body, 1);
+    brim_body_finish(body);
+    brim_body_detach(body, first);
+    spill_byte(body, 1);
+    ck_assert_uint_eq(ends, 0);
+    late = brim_body_attach(body, 0);
+    brim_body_detach(body, second);
+    ck_assert_uint_eq(ends, 1);
+    brim_body_detach(body, late);
+    brim_body_unref(body);
+    ck_assert_uint_eq(ends, 1);
+
+    body = held_body(&ends); /* nobody reads it */
+    spill_byte(body, 1);
+    spill_byte(body, 1);
+    ck_assert_uint_eq(ends, 1);
+    brim_body_finish(body);
+    ck_assert_uint_eq(ends, 2);
+    brim_body_unref(body);
+
+    body = held_body(&ends); /* it breaks off */
+    brim_body_fail(body, BRIM_EIO);
+    ck_assert_uint_eq(ends, 2);
+    brim_body_unref(body);
+    ck_assert_uint_eq(ends, 3);
+}
+END_TEST
+
 /* Large objects: all bytes come out once, in order; what is on disk leaves RAM. */
 START_TEST(spilled_body_is_all_on_disk_in_the_end)
 {
@@ -685,6 +736,7 @@ int main(void)
     tcase_add_test(tc, reader_beyond_the_window_does_not_stop_the_writer);
     tcase_add_test(tc, becoming_window_without_readers_is_told);
     tcase_add_test(tc, a_settled_body_tells_the_segments_that_it_stands_in);
+    tcase_add_test(tc, what_is_held_for_readers_is_held_until_they_are_through);
     tcase_add_test(tc, spilled_body_is_all_on_disk_in_the_end);
     tcase_add_test(tc, nobody_begins_in_front_of_a_hole);
     tcase_add_test(tc, abandoned_spill_serves_disk_and_window);

@@ -315,14 +315,27 @@ void brim_disk_begin_use(struct brim_disk *disk, struct brim_segments_use *use)
 {
     (void)disk;
     (void)use;
+    pthread_mutex_lock(&fake.lock);
     fake.uses++;
+    pthread_mutex_unlock(&fake.lock);
+}
+
+void brim_disk_widen_use(struct brim_disk *disk, struct brim_segments_use *use,
+                         struct brim_extent extent)
+{
+    (void)disk;
+    pthread_mutex_lock(&fake.lock);
+    brim_extent_span_add(&use->span, extent);
+    pthread_mutex_unlock(&fake.lock);
 }
 
 void brim_disk_end_use(struct brim_disk *disk, struct brim_segments_use *use)
 {
     (void)disk;
     (void)use;
+    pthread_mutex_lock(&fake.lock);
     fake.uses--;
+    pthread_mutex_unlock(&fake.lock);
 }
 
 void brim_disk_touch(struct brim_disk *disk, struct brim_digest digest)

@@ -106,6 +106,16 @@ BRIM_MUST_USE enum brim_err brim_body_spill_done(struct brim_body *body,
  * where the body is not SPILL, or all on disk. Thread: as spill_take. */
 void brim_body_spill_abandon(struct brim_body *body);
 
+/* What is there for those who read a body that is not settled: end(ctx) is called when it is
+ * settled and they are through, or with the body's last count. Once, on any thread, no lock held.
+ */
+struct brim_body_hold {
+    void (*end)(void *ctx);
+    void *ctx;
+};
+/* A body has one at most. Thread: the writer. */
+void brim_body_set_hold(struct brim_body *body, const struct brim_body_hold *hold);
+
 /* ---- facts (any thread) ---- */
 enum brim_body_state brim_body_state(const struct brim_body *body);
 enum brim_body_mode brim_body_mode(const struct brim_body *body);

@@ -122,6 +122,8 @@ bool brim_disk_holds(const struct brim_disk *disk, const struct brim_body *body)
 /* Until end_use, what stands in the segments of use can be read to its end though they are retired
  * meanwhile (cache/segment.h). use is borrowed. Thread: any. */
 void brim_disk_begin_use(struct brim_disk *disk, struct brim_segments_use *use);
+void brim_disk_widen_use(struct brim_disk *disk, struct brim_segments_use *use,
+                         struct brim_extent extent);
 void brim_disk_end_use(struct brim_disk *disk, struct brim_segments_use *use);
 
 /* Counts a use of the object for second chances at retirement. Thread: any, wait-free. */

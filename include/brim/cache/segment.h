@@ -97,6 +97,9 @@ struct brim_segments_use {
 /* Until end_use, a segment of these that is retired can be read on, as far as an eighth of the
  * quota has room for such. use is borrowed meanwhile. Thread: any, also a loop. */
 void brim_segments_begin_use(struct brim_segments *segments, struct brim_segments_use *use);
+/* It stands in this one's segment too. */
+void brim_segments_widen_use(struct brim_segments *segments, struct brim_segments_use *use,
+                             struct brim_extent extent);
 void brim_segments_end_use(struct brim_segments *segments, struct brim_segments_use *use);
 
 /* ---- for the index ---- */

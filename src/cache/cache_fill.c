@@ -86,7 +86,7 @@ static bool enter(struct brim_cache *cache, struct brim_object *object)
     pthread_mutex_t *turn = brim_cache_lock_key(cache, object->key.digest);
     bool is_kept = brim_cache_take_coming(cache, object) && brim_hot_put(cache->hot, object);
 
-    if (is_kept && object->kind == BRIM_OBJECT_RESPONSE)
+    if (is_kept && object->kind != BRIM_OBJECT_PASS)
         brim_cache_overtake(cache, object->key.digest, object->body_id);
     if (!is_kept || cache->disk == NULL || object->kind == BRIM_OBJECT_PASS) {
         pthread_mutex_unlock(turn);
@@ -338,7 +338,7 @@ enum brim_err brim_cache_begin_fill(struct brim_cache *cache, const struct brim_
     fill = fill_new(cache, expected);
     fill->storable = fill->replaces = true;
     keyed.body_id = new_body_id(cache);
-    err = make_key(fill, spec, request, &text, &keyed.key);
+    err = make_key(fill, &keyed, request, &text, &keyed.key);
     if (err == BRIM_OK && is_too_large(cache, expected)) {
         give_up(cache, &keyed.key, keyed.body_id);
         err = BRIM_ELIMIT;
@@ -383,11 +383,23 @@ struct brim_object *brim_fill_object(const struct brim_fill *fill)
     return fill->object;
 }
 
+/* What does not vary and began before: it would take the place of the marker. */
+static void overtake_plain(struct brim_cache *cache, const struct brim_object *object)
+{
+    pthread_mutex_t *turn = brim_cache_lock_key(cache, object->primary.digest);
+
+    brim_cache_overtake(cache, object->primary.digest, object->body_id);
+    pthread_mutex_unlock(turn);
+}
+
 void brim_fill_announce(struct brim_fill *fill)
 {
     OBJ_CHECK(fill, FILL_MAGIC);
     if (fill->storable && fill->marker != NULL)
         publish(fill->cache, fill->marker);
+    else if (fill->storable &&
+             !brim_digest_is(fill->object->key.digest, fill->object->primary.digest))
+        overtake_plain(fill->cache, fill->object); /* its marker is there */
     brim_object_unref(fill->marker);
     fill->marker = NULL;
 }

@@ -512,13 +512,15 @@ static void enter(struct shard *shard, struct queue *queue, struct entry *entry)
 
 enum if_there { REPLACE, YIELD };
 
-/* Whether its fill began later than object's. Ids of bodies grow while a node runs; those of an
- * earlier run are as good as surely far away. */
+/* Whether its fill began later than object's. Ids of bodies grow while a node runs, and a marker
+ * has that of the response which said what it says; those of an earlier run are as good as surely
+ * far away. A note is of no response. */
 static bool is_later(const struct brim_object *there, const struct brim_object *object)
 {
     uint64_t ahead = there->body_id - object->body_id;
 
-    return there->body != NULL && object->body != NULL && ahead > 0 && ahead < BODY_IDS_OF_A_RUN;
+    return there->kind != BRIM_OBJECT_PASS && object->kind != BRIM_OBJECT_PASS && ahead > 0 &&
+           ahead < BODY_IDS_OF_A_RUN;
 }
 
 static bool must_yield(struct shard *shard, const struct brim_object *object,

@@ -46,7 +46,8 @@ enum brim_err brim_marker_make(const struct brim_object_spec *spec, struct brim_
                                       .key = spec->primary,
                                       .primary = spec->primary,
                                       .seq = spec->seq,
-                                      .fresh = spec->fresh};
+                                      .fresh = spec->fresh,
+                                      .body_id = spec->body_id};
     char scratch[VARY_TEXT_MAX];
     size_t count, united;
 

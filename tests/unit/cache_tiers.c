@@ -397,13 +397,14 @@ START_TEST(nothing_purged_comes_back_from_either_tier)
 END_TEST
 
 /* An exchange with nobody who reads or minds. */
-static struct brim_fill *begin_lonely(const char *url, uint64_t len)
+static struct brim_fill *begin_with(struct brim_fields fields, const char *url, uint64_t len)
 {
     struct brim_object_spec spec = {.kind = BRIM_OBJECT_RESPONSE,
                                     .status = 200,
                                     .primary = key_of(url),
                                     .seq = brim_cache_seq(cache),
-                                    .fresh = {.lifetime_ms = 60000}};
+                                    .fresh = {.lifetime_ms = 60000},
+                                    .fields = fields};
     uint8_t bytes[KIB] = {0};
     struct brim_fill *fill;
 
@@ -416,6 +417,11 @@ static struct brim_fill *begin_lonely(const char *url, uint64_t len)
         ck_assert(err == BRIM_OK || err == BRIM_EAGAIN);
     }
     return fill;
+}
+
+static struct brim_fill *begin_lonely(const char *url, uint64_t len)
+{
+    return begin_with((struct brim_fields){NULL, 0}, url, len);
 }
 
 /* What cannot be kept takes away what it replaces, from both tiers and at once. */
@@ -562,6 +568,31 @@ START_TEST(an_earlier_one_does_not_come_after_the_later_has_gone)
 }
 END_TEST
 
+/* Likewise where only one of the two varies: they stand under different keys. */
+START_TEST(an_earlier_one_does_not_come_back_where_the_later_varies_otherwise)
+{
+    static const struct brim_field vary = {BRIM_STR("vary"), BRIM_STR("x-kind")};
+    const struct brim_fields fields[] = {{NULL, 0}, {&vary, 1}};
+    bool varies = _i % 2 == 1; /* the later */
+    bool is_marked = _i / 2 == 1;
+    struct brim_fill *earlier;
+    struct brim_object *found;
+    struct bell bell;
+
+    bell_init(&bell);
+    if (is_marked)
+        brim_fill_finish(begin_with(fields[1], "http://a/", KIB));
+    earlier = begin_with(fields[!varies], "http://a/", 2 * KIB);
+    brim_fill_finish(begin_with(fields[varies], "http://a/", 3 * KIB));
+    brim_fill_finish(earlier);
+    found = ask("http://a/", &bell);
+    ck_assert_ptr_nonnull(found);
+    ck_assert_uint_eq(brim_body_bytes(found->body), 3 * KIB);
+    brim_object_unref(found);
+    bell_fini(&bell);
+}
+END_TEST
+
 static void count_end(void *ctx)
 {
     ++*(_Atomic unsigned *)ctx;
@@ -645,6 +676,8 @@ int main(void)
     tcase_add_test(tc, an_older_one_does_not_stay_where_the_newer_finds_no_room);
     tcase_add_test(tc, a_length_that_is_too_large_takes_the_older_away);
     tcase_add_loop_test(tc, an_earlier_one_does_not_come_after_the_later_has_gone, 0, 2 * LATERS);
+    tcase_add_loop_test(tc, an_earlier_one_does_not_come_back_where_the_later_varies_otherwise, 0,
+                        4);
     tcase_add_test(tc, the_end_is_told_when_the_object_is_there);
     tcase_add_loop_test(tc, an_object_leaves_ram_where_clients_hold_all, 0, 4);
     suite_add_tcase(suite, tc);

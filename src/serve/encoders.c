@@ -11,7 +11,8 @@
  *
  * Jobs that wait or run stand in a small table, so that a crowd that asks for one coding makes one
  * job. A coding that saves less than a twentieth is not kept; a note under its key says so for a
- * day, so that it is not tried again and again.
+ * day, so that it is not tried again and again. Where clients hold so much memory that there is
+ * none for it now, the note is for a minute.
  */
 #include "brim/serve/encoders.h"
 
@@ -33,6 +34,7 @@
 #define PIECE_BYTES    (64u * 1024u)
 #define NICE           10
 #define NOTE_MS        (24LL * 3600 * 1000)
+#define CROWDED_MS     (60LL * 1000)
 #define KEPT_PERCENT   95u /* of the body: a coding that is larger is not worth a second copy */
 #define MIB            (1024u * 1024u)
 #define CODED_FACTOR   4u /* text that an origin coded is about so much larger */
@@ -162,7 +164,8 @@ static enum brim_err push(struct brim_coder *coder, struct brim_str in, enum bri
         if (err == BRIM_OK && step.made > 0)
             err = brim_fill_append(sink->fill, out, step.made);
         if (err == BRIM_EAGAIN)
-            err = BRIM_ELIMIT; /* it would have to wait for the disk: too large after all */
+            err =
+                BRIM_ENOSPC; /* not in RAM as things are, and it would have to wait for the disk */
     } while (err == BRIM_OK && !step.is_done && (step.in.len > 0 || step.made == sizeof(out)));
     return err;
 }
@@ -288,6 +291,29 @@ static void count_made(enum brim_coding coding, uint64_t saved, uint64_t took_us
     BRIM_ADD(ENCODE_US, (int64_t)took_us);
 }
 
+/* It is not to be tried for ttl_ms. */
+static void put_note(struct job *job, int64_t ttl_ms)
+{
+    brim_cache_put_pass(job->encoders->config.cache, &job->key, ttl_ms, brim_clock_wall_ms());
+}
+
+/* Nothing came of it. */
+static void give_up(struct job *job, enum brim_err why)
+{
+    struct brim_str coding = brim_coding_name(job->coding);
+
+    if (why == BRIM_ELIMIT) {
+        BRIM_COUNT(ENCODE_USELESS);
+        put_note(job, NOTE_MS);
+    } else if (why == BRIM_ENOSPC) {
+        BRIM_COUNT(ENCODE_SHED);
+        put_note(job, CROWDED_MS);
+    } else if (why != BRIM_ECLOSED) {
+        BRIM_LOG(WARN, "encode.failed", "coding=%.*s reason=%s", (int)coding.len, coding.base,
+                 brim_err_name(why));
+    }
+}
+
 static void run(struct job *job)
 {
     uint64_t began_us = brim_clock_mono_us(), bytes = brim_body_length(job->object->body);
@@ -303,14 +329,7 @@ static void run(struct job *job)
         return;
     }
     brim_fill_abort(sink.fill, err);
-    if (err == BRIM_ELIMIT) {
-        BRIM_COUNT(ENCODE_USELESS);
-        brim_cache_put_pass(job->encoders->config.cache, &job->key, NOTE_MS, brim_clock_wall_ms());
-    } else if (err != BRIM_ECLOSED) {
-        BRIM_LOG(WARN, "encode.failed", "coding=%.*s reason=%s",
-                 (int)brim_coding_name(job->coding).len, brim_coding_name(job->coding).base,
-                 brim_err_name(err));
-    }
+    give_up(job, err);
 }
 
 static void run_job(struct brim_job *pool_job)

@@ -165,7 +165,8 @@
     X(ENCODE_US, "brim_encode_seconds_total", "", SECONDS, "Time spent compressing.")              \
     X(ENCODE_USELESS, "brim_encode_useless_total", "", COUNTER,                                    \
       "Bodies that compression did not make smaller by a twentieth.")                              \
-    X(ENCODE_SHED, "brim_encode_shed_total", "", COUNTER, "Not queued, as the queue was full.")    \
+    X(ENCODE_SHED, "brim_encode_shed_total", "", COUNTER,                                          \
+      "Not done, as the queue or the memory was full.")                                            \
     X(STREAMED, "brim_encoded_on_the_way_total", "", COUNTER,                                      \
       "Answers compressed while they went out, as their coding was not made yet.")                 \
     X(STREAM_SHED, "brim_encode_on_the_way_shed_total", "", COUNTER, "Not so, as too many were.")  \

@@ -26,9 +26,9 @@
 #define DICTIONARIES_MAGIC 0x64696331u
 #define QUEUE_MAX          64u
 #define NICE               10
-#define BODY_BYTES_MIN     256u       /* less is not worth a header of 40 bytes */
-#define SLOW_BYTES         (1u << 20) /* from here on with less effort */
-#define KEY_MARK           "/#dictionary:"
+#define BODY_BYTES_MIN     256u             /* less is not worth a header of 40 bytes */
+#define SLOW_BYTES         (1u << 20)       /* from here on with less effort */
+#define KEY_MARK           "/ #dictionary:" /* the blank: a purge of the URL "/" is none of them */
 #define URL_FIELD          "dictionary-url" /* of a kept dictionary: where it came from */
 #define FIELDS_MAX         16
 

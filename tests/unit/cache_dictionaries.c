@@ -130,6 +130,25 @@ START_TEST(what_is_offered_again_after_a_purge_codes_again)
 }
 END_TEST
 
+/* The copies stand below the origin, and so does the front page, which every second release purges.
+ * A purge of all that is below it takes them, too. */
+START_TEST(a_purge_of_the_front_page_leaves_the_dictionaries)
+{
+    struct brim_str page = BRIM_STR("https://a.example/");
+    uint64_t scope = _i == 0 ? brim_purge_scope_url(page) : brim_purge_scope_prefix(page);
+    struct brim_object *second;
+    struct brim_delta *delta;
+
+    brim_object_unref(store("https://a.example/v1/x", old, BODY_BYTES, FIELDS(offer)));
+    ck_assert_int_eq(brim_cache_purge(cache, &scope, 1, BRIM_PURGE_HARD), BRIM_OK);
+    second = store("https://a.example/v2/x", new, BODY_BYTES, FIELDS(plain));
+    delta = ask_twice(second);
+    ck_assert_int_eq(delta != NULL && delta->body != NULL, _i == 0);
+    brim_delta_unref(delta);
+    brim_object_unref(second);
+}
+END_TEST
+
 static const struct {
     const char *url;
     const struct brim_field *items;
@@ -258,6 +277,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, what_was_offered_codes_the_next_version);
     tcase_add_test(tcase, what_is_offered_again_after_a_purge_codes_again);
+    tcase_add_loop_test(tcase, a_purge_of_the_front_page_leaves_the_dictionaries, 0, 2);
     tcase_add_loop_test(tcase, only_dictionaries_are_kept, 0, sizeof(offers) / sizeof(offers[0]));
     tcase_add_test(tcase, a_pattern_that_does_not_match_costs_nothing);
     tcase_add_test(tcase, origins_do_not_share);

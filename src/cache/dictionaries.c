@@ -323,8 +323,9 @@ static bool can_be_for(struct brim_dictionary_terms *terms, const struct brim_ob
            brim_dictionary_is_for(&use);
 }
 
+/* is_made_out: whether it is one, and not that there can be none. */
 static struct brim_delta *make_from(struct brim_dictionaries *d, const struct work *work,
-                                    struct brim_object *dictionary)
+                                    struct brim_object *dictionary, bool *is_made_out)
 {
     const struct brim_field *url = brim_fields_only(dictionary->fields, BRIM_STR(URL_FIELD));
     struct brim_dictionary_terms terms;
@@ -332,6 +333,7 @@ static struct brim_delta *make_from(struct brim_dictionaries *d, const struct wo
     struct brim_body *body = NULL;
     struct brim_delta *delta;
 
+    *is_made_out = false;
     if (url == NULL)
         return NULL;
     memset(&terms, 0, sizeof(terms));
@@ -340,7 +342,7 @@ static struct brim_delta *make_from(struct brim_dictionaries *d, const struct wo
     delta = brim_delta_new(body, &terms, url->value);
     if (body == NULL)
         return delta;
-    BRIM_COUNT(DELTA_MADE);
+    *is_made_out = true;
     BRIM_ADD(DELTA_US, brim_clock_mono_us() - begun_us);
     BRIM_LOG(DEBUG, "dictionary.delta", "url=%.*s bytes=%llu of=%llu",
              (int)work->object->primary.text.len, work->object->primary.text.base,
@@ -357,13 +359,16 @@ static void make(struct brim_dictionaries *d, const struct work *work)
     struct brim_delta *delta = NULL;
     char *text = NULL;
     struct brim_key key = key_of(work->object->primary.text, &work->key.hash, &text);
+    bool is_made = false;
 
     if (text != NULL && brim_cache_load(d->config.cache, &key, &dictionary) == BRIM_OK)
-        delta = make_from(d, work, dictionary);
+        delta = make_from(d, work, dictionary, &is_made);
     if (delta != NULL)
         brim_deltas_put(d->deltas, &work->key, delta);
     else
         brim_deltas_drop(d->deltas, &work->key);
+    if (is_made)
+        BRIM_COUNT(DELTA_MADE); /* last: who sees the count finds it */
     brim_object_unref(dictionary);
     free(text);
 }

@@ -147,6 +147,26 @@ struct brim_str brim_uri_path_plain(struct brim_str path, char *buffer)
     return brim_str(buffer, len);
 }
 
+size_t brim_uri_path_begins(struct brim_str path, struct brim_str prefix)
+{
+    size_t at = 0, read = 0;
+
+    while (read < prefix.len) {
+        size_t from = at;
+        char c;
+
+        if (at == path.len)
+            return 0;
+        c = next_byte(path, &at);
+        if (c == '/' && read > 0 && prefix.base[read - 1] == '/')
+            continue;
+        if (c != prefix.base[read] || (c == '*' && at > from + 1) || c == '?')
+            return 0;
+        read++;
+    }
+    return at;
+}
+
 bool brim_uri_target_is_valid(struct brim_str target)
 {
     if (target.len == 0 || target.base[0] != '/')

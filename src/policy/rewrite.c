@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "brim/base/invariant.h"
+#include "brim/http/uri.h"
 
 /* No part has a blank in it, and no origin's name, before which it comes, a bar: conf_check sees to
  * that. */
@@ -54,11 +55,15 @@ struct brim_str brim_rewrite_target(const struct brim_rewrite *rewrite, struct b
                                     char *buffer)
 {
     struct brim_str rest;
-    size_t len = rewrite->to.len;
+    size_t len = rewrite->to.len, begin = rewrite->prefix.len;
 
-    if (rewrite->prefix.len == 0 || !brim_str_has_prefix(target, rewrite->prefix))
+    if (begin == 0)
         return target;
-    rest = brim_str(target.base + rewrite->prefix.len, target.len - rewrite->prefix.len);
+    if (!brim_str_has_prefix(target, rewrite->prefix))
+        begin = brim_uri_path_begins(target, rewrite->prefix); /* as its route was found */
+    if (begin == 0)
+        return target;
+    rest = brim_str(target.base + begin, target.len - begin);
     memcpy(buffer, rewrite->to.base, len);
     /* "/api" taken off "/api/x" and "/api" leaves "/x" and "/", never "//x" or nothing. */
     if (buffer[len - 1] == '/' && rest.len > 0 && rest.base[0] == '/')

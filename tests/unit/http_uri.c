@@ -105,6 +105,26 @@ START_TEST(paths_are_made_plain)
 }
 END_TEST
 
+static const struct {
+    const char *path;
+    const char *prefix;
+    size_t begins;
+} beginnings[] = {
+    {"/api/x", "/api/", 5},     {"//api//x", "/api/", 6},  {"/%61pi%2fx", "/api/", 9},
+    {"/%2f/api/x", "/api/", 9}, {"/ap", "/api/", 0},       {"/api", "/api/", 0},
+    {"/apj/x", "/api/", 0},     {"/a%2fpi/x", "/api/", 0}, {"/a%2ab/x", "/a*b/", 0},
+    {"/a*b/x", "/a*b/", 5},     {"/a?b", "/a?", 0},        {"/%2561pi/x", "/api/", 0},
+};
+
+/* A rewrite that some spelling leads around has the origin asked for what nobody meant to be. */
+START_TEST(path_begins_in_any_spelling)
+{
+    ck_assert_uint_eq(
+        brim_uri_path_begins(brim_str_of(beginnings[_i].path), brim_str_of(beginnings[_i].prefix)),
+        beginnings[_i].begins);
+}
+END_TEST
+
 /* What brim and the origin could read differently must not get a cache key. */
 START_TEST(target_is_strict_origin_form)
 {
@@ -354,6 +374,8 @@ int main(void)
                         sizeof(targets) / sizeof(targets[0]));
     tcase_add_loop_test(tcase, paths_are_made_plain, 0,
                         sizeof(plain_paths) / sizeof(plain_paths[0]));
+    tcase_add_loop_test(tcase, path_begins_in_any_spelling, 0,
+                        sizeof(beginnings) / sizeof(beginnings[0]));
     tcase_add_test(tcase, target_refuses_each_byte_outside_the_grammar);
     tcase_add_loop_test(tcase, authority_is_host_and_port_and_no_more, 0,
                         sizeof(authorities) / sizeof(authorities[0]));

@@ -86,6 +86,8 @@ static const struct {
     {"/api/", "/v2", "/api/x", "/v2/x"},
     {"/api/", "/v2/", "/api/x", "/v2/x"},
     {"/api", "/v2", "/api?q", "/v2?q"},
+    {"/api/", "/v2/", "//api/x?/api/", "/v2/x?/api/"},
+    {"/api/", "/v2/", "/%61pi%2f/x", "/v2/x"},
     {"/api/", "/v2/", "/other", "/other"}, /* a glob's request that does not begin so */
     {"", "/", "/api/x", "/api/x"},
 };

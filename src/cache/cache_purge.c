@@ -115,7 +115,6 @@ enum brim_err brim_cache_purge_set(struct brim_cache *cache, const struct brim_p
 
     OBJ_CHECK(cache, CACHE_MAGIC);
     INVARIANT(epochs != NULL);
-    BRIM_ADD(PURGES, count);
     /* before it is in force: see brim_cache_release() */
     atomic_fetch_add(&cache->config.mail->purges, 1);
     pthread_mutex_lock(&cache->purge_turn);
@@ -123,6 +122,7 @@ enum brim_err brim_cache_purge_set(struct brim_cache *cache, const struct brim_p
         brim_purge_put(cache->purge, set->scopes[i], kind, &epochs[i]);
     for (size_t i = 0; i < set->pattern_count; i++)
         brim_purge_put_pattern(cache->purge, set->patterns[i], kind, &epochs[set->count + i]);
+    BRIM_ADD(PURGES, count); /* in force from here on */
     err = keep(cache, epochs, count);
     pthread_mutex_unlock(&cache->purge_turn);
     free(epochs);

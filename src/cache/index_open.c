@@ -19,6 +19,7 @@
 #define FORMAT_VERSION 1u
 #define READERS_MAX    1024 /* LMDB's table: every thread that could look up at one time */
 #define MAP_BYTES_MIN  (256u * 1024u)
+#define NUMBERS_LEFT   (1u << 24) /* of segments: more than any run makes */
 
 static bool is_no_space(int rc)
 {
@@ -195,6 +196,8 @@ static enum brim_err load_state(struct brim_index *ix)
     if (err == BRIM_OK)
         err = brim_index_err(get_u32(txn, ix->tables.meta, "next_segment", &ix->next_segment),
                              "read next segment");
+    if (err == BRIM_OK && ix->next_segment > UINT32_MAX - NUMBERS_LEFT)
+        err = brim_index_err(MDB_CORRUPTED, "number of the next segment");
     if (err == BRIM_OK)
         err = brim_index_err(load_floors(ix, txn), "read segments");
     if (err == BRIM_OK)

@@ -629,6 +629,20 @@ static unsigned lengthen_rows(uint8_t *bytes, size_t len)
     return leaves;
 }
 
+/* Else the node would end at the first segment behind the last number, and again at each start. */
+START_TEST(numbers_of_segments_do_not_run_out)
+{
+    struct brim_segment_row row = {
+        .id = UINT32_MAX - 1, .state = BRIM_SEGMENT_LIVE, .capacity = 4096};
+    struct brim_index_batch batch = {.rows = &row, .row_count = 1};
+
+    ck_assert_int_eq(try_open(), BRIM_OK);
+    ck_assert_int_eq(brim_index_commit(ix, &batch), BRIM_OK);
+    close_all();
+    ck_assert_int_eq(try_open(), BRIM_ECORRUPT); /* whoever has it begins with an empty one */
+}
+END_TEST
+
 /* One that opens, harms nobody and can never be written again would stay for ever. */
 START_TEST(an_index_that_cannot_be_written_is_not_opened_again)
 {
@@ -718,6 +732,7 @@ int main(void)
     tcase_add_test(tc, a_damaged_format_is_no_other_version);
     tcase_add_test(tc, an_index_without_its_format_is_not_taken_for_a_new_one);
     tcase_add_test(tc, what_is_no_index_is_damage);
+    tcase_add_test(tc, numbers_of_segments_do_not_run_out);
     tcase_add_test(tc, an_index_that_cannot_be_written_is_not_opened_again);
     tcase_add_test(tc, readers_on_many_threads_see_whole_records);
     suite_add_tcase(suite, tc);

@@ -9,6 +9,7 @@ import http.server
 import itertools
 import re
 import resource
+import select
 import socket
 import threading
 
@@ -177,10 +178,11 @@ class SlowReader:
         self.taken += len(piece)
 
     def sip(self):
-        try:
-            self.take(self.sock.recv(SIP_BYTES, socket.MSG_DONTWAIT))
-        except BlockingIOError:
-            pass
+        """If there is something: with a timeout, recv() would wait for it whatever its flags say."""
+        ready = select.poll()
+        ready.register(self.sock, select.POLLIN)
+        if ready.poll(0):
+            self.take(self.sock.recv(SIP_BYTES))
 
     def finish(self):
         while self.taken < LARGE_BYTES:

@@ -8,6 +8,7 @@
  */
 #include "brim/base/conf_check.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -96,11 +97,31 @@ static void check_name(struct brim_conf_faults *faults, const char *path, const 
                     shown.bytes);
 }
 
-/* What stands behind the last slash comes into being, what stands before it must be there. */
+/* Whether what stands before the last slash of path is there. What stands behind it is made. A
+ * directory that whoever checks must not look into may well be one for the node. */
+static bool has_parent(const char *path)
+{
+    size_t len = strlen(path);
+    struct stat st;
+    bool is_there;
+    char *parent;
+
+    while (len > 1 && path[len - 1] == '/')
+        len--;
+    while (len > 0 && path[len - 1] != '/')
+        len--;
+    if (len <= 1)
+        return true; /* in / or where brim is started */
+    parent = strndup(path, len);
+    INVARIANT(parent != NULL);
+    is_there = stat(parent, &st) == 0 ? S_ISDIR(st.st_mode) : errno == EACCES;
+    free(parent);
+    return is_there;
+}
+
 static void check_access_log(const struct brim_conf_root *root, struct brim_conf_faults *faults)
 {
     const char *path = root->access_log.path;
-    const char *slash = path == NULL ? NULL : strrchr(path, '/');
     struct brim_conf_text shown = {.len = 0};
     struct stat st;
     const char *wrong = NULL;
@@ -110,18 +131,12 @@ static void check_access_log(const struct brim_conf_root *root, struct brim_conf
         return;
     if (strncmp(path, "unix:/", 6) == 0)
         return; /* who reads there may come later */
-    if (stat(path, &st) == 0) {
+    if (stat(path, &st) == 0)
         wrong = S_ISDIR(st.st_mode) ? "is a directory" : NULL;
-    } else if (slash != NULL && slash[1] == '\0') {
+    else if (path[strlen(path) - 1] == '/')
         wrong = "is a directory";
-    } else if (slash != NULL && slash != path) {
-        char *parent = strndup(path, (size_t)(slash - path));
-
-        INVARIANT(parent != NULL);
-        if (stat(parent, &st) != 0 || !S_ISDIR(st.st_mode))
-            wrong = "is in no directory";
-        free(parent);
-    }
+    else if (!has_parent(path))
+        wrong = "is in no directory";
     if (wrong == NULL)
         return;
     brim_conf_text_add_input(&shown, path);
@@ -291,11 +306,32 @@ static void check_limits(const struct brim_conf_limits *limits, struct brim_conf
     brim_conf_fault(faults, "limits.request_body", "%s", shown.bytes);
 }
 
+/* One that the node keeps things in, and makes where it is not there. */
+static void check_directory(const char *option, const char *path, struct brim_conf_faults *faults)
+{
+    struct brim_conf_text shown = {.len = 0};
+    const char *wrong = NULL;
+    struct stat st;
+
+    if (path == NULL || path[0] == '\0')
+        return;
+    if (stat(path, &st) == 0)
+        wrong = S_ISDIR(st.st_mode) ? NULL : "is not a directory";
+    else if (!has_parent(path))
+        wrong = "is in no directory";
+    if (wrong == NULL)
+        return;
+    brim_conf_text_add_input(&shown, path);
+    brim_conf_fault(faults, option,
+                    "%s %s; accepted: a directory, or one to be made in a directory that exists, "
+                    "or \"\"",
+                    shown.bytes, wrong);
+}
+
 static void check_cache(const struct brim_conf_root *root, struct brim_conf_faults *faults)
 {
     const struct brim_conf_cache *cache = &root->cache;
     struct brim_conf_text shown = {.len = 0};
-    struct stat st;
 
     if (cache->memory_object_bytes > cache->memory_bytes) {
         brim_conf_value_add_size(&shown, cache->memory_object_bytes);
@@ -303,12 +339,8 @@ static void check_cache(const struct brim_conf_root *root, struct brim_conf_faul
         brim_conf_value_add_size(&shown, cache->memory_bytes);
         brim_conf_fault(faults, "cache.memory_object", "%s", shown.bytes);
     }
-    if (cache->path[0] != '\0' && stat(cache->path, &st) == 0 && !S_ISDIR(st.st_mode)) {
-        shown = (struct brim_conf_text){.len = 0};
-        brim_conf_text_add_input(&shown, cache->path);
-        brim_conf_fault(faults, "cache.path",
-                        "%s is not a directory; accepted: a directory, or \"\"", shown.bytes);
-    }
+    check_directory("cache.path", cache->path, faults);
+    check_directory("kv.path", root->kv.path, faults);
 }
 
 /* ---- origins ---- */

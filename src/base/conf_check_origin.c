@@ -67,6 +67,23 @@ static void check_health(const struct brim_conf_origin *origin, size_t i,
     }
 }
 
+void brim_conf_check_secret(const char *file, const char *path, struct brim_conf_faults *faults)
+{
+    struct brim_conf_text shown = {.len = 0};
+    struct brim_secret *secret = NULL;
+
+    if (file == NULL)
+        return; /* it is no file, which is told */
+    if (file[0] == '\0' || brim_secret_open(file, &secret) != BRIM_OK) {
+        brim_conf_text_add_input(&shown, file);
+        brim_conf_fault(faults, path,
+                        "%s signs nothing; accepted: a file with %u bytes or more that nobody else "
+                        "knows",
+                        shown.bytes, BRIM_SECRET_BYTES_MIN);
+    }
+    brim_secret_close(secret);
+}
+
 static void check_sticky(const struct brim_conf_origin *origin, size_t i,
                          struct brim_conf_faults *faults)
 {
@@ -83,12 +100,8 @@ static void check_sticky(const struct brim_conf_origin *origin, size_t i,
                         "%s is no name of a cookie; accepted: letters, digits, '-', '_', '.'",
                         shown.bytes);
     }
-    if (sticky->secret != NULL && sticky->secret[0] == '\0') {
-        (void)snprintf(path, sizeof(path), "origins[%zu].sticky.secret", i);
-        brim_conf_fault(faults, path,
-                        "\"\" signs nothing; accepted: a file with 16 bytes or more that nobody "
-                        "else knows");
-    }
+    (void)snprintf(path, sizeof(path), "origins[%zu].sticky.secret", i);
+    brim_conf_check_secret(sticky->secret, path, faults);
 }
 
 static bool is_retried(const char *word)
@@ -173,16 +186,10 @@ static void check_peers(const struct brim_conf_root *root, size_t i,
 
 void brim_conf_check_tiers(const struct brim_conf_root *root, struct brim_conf_faults *faults)
 {
-    struct brim_secret *secret;
     const char *file = root->node.tier_secret;
 
-    if (file != NULL && file[0] != '\0') {
-        if (brim_secret_open(file, &secret) != BRIM_OK)
-            brim_conf_fault(faults, "node.tier_secret",
-                            "signs nothing; accepted: a file with 16 bytes or more that nobody "
-                            "else knows");
-        brim_secret_close(secret);
-    }
+    if (file != NULL && file[0] != '\0')
+        brim_conf_check_secret(file, "node.tier_secret", faults);
     for (size_t i = 0; i < root->origins.count; i++) {
         int tier = root->origins.items[i].tier;
 

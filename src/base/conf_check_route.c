@@ -4,10 +4,12 @@
  * one's writes.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "brim/base/conf_check.h"
+#include "brim/base/invariant.h"
 
 #define PATH_BYTES 192
 
@@ -91,16 +93,57 @@ static bool is_path(const char *text)
     return true;
 }
 
-static void check_rewrite(const struct brim_conf_rewrite *rewrite, const char *where,
+/* Whether a path that the route at path takes may begin with prefix. Paths of routes are compared
+ * with what a request's path decodes to and prefix with what was sent: of escapes and of slashes in
+ * a row nothing is said here. */
+static bool may_begin(const char *prefix, const char *path)
+{
+    size_t len = strcspn(path, "*?"); /* what all paths of the route begin with */
+
+    if (strchr(prefix, '%') != NULL || strchr(path, '%') != NULL || strstr(prefix, "//") != NULL ||
+        strstr(path, "//") != NULL)
+        return true;
+    if (strlen(prefix) < len)
+        len = strlen(prefix);
+    return strncmp(prefix, path, len) == 0;
+}
+
+static void check_prefix(const struct brim_conf_route *route, const char *where,
+                         struct brim_conf_faults *faults)
+{
+    struct brim_conf_text wrong = {.len = 0};
+    char *literal;
+
+    if (route->path == NULL || may_begin(route->rewrite.prefix, route->path))
+        return;
+    literal = strndup(route->path, strcspn(route->path, "*?"));
+    INVARIANT(literal != NULL);
+    brim_conf_text_add(&wrong, "begins no path of this route; accepted: what path begins with, ");
+    brim_conf_text_add_input(&wrong, literal);
+    brim_conf_text_add(&wrong, " or part of it, or more");
+    fault(faults, where, "rewrite.prefix", route->rewrite.prefix, wrong.bytes);
+    free(literal);
+}
+
+static void check_rewrite(const struct brim_conf_route *route, const char *where,
                           struct brim_conf_faults *faults)
 {
+    const struct brim_conf_rewrite *rewrite = &route->rewrite;
     static const char wrong[] = "is no path; accepted: text that begins with /, without blanks, ? "
                                 "and #";
 
-    if (rewrite->prefix != NULL && rewrite->prefix[0] != '\0' && !is_path(rewrite->prefix))
+    bool has_prefix = rewrite->prefix != NULL && rewrite->prefix[0] != '\0';
+
+    if (has_prefix && !is_path(rewrite->prefix))
         fault(faults, where, "rewrite.prefix", rewrite->prefix, wrong);
+    else if (has_prefix)
+        check_prefix(route, where, faults);
     if (rewrite->to != NULL && !is_path(rewrite->to))
         fault(faults, where, "rewrite.to", rewrite->to, wrong);
+    else if (rewrite->to != NULL && rewrite->prefix != NULL && !has_prefix &&
+             strcmp(rewrite->to, "/") != 0)
+        fault(faults, where, "rewrite.to", rewrite->to,
+              "is of no use; accepted: beside rewrite.prefix");
 }
 
 void brim_conf_check_route(const struct brim_conf_route *route, const char *where,
@@ -113,7 +156,7 @@ void brim_conf_check_route(const struct brim_conf_route *route, const char *wher
         (void)snprintf(key, sizeof(key), "headers[%zu]", i);
         check_header(&route->headers.items[i], where, key, faults);
     }
-    check_rewrite(&route->rewrite, where, faults);
+    check_rewrite(route, where, faults);
     if (route->host != NULL && route->host[0] != '\0' && !brim_conf_check_is_authority(route->host))
         fault(faults, where, "host", route->host, "is not a host; accepted: host[:port], or \"\"");
 }
@@ -123,10 +166,12 @@ void brim_conf_check_route(const struct brim_conf_route *route, const char *wher
 void brim_conf_check_ryw(const struct brim_conf_ryw *ryw, const char *where,
                          struct brim_conf_faults *faults)
 {
+    char path[PATH_BYTES];
+
     if (ryw->cookie != NULL && !is_token(ryw->cookie))
         fault(faults, where, "read_your_writes.cookie", ryw->cookie,
               "is no name of a cookie; accepted: letters, digits, '-', '_', '.'");
-    if (ryw->for_ms > 0 && ryw->secret != NULL && ryw->secret[0] == '\0')
-        fault(faults, where, "read_your_writes.secret", ryw->secret,
-              "signs nothing; accepted: a file with 16 bytes or more that nobody else knows");
+    (void)snprintf(path, sizeof(path), "%s.read_your_writes.secret", where);
+    if (ryw->for_ms > 0)
+        brim_conf_check_secret(ryw->secret, path, faults);
 }

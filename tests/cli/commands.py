@@ -120,6 +120,20 @@ class TestCheck(Case):
         run = self.check(json.dumps(config))
         self.assert_run(run, 2, "", f'origins[0].tls.ca: "{self.path}" holds no usable certificate')
 
+    def test_a_secret_that_is_too_short_is_told_by_its_own_line(self):
+        secret = self.path.with_name("secret")
+        secret.write_text("short\n")
+        text = (f"listeners: [{{address: ':80'}}]\norigins:\n- name: a\n  servers: [{{url: 'http://a'}}]\n"
+                f"- name: b\n  servers: [{{url: 'http://b'}}]\n  sticky:\n    cookie: c\n    secret: {secret}\n"
+                f"sites:\n- hosts: a.example\n  origin: a\n  read_your_writes:\n    for: 5s\n    secret: {secret}\n")
+        run = self.check(text)
+        wrong = f'"{secret}" signs nothing; accepted: a file with 16 bytes or more that nobody else knows\n'
+        self.assert_run(run, 2, "", f"{self.path}:9: origins[1].sticky.secret: {wrong}")
+        self.assertIn(f"{self.path}:15: sites[0].read_your_writes.secret: {wrong}", run.stderr)
+        self.assertEqual(run.stderr.count("\n"), 2, run.stderr)
+        run = self.check(f"node: {{tier_secret: {secret}}}\n" + text[:text.index("- name: b")] + text[text.index("sites"):].replace("5s", "0"))
+        self.assert_run(run, 2, "", f"{self.path}:1: node.tier_secret: {wrong}")
+
     def test_what_is_wrong_inside_of_a_named_file_is_told_by_the_line_that_names_it(self):
         users = self.path.with_name("users")
         users.write_text("hello world\n")

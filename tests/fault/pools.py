@@ -338,7 +338,7 @@ class Sticky(Pools):
         self.assertEqual(answer.status, 422)
         told = answer.read().decode()
         connection.close()
-        self.assertRegex(told, r"brim.yaml:\d+: origins: .*origin.secret_unusable.*short")
+        self.assertRegex(told, r"brim.yaml:\d+: origins\[0\].sticky.secret: .*short.* signs nothing")
         self.assertEqual(self.get()[1], "one")
 
 

@@ -398,6 +398,21 @@ static const struct bad_case {
      ":3: sites[0].routes[0].rewrite.to: \"/b c\" is no path; accepted: text that begins with /, "
      "without blanks, ? and #\n"},
     {LISTENERS ORIGINS
+     "sites: [{hosts: \"*\", origin: app, routes: [{path: /img/, rewrite: {prefix: "
+     "/image/}}, {path: /a, rewrite: {prefix: /a/b}}, {path: /a/b, rewrite: "
+     "{prefix: /a}}, {path: \"*.css\", rewrite: {prefix: /x}}]}]\n",
+     ":3: sites[0].routes[0].rewrite.prefix: \"/image/\" begins no path of this route; accepted: "
+     "what path begins with, \"/img/\" or part of it, or more\n"},
+    {LISTENERS ORIGINS "sites: [{hosts: \"*\", origin: app, routes: [{path: \"/v1/*/x\", rewrite: "
+                       "{prefix: /v2/}}, {path: \"/v?/x\", rewrite: {prefix: /v2/}}, "
+                       "{path: /%61/, rewrite: {prefix: /a/}}, {path: /a/, rewrite: "
+                       "{prefix: /%61/}}, {path: \"/a//b\", rewrite: {prefix: /a/b}}]}]\n",
+     ":3: sites[0].routes[0].rewrite.prefix: \"/v2/\" begins no path of this route; accepted: "
+     "what path begins with, \"/v1/\" or part of it, or more\n"},
+    {LISTENERS ORIGINS "sites: [{hosts: \"*\", origin: app, routes: [{path: /img/, rewrite: {to: "
+                       "/v2/}}]}]\n",
+     ":3: sites[0].routes[0].rewrite.to: \"/v2/\" is of no use; accepted: beside rewrite.prefix\n"},
+    {LISTENERS ORIGINS
      "sites: [{hosts: \"*\", origin: app, write_origin: ap, read_your_writes: {for: 5s, "
      "cookie: \"a b\"}}]\n",
      ":3: sites[0].write_origin: \"ap\" is no origin, perhaps \"app\"; accepted: app\n"
@@ -420,7 +435,18 @@ static const struct bad_case {
      "accepted: "
      "up to 7MiB, or more client_memory\n"},
     {"cache: {path: /dev/null}\n" REST,
-     ":1: cache.path: \"/dev/null\" is not a directory; accepted: a directory, or \"\"\n"},
+     ":1: cache.path: \"/dev/null\" is not a directory; accepted: a directory, or one "
+     "to be made in a directory that exists, or \"\"\n"},
+    {"cache: {path: /nonexistent/dir/cache/}\n" REST,
+     ":1: cache.path: \"/nonexistent/dir/cache/\" is in no directory; accepted: a directory, or "
+     "one "
+     "to be made in a directory that exists, or \"\"\n"},
+    {"cache: {path: /dev/null/cache}\n" REST,
+     ":1: cache.path: \"/dev/null/cache\" is in no directory; accepted: a directory, or one "
+     "to be made in a directory that exists, or \"\"\n"},
+    {"kv:\n  path: /dev/null\n" REST,
+     ":2: kv.path: \"/dev/null\" is not a directory; accepted: a directory, or one "
+     "to be made in a directory that exists, or \"\"\n"},
     {"access_log: {path: /nonexistent/dir/access.log}\n" REST,
      ":1: access_log.path: \"/nonexistent/dir/access.log\" is in no directory; accepted: a file in "
      "a directory that exists, stdout, syslog, unix:/path, off\n"},

@@ -26,6 +26,8 @@ bool brim_conf_check_is_local(const char *address);
 
 /* host[:port] as in a Host field. */
 bool brim_conf_check_is_authority(const char *text);
+/* Whether the file that is named at path has a secret in it; NULL, which is no file, passes. */
+void brim_conf_check_secret(const char *file, const char *path, struct brim_conf_faults *faults);
 /* Of the origin at position i: what is in conf_check_origin.c. */
 void brim_conf_check_origin(const struct brim_conf_origin *origin, size_t i,
                             struct brim_conf_faults *faults);

@@ -158,10 +158,23 @@ static bool is_same_address(const char *a, const char *b)
     return strcmp(a, b) == 0;
 }
 
-bool brim_conf_check_is_local(const char *address)
+static bool is_local(const char *address)
 {
     return strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 ||
            strncmp(address, "unix:", 5) == 0;
+}
+
+bool brim_conf_check_risk(const struct brim_conf_root *root, struct brim_conf_text *text_out)
+{
+    *text_out = (struct brim_conf_text){.len = 0};
+    if (is_local(root->admin.address))
+        return false;
+    brim_conf_text_add(text_out,
+                       "admin.address: \"%s\" is open to other hosts, and cleartext: who reads "
+                       "along has admin.token; better a loopback or unix address, with a proxy "
+                       "that speaks TLS in front of it",
+                       root->admin.address);
+    return true;
 }
 
 /* The admin API may purge everything: other hosts must not reach it without a token. */
@@ -171,7 +184,7 @@ static void check_admin(const struct brim_conf_admin *admin, struct brim_conf_fa
     const char *wrong;
 
     if (admin->token[0] == '\0') {
-        if (!brim_conf_check_is_local(admin->address))
+        if (!is_local(admin->address))
             brim_conf_fault(faults, "admin.address",
                             "\"%s\" is open to other hosts; accepted: 127.0.0.1:PORT, [::1]:PORT, "
                             "unix:/PATH; any other with admin.token",
@@ -581,7 +594,7 @@ static bool has_open_listener(const struct brim_conf_root *root)
     for (size_t i = 0; i < root->listeners.count; i++) {
         const char *address = root->listeners.items[i].address;
 
-        if (address != NULL && !brim_conf_check_is_local(address))
+        if (address != NULL && !is_local(address))
             return true;
     }
     return false;

@@ -27,18 +27,6 @@ static const char help[] =
     "\n"
     "exit status: 0 usable, 2 usage or config not usable\n";
 
-/* What may be meant, and is a risk all the same. */
-static void warn(const char *path, const struct brim_conf_admin *admin)
-{
-    if (!brim_conf_check_is_local(admin->address))
-        (void)fprintf(
-            stderr,
-            "%s: warning: admin.address: \"%s\" is open to other hosts, and cleartext: who "
-            "reads along has admin.token; better a loopback or unix address, with a proxy "
-            "that speaks TLS in front of it\n",
-            path, admin->address);
-}
-
 /* What is in the files that options name, as far as a node reads them before it serves. */
 static bool check_files(const struct brim_conf *conf)
 {
@@ -60,6 +48,7 @@ static bool check_files(const struct brim_conf *conf)
 static int check(const char *path)
 {
     struct brim_conf *conf = NULL;
+    struct brim_conf_text risk;
     int status = BRIM_EXIT_OK;
 
     if (brim_conf_load(path, stderr, &conf) != BRIM_OK)
@@ -78,8 +67,8 @@ static int check(const char *path)
         status = BRIM_EXIT_USAGE;
     if (!check_files(conf))
         status = BRIM_EXIT_USAGE;
-    if (status == BRIM_EXIT_OK)
-        warn(path, &brim_conf_root(conf)->admin);
+    if (status == BRIM_EXIT_OK && brim_conf_check_risk(brim_conf_root(conf), &risk))
+        (void)fprintf(stderr, "%s: warning: %s\n", path, risk.bytes);
     brim_conf_free(conf);
     if (status == BRIM_EXIT_OK)
         (void)printf("%s: ok\n", path);

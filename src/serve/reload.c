@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "brim/base/clock.h"
+#include "brim/base/conf_check.h"
 #include "brim/base/conf_reload.h"
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
@@ -154,9 +155,14 @@ struct brim_routes *brim_reload_routes(struct brim_reload *reload)
     return routes;
 }
 
-static void count_loaded(struct brim_reload *reload)
+/* A config has come into force. Not everybody runs brim check before. */
+static void note_loaded(struct brim_reload *reload)
 {
     int64_t now_s = (int64_t)time(NULL);
+    struct brim_conf_text risk;
+
+    if (brim_conf_check_risk(brim_conf_root(in_force(reload)), &risk))
+        BRIM_LOG(WARN, "config.risk", "text='%s'", risk.bytes);
 
     BRIM_COUNT(CONFIG_GENERATION);
     BRIM_ADD(CONFIG_LOADED, now_s - reload->loaded_s);
@@ -180,7 +186,7 @@ static void commit(struct brim_reload *reload, struct prepared *next)
     brim_conf_free(reload->latest);
     reload->latest = next->conf;
     next->conf = NULL;
-    count_loaded(reload);
+    note_loaded(reload);
 }
 
 /* ---- interface ---- */
@@ -194,7 +200,7 @@ struct brim_reload *brim_reload_open(const struct brim_reload_config *config)
     brim_routes_ref(reload->config.routes);
     pthread_mutex_init(&reload->lock, NULL);
     pthread_mutex_init(&reload->routes_lock, NULL);
-    count_loaded(reload);
+    note_loaded(reload);
     return reload;
 }
 

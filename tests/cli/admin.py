@@ -114,6 +114,13 @@ class TestToken(Case):
         self.assertEqual(self.status("GET", "/v1/stats", Host="node.example:9900"), 200)
         self.assertEqual(self.status("GET", "/v1/stats", token=None, Host="node.example"), 401)
         self.assertEqual(self.status("GET", "/v1/stats", Host="a", Origin="http://b"), 403)
+        # What brim check warns of, whoever starts a node or reloads it reads too.
+        self.assertEqual(self.status("POST", "/v1/reload", Host="node.example"), 200)
+        warnings = self.lines("config.risk")
+        self.assertEqual(len(warnings), 2, warnings)
+        warned = self.cli("check", "-c", str(self.node.config_path)).stderr
+        for line in warnings:
+            self.assertIn(line.split("text='")[1].rstrip("'"), warned)
         del config["admin"]["token"]
         brim_node.write_config(config, self.node.config_path)
         check = self.cli("check", "-c", str(self.node.config_path))

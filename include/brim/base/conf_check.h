@@ -19,8 +19,9 @@ void brim_conf_check(const struct brim_conf_root *root, struct brim_conf_faults 
  * UINT64_MAX: any. One that is a little more than a power of two takes more than it counts here. */
 uint64_t brim_conf_check_body_max(const struct brim_conf_limits *limits);
 
-/* Whether other hosts cannot reach the admin API at that address. */
-bool brim_conf_check_is_local(const char *address);
+/* Whether a usable config has something in it that may be meant, and is a risk all the same; and
+ * what. Thread: any. */
+bool brim_conf_check_risk(const struct brim_conf_root *root, struct brim_conf_text *text_out);
 
 /* ---- between its files ---- */
 

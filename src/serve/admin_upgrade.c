@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * POST /v1/upgrade: 202 when the parent has been told; 409 while an upgrade is under way; 422 for a
- * program that must not be started. GET /v1/upgrade: how far the latest one is. It is asked again
- * and again until it is done, because who answers at the end is another process than who was asked.
+ * POST /v1/upgrade: 202 when the parent has been told, 503 when it cannot be; 409 while an upgrade
+ * is under way; 422 for a program that must not be started. GET /v1/upgrade: how far the latest one
+ * is. It is asked again and again until it is done, because who answers at the end is another
+ * process than who was asked.
  *
  * Who may call here may not be who may run programs as the node's user. So a program that is named
  * is only started where none but root and the node's own user can have put it there: that holds for
@@ -102,8 +103,12 @@ void brim_admin_call_upgrade(struct brim_admin *admin, h2o_req_t *req)
         brim_admin_send_advice(req, 409, "another upgrade is under way", "repeat the call");
         return;
     }
-    if (kill(parent, SIGUSR2) != 0)
+    if (kill(parent, SIGUSR2) != 0) {
+        brim_admin_set_wrong(&wrong, "the parent cannot be told: %s", strerrordesc_np(errno));
         atomic_store(&estate->state, BRIM_UPGRADE_NONE);
+        brim_admin_send_advice(req, 503, wrong.text, "restart the node");
+        return;
+    }
     brim_admin_send_json(req, 202,
                          json_pack("{s:s,s:I}", "status", "begun", "serial", (json_int_t)serial));
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "brim/serve/purge_up.h"
 
+#include <jansson.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +58,17 @@ void brim_purge_up_close(struct brim_purge_up *up)
     free(up);
 }
 
+/* And not a success of somebody else's, such as a web server on that port. */
+static bool is_purged(const struct brim_fetch_answer *answer)
+{
+    json_t *json =
+        answer->status == 200 ? json_loadb(answer->body, answer->body_bytes, 0, NULL) : NULL;
+    bool says_so = json_is_integer(json_object_get(json, "purged"));
+
+    json_decref(json);
+    return says_so;
+}
+
 static enum brim_err pass_to(const struct above *above, const char *body,
                              char wrong_out[BRIM_PURGE_UP_WRONG_BYTES])
 {
@@ -78,13 +91,15 @@ static enum brim_err pass_to(const struct above *above, const char *body,
         if (err != BRIM_OK)
             (void)snprintf(wrong_out, BRIM_PURGE_UP_WRONG_BYTES, "%.100s did not answer: %s",
                            above->url, brim_err_text(err));
-        else if (answer.status != 200)
+        else if (!is_purged(&answer)) {
+            err = BRIM_EPROTO;
             (void)snprintf(wrong_out, BRIM_PURGE_UP_WRONG_BYTES, "%.100s answered %u: %.150s",
                            above->url, answer.status, answer.body);
+        }
     }
     explicit_bzero(token, sizeof(token));
     free(answer.body);
-    return err == BRIM_OK && answer.status != 200 ? BRIM_EPROTO : err;
+    return err;
 }
 
 enum brim_err brim_purge_up_send(struct brim_purge_up *up, const char *body,

@@ -10,7 +10,8 @@
 #include "scripted_origin.h"
 
 #define MIB (1024u * 1024u)
-#define OK  "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+#define OK  "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"purged\":1}"
+#define WEB "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nIt works!"
 #define BAD "HTTP/1.1 401 No\r\nContent-Length: 5\r\n\r\nnever"
 
 static struct scripted above;
@@ -167,6 +168,23 @@ START_TEST(who_asks_is_told_which_did_not_purge_and_why)
 }
 END_TEST
 
+/* A web server that has the port of the tier above says 200 to everything. */
+START_TEST(what_is_no_answer_of_a_node_is_no_purge)
+{
+    uint64_t seq = brim_cache_seq(cache);
+    struct brim_purge_wait *wait;
+    const char *wrong;
+
+    above.answer = WEB;
+    wait = ask();
+    ck_assert(comes_true(has_ended, wait));
+    ck_assert_int_eq(brim_purge_line_look(wait, &wrong), BRIM_PURGE_LINE_NOT_PASSED);
+    ck_assert_ptr_nonnull(strstr(wrong, "answered 200: It works!"));
+    ck_assert_uint_eq(brim_cache_seq(cache), seq);
+    brim_purge_line_end(wait);
+}
+END_TEST
+
 /* A client that leaves does not leave half a purge behind. */
 START_TEST(a_purge_goes_on_when_nobody_waits_any_more)
 {
@@ -261,6 +279,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, nothing_is_purged_here_before_the_tier_above_has);
     tcase_add_test(tcase, who_asks_is_told_which_did_not_purge_and_why);
+    tcase_add_test(tcase, what_is_no_answer_of_a_node_is_no_purge);
     tcase_add_test(tcase, a_purge_goes_on_when_nobody_waits_any_more);
     tcase_add_test(tcase, what_is_posted_is_tried_again_and_made_here_after);
     tcase_add_test(tcase, a_line_that_closes_drops_what_cannot_be_passed);

@@ -256,7 +256,8 @@ async def check_failures(site, origin):
     brim_node.write_config(good, site.node.config_path)
     # Prepared, and dead when it is its turn: the old program has a node again.
     old = site.pid()
-    bad = {**good, "kv": {"path": "/dev/null/nothing"}}
+    # /proc is a directory, as the check of the config wants, and nobody makes one in it.
+    bad = {**good, "kv": {"path": "/proc/nothing"}}
     brim_node.write_config(bad, site.node.config_path)
     status, out = await site.upgrade()
     assert status == 1 and "status 1" in out and "start_failed" in out, (status, out)

@@ -191,7 +191,7 @@ START_TEST(an_http1_header_that_drips_is_ended)
 {
     int fd;
 
-    rig.conf.timeouts.request_ms = 200;
+    rig.conf.timeouts.request_ms = 1000; /* the first is answered in that time */
     start();
     fd = dial_saying(_i == 1 ? GET("/peer") : "GET / HTTP/1.1\r\n");
     if (_i == 1) { /* also on a connection that has been served */
@@ -208,7 +208,7 @@ START_TEST(an_idle_http1_connection_is_ended)
 {
     int fd;
 
-    rig.conf.timeouts.request_ms = 200;
+    rig.conf.timeouts.request_ms = 1000; /* the first is answered in that time */
     start();
     fd = dial_saying(GET("/peer"));
     ck_assert_ptr_nonnull(strstr(talk(fd, NULL, "127.0.0.1"), "200 Rig"));
@@ -224,7 +224,7 @@ START_TEST(an_http1_body_that_drips_is_ended)
         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n186a0\r\n"};
     int fd;
 
-    rig.conf.timeouts.request_ms = 200;
+    rig.conf.timeouts.request_ms = 1000; /* the first is answered in that time */
     start();
     fd = dial_saying(starts[_i]);
     ck_assert(is_ended_while_dripping(fd));

@@ -11,6 +11,7 @@
 #ifndef BRIM_TESTS_SERVE_RIG_H
 #define BRIM_TESTS_SERVE_RIG_H
 
+#include <errno.h>
 #include <h2o.h>
 #include <h2o/http2.h>
 #include <signal.h>
@@ -267,7 +268,7 @@ static inline void rig_run(struct rig *rig)
     }
     h2o_context_init(&ctx, h2o_evloop_create(), &conf);
     rig_listen(rig, &ctx, &conf);
-    while (h2o_evloop_run(ctx.loop, 1000) == 0)
+    while (h2o_evloop_run(ctx.loop, 1000) == 0 || errno == EINTR) /* a test may stop it a while */
         rig->seen->turn_requests = 0;
     _exit(1);
 }

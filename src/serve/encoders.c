@@ -163,9 +163,9 @@ static enum brim_err push(struct brim_coder *coder, struct brim_str in, enum bri
             err = BRIM_ELIMIT;
         if (err == BRIM_OK && step.made > 0)
             err = brim_fill_append(sink->fill, out, step.made);
+        /* There is no RAM for it as things are, and nobody here waits for the disk. */
         if (err == BRIM_EAGAIN)
-            err =
-                BRIM_ENOSPC; /* not in RAM as things are, and it would have to wait for the disk */
+            err = BRIM_ENOSPC;
     } while (err == BRIM_OK && !step.is_done && (step.in.len > 0 || step.made == sizeof(out)));
     return err;
 }

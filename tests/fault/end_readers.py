@@ -20,10 +20,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import brim_node  # noqa: E402
 import http_origin  # noqa: E402
+from drain import PREFACE, read_until  # noqa: E402
 
 SIZE = 6 << 20
 OTHERS = 24  # of 3 MiB: more than the disk has
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 # :method GET, :scheme http, :authority a, :path /kept; END_STREAM and END_HEADERS
 H2_GET = b"\x82\x86\x41\x01a\x44\x05/kept"
 H2_REQUEST = len(H2_GET).to_bytes(3, "big") + b"\1\5\0\0\0\1" + H2_GET
@@ -55,17 +55,13 @@ def get(port, path):
 
 
 def begin(port, request, wanted):
-    """A client that reads the head of an answer and no more."""
+    """A client that reads the front of an answer and no more."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     client.settimeout(60)
     client.connect(("127.0.0.1", port))
     client.sendall(request)
-    got = b""
-    while wanted not in got:
-        part = client.recv(1024)
-        assert part, f"ended before {wanted!r}: {got!r}"
-        got += part
+    read_until(client, wanted)
     return client
 
 

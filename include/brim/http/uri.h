@@ -20,11 +20,12 @@ bool brim_uri_target_is_valid(struct brim_str target);
  * and slashes in a row as one. The path itself where that is the same, else in buffer, which has
  * room for path. For rules about paths; keys and origins have what was sent. Thread: any. */
 struct brim_str brim_uri_path_plain(struct brim_str path, char *buffer);
-
-/* How many bytes of path an origin may read as prefix, which is plain; 0: it begins otherwise. */
-size_t brim_uri_path_begins(struct brim_str path, struct brim_str prefix);
 /* Whether that is the path itself, for who would rather not make the room. Thread: any. */
 bool brim_uri_path_is_plain(struct brim_str path);
+
+/* How many bytes of path an origin may read as prefix, which is plain; 0: it begins otherwise.
+ * Thread: any. */
+size_t brim_uri_path_begins(struct brim_str path, struct brim_str prefix);
 
 /* Host [":" port] without userinfo: a name (ALPHA, DIGIT, "-._~"; no empty label but for one
  * trailing dot), IPv4 or [IPv6]. port_out: 0 if absent; host_out: without port, brackets kept.

@@ -278,14 +278,14 @@ enum brim_err brim_index_reopen(struct brim_index *ix)
     return BRIM_OK;
 }
 
-static void init_map_lock(struct brim_index *ix)
+void brim_index_init_map(pthread_rwlock_t *map)
 {
     pthread_rwlockattr_t attr;
 
     /* Lookups overlap without end under load; without this the writer would never get its turn. */
     pthread_rwlockattr_init(&attr);
     pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    pthread_rwlock_init(&ix->map, &attr);
+    pthread_rwlock_init(map, &attr);
     pthread_rwlockattr_destroy(&attr);
 }
 
@@ -308,7 +308,7 @@ enum brim_err brim_index_open(const struct brim_index_config *config, struct bri
     ix->config = brim_alloc(sizeof(*ix->config));
     *ix->config = *config;
     ix->config->path = brim_strdup(config->path);
-    init_map_lock(ix);
+    brim_index_init_map(&ix->map);
 
     ix->damage = brim_damage_open(ix->config->path);
 

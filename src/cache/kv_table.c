@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ struct brim_kv_table {
     uint32_t magic;
     MDB_env *env;
     MDB_dbi rows;
+    pthread_rwlock_t map; /* shared: a transaction; exclusive: the map moves */
     struct brim_damage *damage;
     char *path;
     _Atomic bool is_broken;
@@ -85,6 +87,7 @@ static bool enter(struct brim_kv_table *t)
     OBJ_CHECK(t, TABLE_MAGIC);
     if (atomic_load(&t->is_broken))
         return false;
+    pthread_rwlock_rdlock(&t->map);
     brim_damage_enter(t->damage);
     return true;
 }
@@ -94,7 +97,23 @@ static enum brim_err leave(struct brim_kv_table *t, int rc, const char *what)
     enum brim_err err = table_err(t, rc, what);
 
     brim_damage_leave();
+    pthread_rwlock_unlock(&t->map);
     return err;
+}
+
+/* Whoever succeeds this process may give the map another size while this one drains. */
+static int begin(struct brim_kv_table *t, unsigned flags, MDB_txn **txn_out)
+{
+    int rc = mdb_txn_begin(t->env, NULL, flags, txn_out);
+
+    if (rc != MDB_MAP_RESIZED)
+        return rc;
+    pthread_rwlock_unlock(&t->map);
+    pthread_rwlock_wrlock(&t->map); /* no transaction is under way */
+    rc = mdb_env_set_mapsize(t->env, 0);
+    pthread_rwlock_unlock(&t->map);
+    pthread_rwlock_rdlock(&t->map);
+    return rc == MDB_SUCCESS ? mdb_txn_begin(t->env, NULL, flags, txn_out) : rc;
 }
 
 static int open_env(struct brim_kv_table *t, const char *path, uint64_t map_bytes)
@@ -167,7 +186,8 @@ static enum brim_err open_table(struct brim_kv_table *t, uint64_t map_bytes)
         return give_up(t, "it was found broken, or ended the process twice");
     if (is_emptied(t))
         return give_up(t, "data.mdb is empty or gone");
-    brim_damage_enter(t->damage);
+    if (!enter(t))
+        return BRIM_ECORRUPT;
     err = leave(t, open_env(t, t->path, map_bytes), "open");
     if (err == BRIM_OK)
         note_made(t);
@@ -190,6 +210,7 @@ enum brim_err brim_kv_table_open(const char *path, uint64_t map_bytes,
     t = brim_alloc(sizeof(*t));
     t->magic = TABLE_MAGIC;
     t->path = brim_strdup(path);
+    brim_index_init_map(&t->map);
     t->damage = brim_damage_open(path);
     err = open_table(t, map_bytes);
     if (err != BRIM_OK && err != BRIM_ECORRUPT) {
@@ -209,6 +230,7 @@ void brim_kv_table_close(struct brim_kv_table *table)
         BRIM_ADD(KV_DAMAGED, -1);
     mdb_env_close(table->env);
     brim_damage_close(table->damage);
+    pthread_rwlock_destroy(&table->map);
     free(table->path);
     table->magic = 0;
     free(table);
@@ -249,7 +271,7 @@ enum brim_err brim_kv_table_find(struct brim_kv_table *table, struct brim_str ke
 
     if (!enter(table))
         return BRIM_ECORRUPT;
-    rc = mdb_txn_begin(table->env, NULL, MDB_RDONLY, &txn);
+    rc = begin(table, MDB_RDONLY, &txn);
     if (rc == MDB_SUCCESS)
         rc = mdb_get(txn, table->rows, &at, &val);
     if (rc == MDB_SUCCESS && row_of(&at, &val, &row))
@@ -272,7 +294,7 @@ enum brim_err brim_kv_table_walk(struct brim_kv_table *table, struct brim_str fr
     INVARIANT(from.len <= BRIM_KV_TABLE_KEY_MAX);
     if (!enter(table))
         return BRIM_ECORRUPT;
-    rc = mdb_txn_begin(table->env, NULL, MDB_RDONLY, &txn);
+    rc = begin(table, MDB_RDONLY, &txn);
     if (rc == MDB_SUCCESS)
         rc = mdb_cursor_open(txn, table->rows, &cursor);
     if (rc == MDB_SUCCESS)
@@ -311,7 +333,7 @@ static int put(struct brim_kv_table *t, MDB_txn *txn, const struct brim_kv_row *
 static int put_all(struct brim_kv_table *t, const struct brim_kv_row *rows, size_t count)
 {
     MDB_txn *txn = NULL;
-    int rc = mdb_txn_begin(t->env, NULL, 0, &txn);
+    int rc = begin(t, 0, &txn);
 
     for (size_t i = 0; i < count && rc == MDB_SUCCESS; i++)
         rc = put(t, txn, &rows[i]);

@@ -67,13 +67,18 @@ static void set(const char *key, const char *value, int64_t expires)
     ck_assert_int_eq(brim_kv_set(kv, N(key), brim_str_of(value), expires), BRIM_OK);
 }
 
-static struct brim_kv_table *open_table(void)
+static struct brim_kv_table *open_table_of(uint64_t bytes)
 {
     struct brim_kv_table *table = NULL;
     char path[80];
 
     snprintf(path, sizeof(path), "%s/other", folder);
-    return brim_kv_table_open(path, MIB, &table) == BRIM_OK ? table : NULL;
+    return brim_kv_table_open(path, bytes, &table) == BRIM_OK ? table : NULL;
+}
+
+static struct brim_kv_table *open_table(void)
+{
+    return open_table_of(MIB);
 }
 
 static bool die_inside(const struct brim_kv_row *row, void *ctx)
@@ -123,6 +128,95 @@ static void check_list(const char *prefix, const char *after, size_t limit, cons
         snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%.16s", i > 0 ? " " : "", at);
     ck_assert_str_eq(got, want);
 }
+
+#define ROWS 1100u
+
+static enum brim_err put_rows(struct brim_kv_table *table, unsigned from, unsigned to)
+{
+    static char value[4096], keys[ROWS][16];
+    struct brim_kv_row rows[ROWS];
+
+    for (unsigned i = from; i < to; i++) {
+        snprintf(keys[i], sizeof(keys[i]), "%u", i);
+        rows[i] = (struct brim_kv_row){.key = brim_str_of(keys[i]),
+                                       .value = brim_str(value, sizeof(value))};
+    }
+    return brim_kv_table_commit(table, rows + from, to - from);
+}
+
+static int write_in_a_larger_map(int turn)
+{
+    struct brim_kv_table *table;
+    char byte;
+
+    if (read(turn, &byte, 1) != 1)
+        return 1;
+    table = open_table_of(16 * MIB);
+    if (put_rows(table, 100, 1000) != BRIM_OK)
+        return 1;
+    brim_kv_table_close(table);
+    return 0;
+}
+
+static bool is_found(const struct brim_kv_row *row, void *ctx)
+{
+    (void)row;
+    ++*(unsigned *)ctx;
+    return true;
+}
+
+struct finder {
+    pthread_t thread;
+    struct brim_kv_table *table;
+    unsigned found;
+};
+
+static void *find_rows(void *arg)
+{
+    struct finder *finder = arg;
+    char key[16];
+
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(key, sizeof(key), "%u", i);
+        if (brim_kv_table_find(finder->table, brim_str_of(key), is_found, &finder->found) !=
+            BRIM_OK)
+            break;
+    }
+    return NULL;
+}
+
+/* An upgrade with a larger kv.size: who drains reads and writes on, on all of its threads. */
+START_TEST(who_drains_goes_on_when_its_successor_has_a_larger_map)
+{
+    struct brim_kv_table *table;
+    struct finder finders[4];
+    unsigned found = 0;
+    int turn[2], status;
+    pid_t child;
+
+    ck_assert_int_eq(pipe(turn), 0);
+    child = fork(); /* before there is an environment of LMDB's, which must not be carried over */
+    if (child == 0)
+        _exit(write_in_a_larger_map(turn[0]));
+    table = open_table();
+    ck_assert_int_eq(put_rows(table, 0, 100), BRIM_OK);
+    ck_assert_int_eq(write(turn[1], "g", 1), 1);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    for (size_t i = 0; i < 4; i++) {
+        finders[i] = (struct finder){.table = table};
+        pthread_create(&finders[i].thread, NULL, find_rows, &finders[i]);
+    }
+    ck_assert_int_eq(put_rows(table, 1000, ROWS), BRIM_OK);
+    for (size_t i = 0; i < 4; i++) {
+        pthread_join(finders[i].thread, NULL);
+        ck_assert_uint_eq(finders[i].found, 1000);
+    }
+    ck_assert_int_eq(brim_kv_table_walk(table, BRIM_STR(""), is_found, &found), BRIM_OK);
+    ck_assert_uint_eq(found, ROWS);
+    brim_kv_table_close(table);
+}
+END_TEST
 
 /* Before, while and after the writer commits it. */
 START_TEST(a_write_is_seen_at_once_and_after_a_restart)
@@ -365,6 +459,7 @@ int main(void)
     tcase_add_test(tcase, no_step_of_many_threads_is_lost);
     tcase_add_test(tcase, full_stores_refuse_and_deleting_makes_room);
     tcase_add_test(tcase, who_was_killed_while_it_read_does_not_fill_the_store);
+    tcase_add_test(tcase, who_drains_goes_on_when_its_successor_has_a_larger_map);
     tcase_add_test(tcase, names_are_checked);
     tcase_add_loop_test(tcase, damaged_stores_fail_and_stay_as_they_are, 0,
                         sizeof(damages) / sizeof(damages[0]));

@@ -48,6 +48,9 @@ bool brim_index_is_damage(int rc);
  * False: there was none. cache/kv_table asks too. */
 bool brim_index_free_dead_readers(MDB_env *env);
 
+/* The lock under which a map moves: transactions hold it shared. cache/kv_table has one, too. */
+void brim_index_init_map(pthread_rwlock_t *map);
+
 /* The one place where LMDB's codes become ours; what is a fault is logged here. */
 enum brim_err brim_index_err(int rc, const char *what);
 

@@ -452,6 +452,10 @@ void brim_cache_forget(struct brim_cache *cache, const struct brim_key *key,
 
     OBJ_CHECK(cache, CACHE_MAGIC);
     turn = brim_cache_lock_key(cache, key->digest);
+    if (only != NULL && brim_cache_is_coming(cache, only)) {
+        brim_cache_overtake(cache, key->digest, only->body_id + 1);
+        only = NULL; /* what stands there is older */
+    }
     if (cache->disk != NULL)
         brim_disk_drop(cache->disk, key->digest);
     brim_hot_drop(cache->hot, key, only);

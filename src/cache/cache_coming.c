@@ -36,15 +36,29 @@ void brim_cache_expect(struct brim_cache *cache, const struct brim_object *objec
     pthread_mutex_unlock(turn);
 }
 
-bool brim_cache_take_coming(struct brim_cache *cache, const struct brim_object *object)
+/* Where object stands in its list, or the end of that. */
+static struct brim_coming **place_of(struct brim_cache *cache, const struct brim_object *object)
 {
     struct brim_coming **place = list_of(cache, object->key.digest);
-    struct brim_coming *coming;
-    bool is_overtaken;
 
     while (*place != NULL && (*place)->object != object)
         place = &(*place)->next;
-    coming = *place;
+    return place;
+}
+
+bool brim_cache_is_coming(struct brim_cache *cache, const struct brim_object *object)
+{
+    const struct brim_coming *coming = *place_of(cache, object);
+
+    return coming != NULL && !coming->is_overtaken;
+}
+
+bool brim_cache_take_coming(struct brim_cache *cache, const struct brim_object *object)
+{
+    struct brim_coming **place = place_of(cache, object);
+    struct brim_coming *coming = *place;
+    bool is_overtaken;
+
     if (coming == NULL)
         return true; /* a 304's update, a marker, a note */
     is_overtaken = coming->is_overtaken;

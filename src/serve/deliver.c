@@ -153,13 +153,14 @@ static void end(struct brim_delivery *d, h2o_send_state_t state)
     send_dated(d, NULL, 0, state);
 }
 
-/* Stored, and cannot be read: also where a 304 has just said that it is good. */
+/* Stored, or about to be, and cannot be read or decoded: also where a 304 has just said that it is
+ * good. What broke off on its way from the origin is not stored. */
 static bool is_lost(const struct brim_delivery *d)
 {
     struct brim_body *body = d->source == NULL ? NULL : d->source->body;
 
-    return body != NULL && (d->facts.fwd == NULL || (brim_body_mode(body) == BRIM_BODY_SPILL &&
-                                                     brim_body_state(body) == BRIM_BODY_COMPLETE));
+    return body != NULL && (d->facts.fwd == NULL || (brim_body_mode(body) != BRIM_BODY_WINDOW &&
+                                                     brim_body_state(body) != BRIM_BODY_FAILED));
 }
 
 /* The body broke off upstream. Where the end of the connection is the end of the body, an orderly

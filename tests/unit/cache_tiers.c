@@ -593,6 +593,35 @@ START_TEST(an_earlier_one_does_not_come_back_where_the_later_varies_otherwise)
 }
 END_TEST
 
+/* What cannot be read or decoded is forgotten, also by who reads it before it is in the tiers: it
+ * does not get there afterwards, nor does what it would have replaced stay. */
+START_TEST(what_is_forgotten_on_its_way_does_not_arrive)
+{
+    static const uint64_t sizes[] = {9 * KIB, 300 * KIB}; /* in RAM; on disk */
+    struct brim_fill *fill;
+    struct brim_object *object;
+    struct bell bell;
+
+    bell_init(&bell);
+    exchange("http://a/", KIB, 1);
+    brim_pool_wait_idle(pool);
+    fill = begin_lonely("http://a/", sizes[_i]);
+    object = brim_object_ref(brim_fill_object(fill));
+    shut_gate();
+    if (sizes[_i] > 128 * KIB) {
+        brim_fill_finish(fill); /* the rest of it waits to be written */
+        brim_cache_forget(cache, &object->key, object);
+    } else {
+        brim_cache_forget(cache, &object->key, object);
+        brim_fill_finish(fill);
+    }
+    open_gate();
+    ck_assert_ptr_null(ask("http://a/", &bell));
+    brim_object_unref(object);
+    bell_fini(&bell);
+}
+END_TEST
+
 static void count_end(void *ctx)
 {
     ++*(_Atomic unsigned *)ctx;
@@ -678,6 +707,7 @@ int main(void)
     tcase_add_loop_test(tc, an_earlier_one_does_not_come_after_the_later_has_gone, 0, 2 * LATERS);
     tcase_add_loop_test(tc, an_earlier_one_does_not_come_back_where_the_later_varies_otherwise, 0,
                         4);
+    tcase_add_loop_test(tc, what_is_forgotten_on_its_way_does_not_arrive, 0, 2);
     tcase_add_test(tc, the_end_is_told_when_the_object_is_there);
     tcase_add_loop_test(tc, an_object_leaves_ram_where_clients_hold_all, 0, 4);
     suite_add_tcase(suite, tc);

@@ -140,7 +140,8 @@ void brim_cache_put(struct brim_cache *cache, struct brim_object *object);
 
 /* Takes what stands under key out of every tier, say because its body cannot be read, its origin
  * has taken it back, or a newer one cannot be kept: the next request fetches it again. The hot tier
- * keeps what is not `only`, if that is not NULL. Thread: any, also a loop. */
+ * keeps what is not `only`, if that is not NULL. Where `only` is still on its way into the tiers,
+ * it does not get there, and what is older goes. Thread: any, also a loop. */
 void brim_cache_forget(struct brim_cache *cache, const struct brim_key *key,
                        struct brim_object *only);
 

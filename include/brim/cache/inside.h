@@ -78,8 +78,10 @@ static inline pthread_mutex_t *brim_cache_lock_key(struct brim_cache *cache,
  * Borrowed meanwhile. Thread: any. */
 void brim_cache_expect(struct brim_cache *cache, const struct brim_object *object);
 
-/* Takes it out, if it is there. False: it has been overtaken, and must not be published. Its key is
- * locked, as for the next. */
+/* Whether it is on its way and may still be published. Its key is locked, as for the next two. */
+bool brim_cache_is_coming(struct brim_cache *cache, const struct brim_object *object);
+
+/* Takes it out, if it is there. False: it has been overtaken, and must not be published. */
 bool brim_cache_take_coming(struct brim_cache *cache, const struct brim_object *object);
 
 /* What is on its way under digest and began before the body of this id is overtaken. */

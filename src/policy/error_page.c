@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "brim/policy/error_page.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -30,24 +29,25 @@ struct brim_str brim_error_page_type(const char *path)
     return BRIM_STR("text/plain; charset=utf-8");
 }
 
-static enum brim_err read_whole(FILE *file, struct brim_str *body_out)
+/* NULL, or what is wrong with the file. */
+static const char *read_whole(FILE *file, struct brim_str *body_out)
 {
     char *bytes = brim_alloc(BRIM_ERROR_PAGE_BYTES_MAX + 1), *fitting;
     size_t len = fread(bytes, 1, BRIM_ERROR_PAGE_BYTES_MAX + 1, file);
 
     if (ferror(file) != 0 || len > BRIM_ERROR_PAGE_BYTES_MAX) {
         free(bytes);
-        return ferror(file) != 0 ? BRIM_EINVAL : BRIM_ELIMIT;
+        return ferror(file) != 0 ? "cannot be read" : "is longer than 1 MiB";
     }
     fitting = realloc(bytes, len + 1);
     *body_out = brim_str(fitting == NULL ? bytes : fitting, len);
-    return BRIM_OK;
+    return NULL;
 }
 
 enum brim_err brim_error_page_read(const char *path, struct brim_error_page **page_out)
 {
     struct brim_error_page page = {.type = brim_error_page_type(path)};
-    enum brim_err err = BRIM_EINVAL;
+    const char *why = "cannot be opened";
     FILE *file;
 
     *page_out = NULL;
@@ -55,13 +55,12 @@ enum brim_err brim_error_page_read(const char *path, struct brim_error_page **pa
         return BRIM_OK;
     file = fopen(path, "re");
     if (file != NULL) {
-        err = read_whole(file, &page.body);
+        why = read_whole(file, &page.body);
         (void)fclose(file);
     }
-    if (err != BRIM_OK) {
-        BRIM_LOG(ERROR, "site.error_page", "path=%s reason=%s errno=%d bytes_max=%u", path,
-                 brim_err_name(err), file == NULL ? errno : 0, BRIM_ERROR_PAGE_BYTES_MAX);
-        return err;
+    if (why != NULL) {
+        BRIM_LOG(ERROR, "site.error_page", "file=%s reason=\"%s\"", path, why);
+        return BRIM_EINVAL;
     }
     *page_out = brim_alloc(sizeof(page));
     **page_out = page;

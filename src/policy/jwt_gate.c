@@ -16,6 +16,7 @@
 #include "brim/base/log.h"
 #include "brim/cache/kv.h"
 #include "brim/http/cache_key.h"
+#include "brim/policy/compile_faults.h"
 #include "brim/policy/jwt.h"
 #include "brim/policy/jwt_keys.h"
 
@@ -105,9 +106,11 @@ static void copy_claims(struct brim_jwt_gate *gate, const struct brim_conf_strin
 }
 
 enum brim_err brim_jwt_gate_compile(const struct brim_conf_jwt *conf,
+                                    struct brim_compile_faults *faults,
                                     struct brim_jwt_gate **gate_out)
 {
     struct brim_jwt_gate *gate;
+    bool is_usable;
 
     *gate_out = NULL;
     if (conf->alg == 0)
@@ -131,7 +134,10 @@ enum brim_err brim_jwt_gate_compile(const struct brim_conf_jwt *conf,
     gate->revoked_claim = brim_strdup(conf->revoked_claim);
     copy_claims(gate, &conf->claims);
     gate->strips = conf->strip;
-    if (!is_possible(gate) || (conf->key[0] != '\0' && read_key(gate, conf->key) != BRIM_OK)) {
+    brim_compile_faults_in(faults, "jwt.alg");
+    is_usable = is_possible(gate);
+    brim_compile_faults_in(faults, "jwt.key");
+    if (!is_usable || (conf->key[0] != '\0' && read_key(gate, conf->key) != BRIM_OK)) {
         brim_jwt_gate_free(gate);
         return BRIM_EINVAL;
     }

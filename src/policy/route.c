@@ -19,6 +19,7 @@
 #include "brim/http/uri.h"
 #include "brim/policy/compile_faults.h"
 #include "brim/policy/origins.h"
+#include "brim/policy/route_inside.h"
 #include "brim/policy/script_test.h"
 
 #define ROUTES_MAGIC   0x726f7531u
@@ -54,60 +55,6 @@ struct brim_routes {
 };
 
 /* ---- compiling ---- */
-
-static struct brim_targets compile_targets(const struct brim_conf_strings *conf)
-{
-    struct brim_str *names = brim_alloc((conf->count + 1) * sizeof(*names));
-
-    for (size_t i = 0; i < conf->count; i++)
-        names[i] = brim_str_of(brim_strdup_lower(conf->items[i]));
-    return (struct brim_targets){names, conf->count};
-}
-
-static struct brim_cache_rules compile_rules(const struct brim_conf_rules *conf)
-{
-    return (struct brim_cache_rules){
-        .bypass = conf->bypass,
-        .compress = conf->compress,
-        .compress_types = compile_targets(&conf->compress_types),
-        .ignore_request_control = conf->ignore_request_control,
-        .s_maxage_stale = conf->s_maxage_stale,
-        .default_ttl_ms = conf->default_ttl_ms,
-        .max_ttl_ms = conf->max_ttl_ms,
-        .grace_ms = conf->grace_ms,
-        .swr_ms = conf->swr_ms,
-        .ahead_percent = conf->ahead_percent,
-        .negative_ttl_ms = conf->negative_ttl_ms,
-        .set_cookie = (enum brim_set_cookie)conf->set_cookie,
-        .targets = compile_targets(&conf->targets),
-        .tags = compile_targets(&conf->tags),
-        .use_as_dictionary = brim_str_of(brim_strdup(conf->use_as_dictionary)),
-    };
-}
-
-/* As it is written: names of parameters and cookies are told apart by case. */
-static struct brim_targets compile_names(const struct brim_conf_strings *conf)
-{
-    struct brim_str *names = brim_alloc((conf->count + 1) * sizeof(*names));
-
-    for (size_t i = 0; i < conf->count; i++)
-        names[i] = brim_str_of(brim_strdup(conf->items[i]));
-    return (struct brim_targets){names, conf->count};
-}
-
-static struct brim_key_rules compile_key(const struct brim_conf_rules *conf)
-{
-    return (struct brim_key_rules){
-        .query_keep = compile_names(&conf->query_keep),
-        .query_drop = compile_names(&conf->query_drop),
-        .query_sort = conf->query_sort,
-        .headers = compile_targets(&conf->key_headers),
-        .cookies = compile_names(&conf->key_cookies),
-        .languages = compile_targets(&conf->key_languages),
-        .device = conf->key_device,
-        .in_status = conf->status_key,
-    };
-}
 
 static bool is_glob(const char *path)
 {
@@ -193,8 +140,10 @@ static enum brim_err compile_handlers(struct brim_routes *routes,
 
     if (conf->file[0] == '\0')
         return BRIM_OK;
+    brim_compile_faults_in(routes->faults, "handlers.test");
     if (conf->test[0] != '\0' && test_handlers(conf->test, site) != BRIM_OK)
         return BRIM_EINVAL;
+    brim_compile_faults_in(routes->faults, "handlers.file");
     err = brim_handlers_open(conf, site, routes->stores, handlers_out);
     if (err == BRIM_OK)
         routes->handlers[routes->handlers_count++] = *handlers_out;
@@ -207,102 +156,6 @@ static const struct brim_str accept_encodings[] = {
     BRIM_STR("br, gzip"),
     BRIM_STR("identity"),
 };
-
-static struct brim_str compile_hsts(const struct brim_conf_security_headers *conf)
-{
-    char text[96];
-
-    if (conf->hsts_ms == 0)
-        return brim_str(NULL, 0);
-    (void)snprintf(text, sizeof(text), "max-age=%lld%s%s", (long long)conf->hsts_ms / 1000,
-                   conf->hsts_subdomains ? "; includeSubDomains" : "",
-                   conf->hsts_preload ? "; preload" : "");
-    return brim_str_of(brim_strdup(text));
-}
-
-/* NULL in *keys_out: none are needed. */
-static enum brim_err compile_signing(const struct brim_conf_signed_url *conf,
-                                     struct brim_url_keys **keys_out)
-{
-    const char *why;
-
-    *keys_out = NULL;
-    if (conf->key[0] == '\0' || brim_url_keys_read(conf->key, keys_out, &why) == BRIM_OK)
-        return BRIM_OK;
-    BRIM_LOG(ERROR, "signed_url.key", "file=%s reason=\"%s\"", conf->key, why);
-    return BRIM_EINVAL;
-}
-
-/* What the origin is told of a token's claims, or of a certificate, may change its answer, and must
- * not be stored for somebody else. */
-static void key_by_claims(struct brim_route *route)
-{
-    size_t count = 0;
-    const struct brim_str *names =
-        route->jwt == NULL ? NULL : brim_jwt_gate_claim_fields(route->jwt, &count);
-    struct brim_targets *headers = &route->key.headers;
-    struct brim_str *all = brim_alloc((headers->count + count + 2) * sizeof(*all));
-
-    for (size_t i = 0; i < headers->count; i++)
-        all[i] = headers->names[i];
-    for (size_t i = 0; i < count; i++)
-        all[headers->count + i] = brim_str_of(brim_strdup(names[i].base));
-    free((void *)(uintptr_t)headers->names);
-    count += headers->count;
-    if (route->subject_field.len > 0)
-        all[count++] = brim_str_of(brim_strdup(route->subject_field.base));
-    *headers = (struct brim_targets){all, count};
-}
-
-/* What a site says of everybody who asks for it. */
-static enum brim_err compile_site_gates(const struct brim_conf_site *conf, struct brim_route *own)
-{
-    struct brim_rate_limit_place place = {.site = own->site};
-
-    enum brim_err err = brim_access_compile(&conf->access, &own->site_access);
-
-    /* Who only denies some has not allowed the others to purge. */
-    if (err == BRIM_OK && (conf->purge.allow.count > 0 || conf->purge.allow_file[0] != '\0'))
-        err = brim_access_compile(&conf->purge, &own->purge);
-    own->site_rate = brim_rate_limit_compile(&conf->rate_limit, &place);
-    own->cors = brim_cors_compile(&conf->cors);
-    own->hsts = compile_hsts(&conf->security_headers);
-    own->security = conf->security_headers.preset;
-    own->redirect = conf->redirect_https;
-    if (err == BRIM_OK)
-        err = brim_jwt_gate_compile(&conf->jwt, &own->jwt);
-    if (err == BRIM_OK)
-        err = brim_basic_auth_compile(&conf->basic_auth, &own->basic);
-    if (err == BRIM_OK)
-        err = compile_signing(&conf->signed_url, &own->signing);
-    key_by_claims(own);
-    return err;
-}
-
-/* What a route says beside it. */
-static enum brim_err compile_route_gates(const struct brim_conf_route *conf,
-                                         const struct brim_conf_site *site,
-                                         struct brim_route *route)
-{
-    struct brim_rate_limit_place place = {.site = route->site, .route = route->path};
-    enum brim_err err = brim_access_compile(&conf->access, &route->access);
-
-    route->rate = brim_rate_limit_compile(&conf->rate_limit, &place);
-    if (!brim_conf_table_is_same(&brim_conf_table_cors, &conf->cors, &site->cors))
-        route->cors = brim_cors_compile(&conf->cors);
-    route->hsts = compile_hsts(&conf->security_headers);
-    route->security = conf->security_headers.preset;
-    if (err == BRIM_OK && !brim_conf_table_is_same(&brim_conf_table_jwt, &conf->jwt, &site->jwt))
-        err = brim_jwt_gate_compile(&conf->jwt, &route->jwt);
-    if (err == BRIM_OK &&
-        !brim_conf_table_is_same(&brim_conf_table_basic_auth, &conf->basic_auth, &site->basic_auth))
-        err = brim_basic_auth_compile(&conf->basic_auth, &route->basic);
-    if (err == BRIM_OK &&
-        !brim_conf_table_is_same(&brim_conf_table_signed_url, &conf->signed_url, &site->signed_url))
-        err = compile_signing(&conf->signed_url, &route->signing);
-    key_by_claims(route);
-    return err;
-}
 
 /* A route that reads elsewhere does not write to the site's. */
 static void choose_origins(const struct brim_routes *routes, const struct brim_conf_route *conf,
@@ -337,13 +190,12 @@ static enum brim_err compile_route(struct brim_routes *routes, const struct brim
     route_out->path = plain_path(conf->path);
     route_out->condition = brim_condition_compile(conf);
     route_out->rewrite = brim_rewrite_compile(conf);
-    route_out->rules = compile_rules(&conf->cache);
-    route_out->key = compile_key(&conf->cache);
+    route_out->rules = brim_route_compile_rules(&conf->cache);
+    route_out->key = brim_route_compile_key(&conf->cache);
     choose_origins(routes, conf, route_out);
-    err = compile_route_gates(conf, site, route_out);
-    if (err == BRIM_OK)
-        err = compile_handlers(routes, &conf->handlers, own->site, &route_out->handlers);
-    return err;
+    err = brim_route_compile_gates(conf, site, routes->faults, route_out);
+    return brim_route_both(
+        err, compile_handlers(routes, &conf->handlers, own->site, &route_out->handlers));
 }
 
 static bool has_conditions(const struct brim_conf_site *conf)
@@ -387,6 +239,21 @@ static void gather_edge_fields(struct site *site)
         site->prefixes[i].edge_fields = *fields;
 }
 
+/* What of a site may not be usable. */
+static enum brim_err compile_site_files(struct brim_routes *routes,
+                                        const struct brim_conf_site *conf, struct brim_route *own)
+{
+    enum brim_err err;
+
+    brim_compile_faults_in(routes->faults, "read_your_writes.secret");
+    err = brim_pin_open(&conf->read_your_writes, own->site, &own->pin);
+    err = brim_route_both(err, brim_route_compile_site_gates(conf, routes->faults, own));
+    brim_compile_faults_in(routes->faults, "error_page");
+    err = brim_route_both(err, brim_error_page_read(conf->error_page, &own->error_page));
+    return brim_route_both(err,
+                           compile_handlers(routes, &conf->handlers, own->site, &own->handlers));
+}
+
 static enum brim_err compile_site(struct brim_routes *routes, const struct brim_conf_site *conf,
                                   struct site *site)
 {
@@ -399,8 +266,8 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
         .metrics = brim_metric_group(BRIM_METRIC_SITE, conf->hosts.items[0]),
         .path = "",
         .origin = brim_origins_get(routes->origins, conf->origin),
-        .rules = compile_rules(&conf->cache),
-        .key = compile_key(&conf->cache),
+        .rules = brim_route_compile_rules(&conf->cache),
+        .key = brim_route_compile_key(&conf->cache),
         .forwarded = (enum brim_forwarded)conf->forwarded,
         .trace = (enum brim_trace_mode)conf->trace,
         .server_timing = conf->server_timing,
@@ -411,22 +278,16 @@ static enum brim_err compile_site(struct brim_routes *routes, const struct brim_
     };
     if (conf->write_origin[0] != '\0')
         site->own.write_origin = brim_origins_get(routes->origins, conf->write_origin);
-    err = brim_pin_open(&conf->read_your_writes, site->own.site, &site->own.pin);
-    if (err == BRIM_OK)
-        err = compile_site_gates(conf, &site->own);
-    if (err == BRIM_OK && brim_error_page_read(conf->error_page, &site->own.error_page) != BRIM_OK)
-        err = BRIM_EINVAL;
-    if (err == BRIM_OK)
-        err = compile_handlers(routes, &conf->handlers, site->own.site, &site->own.handlers);
+    err = compile_site_files(routes, conf, &site->own);
     site->globs = brim_alloc(room * sizeof(*site->globs));
     site->prefixes = brim_alloc(room * sizeof(*site->prefixes));
-    for (size_t i = 0; i < conf->routes.count && err == BRIM_OK; i++) {
+    for (size_t i = 0; i < conf->routes.count; i++) {
         const struct brim_conf_route *from = &conf->routes.items[i];
         struct brim_route *route = is_glob(from->path) ? &site->globs[site->glob_count++]
                                                        : &site->prefixes[site->prefix_count++];
 
         brim_compile_faults_at(routes->faults, "sites[%zu].routes[%zu]", number, i);
-        err = compile_route(routes, from, conf, &site->own, route);
+        err = brim_route_both(err, compile_route(routes, from, conf, &site->own, route));
         route->place = i;
     }
     gather_edge_fields(site);
@@ -499,6 +360,7 @@ enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
         brim_routes_unref(routes);
         return BRIM_EINVAL;
     }
+    brim_compile_faults_at(faults, "node.tier_secret");
     if (conf->node.tier_secret[0] != '\0')
         err = brim_secret_open(conf->node.tier_secret, &routes->tier_secret);
     if (err != BRIM_OK)
@@ -508,10 +370,7 @@ enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
     routes->site_count = conf->sites.count;
     routes->handlers = brim_alloc((count_handlers(conf) + 1) * sizeof(*routes->handlers));
     for (size_t i = 0; i < conf->sites.count; i++) {
-        enum brim_err site_err = compile_site(routes, &conf->sites.items[i], &routes->sites[i]);
-
-        if (err == BRIM_OK)
-            err = site_err;
+        err = brim_route_both(err, compile_site(routes, &conf->sites.items[i], &routes->sites[i]));
     }
     compile_hosts(routes, conf);
     if (err == BRIM_OK)
@@ -529,56 +388,15 @@ void brim_routes_ref(struct brim_routes *routes)
     atomic_fetch_add_explicit(&routes->refs, 1, memory_order_relaxed);
 }
 
-/* Strings of our own behind pointers to const. */
-static void free_const(const void *memory)
-{
-    free((void *)(uintptr_t)memory);
-}
-
-static void free_targets(const struct brim_targets *targets)
-{
-    for (size_t i = 0; i < targets->count; i++)
-        free_const(targets->names[i].base);
-    free_const(targets->names);
-}
-
-static void free_rules(const struct brim_cache_rules *rules)
-{
-    free_targets(&rules->targets);
-    free_targets(&rules->tags);
-    free_targets(&rules->compress_types);
-    free_const(rules->use_as_dictionary.base);
-}
-
-static void free_key(const struct brim_key_rules *key)
-{
-    free_targets(&key->query_keep);
-    free_targets(&key->query_drop);
-    free_targets(&key->headers);
-    free_targets(&key->cookies);
-    free_targets(&key->languages);
-}
-
 static void free_routes(struct brim_route *routes, size_t count, const struct brim_route *own)
 {
     for (size_t i = 0; i < count; i++) {
-        free_const(routes[i].path);
+        brim_route_free_const(routes[i].path);
         brim_condition_free(routes[i].condition);
         brim_rewrite_fini(&routes[i].rewrite);
-        free_rules(&routes[i].rules);
-        free_key(&routes[i].key);
-        brim_access_free(routes[i].access);
-        brim_rate_limit_free(routes[i].rate);
-        if (routes[i].jwt != own->jwt)
-            brim_jwt_gate_free(routes[i].jwt);
-        if (routes[i].cors != own->cors)
-            brim_cors_free(routes[i].cors);
-        if (routes[i].hsts.base != own->hsts.base)
-            free_const(routes[i].hsts.base);
-        if (routes[i].basic != own->basic)
-            brim_basic_auth_free(routes[i].basic);
-        if (routes[i].signing != own->signing)
-            brim_url_keys_free(routes[i].signing);
+        brim_route_free_rules(&routes[i].rules);
+        brim_route_free_key(&routes[i].key);
+        brim_route_free_gates(&routes[i], own);
     }
     free(routes);
 }
@@ -587,22 +405,15 @@ static void free_site(struct site *site)
 {
     free_routes(site->globs, site->glob_count, &site->own);
     free_routes(site->prefixes, site->prefix_count, &site->own);
-    free_rules(&site->own.rules);
-    free_key(&site->own.key);
+    brim_route_free_rules(&site->own.rules);
+    brim_route_free_key(&site->own.key);
     brim_pin_close(site->own.pin);
-    brim_access_free(site->own.site_access);
-    brim_access_free(site->own.purge);
-    brim_rate_limit_free(site->own.site_rate);
-    brim_jwt_gate_free(site->own.jwt);
-    brim_cors_free(site->own.cors);
-    free_const(site->own.hsts.base);
-    brim_basic_auth_free(site->own.basic);
-    brim_url_keys_free(site->own.signing);
+    brim_route_free_site_gates(&site->own);
     brim_error_page_free(site->own.error_page);
-    free_const(site->own.edge_fields.names);
-    free_const(site->own.subject_field.base);
-    free_const(site->own.acme_webroot);
-    free_const(site->own.site);
+    brim_route_free_const(site->own.edge_fields.names);
+    brim_route_free_const(site->own.subject_field.base);
+    brim_route_free_const(site->own.acme_webroot);
+    brim_route_free_const(site->own.site);
 }
 
 void brim_routes_unref(struct brim_routes *routes)
@@ -613,7 +424,7 @@ void brim_routes_unref(struct brim_routes *routes)
     if (atomic_fetch_sub_explicit(&routes->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t i = 0; i < routes->host_count; i++)
-        free_const(routes->hosts[i].name.base);
+        brim_route_free_const(routes->hosts[i].name.base);
     for (size_t i = 0; i < routes->site_count; i++)
         free_site(&routes->sites[i]);
     for (size_t i = 0; i < routes->handlers_count; i++)

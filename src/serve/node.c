@@ -26,6 +26,7 @@
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
 #include "brim/cache/dictionaries.h"
+#include "brim/policy/compile_faults.h"
 #include "brim/policy/dict.h"
 #include "brim/policy/geo.h"
 #include "brim/serve/admin.h"
@@ -154,6 +155,18 @@ static enum brim_err open_cache(struct node *n)
     return brim_cache_open(&config, &n->cache);
 }
 
+static enum brim_err open_geo(struct node *n, struct brim_compile_faults *faults)
+{
+    enum brim_err err;
+
+    if (n->root->node.geo[0] == '\0')
+        return BRIM_OK;
+    brim_compile_faults_at(faults, "node.geo");
+    err = brim_geo_open(n->root->node.geo, &n->stores.geo);
+    brim_compile_faults_end();
+    return err == BRIM_OK ? BRIM_OK : BRIM_EINVAL;
+}
+
 /* Beside the cache, not in it: what is in the cache may be removed at any time. */
 static enum brim_err open_stores(struct node *n)
 {
@@ -165,8 +178,6 @@ static enum brim_err open_stores(struct node *n)
     brim_purge_line_serve(n->purge_line, &n->stores);
     n->stores.cache = n->cache;
     n->stores.dict = brim_dict_open(n->root->node.dict_bytes);
-    if (n->root->node.geo[0] != '\0' && brim_geo_open(n->root->node.geo, &n->stores.geo) != BRIM_OK)
-        return BRIM_EINVAL;
     if (path[0] == '\0' && cache[0] == '\0')
         return BRIM_OK;
     if (path[0] == '\0') {
@@ -206,7 +217,7 @@ static void open_dictionaries(struct node *n)
         n->dictionaries = brim_dictionaries_open(&config);
 }
 
-static enum brim_err open_origins(struct node *n)
+static enum brim_err open_origins(struct node *n, struct brim_compile_faults *faults)
 {
     size_t fetchers = (size_t)n->root->node.fetchers;
     const struct brim_conf_dns *dns = &n->root->dns;
@@ -223,8 +234,9 @@ static enum brim_err open_origins(struct node *n)
         .flights_max = (unsigned)n->root->limits.flights,
         .ledger = brim_clients_ledger(n->clients),
     };
-    enum brim_err err = brim_routes_compile(n->root, NULL, &n->stores, NULL, &n->routes);
+    enum brim_err err = brim_routes_compile(n->root, NULL, &n->stores, faults, &n->routes);
 
+    brim_compile_faults_end();
     if (err == BRIM_OK)
         err = brim_fetchers_open(&fetch, &n->fetchers);
     flights.fetchers = n->fetchers;
@@ -354,6 +366,7 @@ static enum brim_err node_open(struct node *n, FILE *faults)
         .threads = (unsigned)n->root->node.io_threads,
         .queue_max = (unsigned)n->root->node.io_queue,
     };
+    struct brim_compile_faults told = {.conf = n->conf, .out = faults};
     enum brim_err err = n->tls == NULL ? open_tls(n, faults) : BRIM_OK;
 
     n->clients = brim_clients_open(&n->root->limits, &n->root->abuse);
@@ -364,13 +377,15 @@ static enum brim_err node_open(struct node *n, FILE *faults)
     if (err == BRIM_OK)
         err = open_cache(n);
     if (err == BRIM_OK)
+        err = open_geo(n, &told);
+    if (err == BRIM_OK)
         err = open_stores(n);
     if (err == BRIM_OK)
         err = open_encoders(n);
     if (err == BRIM_OK)
         open_dictionaries(n);
     if (err == BRIM_OK)
-        err = open_origins(n);
+        err = open_origins(n, &told);
     if (err == BRIM_OK)
         err = brim_access_log_open(&n->root->access_log, n->worker_count, &n->log);
     if (err == BRIM_OK)
@@ -514,11 +529,13 @@ static void wait_for_end(struct node *n)
 /* Everything that may fail and does not need what the old node still has. */
 static enum brim_err rehearse(struct node *n)
 {
+    struct brim_compile_faults told = {.conf = n->conf, .out = stderr};
     struct brim_routes *routes = NULL;
     enum brim_err err = open_tls(n, stderr);
 
     if (err == BRIM_OK)
-        err = brim_routes_compile(n->root, NULL, NULL, NULL, &routes);
+        err = brim_routes_compile(n->root, NULL, NULL, &told, &routes);
+    brim_compile_faults_end();
     if (err == BRIM_OK)
         brim_routes_unref(routes);
     return err;
@@ -568,7 +585,7 @@ static int node_main(const struct brim_start *start)
     if (err != BRIM_OK) {
         BRIM_LOG(ERROR, "node.start_failed", "reason=%s", brim_err_name(err));
         node_close(&n);
-        return EXIT_FAILURE;
+        return err == BRIM_EINVAL ? EXIT_CONFIG : EXIT_FAILURE;
     }
     brim_sockets_close(start->sockets); /* it has its own: what it stops listening on is free */
     tame_stderr();

@@ -141,12 +141,72 @@ class TestCheck(Case):
                 f"sites:\n- hosts: a.example\n  origin: a\n  routes:\n"
                 f"  - {{path: /a/}}\n  - {{path: /b/, basic_auth: {{file: {users}}}}}\n")
         self.assert_run(self.check(text), 2, "",
-                        f"{self.path}:9: sites[0].routes[1]: basic_auth.file file={users} line=1 reason=")
+                        f"{self.path}:9: sites[0].routes[1].basic_auth.file: basic_auth.file file={users} line=1 reason=")
         run = self.check(text.replace("basic_auth", "handlers"))
-        self.assert_run(run, 2, "", f"{self.path}:9: sites[0].routes[1]: script.invalid ")
+        self.assert_run(run, 2, "", f"{self.path}:9: sites[0].routes[1].handlers.file: script.invalid ")
         self.assertIn(f"{users}:1: ", run.stderr)
         run = self.check(f"node: {{geo: {users}}}\n" + text.replace("/b/, ", "/b/} #"))
         self.assert_run(run, 2, "", f"{self.path}:1: node.geo: geo.failed ")
+
+    def test_what_is_wrong_inside_of_named_files_is_told_all_at_once_each_by_the_options_own_line(self):
+        junk, large = self.path.with_name("junk"), self.path.with_name("large")
+        junk.write_text("not:usable\n")
+        large.write_bytes(b"x" * (1 << 20) + b"x")
+        good = self.path.with_name("good.lua")
+        good.write_text("return {}\n")
+        self.path.write_text(f"""node:
+  geo: {junk}
+listeners: [{{address: ':80'}}]
+origins: [{{name: a, servers: [{{url: 'http://a'}}]}}]
+sites:
+- hosts: a.example
+  origin: a
+  error_page: {large}
+  jwt:
+    alg: RS256
+    key: {junk}
+  basic_auth:
+    realm: a
+    file: {junk}
+  signed_url:
+    key: {junk}
+  handlers:
+    on_error: fail
+    file: {junk}
+  routes:
+  - path: /a/
+    basic_auth:
+      realm: b
+  - path: /b/
+    handlers:
+      file: {good}
+      test: {junk}
+""")
+        wanted = ["2: node.geo: ", "8: sites[0].error_page: ", "11: sites[0].jwt.key: ",
+                  "14: sites[0].basic_auth.file: ", "16: sites[0].signed_url.key: ",
+                  "19: sites[0].handlers.file: ", "23: sites[0].routes[0].basic_auth.file: ",
+                  "27: sites[0].routes[1].handlers.test: "]
+        run = brim("check", "-c", str(self.path))
+        self.assertEqual((run.returncode, run.stdout), (2, ""), run)
+        for place in wanted:
+            self.assertIn(f"{self.path}:{place}", run.stderr)
+        self.assertEqual(run.stderr.count("\n"), len(wanted), run.stderr)
+
+    def test_a_start_tells_what_a_check_tells(self):
+        """Not everybody runs it before: the same place, and the status of a config not usable."""
+        junk = self.path.with_name("junk")
+        junk.write_text("not usable\n")
+        config = brim_node.make_config(brim_node.free_port(), brim_node.free_port(), 81)
+        for change, place in (({"node": {"geo": str(junk)}}, "node.geo"),
+                              ({"sites": [{**config["sites"][0], "handlers": {"file": str(junk)}}]},
+                               "sites[0].handlers.file"),
+                              ({"origins": [{**config["origins"][0], "tls": {"ca": str(junk)}}]},
+                               "origins[0].tls.ca")):
+            self.path.write_text(json.dumps({**config, **change}))
+            for command in (["check"], ["serve", "--no-supervise"], ["serve"]):
+                with self.subTest(place=place, command=command):
+                    run = brim(*command, "-c", str(self.path))
+                    self.assert_run(run, 2, "", f"{self.path}:1: {place}: ")
 
     def test_an_admin_listener_open_to_other_hosts_is_warned_of(self):
         token = self.path.with_name("token")

@@ -428,7 +428,7 @@ class ErrorPage(Pools):
         self.assertEqual(answer.status, 422)
         told = answer.read().decode()
         connection.close()
-        self.assertRegex(told, r"brim.yaml:\d+: sites\[0\]: site.error_page path=\S+x.html ")
+        self.assertRegex(told, r"brim.yaml:\d+: sites\[0\]\.error_page: site.error_page file=\S+x.html reason=")
         self.assertEqual(self.get()[1], "one")
 
 

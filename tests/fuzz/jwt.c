@@ -55,7 +55,7 @@ static enum brim_err compile(int alg, struct brim_str key, struct brim_jwt_gate 
 
     INVARIANT(fd >= 0 && write(fd, key.base, key.len) == (ssize_t)key.len);
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    err = brim_jwt_gate_compile(&conf, gate_out);
+    err = brim_jwt_gate_compile(&conf, NULL, gate_out);
     close(fd);
     return err;
 }

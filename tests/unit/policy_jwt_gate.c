@@ -53,7 +53,7 @@ static struct brim_jwt_gate *compile(const struct brim_conf_jwt *conf)
 {
     struct brim_jwt_gate *gate;
 
-    ck_assert_int_eq(brim_jwt_gate_compile(conf, &gate), BRIM_OK);
+    ck_assert_int_eq(brim_jwt_gate_compile(conf, NULL, &gate), BRIM_OK);
     ck_assert_ptr_nonnull(gate);
     return gate;
 }
@@ -320,7 +320,7 @@ START_TEST(an_algorithm_that_libjwt_does_not_know_is_refused)
 {
     struct brim_conf_jwt conf = conf_of(PS256, pem_file);
     struct brim_jwt_gate *gate;
-    enum brim_err err = brim_jwt_gate_compile(&conf, &gate);
+    enum brim_err err = brim_jwt_gate_compile(&conf, NULL, &gate);
 
     ck_assert_int_eq(err, brim_jwt_alg_is_known("PS256") ? BRIM_OK : BRIM_EINVAL);
     brim_jwt_gate_free(gate);
@@ -345,11 +345,11 @@ START_TEST(a_key_that_does_not_suit_is_refused)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         conf = conf_of(bad[i].alg, secret_file);
         write_file(secret_file, bad[i].text);
-        ck_assert_int_eq(brim_jwt_gate_compile(&conf, &gate), BRIM_EINVAL);
+        ck_assert_int_eq(brim_jwt_gate_compile(&conf, NULL, &gate), BRIM_EINVAL);
         ck_assert_ptr_null(gate);
     }
     conf = conf_of(OFF, secret_file);
-    ck_assert_int_eq(brim_jwt_gate_compile(&conf, &gate), BRIM_OK);
+    ck_assert_int_eq(brim_jwt_gate_compile(&conf, NULL, &gate), BRIM_OK);
     ck_assert_ptr_null(gate);
     brim_jwt_gate_free(NULL);
 }

@@ -17,7 +17,7 @@ struct brim_error_page {
 
 /*
  * Reads path whole; NULL in *page_out where path is empty. What is wrong is logged.
- * Owns: the caller frees. Errors: BRIM_EINVAL it cannot be read; BRIM_ELIMIT it is too large.
+ * Owns: the caller frees. Errors: BRIM_EINVAL it cannot be read, or is too large.
  * Thread: init or control.
  */
 BRIM_MUST_USE enum brim_err brim_error_page_read(const char *path,

@@ -14,12 +14,14 @@
 #include "brim/base/conf.h"
 #include "brim/http/field.h"
 
+struct brim_compile_faults;
 struct brim_kv;
 struct brim_jwt_gate; /* opaque */
 
 /* NULL in *gate_out: none is configured. conf was checked and may be freed. Errors: BRIM_EINVAL the
- * key cannot be used, which was logged. Thread: init or control. */
+ * key cannot be used, which was logged, or with faults told there. Thread: init or control. */
 BRIM_MUST_USE enum brim_err brim_jwt_gate_compile(const struct brim_conf_jwt *conf,
+                                                  struct brim_compile_faults *faults,
                                                   struct brim_jwt_gate **gate_out);
 void brim_jwt_gate_free(struct brim_jwt_gate *gate); /* accepts NULL */
 

@@ -401,6 +401,8 @@ static const char *response_obstacle(const struct brim_exchange *exchange,
         return "private";
     if (brim_vary_is_any(exchange->response))
         return "vary-any";
+    if (brim_vary_is_by_sender(exchange->response))
+        return "vary-sender";
     if (rules->set_cookie == BRIM_SET_COOKIE_REFUSE && !says_shared(control) &&
         brim_fields_find(exchange->response, BRIM_STR("set-cookie")) != NULL &&
         !leaves_out_cookie(exchange, rules, control))

@@ -13,6 +13,7 @@
 #define LANGUAGES_MAX 32u
 
 static const struct brim_str vary = {"vary", 4};
+static const struct brim_str cookie = {"cookie", 6};
 static const struct brim_str accept_encoding = {"accept-encoding", 15};
 static const struct brim_str accept_language = {"accept-language", 15};
 
@@ -26,6 +27,17 @@ static char lower(char c)
 bool brim_vary_is_any(struct brim_fields response)
 {
     return brim_fields_has_token(response, vary, BRIM_STR("*"));
+}
+
+bool brim_vary_is_by_sender(struct brim_fields response)
+{
+    static const struct brim_str names[] = {BRIM_STR("cdn-loop"), BRIM_STR("forwarded"),
+                                            BRIM_STR("via"), BRIM_STR("x-forwarded-for")};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (brim_fields_has_token(response, vary, names[i]))
+            return true;
+    return false;
 }
 
 /* Order of names: by bytes, a prefix first. Both are in lower case. */
@@ -182,12 +194,32 @@ static void put_members(struct sink *sink, struct brim_fields request, struct br
     }
 }
 
-/* Fields of clients that no shared fill shows to an origin (serve/upstream): brim answers them
- * itself, so what the origin sends does not depend on them (RFC 9842 2.2, 2.3). */
+/* Cookie is no list: a comma in it is a byte like any other, and its lines, HTTP/2's crumbs, are
+ * joined as they go out (RFC 9113 8.2.3). Lines without a byte say nothing. */
+static void put_cookies(struct sink *sink, struct brim_fields request)
+{
+    size_t from = sink->len;
+
+    for (size_t i = 0; i < request.count; i++) {
+        if (!brim_str_is(request.items[i].name, cookie) || request.items[i].value.len == 0)
+            continue;
+        if (sink->len > from)
+            put(sink, BRIM_STR("; "));
+        put(sink, request.items[i].value);
+    }
+    if (sink->len == from)
+        put(sink, BRIM_STR(BRIM_VARY_ABSENT));
+}
+
+/* Fields of clients that no shared fill shows to an origin (serve/upstream). The first two brim
+ * answers itself (RFC 9842 2.2, 2.3), the others it writes itself, of what the key begins with:
+ * what the origin sends does not depend on a client's. */
 static bool is_kept_from_origins(struct brim_str name)
 {
     return brim_str_is(name, BRIM_STR("available-dictionary")) ||
-           brim_str_is(name, BRIM_STR("dictionary-id"));
+           brim_str_is(name, BRIM_STR("dictionary-id")) ||
+           brim_str_is(name, BRIM_STR("x-forwarded-host")) ||
+           brim_str_is(name, BRIM_STR("x-forwarded-proto"));
 }
 
 size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *buffer,
@@ -202,6 +234,8 @@ size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *b
         put(&sink, BRIM_STR(""));
     else if (brim_fields_find(request, name) == NULL || is_kept_from_origins(name))
         put(&sink, BRIM_STR(BRIM_VARY_ABSENT));
+    else if (brim_str_is(name, cookie))
+        put_cookies(&sink, request);
     else if (brim_str_is(name, accept_language) && sort_languages(request, languages, &count))
         put_languages(&sink, languages, count);
     else
@@ -244,7 +278,7 @@ bool brim_vary_selects_same(struct brim_fields response, struct brim_fields a, s
         return false;
     if (brim_fields_find(response, BRIM_STR("vary")) == NULL)
         return true;
-    if (brim_vary_is_any(response) ||
+    if (brim_vary_is_any(response) || brim_vary_is_by_sender(response) ||
         brim_vary_names(response, scratch, sizeof(scratch), names, &count) != BRIM_OK)
         return false;
     for (size_t i = 0; i < count; i++) {

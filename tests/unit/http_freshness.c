@@ -228,6 +228,7 @@ static const struct {
     /* 4.1 Vary */
     {200, {NULL}, {"cache-control: max-age=60", "vary: *"}, &none, PASS, "vary-any"},
     {200, {NULL}, {"cache-control: max-age=60", "vary: a, *"}, &none, PASS, "vary-any"},
+    {200, {NULL}, {"cache-control: max-age=60", "vary: Forwarded"}, &none, PASS, "vary-sender"},
     {200, {NULL}, {"cache-control: max-age=60", "vary: a"}, &none, STORE, "fresh"},
     {500, {NULL}, {"cache-control: max-age=60", "vary: *"}, &none, NOT, "vary-any"},
     /* 7.3: cookies for one client */

@@ -107,9 +107,19 @@ static const struct {
     {"foo", {"foo: \"a, b\", c"}, "\"a, b\",c"},
     {"foo", {"foo: a  b"}, "a  b"},
     {"foo", {"foo: 1, 1"}, "1,1"},
+    /* Cookie is no list: its commas are its own, its lines one (RFC 6265 4.2.1, RFC 9113 8.2.3) */
+    {"cookie", {NULL}, BRIM_VARY_ABSENT},
+    {"cookie", {"cookie:"}, BRIM_VARY_ABSENT},
+    {"cookie", {"cookie: a=1,b=2"}, "a=1,b=2"},
+    {"cookie", {"cookie: a=1, b=2"}, "a=1, b=2"},
+    {"cookie", {"cookie: a=1,,b=2"}, "a=1,,b=2"},
+    {"cookie", {"cookie: a=1; b=2"}, "a=1; b=2"},
+    {"cookie", {"cookie: a=1", "foo: 1", "cookie:", "cookie: b=2"}, "a=1; b=2"},
     /* what origins are not shown selects nothing (RFC 9842 2.2, 2.3) */
     {"available-dictionary", {"available-dictionary: :AAAA:"}, BRIM_VARY_ABSENT},
     {"dictionary-id", {"dictionary-id: \"x\""}, BRIM_VARY_ABSENT},
+    {"x-forwarded-proto", {"x-forwarded-proto: https"}, BRIM_VARY_ABSENT},
+    {"x-forwarded-host", {"x-forwarded-host: other.example"}, BRIM_VARY_ABSENT},
     /* Accept-Language: order and case say nothing (RFC 9110 12.5.4, RFC 4647 2.1) */
     {"accept-language", {NULL}, BRIM_VARY_ABSENT},
     {"accept-language", {"accept-language:"}, ""},
@@ -233,6 +243,7 @@ START_TEST(same_selection_is_told_from_another)
 {
     const struct brim_field vary[] = {{BRIM_STR("vary"), BRIM_STR("X-A, Accept-Language")}};
     const struct brim_field any[] = {{BRIM_STR("vary"), BRIM_STR("*")}};
+    const struct brim_field sender[] = {{BRIM_STR("vary"), BRIM_STR("X-A, X-Forwarded-For")}};
     const struct brim_field en[] = {{BRIM_STR("accept-language"), BRIM_STR("en")},
                                     {BRIM_STR("x-b"), BRIM_STR("1")}};
     const struct brim_field also_en[] = {{BRIM_STR("accept-language"), BRIM_STR("en")}};
@@ -245,6 +256,7 @@ START_TEST(same_selection_is_told_from_another)
     ck_assert(!brim_vary_selects_same(by, a, none));
     ck_assert(brim_vary_selects_same(none, a, c));
     ck_assert(!brim_vary_selects_same(star, a, a));
+    ck_assert(!brim_vary_selects_same((struct brim_fields){sender, 1}, a, a));
 }
 END_TEST
 

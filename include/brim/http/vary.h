@@ -14,6 +14,10 @@
 /* Whether the response varies by everything ("*", also among others), hence cannot be matched. */
 bool brim_vary_is_any(struct brim_fields response);
 
+/* Whether the response varies by a field in which brim tells the origin who asks: what a client's
+ * own field of that name says is not what the origin saw, hence cannot be matched either. */
+bool brim_vary_is_by_sender(struct brim_fields response);
+
 /*
  * Collects the names that Vary lists: lower-case copies in scratch, sorted, unique.
  *
@@ -44,18 +48,19 @@ BRIM_MUST_USE enum brim_err brim_vary_names_for(struct brim_fields request,
  * Writes the normal form of the request's value for name to buffer; returns its length, or
  * SIZE_MAX if it does not fit. Absent (BRIM_VARY_ABSENT) and empty ("") differ.
  *
- * Members are joined by ",", white space around them dropped, order kept; accept-language is
- * sorted, in lower case, its weights in their shortest form; accept-encoding is
- * always empty, as origins are asked for the same
- * codings whatever the client takes, and it is brim that decodes; available-dictionary and
- * dictionary-id are always absent, as the origin is not sent them.
+ * Members are joined by ",", white space around them dropped, order kept; cookie is what it is, its
+ * lines joined by "; "; accept-language is sorted, in lower case, its weights in their shortest
+ * form; accept-encoding is always empty, as origins are asked for the same codings whatever the
+ * client takes, and it is brim that decodes; available-dictionary, dictionary-id, x-forwarded-host
+ * and x-forwarded-proto are always absent, as the origin is not sent the client's.
  * Spec: RFC 9111 4.1.
  */
 size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *buffer,
                        size_t buffer_bytes);
 
 /* Whether requests a and b select the same variant of this response. What cannot be compared
- * (Vary: *, too many names, too long values) is not the same. Spec: RFC 9111 4.1. */
+ * (Vary: *, or by who asks, too many names, too long values) is not the same. Spec: RFC 9111 4.1.
+ */
 bool brim_vary_selects_same(struct brim_fields response, struct brim_fields a,
                             struct brim_fields b);
 

@@ -19,6 +19,7 @@
 
 #define DAMAGE_MAGIC 0x646d6765u
 #define PATH_ROOM    4096u
+#define OPEN_MAX     4u /* environments of a process; more are never suspected */
 
 static const int deadly[] = {SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
 enum { DEADLY_COUNT = sizeof(deadly) / sizeof(deadly[0]) };
@@ -30,22 +31,37 @@ struct brim_damage {
     _Atomic bool is_noted;
 };
 
-/* A signal has no context but its thread's. */
+/* A signal has no context but its thread's and the process's. */
 static _Thread_local struct brim_damage *inside;
+static _Thread_local struct brim_damage *home;
+static _Atomic(struct brim_damage *) opened[OPEN_MAX];
+static _Atomic bool has_started;
 static struct sigaction before[DEADLY_COUNT];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* Once a process. */
+static void mark(struct brim_damage *damage, const char *marks, size_t count)
+{
+    int errnum = errno;
+
+    if (damage != NULL && !atomic_exchange(&damage->is_noted, true))
+        while (write(damage->fd, marks, count) < 0 && errno == EINTR)
+            ;
+    errno = errnum;
+}
 
 void brim_damage_note(unsigned weight)
 {
     static const char marks[BRIM_DAMAGE_MAX + 1] = "xx";
-    struct brim_damage *damage = inside;
-    int errnum = errno;
 
     INVARIANT(weight <= BRIM_DAMAGE_MAX);
-    if (damage != NULL && !atomic_exchange(&damage->is_noted, true))
-        while (write(damage->fd, marks, weight) < 0 && errno == EINTR)
-            ;
-    errno = errnum;
+    mark(inside != NULL ? inside : home, marks, weight);
+}
+
+static void suspect_all(void)
+{
+    for (size_t i = 0; i < OPEN_MAX; i++)
+        mark(atomic_load(&opened[i]), "?", 1);
 }
 
 /* Notes, and lets happen what would have happened: an instruction is run again, what was sent is
@@ -56,8 +72,11 @@ static void on_deadly(int number, siginfo_t *info, void *context)
     bool is_sent = info->si_code <= 0; /* by kill(), abort(), raise() */
 
     (void)context;
-    if (!is_sent || info->si_pid == getpid())
+    if (!is_sent || info->si_pid == getpid()) {
         brim_damage_note(1);
+        if (!atomic_load(&has_started))
+            suspect_all();
+    }
     for (size_t i = 0; i < DEADLY_COUNT; i++)
         if (deadly[i] == number)
             (void)sigaction(number, &before[i], NULL);
@@ -87,6 +106,16 @@ static char *join(const char *directory, const char *rest)
     return NULL;
 }
 
+static void swap_opened(struct brim_damage *from, struct brim_damage *to)
+{
+    for (size_t i = 0; i < OPEN_MAX; i++) {
+        struct brim_damage *expected = from;
+
+        if (atomic_compare_exchange_strong(&opened[i], &expected, to))
+            return;
+    }
+}
+
 struct brim_damage *brim_damage_open(const char *directory)
 {
     char *path = join(directory, "/damage");
@@ -102,6 +131,7 @@ struct brim_damage *brim_damage_open(const char *directory)
         damage->fd = fd;
         damage->count = st.st_size > 1000 ? 1000 : (unsigned)st.st_size;
         pthread_once(&once, take_over_signals);
+        swap_opened(NULL, damage);
     } else {
         BRIM_LOG(WARN, "disk.damage", "path=%s what=\"count faults\" errno=%d", directory, errno);
         if (fd >= 0)
@@ -116,6 +146,7 @@ void brim_damage_close(struct brim_damage *damage)
     if (damage == NULL)
         return;
     OBJ_CHECK(damage, DAMAGE_MAGIC);
+    swap_opened(damage, NULL);
     close(damage->fd);
     damage->magic = 0;
     free(damage);
@@ -124,6 +155,25 @@ void brim_damage_close(struct brim_damage *damage)
 unsigned brim_damage_count(const struct brim_damage *damage)
 {
     return damage == NULL ? 0 : damage->count;
+}
+
+void brim_damage_trust(void)
+{
+    char marks[2];
+
+    atomic_store(&has_started, true);
+    for (size_t i = 0; i < OPEN_MAX; i++) {
+        struct brim_damage *damage = atomic_load(&opened[i]);
+
+        if (damage != NULL && pread(damage->fd, marks, 2, 0) == 1 && marks[0] == '?' &&
+            ftruncate(damage->fd, 0) != 0)
+            BRIM_LOG(WARN, "disk.damage", "what=\"end a suspicion\" errno=%d", errno);
+    }
+}
+
+void brim_damage_settle(struct brim_damage *damage)
+{
+    home = damage;
 }
 
 void brim_damage_enter(struct brim_damage *damage)

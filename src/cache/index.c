@@ -568,6 +568,12 @@ enum brim_err brim_index_commit(struct brim_index *index, const struct brim_inde
     return err;
 }
 
+void brim_index_settle(struct brim_index *index)
+{
+    OBJ_CHECK(index, INDEX_MAGIC);
+    brim_damage_settle(index->damage);
+}
+
 enum brim_err brim_index_sync(struct brim_index *index)
 {
     enum brim_err err;

@@ -278,6 +278,7 @@ static void *writer_main(void *arg)
     struct batch batch;
 
     OBJ_CHECK(ixr, INDEXER_MAGIC);
+    brim_index_settle(ixr->index);
     while (next_batch(ixr, &batch)) {
         if (batch.list != NULL)
             write_batch(ixr, &batch);

@@ -639,6 +639,7 @@ static void *writer_main(void *arg)
     struct brim_kv *kv = arg;
     uint64_t swept_ms = 0;
 
+    brim_kv_table_settle(kv->table);
     pthread_mutex_lock(&kv->lock);
     while (!kv->stop || kv->filling.count > 0) {
         wait_for(kv, SWEEP_MS, has_work);

@@ -236,6 +236,12 @@ void brim_kv_table_close(struct brim_kv_table *table)
     free(table);
 }
 
+void brim_kv_table_settle(struct brim_kv_table *table)
+{
+    OBJ_CHECK(table, TABLE_MAGIC);
+    brim_damage_settle(table->damage);
+}
+
 bool brim_kv_table_is_broken(struct brim_kv_table *table)
 {
     OBJ_CHECK(table, TABLE_MAGIC);

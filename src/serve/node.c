@@ -25,6 +25,7 @@
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
+#include "brim/cache/damage.h"
 #include "brim/cache/dictionaries.h"
 #include "brim/policy/compile_faults.h"
 #include "brim/policy/dict.h"
@@ -388,8 +389,10 @@ static enum brim_err node_open(struct node *n, FILE *faults)
         err = open_origins(n, &told);
     if (err == BRIM_OK)
         err = brim_access_log_open(&n->root->access_log, n->worker_count, &n->log);
-    if (err == BRIM_OK)
+    if (err == BRIM_OK) {
+        brim_damage_trust(); /* before clients come */
         err = open_workers(n);
+    }
     if (err == BRIM_OK)
         open_reload(n);
     if (err == BRIM_OK)
@@ -488,10 +491,11 @@ static void let_go(struct node *n)
     tell_parent(n, BRIM_LINK_LET_GO);
 }
 
-/* No successor came up. */
+/* No successor came up; if it died of something, that is not of the stores that serve here. */
 static void stay(struct node *n)
 {
     n->is_leaving = false;
+    brim_damage_trust();
     brim_admin_resume(n->admin);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who dies inside an environment has counted it; who dies outside, or is killed, has not.
+ * Who dies inside an environment has counted it; who dies outside, or is killed, has not, unless
+ * nothing else was there yet that could have ended it.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -52,7 +53,7 @@ static unsigned count(void)
     return found;
 }
 
-enum place { INSIDE, OUTSIDE };
+enum place { INSIDE, AT_HOME, AT_START, OUTSIDE };
 
 /* A process that opens the environment and dies of signal there, or after it has left. Returns the
  * signal that it died of. */
@@ -64,14 +65,33 @@ static int die(int number, enum place place)
     if (pid == 0) {
         struct brim_damage *damage = brim_damage_open(environment);
 
+        if (place != AT_START)
+            brim_damage_trust();
+        if (place == AT_HOME)
+            brim_damage_settle(damage);
         brim_damage_enter(damage);
-        if (place == OUTSIDE)
+        if (place != INSIDE)
             brim_damage_leave();
         raise(number);
         _exit(0);
     }
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+/* A process that opens the environment and serves. */
+static void start_through(void)
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        (void)brim_damage_open(environment);
+        brim_damage_trust();
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
 }
 
 START_TEST(a_crash_inside_is_counted)
@@ -92,7 +112,78 @@ START_TEST(a_crash_elsewhere_is_not)
 }
 END_TEST
 
-/* What LMDB says itself is beyond doubt: the next one does not open it. */
+/* A broken page may have LMDB write beside its memory, and malloc() finds that out later. The
+ * thread that writes an environment shares its part of the heap with nobody else. */
+START_TEST(a_crash_of_the_writer_is_counted_wherever_it_is)
+{
+    ck_assert_int_eq(die(SIGABRT, AT_HOME), SIGABRT);
+    ck_assert_uint_eq(count(), 1);
+}
+END_TEST
+
+/* Nobody has asked for anything yet: else a node that dies of its heap there dies for ever. */
+START_TEST(two_crashes_at_a_start_are_counted)
+{
+    ck_assert_int_eq(die(SIGABRT, AT_START), SIGABRT);
+    ck_assert_int_eq(die(SIGSEGV, AT_START), SIGSEGV);
+    ck_assert_uint_eq(count(), BRIM_DAMAGE_MAX);
+    start_through(); /* the node does, without it */
+    ck_assert_uint_eq(count(), BRIM_DAMAGE_MAX);
+}
+END_TEST
+
+START_TEST(a_start_that_comes_through_ends_the_suspicion)
+{
+    die(SIGABRT, AT_START);
+    ck_assert_uint_eq(count(), 1);
+    start_through();
+    ck_assert_uint_eq(count(), 0);
+    die(SIGABRT, INSIDE); /* beyond doubt */
+    start_through();
+    ck_assert_uint_eq(count(), 1);
+}
+END_TEST
+
+/* An upgrade that does not come up is no word against the stores that go on here. */
+START_TEST(who_serves_ends_the_suspicion_of_another)
+{
+    struct brim_damage *serving = brim_damage_open(environment);
+    char path[96];
+    int fd;
+
+    brim_damage_trust();
+    snprintf(path, sizeof(path), "%s/damage", environment);
+    fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    ck_assert_int_eq(write(fd, "?", 1), 1);
+    close(fd);
+    ck_assert_uint_eq(count(), 1);
+    brim_damage_trust();
+    ck_assert_uint_eq(count(), 0);
+    brim_damage_close(serving);
+}
+END_TEST
+
+/* Which of them it was that spoiled the heap nobody can tell; none is removed for it. */
+START_TEST(a_crash_at_a_start_is_counted_for_all_that_are_open)
+{
+    struct brim_damage *other;
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        brim_damage_enter(brim_damage_open(environment));
+        (void)brim_damage_open(mkdir(kept, 0700) == 0 ? kept : "");
+        raise(SIGABRT);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_uint_eq(count(), 1);
+    other = brim_damage_open(kept);
+    ck_assert_uint_eq(brim_damage_count(other), 1);
+    brim_damage_close(other);
+}
+END_TEST
+
 /* Such as a service manager's watchdog, which sends SIGABRT once and waits: the node must end, and
  * the environment that somebody was in has no part in it. */
 START_TEST(a_signal_of_another_process_ends_it_at_once_and_is_not_counted)
@@ -161,6 +252,9 @@ START_TEST(no_count_is_no_fault)
     brim_damage_enter(none);
     brim_damage_note(1);
     brim_damage_leave();
+    brim_damage_settle(none);
+    brim_damage_note(1);
+    brim_damage_trust();
     brim_damage_close(none);
 }
 END_TEST
@@ -173,6 +267,11 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_crash_inside_is_counted);
     tcase_add_test(tc, a_crash_elsewhere_is_not);
+    tcase_add_test(tc, a_crash_of_the_writer_is_counted_wherever_it_is);
+    tcase_add_test(tc, two_crashes_at_a_start_are_counted);
+    tcase_add_test(tc, a_start_that_comes_through_ends_the_suspicion);
+    tcase_add_test(tc, who_serves_ends_the_suspicion_of_another);
+    tcase_add_test(tc, a_crash_at_a_start_is_counted_for_all_that_are_open);
     tcase_add_test(tc, a_signal_of_another_process_ends_it_at_once_and_is_not_counted);
     tcase_add_test(tc, a_word_of_the_library_weighs_as_much);
     tcase_add_test(tc, what_is_set_aside_is_kept_until_the_next);

@@ -102,6 +102,9 @@ size_t brim_index_walk(struct brim_index *index, const struct brim_digest *after
 BRIM_MUST_USE enum brim_err brim_index_commit(struct brim_index *index,
                                               const struct brim_index_batch *batch);
 
+/* The calling thread is the writer from here on and does nothing else (cache/damage). */
+void brim_index_settle(struct brim_index *index);
+
 /* Makes durable what was committed. Errors: BRIM_EIO, logged here. Thread: writer. */
 BRIM_MUST_USE enum brim_err brim_index_sync(struct brim_index *index);
 

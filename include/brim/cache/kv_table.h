@@ -51,6 +51,9 @@ BRIM_MUST_USE enum brim_err brim_kv_table_find(struct brim_kv_table *table, stru
                                                bool (*fn)(const struct brim_kv_row *row, void *ctx),
                                                void *ctx);
 
+/* The calling thread is the writer from here on and does nothing else (cache/damage). */
+void brim_kv_table_settle(struct brim_kv_table *table);
+
 /* Commits rows, durably, all or none. Errors: BRIM_ENOSPC, BRIM_ENOMEM, BRIM_EIO: logged here.
  * Thread: writer (one at a time). */
 BRIM_MUST_USE enum brim_err brim_kv_table_commit(struct brim_kv_table *table,

@@ -138,6 +138,7 @@ static bool describes_body(struct brim_str name)
     return brim_str_is(name, BRIM_STR("content-length")) ||
            brim_str_is(name, BRIM_STR("content-encoding")) ||
            brim_str_is(name, BRIM_STR("content-range")) ||
+           brim_str_is(name, BRIM_STR("content-digest")) ||
            brim_str_is(name, BRIM_STR("content-md5"));
 }
 

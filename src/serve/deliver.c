@@ -32,11 +32,6 @@
 #define ENCODE_COST       8u /* a byte that is coded takes about as long as so many sent */
 #define STREAM_WINDOW_LOG 18 /* 256 KiB: some 1 MiB of RAM an answer that is coded */
 
-static bool is_head(const struct brim_delivery *d)
-{
-    return h2o_memis(d->req->input.method.base, d->req->input.method.len, H2O_STRLIT("HEAD"));
-}
-
 static bool status_has_body(unsigned status)
 {
     return status >= 200 && status != 204 && status != 304;
@@ -123,7 +118,7 @@ static bool start_response(struct brim_delivery *d, uint64_t content_length)
     }
     /* libh2o chunks only a 200 (see would_be_unframed), and the status may be another now */
     if (content_length == BRIM_BODY_LENGTH_UNKNOWN && req->version < 0x200 && d->status != 200 &&
-        status_has_body(d->status) && !is_head(d))
+        status_has_body(d->status) && !brim_deliver_is_head(d))
         d->unframed = true;
     req->res.status = (int)d->status;
     req->res.reason = brim_status_reason(d->status);
@@ -311,7 +306,8 @@ static void choose_status(struct brim_delivery *d)
     field = brim_fields_only(d->request, BRIM_STR("range"));
     if (d->is_chosen)
         validators.last_modified_wall_s = -1; /* the same for all codings: see choice.c */
-    if (field == NULL || is_head(d) || length == BRIM_BODY_LENGTH_UNKNOWN || d->is_recoded ||
+    if (field == NULL || brim_deliver_is_head(d) || length == BRIM_BODY_LENGTH_UNKNOWN ||
+        d->is_recoded ||
         !brim_conditional_range_applies(d->request, &validators, d->now_wall_ms / 1000))
         return;
     d->total = length;
@@ -345,7 +341,7 @@ static uint64_t answer_length(const struct brim_delivery *d)
         return d->length;
     if (d->status == 304 && !d->facts.as_received)
         return BRIM_BODY_LENGTH_UNKNOWN;
-    if (!d->facts.as_received || (!is_head(d) && d->status != 304))
+    if (!d->facts.as_received || (!brim_deliver_is_head(d) && d->status != 304))
         return brim_body_length(d->source->body);
     said = brim_fields_only(d->object->fields, BRIM_STR("content-length"));
     if (said == NULL || said->value.len == 0 || said->value.len > 18)
@@ -357,7 +353,7 @@ static uint64_t answer_length(const struct brim_delivery *d)
 
 static bool sends_body(const struct brim_delivery *d)
 {
-    return status_has_body(d->status) && !brim_deliver_is_own_416(d) && !is_head(d);
+    return status_has_body(d->status) && !brim_deliver_is_own_416(d) && !brim_deliver_is_head(d);
 }
 
 /* HTTP/1 knows two framings here: a length, or chunks; libh2o chunks only a 200 on HTTP/1.1. */
@@ -589,12 +585,12 @@ void brim_deliver_parts(struct brim_delivery *d, struct brim_object *head,
     d->source = part->object;
     d->facts = *facts;
     d->in_parts = true;
-    d->range = *range;
+    d->range = range != NULL ? *range : (struct brim_range){0, total - 1};
     d->total = total;
     d->first = part->first;
-    d->length = range->last - range->first + 1;
+    d->length = d->range.last - d->range.first + 1;
     d->rest = d->length - part->length;
-    d->status = d->length == total ? 200 : 206;
+    d->status = range != NULL ? 206 : 200;
     validators = validators_of(d);
     if (!holds(d, &validators)) {
         d->length = BRIM_BODY_LENGTH_UNKNOWN;
@@ -653,7 +649,7 @@ static void send_whole(struct brim_delivery *d, h2o_iovec_t body)
     bool is_good = start_response(d, has_length ? body.len : BRIM_BODY_LENGTH_UNKNOWN);
 
     d->sending = d->finished = d->complete = true;
-    if (!is_good || is_head(d) || body.len == 0) {
+    if (!is_good || brim_deliver_is_head(d) || body.len == 0) {
         send_dated(d, NULL, 0, H2O_SEND_STATE_FINAL);
         return;
     }

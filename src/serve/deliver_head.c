@@ -65,6 +65,25 @@ static struct brim_str pool_number(struct brim_delivery *d, int64_t number)
     return brim_text_str(&text);
 }
 
+bool brim_deliver_is_head(const struct brim_delivery *d)
+{
+    return h2o_memis(d->req->input.method.base, d->req->input.method.len, H2O_STRLIT("HEAD"));
+}
+
+/* Whether the content that goes out is the content that the fields came with. */
+static bool is_of_same_content(const struct brim_delivery *d)
+{
+    return d->facts.as_received ||
+           (d->status == d->object->status && !d->in_parts && !brim_deliver_is_head(d));
+}
+
+/* Digests of the content of one message (RFC 9530 2), not of what it represents. */
+static bool is_content_digest(struct brim_str name)
+{
+    return brim_str_is(name, BRIM_STR("content-digest")) ||
+           brim_str_is(name, BRIM_STR("content-md5"));
+}
+
 /* What a 304 (RFC 9110 15.4.5) and a 416 leave out: metadata of a body that is not there. */
 static bool is_of_content(struct brim_str name)
 {
@@ -92,8 +111,7 @@ static bool is_of_coding(const struct brim_delivery *d, struct brim_str name)
     if (d->is_recoded && brim_str_is(name, BRIM_STR("accept-ranges")))
         return true; /* there are none of what is made while it is sent */
     return d->coding != d->own &&
-           (brim_str_is(name, BRIM_STR("content-md5")) || brim_str_is(name, BRIM_STR("digest")) ||
-            brim_str_is(name, BRIM_STR("content-digest")) ||
+           (is_content_digest(name) || brim_str_is(name, BRIM_STR("digest")) ||
             brim_str_is(name, BRIM_STR("repr-digest")));
 }
 
@@ -141,6 +159,7 @@ static void add_coding(struct brim_delivery *d)
 static void add_object_fields(struct brim_delivery *d)
 {
     struct brim_fields fields = d->object->fields;
+    bool keeps_digests = is_of_same_content(d);
 
     h2o_vector_reserve(&d->req->pool, &d->req->res.headers, fields.count + HEAD_ADDED);
     for (size_t i = 0; i < fields.count; i++) {
@@ -158,6 +177,8 @@ static void add_object_fields(struct brim_delivery *d)
             continue;
         if (brim_deliver_is_own_416(d) && unsatisfiable_drops(field->name))
             continue; /* see brim_deliver_head() */
+        if (!keeps_digests && is_content_digest(field->name))
+            continue;
         if (d->is_chosen && is_of_coding(d, field->name))
             continue; /* see add_coding() */
         add_field(d, field);

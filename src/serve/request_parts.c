@@ -19,7 +19,8 @@ static void begin_parts(struct request *r, const struct brim_slices_news *news)
     r->state = REQUEST_DELIVER;
     r->delivery.port = brim_request_port(r);
     r->delivery.more = on_more;
-    brim_deliver_parts(&r->delivery, news->head, &part, &news->range, news->total, &facts);
+    brim_deliver_parts(&r->delivery, news->head, &part, news->is_range ? &news->range : NULL,
+                       news->total, &facts);
 }
 
 void brim_request_look_at_parts(struct request *r)

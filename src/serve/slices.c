@@ -241,6 +241,7 @@ static void hand_out(struct brim_slices *s, struct brim_object *object,
         .first = s->at - part->first,
         .length = last - s->at + 1,
         .range = s->range,
+        .is_range = s->ask.range != NULL,
         .total = s->whole.total,
     };
     s->is_begun = true;

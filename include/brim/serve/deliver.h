@@ -41,9 +41,10 @@ struct brim_deliver_part {
 };
 
 /*
- * Answers a GET from parts, of which this is the first: as 206, as 200 if range is all of total, or
- * as preconditions say. head: whose fields and age are shown (counted by the call). If there are
- * more, delivery->more is called for each. Call once, instead of brim_deliver_object.
+ * Answers a GET from parts, of which this is the first: as 206, as 200 if no range was asked for
+ * (NULL: all of total), or as preconditions say. head: whose fields and age are shown (counted by
+ * the call). If there are more, delivery->more is called for each. Call once, instead of
+ * brim_deliver_object.
  */
 void brim_deliver_parts(struct brim_delivery *delivery, struct brim_object *head,
                         const struct brim_deliver_part *part, const struct brim_range *range,

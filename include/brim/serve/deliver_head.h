@@ -24,6 +24,8 @@ void brim_deliver_add_proxy_status(struct brim_delivery *d, const char *type);
 /* Server-Timing: what has passed since d->timed_since_us, and the origin's part of it. */
 void brim_deliver_add_timing(struct brim_delivery *d);
 
+bool brim_deliver_is_head(const struct brim_delivery *d);
+
 /* A 416 of brim's own, which has no body and tells the length. */
 bool brim_deliver_is_own_416(const struct brim_delivery *d);
 

@@ -46,6 +46,7 @@ struct brim_slices_news {
     uint64_t first;           /* within the object's body */
     uint64_t length;
     struct brim_range range;      /* of the whole, that the parts make up */
+    bool is_range;                /* it was asked for as one, though it be all of it */
     uint64_t total;               /* bytes of the whole */
     bool is_flown;                /* PART: it was fetched for this, or joined on its way */
     struct brim_flight_view view; /* ANSWER, PART that is flown; its object is counted for ANSWER */

@@ -375,6 +375,16 @@ static enum brim_found not_found(struct brim_cache *cache, struct brim_find *fin
     return BRIM_FOUND_NONE;
 }
 
+/* Takes note, of whatever kind it is. */
+static enum brim_found take_note(struct brim_cache *cache, struct brim_find *find,
+                                 struct brim_object *note)
+{
+    bool concerns = note->kind == BRIM_OBJECT_PASS && brim_cache_note_concerns(note, find->request);
+
+    brim_object_unref(note);
+    return concerns ? BRIM_FOUND_PASS : not_found(cache, find, BRIM_ENOENT);
+}
+
 static enum brim_found find_variant(struct brim_cache *cache, struct brim_find *find)
 {
     struct brim_object *object;
@@ -392,8 +402,7 @@ static enum brim_found find_variant(struct brim_cache *cache, struct brim_find *
         return not_found(cache, find, err);
     if (object->kind == BRIM_OBJECT_RESPONSE)
         return found(cache, find, object);
-    brim_object_unref(object);
-    return not_found(cache, find, BRIM_ENOENT);
+    return take_note(cache, find, object);
 }
 
 /* What was stored for a request with a part of the key beside the URL stands behind a marker: what
@@ -432,8 +441,7 @@ enum brim_found brim_cache_find(struct brim_cache *cache, struct brim_find *find
     case BRIM_OBJECT_PASS:
         break;
     }
-    brim_object_unref(object);
-    return BRIM_FOUND_PASS;
+    return take_note(cache, find, object);
 }
 
 void brim_find_fini(struct brim_find *find)

@@ -86,9 +86,9 @@ static bool enter(struct brim_cache *cache, struct brim_object *object)
     pthread_mutex_t *turn = brim_cache_lock_key(cache, object->key.digest);
     bool is_kept = brim_cache_take_coming(cache, object) && brim_hot_put(cache->hot, object);
 
-    if (is_kept && object->kind != BRIM_OBJECT_PASS)
+    if (is_kept)
         brim_cache_overtake(cache, object->key.digest, object->body_id);
-    if (!is_kept || cache->disk == NULL || object->kind == BRIM_OBJECT_PASS) {
+    if (!is_kept || cache->disk == NULL) {
         pthread_mutex_unlock(turn);
         return is_kept;
     }
@@ -148,24 +148,6 @@ void brim_cache_put(struct brim_cache *cache, struct brim_object *object)
         publish(cache, object);
 }
 
-void brim_cache_put_pass(struct brim_cache *cache, const struct brim_key *primary, int64_t ttl_ms,
-                         int64_t now_wall_ms)
-{
-    struct brim_object_spec spec = {
-        .kind = BRIM_OBJECT_PASS,
-        .key = *primary,
-        .primary = *primary,
-        .seq = brim_cache_seq(cache),
-        .fresh = {.response_wall_ms = now_wall_ms, .lifetime_ms = ttl_ms},
-    };
-    struct brim_object *note;
-
-    if (brim_object_new(&spec, &note) != BRIM_OK)
-        return; /* only a note: the next request waits for a flight */
-    brim_cache_put(cache, note);
-    brim_object_unref(note);
-}
-
 /* ---- fill: keys and markers ---- */
 
 struct brim_fill {
@@ -215,6 +197,83 @@ static enum brim_err make_key(struct brim_fill *fill, const struct brim_object_s
     brim_object_unref(marker);
     brim_object_unref(old);
     return err;
+}
+
+/* ---- notes ---- */
+
+#define NOTE_FIELDS 2u /* the part of the key beside the URL; that there was a cookie */
+
+static struct brim_fields fields_of_note(struct brim_fields request,
+                                         struct brim_field out[static NOTE_FIELDS])
+{
+    const struct brim_field *part = brim_fields_find(request, BRIM_STR(BRIM_VARY_KEY));
+    size_t count = 0;
+
+    if (part != NULL)
+        out[count++] = *part;
+    if (brim_fields_find(request, BRIM_STR("cookie")) != NULL)
+        out[count++] = (struct brim_field){BRIM_STR("cookie"), BRIM_STR("")};
+    return (struct brim_fields){out, count};
+}
+
+bool brim_cache_note_concerns(const struct brim_object *note, struct brim_fields request)
+{
+    for (size_t i = 0; i < note->fields.count; i++) {
+        const struct brim_field *noted = &note->fields.items[i];
+        const struct brim_field *own = brim_fields_find(request, noted->name);
+
+        if (own == NULL || (noted->value.len > 0 && !brim_str_is(own->value, noted->value)))
+            return false;
+    }
+    return true;
+}
+
+/* Who is told apart by cookies does not wait for others as it is: a note each would only cost RAM.
+ */
+static bool varies_by_cookie(struct brim_cache *cache, const struct brim_pass_note *note)
+{
+    struct brim_object *marker = NULL;
+    bool varies;
+
+    if (!brim_digest_is(note->key.digest, note->primary.digest))
+        marker = peek_marker(cache, &note->primary);
+    varies = marker != NULL && brim_fields_find(marker->fields, BRIM_STR("cookie")) != NULL;
+    brim_object_unref(marker);
+    return varies;
+}
+
+/* What came meanwhile stays: others are given it. */
+static void enter_note(struct brim_cache *cache, struct brim_object *note,
+                       const struct brim_object *instead)
+{
+    pthread_mutex_t *turn = brim_cache_lock_key(cache, note->key.digest);
+    struct brim_object *there = brim_hot_peek(cache->hot, &note->key);
+
+    if (there != NULL && (there == instead || there->kind == BRIM_OBJECT_PASS))
+        brim_hot_drop(cache->hot, &note->key, there);
+    brim_hot_promote(cache->hot, note);
+    pthread_mutex_unlock(turn);
+    brim_object_unref(there);
+}
+
+void brim_cache_put_pass(struct brim_cache *cache, const struct brim_pass_note *note)
+{
+    struct brim_field fields[NOTE_FIELDS];
+    struct brim_object_spec spec = {
+        .kind = BRIM_OBJECT_PASS,
+        .key = note->key,
+        .primary = note->primary,
+        .seq = brim_cache_seq(cache),
+        .fresh = {.response_wall_ms = note->now_wall_ms, .lifetime_ms = note->ttl_ms},
+        .fields = fields_of_note(note->request, fields),
+    };
+    struct brim_object *object;
+
+    OBJ_CHECK(cache, CACHE_MAGIC);
+    if (varies_by_cookie(cache, note) || brim_object_new(&spec, &object) != BRIM_OK)
+        return; /* only a note: the next request waits for a flight */
+    enter_note(cache, object, note->instead);
+    brim_object_unref(object);
 }
 
 /* ---- fill: body ---- */

@@ -126,10 +126,36 @@ static enum brim_err begin_stored(struct brim_flight *f, struct brim_object_spec
     return BRIM_OK;
 }
 
+/* Whether others are given what is stored without a word to the origin. */
+static bool is_of_use(const struct brim_flight *f, struct brim_object *stored, int64_t now_wall_ms)
+{
+    static const struct brim_request_control nothing = {
+        .max_age_ms = -1, .min_fresh_ms = -1, .max_stale_ms = -1};
+    bool soft_purged;
+
+    return stored != NULL && brim_cache_keeps(f->flights->cache, stored, &soft_purged) &&
+           brim_freshness_use(&stored->fresh, &nothing, now_wall_ms, soft_purged) !=
+               BRIM_USE_REVALIDATE;
+}
+
+/* What is not for all does not take from all what they have: a client may ask past it, and show a
+ * cookie that makes the answer his own. */
 static void remember_pass(struct brim_flight *f, int64_t now_wall_ms)
 {
-    brim_cache_put_pass(f->flights->cache, brim_letter_primary(f->letter), f->flights->pass_ttl_ms,
-                        now_wall_ms);
+    const struct brim_key *primary = brim_letter_primary(f->letter);
+    struct brim_object *stored = brim_letter_stale(f->letter);
+    struct brim_pass_note note = {.primary = *primary,
+                                  .key = *brim_letter_key(f->letter),
+                                  .request = brim_letter_fields(f->letter),
+                                  .instead = stored,
+                                  .ttl_ms = f->flights->pass_ttl_ms,
+                                  .now_wall_ms = now_wall_ms};
+
+    if (is_of_use(f, stored, now_wall_ms))
+        return;
+    if (f->kind == BRIM_FLIGHT_SLICE)
+        note.key = *primary; /* the parts' keys are nobody's else */
+    brim_cache_put_pass(f->flights->cache, &note);
 }
 
 /* A 304 to the conditions that this flight added: the stored response is good again. */

@@ -294,7 +294,11 @@ static void count_made(enum brim_coding coding, uint64_t saved, uint64_t took_us
 /* It is not to be tried for ttl_ms. */
 static void put_note(struct job *job, int64_t ttl_ms)
 {
-    brim_cache_put_pass(job->encoders->config.cache, &job->key, ttl_ms, brim_clock_wall_ms());
+    brim_cache_put_pass(job->encoders->config.cache,
+                        &(struct brim_pass_note){.primary = job->key,
+                                                 .key = job->key,
+                                                 .ttl_ms = ttl_ms,
+                                                 .now_wall_ms = brim_clock_wall_ms()});
 }
 
 /* Nothing came of it. */

@@ -375,22 +375,6 @@ START_TEST(endless_selecting_value_is_a_pass)
 }
 END_TEST
 
-/* ---- notes ---- */
-
-/* An uncacheable answer must not line up a crowd, and not for ever. */
-START_TEST(pass_note_holds_for_its_time)
-{
-    struct brim_key key = key_of("http://a/1");
-
-    brim_cache_put_pass(cache, &key, 1000, 5000);
-    ck_assert_int_eq(ask_at("http://a/1", no_fields, 5999).found, BRIM_FOUND_PASS);
-    ck_assert_int_eq(ask_at("http://a/1", no_fields, 6000).found, BRIM_FOUND_NONE);
-    brim_cache_put_pass(cache, &key, 1000, 5000);
-    exchange("http://a/1", no_fields, no_fields, 10);
-    ck_assert(is_there("http://a/1", no_fields));
-}
-END_TEST
-
 /* A 304: new metadata, the same bytes, in both tiers. */
 START_TEST(put_shares_the_body_of_a_revalidated_object)
 {
@@ -768,7 +752,6 @@ int main(void)
     tcase_add_test(tc, marker_unites_the_fields_of_all_responses);
     tcase_add_test(tc, response_without_vary_replaces_the_marker);
     tcase_add_test(tc, endless_selecting_value_is_a_pass);
-    tcase_add_test(tc, pass_note_holds_for_its_time);
     tcase_add_test(tc, put_shares_the_body_of_a_revalidated_object);
     tcase_add_test(tc, large_object_spills_to_disk_and_is_found);
     tcase_add_test(tc, disk_fault_while_spilling_does_not_reach_the_client);

@@ -135,7 +135,7 @@ void brim_fill_finish_unstored(struct brim_fill *fill);
 /* The origin broke off: readers see FAILED, nothing is stored. Frees fill. */
 void brim_fill_abort(struct brim_fill *fill, enum brim_err why);
 
-/* Publishes an object that needs no fill: a 304's update that shares a body, or a PASS note. */
+/* Publishes an object that needs no fill: a 304's update that shares a body. */
 void brim_cache_put(struct brim_cache *cache, struct brim_object *object);
 
 /* Takes what stands under key out of every tier, say because its body cannot be read, its origin
@@ -145,9 +145,21 @@ void brim_cache_put(struct brim_cache *cache, struct brim_object *object);
 void brim_cache_forget(struct brim_cache *cache, const struct brim_key *key,
                        struct brim_object *only);
 
-/* Notes under primary that requests must not wait for each other, for ttl_ms. */
-void brim_cache_put_pass(struct brim_cache *cache, const struct brim_key *primary, int64_t ttl_ms,
-                         int64_t now_wall_ms);
+/* That an answer may not be stored, so that those who ask for the same do not wait for each other.
+ * What was answered to one says nothing about others: to a cookie, nothing about who has none; to a
+ * part of the key beside the URL, nothing about other parts. */
+struct brim_pass_note {
+    struct brim_key primary;     /* as key, borrowed for the call */
+    struct brim_key key;         /* that was asked for: primary, or of a variant */
+    struct brim_fields request;  /* as it was sent */
+    struct brim_object *instead; /* in whose place it may stand; NULL: nobody's */
+    int64_t ttl_ms;              /* from now_wall_ms on */
+    int64_t now_wall_ms;
+};
+void brim_cache_put_pass(struct brim_cache *cache, const struct brim_pass_note *note);
+
+/* Whether who sends request is to pass, as this object of kind PASS says. Thread: any. */
+bool brim_cache_note_concerns(const struct brim_object *note, struct brim_fields request);
 
 /* ---- purge ---- */
 

@@ -216,10 +216,24 @@ static void put_cookies(struct sink *sink, struct brim_fields request)
  * what the origin sends does not depend on a client's. */
 static bool is_kept_from_origins(struct brim_str name)
 {
-    return brim_str_is(name, BRIM_STR("available-dictionary")) ||
-           brim_str_is(name, BRIM_STR("dictionary-id")) ||
-           brim_str_is(name, BRIM_STR("x-forwarded-host")) ||
-           brim_str_is(name, BRIM_STR("x-forwarded-proto"));
+    return brim_str_is_nocase(name, BRIM_STR("available-dictionary")) ||
+           brim_str_is_nocase(name, BRIM_STR("dictionary-id")) ||
+           brim_str_is_nocase(name, BRIM_STR("x-forwarded-host")) ||
+           brim_str_is_nocase(name, BRIM_STR("x-forwarded-proto"));
+}
+
+bool brim_vary_adds(struct brim_fields response, struct brim_fields stored)
+{
+    struct brim_list_cursor cursor = {0};
+    struct brim_str member;
+
+    if (brim_vary_is_any(response) || brim_vary_is_by_sender(response))
+        return false; /* nor is it stored */
+    while (brim_fields_next_member(response, vary, &cursor, &member))
+        if (!brim_str_is_nocase(member, accept_encoding) && !is_kept_from_origins(member) &&
+            !brim_fields_has_token(stored, vary, member))
+            return true;
+    return false;
 }
 
 size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *buffer,

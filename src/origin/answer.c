@@ -5,6 +5,7 @@
 
 #include "brim/cache/purge.h"
 #include "brim/http/coding.h"
+#include "brim/http/vary.h"
 #include "brim/origin/tier.h"
 
 static bool is_kept(struct brim_fields all, struct brim_str name, enum brim_answer_use use,
@@ -231,7 +232,7 @@ enum brim_err brim_answer_refresh(const struct brim_answer_update *update,
 
     *object_out = *own_out = NULL;
     *verdict_out = BRIM_STORE_NOT;
-    if (!speaks_of(judged.response, stale))
+    if (!speaks_of(judged.response, stale) || brim_vary_adds(judged.response, stale->fields))
         return BRIM_EAGAIN;
     scratch = malloc(3 * room * sizeof(*scratch));
     if (scratch == NULL)

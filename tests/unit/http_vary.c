@@ -260,6 +260,34 @@ START_TEST(same_selection_is_told_from_another)
 }
 END_TEST
 
+static const struct {
+    const char *stored[FIELDS_MAX];
+    const char *fresh[FIELDS_MAX];
+    bool adds;
+} additions[] = {
+    {{NULL}, {NULL}, false},
+    {{NULL}, {"vary: Origin"}, true},
+    {{"vary: origin"}, {"vary: Origin"}, false},
+    {{"vary: Origin, Cookie"}, {"vary: cookie"}, false},
+    {{"vary: Origin"}, {"vary: Origin", "vary: Cookie"}, true},
+    /* what never selects */
+    {{NULL}, {"vary: Accept-Encoding, X-Forwarded-Proto"}, false},
+    /* what is not stored */
+    {{NULL}, {"vary: a, *"}, false},
+    {{NULL}, {"vary: a, Forwarded"}, false},
+};
+
+/* An update that is for fewer requests than what it updates would stand where all of them look. */
+START_TEST(more_selecting_fields_are_seen)
+{
+    struct fields fresh, stored;
+
+    ck_assert_int_eq(brim_vary_adds(fields_of(additions[_i].fresh, &fresh),
+                                    fields_of(additions[_i].stored, &stored)),
+                     additions[_i].adds);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("http_vary");
@@ -274,6 +302,8 @@ int main(void)
                         sizeof(encodings) / sizeof(encodings[0]));
     tcase_add_test(tcase, long_language_list_loses_nothing);
     tcase_add_test(tcase, same_selection_is_told_from_another);
+    tcase_add_loop_test(tcase, more_selecting_fields_are_seen, 0,
+                        sizeof(additions) / sizeof(additions[0]));
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -58,6 +58,10 @@ BRIM_MUST_USE enum brim_err brim_vary_names_for(struct brim_fields request,
 size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *buffer,
                        size_t buffer_bytes);
 
+/* Whether response, which may be stored, lists a selecting field that stored, which it updates,
+ * does not: then the key of stored does not tell for whom the updated one is. */
+bool brim_vary_adds(struct brim_fields response, struct brim_fields stored);
+
 /* Whether requests a and b select the same variant of this response. What cannot be compared
  * (Vary: *, or by who asks, too many names, too long values) is not the same. Spec: RFC 9111 4.1.
  */

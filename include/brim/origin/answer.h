@@ -62,8 +62,9 @@ struct brim_answer_update {
  * place of those of the same name, aged anew. *verdict_out: whether it may (still) be stored.
  * *own_out: where the 304 has fields that are only for him who asked (RFC 9111 5.2.2.4, 5.2.2.7),
  * the same with them, for him; else NULL.
- * Errors: BRIM_EAGAIN the 304 speaks of another representation (its entity tag differs): ask again
- *         without conditions; BRIM_ENOMEM. Spec: RFC 9111 3.2, 4.3.4.
+ * Errors: BRIM_EAGAIN the 304 speaks of another representation (its entity tag differs), or of one
+ *         that is for fewer requests (its Vary lists more): ask again without conditions;
+ * BRIM_ENOMEM. Spec: RFC 9111 3.2, 4.3.4.
  */
 BRIM_MUST_USE enum brim_err brim_answer_refresh(const struct brim_answer_update *update,
                                                 struct brim_object **object_out,

@@ -210,6 +210,17 @@ enum brim_err brim_pool_submit(struct brim_pool *pool, enum brim_job_class class
     return err;
 }
 
+void brim_pool_submit_only(struct brim_pool *pool, enum brim_job_class class, struct brim_job *job)
+{
+    OBJ_CHECK(pool, POOL_MAGIC);
+    INVARIANT((unsigned)class < BRIM_JOB_CLASSES);
+    INVARIANT(job != NULL && job->run != NULL);
+    (void)pthread_mutex_lock(&pool->lock);
+    queue_put(&pool->queues[class], job);
+    (void)pthread_cond_signal(&pool->work);
+    (void)pthread_mutex_unlock(&pool->lock);
+}
+
 void brim_pool_wait_idle(struct brim_pool *pool)
 {
     OBJ_CHECK(pool, POOL_MAGIC);

@@ -151,6 +151,7 @@ enum brim_err brim_cache_open(const struct brim_cache_config *config, struct bri
     pthread_mutex_init(&cache->behind_lock, NULL);
     pthread_mutex_init(&cache->mail_turn, NULL);
     pthread_cond_init(&cache->behind_done, NULL);
+    brim_cache_init_behind(cache);
     err = brim_purge_open(config->purge_epochs_max, &cache->purge);
     if (err == BRIM_OK)
         err = brim_hot_open(config->memory_bytes, shards_for(config), &cache->hot);
@@ -170,7 +171,7 @@ enum brim_err brim_cache_open(const struct brim_cache_config *config, struct bri
 static void wait_for_purges(struct brim_cache *cache)
 {
     pthread_mutex_lock(&cache->behind_lock);
-    while (cache->behind > 0)
+    while (cache->behind.is_under_way)
         pthread_cond_wait(&cache->behind_done, &cache->behind_lock);
     pthread_mutex_unlock(&cache->behind_lock);
 }
@@ -187,6 +188,7 @@ void brim_cache_close(struct brim_cache *cache)
     brim_hot_close(cache->hot);
     brim_sketch_free(cache->asked);
     brim_purge_close(cache->purge);
+    free(cache->behind.scopes);
     pthread_cond_destroy(&cache->behind_done);
     pthread_mutex_destroy(&cache->behind_lock);
     for (unsigned i = 0; i < CACHE_TURNS; i++)

@@ -3,7 +3,9 @@
  * The facade's purges: in force by one store to the epochs in memory, durable by the index. Purgers
  * take turns, so that epochs reach the disk in the order in which they came into force.
  */
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
@@ -12,7 +14,8 @@
 #include "brim/cache/inside.h"
 #include "brim/cache/purge_pattern.h"
 
-#define RESERVE ((uint64_t)1 << 20)
+#define RESERVE    ((uint64_t)1 << 20)
+#define BEHIND_MAX ((size_t)1 << 17) /* scopes that wait for the disk: 1 MiB */
 
 /* Keeps the reservation ahead of the sequence. Under purge_turn, or at start. */
 enum brim_err brim_cache_reserve_seqs(struct brim_cache *cache)
@@ -147,7 +150,6 @@ enum brim_err brim_cache_purge(struct brim_cache *cache, const uint64_t *scopes,
 bool brim_cache_has(struct brim_cache *cache, const struct brim_key *primary)
 {
     struct brim_object *object = brim_hot_get(cache->hot, primary);
-    struct brim_locator locator;
 
     if (object != NULL) {
         brim_object_unref(object);
@@ -155,23 +157,7 @@ bool brim_cache_has(struct brim_cache *cache, const struct brim_key *primary)
     }
     if (atomic_load(&cache->is_released))
         return true; /* the successor may have it */
-    return cache->disk != NULL &&
-           brim_disk_locate(cache->disk, primary->digest, &locator) == BRIM_OK;
-}
-
-struct behind {
-    struct brim_job job; /* first */
-    struct brim_cache *cache;
-    size_t count;
-    uint64_t scopes[];
-};
-
-static void behind_ended(struct brim_cache *cache)
-{
-    pthread_mutex_lock(&cache->behind_lock);
-    if (--cache->behind == 0)
-        pthread_cond_broadcast(&cache->behind_done);
-    pthread_mutex_unlock(&cache->behind_lock);
+    return cache->disk != NULL && brim_disk_has(cache->disk, primary->digest);
 }
 
 /* Their epochs are read when it is their turn, not taken along: another purge of the same scope may
@@ -182,7 +168,8 @@ static enum brim_err keep_scopes(struct brim_cache *cache, const uint64_t *scope
     size_t there = 0;
     enum brim_err err;
 
-    INVARIANT(epochs != NULL);
+    if (epochs == NULL)
+        return BRIM_ENOMEM;
     pthread_mutex_lock(&cache->purge_turn);
     for (size_t i = 0; i < count; i++)
         if (brim_purge_read(cache->purge, scopes[i], &epochs[there]))
@@ -193,38 +180,86 @@ static enum brim_err keep_scopes(struct brim_cache *cache, const uint64_t *scope
     return err;
 }
 
+/* Under behind_lock. What is waiting becomes the caller's. */
+static uint64_t *take_behind(struct brim_behind *behind, size_t *count_out)
+{
+    uint64_t *scopes = behind->scopes;
+
+    *count_out = behind->count;
+    behind->scopes = NULL;
+    behind->count = behind->room = 0;
+    return scopes;
+}
+
+/* One commit for all that have come since the last: however slow the disk is, none is refused for
+ * a queue that others have filled. */
 static void run_behind(struct brim_job *job)
 {
-    struct behind *behind = (struct behind *)job;
-    struct brim_cache *cache = behind->cache;
+    struct brim_cache *cache =
+        (struct brim_cache *)((char *)job - offsetof(struct brim_cache, behind.job));
+    uint64_t *scopes;
+    size_t count;
+    bool has_more;
 
-    if (keep_scopes(cache, behind->scopes, behind->count) != BRIM_OK)
-        BRIM_LOG(WARN, "cache.purge_not_durable", "scopes=%zu", behind->count);
-    free(behind);
-    behind_ended(cache);
+    OBJ_CHECK(cache, CACHE_MAGIC);
+    pthread_mutex_lock(&cache->behind_lock);
+    scopes = take_behind(&cache->behind, &count);
+    pthread_mutex_unlock(&cache->behind_lock);
+    if (keep_scopes(cache, scopes, count) != BRIM_OK)
+        BRIM_LOG(WARN, "cache.purge_not_durable", "scopes=%zu", count);
+    free(scopes);
+    pthread_mutex_lock(&cache->behind_lock);
+    has_more = cache->behind.count > 0;
+    if (has_more)
+        brim_pool_submit_only(cache->config.pool, BRIM_JOB_WRITE, job);
+    else
+        cache->behind.is_under_way = false;
+    pthread_cond_broadcast(&cache->behind_done);
+    pthread_mutex_unlock(&cache->behind_lock);
+}
+
+void brim_cache_init_behind(struct brim_cache *cache)
+{
+    cache->behind.job.run = run_behind;
+}
+
+/* Under behind_lock. */
+static enum brim_err add_behind(struct brim_behind *behind, const uint64_t *scopes, size_t count)
+{
+    size_t room = behind->room == 0 ? 64 : behind->room;
+    uint64_t *larger;
+
+    if (behind->count + count > BEHIND_MAX)
+        return BRIM_ELIMIT;
+    while (room < behind->count + count)
+        room *= 2;
+    if (room > behind->room) {
+        larger = reallocarray(behind->scopes, room, sizeof(*larger));
+        if (larger == NULL)
+            return BRIM_ENOMEM;
+        behind->scopes = larger;
+        behind->room = room;
+    }
+    memcpy(behind->scopes + behind->count, scopes, count * sizeof(*scopes));
+    behind->count += count;
+    return BRIM_OK;
 }
 
 /* Makes durable what is in force. */
 static enum brim_err submit(struct brim_cache *cache, const uint64_t *scopes, size_t count)
 {
-    struct behind *behind = brim_alloc(sizeof(*behind) + count * sizeof(*scopes));
-    bool is_released;
+    struct brim_behind *behind = &cache->behind;
+    enum brim_err err = BRIM_ECLOSED; /* a release waits for those that came before */
 
-    *behind = (struct behind){.job.run = run_behind, .cache = cache, .count = count};
-    memcpy(behind->scopes, scopes, count * sizeof(*scopes));
     pthread_mutex_lock(&cache->behind_lock);
-    is_released = atomic_load(&cache->is_released); /* a release waits for those that came before */
-    if (!is_released)
-        cache->behind++;
+    if (!atomic_load(&cache->is_released))
+        err = add_behind(behind, scopes, count);
+    if (err == BRIM_OK && !behind->is_under_way) {
+        behind->is_under_way = true;
+        brim_pool_submit_only(cache->config.pool, BRIM_JOB_WRITE, &behind->job);
+    }
     pthread_mutex_unlock(&cache->behind_lock);
-    if (!is_released &&
-        brim_pool_submit(cache->config.pool, BRIM_JOB_WRITE, &behind->job) == BRIM_OK)
-        return BRIM_OK;
-    free(behind);
-    if (is_released)
-        return BRIM_ECLOSED;
-    behind_ended(cache);
-    return BRIM_ELIMIT;
+    return err;
 }
 
 enum brim_err brim_cache_purge_soon(struct brim_cache *cache, const uint64_t *scopes, size_t count,
@@ -251,7 +286,9 @@ void brim_cache_invalidate(struct brim_cache *cache, const struct brim_key *prim
 {
     uint64_t scope = brim_purge_scope_url(primary->text);
 
-    /* Else the record itself goes: the object cannot come back after a restart. */
-    if (brim_cache_purge_soon(cache, &scope, 1, BRIM_PURGE_HARD) != BRIM_OK)
-        brim_disk_drop(cache->disk, primary->digest);
+    if (brim_cache_purge_soon(cache, &scope, 1, BRIM_PURGE_HARD) == BRIM_OK)
+        return;
+    /* At least the record itself goes: it cannot come back after a restart. */
+    BRIM_LOG(WARN, "cache.purge_not_durable", "scopes=%d", 1);
+    brim_disk_drop(cache->disk, primary->digest);
 }

@@ -123,6 +123,7 @@ START_TEST(full_queue_refuses_and_counts)
     struct noted_job plug = {{.run = run_noted}, &started, &gate, '-'};
     struct noted_job jobs[3];
     struct noted_job read = {{.run = run_noted}, NULL, NULL, 'r'};
+    struct noted_job only = {{.run = run_noted}, NULL, NULL, 'o'};
 
     ck_assert_int_eq(brim_pool_submit(pool, BRIM_JOB_READ, &plug.job), BRIM_OK);
     ck_assert_int_eq(sem_wait(&started), 0);
@@ -133,9 +134,10 @@ START_TEST(full_queue_refuses_and_counts)
     }
     ck_assert_int_eq(brim_pool_submit(pool, BRIM_JOB_READ, &read.job), BRIM_OK);
     ck_assert_int_eq(brim_metric_read(BRIM_METRIC_POOL_REJECTED), 1);
+    brim_pool_submit_only(pool, BRIM_JOB_WRITE, &only.job);
     (void)sem_post(&gate);
     brim_pool_close(pool);
-    ck_assert_str_eq(order, "-rww");
+    ck_assert_str_eq(order, "-rwwo");
 }
 END_TEST
 

@@ -4,13 +4,14 @@
  */
 #include <ftw.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "bodies.h"
 #include "brim/cache/cache.h"
 
-enum { KIB = 1024, MIB = 1024 * KIB, POOL_THREADS = 3 };
+enum { KIB = 1024, MIB = 1024 * KIB, POOL_THREADS = 3, QUEUE_MAX = 256 };
 
 static char path[] = "/tmp/brim-tiers-XXXXXX";
 static struct brim_pool *pool;
@@ -19,7 +20,7 @@ static struct brim_ledger *ledger; /* NULL: none */
 
 static void open_cache(void)
 {
-    struct brim_pool_limits limits = {.threads = POOL_THREADS, .queue_max = 256};
+    struct brim_pool_limits limits = {.threads = POOL_THREADS, .queue_max = QUEUE_MAX};
     struct brim_cache_config config = {
         .path = path,
         .disk_bytes = 64 * MIB,
@@ -322,6 +323,87 @@ START_TEST(a_purge_that_is_durable_later_purges_once)
         ck_assert_ptr_null(ask(url[i][1], &bell));
     }
     bell_fini(&bell);
+}
+END_TEST
+
+struct plug {
+    struct brim_job job; /* first */
+    sem_t *gate;
+};
+
+static void run_plug(struct brim_job *job)
+{
+    struct plug *plug = (struct plug *)job;
+
+    while (plug->gate != NULL && sem_wait(plug->gate) != 0)
+        continue;
+}
+
+static sem_t gate;
+
+/* Nothing is written from here on until unplug_pool(). */
+static void plug_pool(void)
+{
+    static struct plug plugs[POOL_THREADS - 1];
+
+    ck_assert_int_eq(sem_init(&gate, 0, 0), 0);
+    brim_pool_wait_idle(pool);
+    for (size_t i = 0; i < POOL_THREADS - 1; i++) {
+        plugs[i] = (struct plug){.job.run = run_plug, .gate = &gate};
+        ck_assert_int_eq(brim_pool_submit(pool, BRIM_JOB_WRITE, &plugs[i].job), BRIM_OK);
+    }
+}
+
+static void unplug_pool(void)
+{
+    for (size_t i = 0; i < POOL_THREADS - 1; i++)
+        sem_post(&gate);
+    brim_pool_wait_idle(pool);
+    sem_destroy(&gate);
+}
+
+/* What an unsafe request has outdated must not come back, least of all from a node whose disk could
+ * not keep up when it came: neither the response nor what is stored beside it, as its parts are. */
+START_TEST(what_is_invalidated_while_the_disk_is_busy_stays_so)
+{
+    static struct plug plugs[QUEUE_MAX + POOL_THREADS];
+    struct brim_key primary = key_of("http://a/1");
+    struct bell bell;
+    size_t i = 0;
+
+    bell_init(&bell);
+    exchange("http://a/1", 5000, 0);
+    exchange("http://a/1#part", 5000, 0);
+    plug_pool();
+    do
+        plugs[i].job.run = run_plug;
+    while (brim_pool_submit(pool, BRIM_JOB_WRITE, &plugs[i++].job) == BRIM_OK);
+    brim_cache_invalidate(cache, &primary);
+    unplug_pool();
+    close_cache();
+    open_cache();
+    ck_assert_ptr_null(ask("http://a/1", &bell));
+    ck_assert_ptr_null(ask("http://a/1#part", &bell));
+    bell_fini(&bell);
+}
+END_TEST
+
+/* Whoever invalidates asks first: what RAM has let go before the disk has it is stored, too. */
+START_TEST(what_is_on_its_way_to_the_disk_is_there)
+{
+    struct brim_key key = key_of("http://a/0");
+    char url[32];
+
+    plug_pool();
+    for (unsigned i = 0; i < 40; i++) {
+        snprintf(url, sizeof(url), "http://a/%u", i);
+        exchange(url, 100 * KIB, 0);
+    }
+    ck_assert(brim_cache_has(cache, &key));
+    unplug_pool();
+    ck_assert(brim_cache_has(cache, &key));
+    key = key_of("http://a/none");
+    ck_assert(!brim_cache_has(cache, &key));
 }
 END_TEST
 
@@ -701,6 +783,8 @@ int main(void)
     tcase_add_test(tc, what_is_found_can_be_read_to_its_end);
     tcase_add_test(tc, purges_survive_a_restart);
     tcase_add_test(tc, a_purge_that_is_durable_later_purges_once);
+    tcase_add_test(tc, what_is_on_its_way_to_the_disk_is_there);
+    tcase_add_test(tc, what_is_invalidated_while_the_disk_is_busy_stays_so);
     tcase_add_test(tc, nothing_purged_comes_back_from_either_tier);
     tcase_add_test(tc, an_older_one_does_not_stay_where_the_newer_finds_no_room);
     tcase_add_test(tc, a_length_that_is_too_large_takes_the_older_away);

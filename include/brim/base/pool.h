@@ -33,6 +33,10 @@ BRIM_MUST_USE enum brim_err brim_pool_open(const struct brim_pool_limits *limits
 BRIM_MUST_USE enum brim_err brim_pool_submit(struct brim_pool *pool, enum brim_job_class class,
                                              struct brim_job *job);
 
+/* Queues a job whose owner has this one and no more, full or not. Not once the pool is being
+ * closed, but from a job. Thread: any. */
+void brim_pool_submit_only(struct brim_pool *pool, enum brim_job_class class, struct brim_job *job);
+
 /* Waits until nothing is queued and nothing runs. Who may still submit is the caller's to know.
  * Thread: init. */
 void brim_pool_wait_idle(struct brim_pool *pool);

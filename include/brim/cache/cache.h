@@ -196,7 +196,8 @@ bool brim_cache_keeps(struct brim_cache *cache, struct brim_object *object, bool
  * Thread: any, also a loop. */
 bool brim_cache_is_whole(const struct brim_cache *cache, const struct brim_object *object);
 
-/* Whether something is stored under primary, in any tier. Thread: any, also a loop. */
+/* Whether something is stored under primary, in any tier or on its way there. Thread: any, also a
+ * loop. */
 bool brim_cache_has(struct brim_cache *cache, const struct brim_key *primary);
 
 /* A hard purge of one URL that does not wait for the disk: in force when it returns, durable soon

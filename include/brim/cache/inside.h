@@ -22,6 +22,15 @@
 struct brim_find;   /* cache.h */
 struct brim_coming; /* cache_coming.c */
 
+/* Purges that are in force and are to become durable, by one job of the pool. */
+struct brim_behind {
+    struct brim_job job;
+    uint64_t *scopes;
+    size_t count;
+    size_t room;
+    bool is_under_way; /* the job is queued or runs */
+};
+
 struct brim_cache {
     uint32_t magic;
     struct brim_cache_config config;
@@ -40,14 +49,17 @@ struct brim_cache {
     struct brim_purge_epoch kept_all; /* likewise: that of everything, as it is on disk */
     pthread_mutex_t behind_lock;      /* held for a moment: a loop takes it too */
     pthread_cond_t behind_done;       /* with behind_lock */
+    struct brim_behind behind;        /* likewise */
     void (*published)(struct brim_object *object, void *ctx); /* NULL: nobody listens */
     void *published_ctx;
     struct brim_purge_mail own_mail; /* where there is none for the node */
     pthread_mutex_t mail_turn;       /* who takes from it */
     _Atomic bool is_released;        /* purges are passed on */
     _Atomic uint64_t purges_seen;    /* when it was released; UINT64_MAX: it is being */
-    unsigned behind;                 /* under behind_lock: purges that the pool makes durable */
 };
+
+/* At the start. */
+void brim_cache_init_behind(struct brim_cache *cache);
 
 /* Has in force what another process has purged that may not write any more. Thread: any. */
 void brim_cache_read_mail(struct brim_cache *cache);

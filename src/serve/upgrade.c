@@ -271,6 +271,8 @@ static void take_back(struct brim_parent *p)
     struct wait wait = {.wanted = BRIM_LINK_READY, .ms = READY_MS};
     enum outcome outcome = OUTCOME_ENDED;
 
+    p->child = 0; /* what is ended below is what is started here, or nothing */
+    p->link = -1;
     if (brim_parent_spawn(p)) {
         wait.pid = p->child;
         wait.link = p->link;

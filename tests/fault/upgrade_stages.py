@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import platform
+import resource
 import shutil
 import signal
 import socket
@@ -177,6 +178,25 @@ def check_again_after_read_only():
         assert "upgrade.stuck" not in site.node.log_path.read_text()
 
 
+def check_no_descriptor_for_another():
+    """The new one dies when the old one has let go, and the parent cannot even begin to start a node
+    of its own: what is there goes on, read only, as where such a node does not come up."""
+    with running() as site:
+        site.begin()
+        old, new = site.prepare()
+        parent = site.node.process.pid
+        limits = resource.prlimit(parent, resource.RLIMIT_NOFILE)
+        resource.prlimit(parent, resource.RLIMIT_NOFILE, (3, limits[1]))
+        os.kill(new, signal.SIGKILL)
+        os.kill(old, signal.SIGCONT)
+        site.wait_log("upgrade.failed")
+        resource.prlimit(parent, resource.RLIMIT_NOFILE, limits)
+        site.end()
+        brim_node.wait_until(site.node.is_ready, "ready")
+        assert site.node.worker_pid() == old
+        assert "upgrade.read_only" in site.node.log_path.read_text()
+
+
 def is_waiting(pid):
     """Whether it is in recv(2), which is where a successor that is prepared waits for its turn."""
     return Path(f"/proc/{pid}/syscall").read_text().split()[0] == RECVFROM
@@ -283,7 +303,8 @@ def check_names():
 
 def main():
     checks = [check_killed_while_old_lets_go, check_raves, check_leaves_its_parent,
-              check_old_dies, check_again_after_read_only, check_reload_meanwhile,
+              check_old_dies, check_again_after_read_only,
+              check_no_descriptor_for_another, check_reload_meanwhile,
               check_listeners_meanwhile, check_purge_meanwhile, check_names]
     for check in checks:
         if len(sys.argv) < 3 or check.__name__ in sys.argv[2:]:

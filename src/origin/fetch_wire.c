@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "brim/base/invariant.h"
+#include "brim/origin/method.h"
 
 #define HOST_BYTES       300u
 #define RECEIVE_BYTES    65536L
@@ -281,9 +282,7 @@ void brim_wire_set_way(const struct brim_wire *wire, const struct brim_fetch_ori
 
 bool brim_wire_is_idempotent(const struct brim_wire *wire)
 {
-    return brim_wire_method_is(wire, "GET") || brim_wire_method_is(wire, "HEAD") ||
-           brim_wire_method_is(wire, "OPTIONS") || brim_wire_method_is(wire, "PUT") ||
-           brim_wire_method_is(wire, "DELETE");
+    return brim_method_is_idempotent(brim_str_of(wire->method));
 }
 
 void brim_wire_set_method(const struct brim_wire *wire, void *easy)

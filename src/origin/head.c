@@ -19,13 +19,10 @@ static bool is_same_length(struct brim_fields head, const struct brim_body *body
 {
     const struct brim_field *said = brim_fields_only(head, BRIM_STR("content-length"));
     uint64_t length = brim_body_length(body);
-    uint64_t number = 0;
 
     if (said == NULL || length == BRIM_BODY_LENGTH_UNKNOWN)
         return said == NULL;
-    for (size_t i = 0; i < said->value.len; i++) /* digits that fit: see origin/response */
-        number = number * 10 + (uint64_t)(said->value.base[i] - '0');
-    return number == length;
+    return (uint64_t)brim_str_number(said->value, BRIM_NUMBER_DIGITS) == length;
 }
 
 bool brim_head_confirms(struct brim_fields head, const struct brim_object *stored)

@@ -5,8 +5,7 @@
 
 #include "brim/base/invariant.h"
 
-#define INTERIM_MAX   16u /* 1xx responses before the final one */
-#define LENGTH_DIGITS 18  /* 10^18 fits in 63 bits */
+#define INTERIM_MAX 16u /* 1xx responses before the final one */
 
 enum stage { STATUS_LINE, FIELDS, DONE };
 
@@ -158,19 +157,14 @@ static void append_lower(struct brim_response *r, struct brim_str name)
 
 static const char *check_length(struct brim_response *r, struct brim_str value)
 {
-    uint64_t length = 0;
+    int64_t length = brim_str_number(value, BRIM_NUMBER_DIGITS);
 
     if (r->has_length)
         return "Content-Length given twice";
-    if (value.len == 0 || value.len > LENGTH_DIGITS)
+    if (length < 0)
         return "Content-Length not valid";
-    for (size_t i = 0; i < value.len; i++) {
-        if (!is_digit(value.base[i]))
-            return "Content-Length not valid";
-        length = length * 10 + (uint64_t)(value.base[i] - '0');
-    }
     r->has_length = true;
-    r->length = length;
+    r->length = (uint64_t)length;
     return NULL;
 }
 

@@ -89,21 +89,6 @@ struct brim_str brim_sticky_name(const struct brim_sticky *s)
     return s->cookie;
 }
 
-/* Seconds since 1970, or 0: not a number that we write. */
-static int64_t number_of(struct brim_str digits)
-{
-    int64_t number = 0;
-
-    if (digits.len == 0 || digits.len > EXPIRY_DIGITS)
-        return 0;
-    for (size_t i = 0; i < digits.len; i++) {
-        if (digits.base[i] < '0' || digits.base[i] > '9')
-            return 0;
-        number = number * 10 + (digits.base[i] - '0');
-    }
-    return number;
-}
-
 static unsigned server_of(const struct brim_sticky *s, const char *id)
 {
     for (unsigned i = 0; i < s->count; i++)
@@ -129,7 +114,7 @@ unsigned brim_sticky_server(const struct brim_sticky *s, struct brim_str value, 
     if (dot == NULL)
         return BRIM_STICKY_NONE;
     expiry.len = (size_t)(dot - expiry.base);
-    until = number_of(expiry);
+    until = brim_str_number(expiry, EXPIRY_DIGITS);
     len = snprintf(text, sizeof(text), "brim-sticky-cookie %.*s %.*s", (int)s->origin.len,
                    s->origin.base, (int)(ID_BYTES + 1 + expiry.len), value.base);
     if (until <= now_wall_s || len < 0 || (size_t)len >= sizeof(text) ||

@@ -67,27 +67,12 @@ static struct brim_str next_word(struct brim_str *text)
     return word;
 }
 
-/* Seconds since 1970, or 0. */
-static int64_t number_of(struct brim_str digits)
-{
-    int64_t number = 0;
-
-    if (digits.len > NUMBER_DIGITS)
-        return 0;
-    for (size_t i = 0; i < digits.len; i++) {
-        if (digits.base[i] < '0' || digits.base[i] > '9')
-            return 0;
-        number = number * 10 + (digits.base[i] - '0');
-    }
-    return number;
-}
-
 bool brim_tier_read(const struct brim_secret *secret, struct brim_str text,
                     const struct brim_tier_request *request, struct brim_tier_mark *mark_out)
 {
     struct brim_str rest = text, hop = next_word(&rest), scheme = next_word(&rest),
                     time = next_word(&rest);
-    int64_t off_s = number_of(time) - request->now_wall_s;
+    int64_t off_s = brim_str_number(time, NUMBER_DIGITS) - request->now_wall_s;
     char own[BRIM_SECRET_SIGN_BYTES];
 
     *mark_out = (struct brim_tier_mark){.hop = BRIM_TIER_ORIGIN};

@@ -91,21 +91,6 @@ static struct brim_str signed_text(const struct brim_pin *pin, struct brim_str e
     return brim_str(buffer, (size_t)len);
 }
 
-/* Seconds since 1970, or 0: not a number that we write. */
-static int64_t number_of(struct brim_str digits)
-{
-    int64_t number = 0;
-
-    if (digits.len == 0 || digits.len > EXPIRY_DIGITS)
-        return 0;
-    for (size_t i = 0; i < digits.len; i++) {
-        if (digits.base[i] < '0' || digits.base[i] > '9')
-            return 0;
-        number = number * 10 + (digits.base[i] - '0');
-    }
-    return number;
-}
-
 static bool is_valid(const struct brim_pin *pin, struct brim_str value, int64_t now_wall_s)
 {
     const char *dot = value.len == 0 ? NULL : memchr(value.base, '.', value.len);
@@ -117,7 +102,7 @@ static bool is_valid(const struct brim_pin *pin, struct brim_str value, int64_t 
         return false;
     len = (size_t)(dot - value.base);
     expiry = brim_str(value.base, len);
-    if (number_of(expiry) <= now_wall_s)
+    if (brim_str_number(expiry, EXPIRY_DIGITS) <= now_wall_s)
         return false;
     return brim_secret_is_signed(pin->secret, signed_text(pin, expiry, text),
                                  brim_str(dot + 1, value.len - len - 1));

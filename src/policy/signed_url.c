@@ -12,7 +12,6 @@
 #define KEYS_MAX      8u
 #define KEY_BYTES_MIN 16
 #define SIG_LEN       BRIM_BASE64URL_LEN(BRIM_SHA256_BYTES)
-#define DIGITS_MAX    18u
 
 struct brim_url_keys {
     struct brim_str items[KEYS_MAX];
@@ -214,15 +213,8 @@ static struct parameters split(struct brim_str target, struct brim_text *out)
 /* Decimal without a leading zero: one text for each number. */
 static bool read_number(struct brim_str text, int64_t *number_out)
 {
-    *number_out = 0;
-    if (text.len == 0 || text.len > DIGITS_MAX || text.base[0] == '0')
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.base[i] < '0' || text.base[i] > '9')
-            return false;
-        *number_out = *number_out * 10 + (text.base[i] - '0');
-    }
-    return true;
+    *number_out = brim_str_number(text, BRIM_NUMBER_DIGITS);
+    return *number_out >= 0 && text.base[0] != '0';
 }
 
 /* ---- interface ---- */

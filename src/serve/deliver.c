@@ -329,7 +329,7 @@ static void choose_status(struct brim_delivery *d)
 static uint64_t answer_length(const struct brim_delivery *d)
 {
     const struct brim_field *said;
-    uint64_t length = 0;
+    int64_t length;
 
     if (d->status == 204)
         return BRIM_BODY_LENGTH_UNKNOWN; /* it must not have one (RFC 9110 8.6) */
@@ -344,11 +344,8 @@ static uint64_t answer_length(const struct brim_delivery *d)
     if (!d->facts.as_received || (!brim_deliver_is_head(d) && d->status != 304))
         return brim_body_length(d->source->body);
     said = brim_fields_only(d->object->fields, BRIM_STR("content-length"));
-    if (said == NULL || said->value.len == 0 || said->value.len > 18)
-        return BRIM_BODY_LENGTH_UNKNOWN;
-    for (size_t i = 0; i < said->value.len; i++)
-        length = length * 10 + (uint64_t)(said->value.base[i] - '0');
-    return length;
+    length = said == NULL ? -1 : brim_str_number(said->value, BRIM_NUMBER_DIGITS);
+    return length < 0 ? BRIM_BODY_LENGTH_UNKNOWN : (uint64_t)length;
 }
 
 static bool sends_body(const struct brim_delivery *d)

@@ -44,14 +44,6 @@ static bool is_space(char c)
     return c == ' ' || c == '\t';
 }
 
-static bool is_number(struct brim_str value)
-{
-    for (size_t i = 0; i < value.len; i++)
-        if (value.base[i] < '0' || value.base[i] > '9')
-            return false;
-    return value.len > 0 && value.len <= 18;
-}
-
 static struct brim_guard_refusal scan_h2_field(const struct brim_field *field,
                                                struct brim_str authority)
 {
@@ -66,7 +58,8 @@ static struct brim_guard_refusal scan_h2_field(const struct brim_field *field,
         return refuse(400, "connection-specific field");
     if (brim_str_is(name, BRIM_STR("te")) && !brim_str_is_nocase(value, BRIM_STR("trailers")))
         return refuse(400, "TE other than trailers");
-    if (brim_str_is(name, BRIM_STR("content-length")) && !is_number(value))
+    if (brim_str_is(name, BRIM_STR("content-length")) &&
+        brim_str_number(value, BRIM_NUMBER_DIGITS) < 0)
         return refuse(400, "invalid Content-Length");
     if (brim_str_is(name, BRIM_STR("host")) && !brim_str_is_nocase(value, authority))
         return refuse(400, "Host and :authority differ");

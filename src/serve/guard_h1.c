@@ -22,7 +22,6 @@
 #include "brim/serve/guard.h"
 
 #define METHOD_BYTES_MAX 32u /* RFC 9112 3: longer than any we know gets 501 */
-#define LENGTH_DIGITS    18u /* of a Content-Length: always fits an int64_t */
 
 #define ONES  UINT64_C(0x0101010101010101)
 #define HIGHS UINT64_C(0x8080808080808080)
@@ -201,16 +200,6 @@ static struct brim_guard_refusal scan_request_line(struct scan *s)
 
 /* ---- fields ---- */
 
-static bool is_length_valid(struct brim_str value)
-{
-    if (value.len == 0 || value.len > LENGTH_DIGITS)
-        return false;
-    for (size_t i = 0; i < value.len; i++)
-        if (value.base[i] < '0' || value.base[i] > '9')
-            return false;
-    return true;
-}
-
 /* Notes the fields that frame the message or name its host; false for an invalid Content-Length. */
 static bool note_field(struct scan *s, struct brim_str name, struct brim_str value)
 {
@@ -229,7 +218,7 @@ static bool note_field(struct scan *s, struct brim_str name, struct brim_str val
         if (!brim_str_is_nocase(name, BRIM_STR("content-length")))
             return true;
         s->lengths++;
-        return is_length_valid(brim_str_trim(value));
+        return brim_str_number(brim_str_trim(value), BRIM_NUMBER_DIGITS) >= 0;
     case 17:
         if (brim_str_is_nocase(name, BRIM_STR("transfer-encoding"))) {
             s->codings++;

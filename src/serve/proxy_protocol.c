@@ -56,15 +56,10 @@ static bool read_address(struct brim_str word, int family, void *address)
 
 static bool read_port(struct brim_str word, in_port_t *port)
 {
-    unsigned number = 0;
+    int64_t number = brim_str_number(word, 5);
 
-    if (word.len == 0 || word.len > 5 || (word.base[0] == '0' && word.len > 1))
+    if (number < 0 || (word.base[0] == '0' && word.len > 1))
         return false;
-    for (size_t i = 0; i < word.len; i++) {
-        if (word.base[i] < '0' || word.base[i] > '9')
-            return false;
-        number = number * 10 + (unsigned)(word.base[i] - '0');
-    }
     *port = htons((uint16_t)number);
     return number <= UINT16_MAX;
 }

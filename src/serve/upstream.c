@@ -10,7 +10,6 @@
 /* Fields that brim adds at most: Via, CDN-Loop, Cookie (joined), X-Forwarded-{For,Proto,Host},
  * Forwarded, Accept-Encoding, traceparent. */
 #define UPSTREAM_ADDED_MAX 9
-#define HOPS_DIGITS_MAX    18
 #define HOPS_BYTES         24
 
 struct list {
@@ -133,18 +132,8 @@ static struct brim_str conditions(h2o_mem_pool_t *pool, const struct brim_field 
 int64_t brim_upstream_hops_left(struct brim_fields fields)
 {
     const struct brim_field *field = brim_fields_only(fields, BRIM_STR("max-forwards"));
-    int64_t hops = 0;
 
-    if (field == NULL || field->value.len == 0 || field->value.len > HOPS_DIGITS_MAX)
-        return -1;
-    for (size_t i = 0; i < field->value.len; i++) {
-        char digit = field->value.base[i];
-
-        if (digit < '0' || digit > '9')
-            return -1;
-        hops = hops * 10 + (digit - '0');
-    }
-    return hops;
+    return field == NULL ? -1 : brim_str_number(field->value, BRIM_NUMBER_DIGITS);
 }
 
 /* Who asks for Max-Forwards: 0 was answered here: see request.c. */

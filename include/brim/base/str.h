@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -55,6 +56,24 @@ static inline struct brim_str brim_str_trim(struct brim_str s)
     while (s.len > 0 && (s.base[s.len - 1] == ' ' || s.base[s.len - 1] == '\t'))
         s.len--;
     return s;
+}
+
+#define BRIM_NUMBER_DIGITS 18u /* always fit an int64_t */
+
+/* Reads digits and nothing else, from one to digits_max (at most BRIM_NUMBER_DIGITS); -1: that is
+ * not what text is. */
+static inline int64_t brim_str_number(struct brim_str text, size_t digits_max)
+{
+    int64_t number = 0;
+
+    if (text.len == 0 || text.len > digits_max)
+        return -1;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.base[i] < '0' || text.base[i] > '9')
+            return -1;
+        number = number * 10 + (text.base[i] - '0');
+    }
+    return number;
 }
 
 #endif

@@ -31,6 +31,7 @@
 #include "brim/cache/sketch.h"
 #include "brim/http/vary.h"
 
+#define SEQ_LEAP           ((uint64_t)1 << 40) /* more than a node has purges in its life */
 #define DISK_SHARE         4u   /* the largest object is at most this part of the disk tier */
 #define REMEMBER_SHARE     128u /* of the disk tier, twice */
 #define REMEMBER_BYTES_MAX ((uint64_t)4 << 20)
@@ -55,6 +56,20 @@ static bool promote(const struct brim_locator *locator, struct brim_object *obje
 static void restore_epoch(const struct brim_purge_epoch *epoch, void *ctx)
 {
     brim_purge_restore(ctx, epoch);
+}
+
+/* Where a purge may be missing, all that is stored is from before it. So may be the highest
+ * sequence: those from here on are beyond whatever was given out. */
+static void restore_epochs(struct brim_cache *cache)
+{
+    struct brim_purge_epoch all = {.scope = brim_purge_scope_all()};
+
+    if (brim_disk_each_epoch(cache->disk, restore_epoch, cache->purge) == BRIM_OK)
+        return;
+    all.hard_seq = brim_purge_seq(cache->purge) + SEQ_LEAP;
+    brim_purge_restore(cache->purge, &all);
+    BRIM_LOG(ERROR, "cache.purges_unread",
+             "what=\"all that is stored counts as purged, as it is not known what was\"");
 }
 
 /* Two files, of which one is there for a moment, within the quota. */
@@ -105,7 +120,7 @@ static enum brim_err open_disk(struct brim_cache *cache)
     err = brim_disk_open(&disk, &cache->disk);
     if (err != BRIM_OK)
         return err;
-    brim_disk_each_epoch(cache->disk, restore_epoch, cache->purge);
+    restore_epochs(cache);
     if (brim_cache_reserve_seqs(cache) != BRIM_OK)
         BRIM_LOG(
             WARN, "cache.purge_reservation",

@@ -332,11 +332,12 @@ void brim_disk_close(struct brim_disk *disk)
     free(disk);
 }
 
-void brim_disk_each_epoch(struct brim_disk *disk,
-                          void (*fn)(const struct brim_purge_epoch *epoch, void *ctx), void *ctx)
+enum brim_err brim_disk_each_epoch(struct brim_disk *disk,
+                                   void (*fn)(const struct brim_purge_epoch *epoch, void *ctx),
+                                   void *ctx)
 {
     OBJ_CHECK(disk, DISK_MAGIC);
-    brim_index_each_epoch(disk->index, fn, ctx);
+    return brim_index_each_epoch(disk->index, fn, ctx);
 }
 
 enum brim_err brim_disk_put_epochs(struct brim_disk *disk, const struct brim_purge_epoch *epochs,

@@ -233,12 +233,14 @@ size_t brim_index_walk(struct brim_index *index, const struct brim_digest *after
 }
 
 /* Calls fn for every row of table in one snapshot. */
-static void each_row(struct brim_index *ix, MDB_dbi table,
-                     void (*fn)(const MDB_val *key, const MDB_val *val, void *ctx), void *ctx)
+static enum brim_err each_row(struct brim_index *ix, MDB_dbi table,
+                              void (*fn)(const MDB_val *key, const MDB_val *val, void *ctx),
+                              void *ctx)
 {
     MDB_txn *txn = NULL;
     MDB_cursor *cursor = NULL;
     MDB_val key, val;
+    enum brim_err err;
     int rc;
 
     rc = enter_read(ix, &txn);
@@ -249,11 +251,11 @@ static void each_row(struct brim_index *ix, MDB_dbi table,
         if (rc == MDB_SUCCESS)
             fn(&key, &val, ctx);
     }
-    if (rc != MDB_NOTFOUND)
-        (void)brim_index_err(rc, "walk"); /* what is read so far is all there is */
+    err = rc == MDB_NOTFOUND ? BRIM_OK : brim_index_err(rc, "walk");
     if (cursor != NULL)
         mdb_cursor_close(cursor);
     leave_map(ix, txn);
+    return err;
 }
 
 struct segment_visit {
@@ -274,7 +276,8 @@ void brim_index_each_segment(struct brim_index *index,
                              void (*fn)(const struct brim_segment_row *row, void *ctx), void *ctx)
 {
     OBJ_CHECK(index, INDEX_MAGIC);
-    each_row(index, index->tables.segments, visit_segment, &(struct segment_visit){fn, ctx});
+    /* Logged; what is read so far is all there is. */
+    (void)each_row(index, index->tables.segments, visit_segment, &(struct segment_visit){fn, ctx});
 }
 
 struct epoch_visit {
@@ -291,11 +294,12 @@ static void visit_epoch(const MDB_val *key, const MDB_val *val, void *ctx)
         visit->fn(&epoch, visit->ctx);
 }
 
-void brim_index_each_epoch(struct brim_index *index,
-                           void (*fn)(const struct brim_purge_epoch *epoch, void *ctx), void *ctx)
+enum brim_err brim_index_each_epoch(struct brim_index *index,
+                                    void (*fn)(const struct brim_purge_epoch *epoch, void *ctx),
+                                    void *ctx)
 {
     OBJ_CHECK(index, INDEX_MAGIC);
-    each_row(index, index->tables.epochs, visit_epoch, &(struct epoch_visit){fn, ctx});
+    return each_row(index, index->tables.epochs, visit_epoch, &(struct epoch_visit){fn, ctx});
 }
 
 /* ---- writing: one change ---- */

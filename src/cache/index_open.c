@@ -153,6 +153,26 @@ static int load_floors(struct brim_index *ix, MDB_txn *txn)
     return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
 }
 
+/* A purge that cannot be read would bring back what it has taken away. */
+static int check_epochs(const struct brim_index *ix, MDB_txn *txn)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val key, val;
+    struct brim_purge_epoch epoch;
+    int rc = mdb_cursor_open(txn, ix->tables.epochs, &cursor);
+
+    if (rc != MDB_SUCCESS)
+        return rc;
+    while (rc == MDB_SUCCESS) {
+        rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
+        if (rc == MDB_SUCCESS &&
+            brim_epoch_decode(brim_index_str(&key), brim_index_str(&val), &epoch) != BRIM_OK)
+            rc = MDB_CORRUPTED;
+    }
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
+}
+
 /* A version that is not ours, and that somebody wrote, is not to be touched; one that a disk made
  * of ours is damage. */
 static enum brim_err refuse_format(struct brim_index *ix, MDB_txn *txn, uint32_t version)
@@ -200,6 +220,8 @@ static enum brim_err load_state(struct brim_index *ix)
         err = brim_index_err(MDB_CORRUPTED, "number of the next segment");
     if (err == BRIM_OK)
         err = brim_index_err(load_floors(ix, txn), "read segments");
+    if (err == BRIM_OK)
+        err = brim_index_err(check_epochs(ix, txn), "read purges");
     if (err == BRIM_OK)
         err = brim_index_err(mdb_stat(txn, ix->tables.objects, &stat), "count objects");
     if (err != BRIM_OK) {

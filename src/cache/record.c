@@ -182,6 +182,15 @@ void brim_epoch_encode(const struct brim_purge_epoch *epoch, struct brim_row_byt
     set_value(row_out, &value, sizeof(value));
 }
 
+static bool is_epoch(const struct brim_purge_epoch *epoch)
+{
+    if (epoch->hard_seq > BRIM_PURGE_SEQ_MAX || epoch->soft_seq > BRIM_PURGE_SEQ_MAX)
+        return false;
+    if (epoch->pattern.len > 0 && epoch->scope != brim_purge_scope_pattern(epoch->pattern))
+        return false;
+    return epoch->scope != 0;
+}
+
 enum brim_err brim_epoch_decode(struct brim_str key, struct brim_str bytes,
                                 struct brim_purge_epoch *epoch_out)
 {
@@ -191,7 +200,7 @@ enum brim_err brim_epoch_decode(struct brim_str key, struct brim_str bytes,
     *epoch_out = (struct brim_purge_epoch){0};
     if (key.len != sizeof(scope) || bytes.len < sizeof(value) ||
         bytes.len > sizeof(value) + BRIM_PURGE_PATTERN_BYTES)
-        return BRIM_ENOENT;
+        return BRIM_ECORRUPT;
     memcpy(&scope, key.base, sizeof(scope));
     memcpy(&value, bytes.base, sizeof(value));
     *epoch_out = (struct brim_purge_epoch){
@@ -199,5 +208,5 @@ enum brim_err brim_epoch_decode(struct brim_str key, struct brim_str bytes,
         .hard_seq = le64toh(value.hard_seq),
         .soft_seq = le64toh(value.soft_seq),
         .pattern = brim_str(bytes.base + sizeof(value), bytes.len - sizeof(value))};
-    return BRIM_OK;
+    return is_epoch(epoch_out) ? BRIM_OK : BRIM_ECORRUPT;
 }

@@ -645,6 +645,27 @@ START_TEST(sequence_does_not_repeat_after_lost_epochs)
 }
 END_TEST
 
+/* Among them is the one that took this object away, for all anybody knows. */
+START_TEST(purges_that_cannot_be_read_have_taken_everything)
+{
+    exchange("http://a/1", no_fields, no_fields, 100);
+    ck_assert_int_eq(purge_url("http://a/2", BRIM_PURGE_HARD), BRIM_OK);
+    exchange("http://a/3", no_fields, no_fields, 100);
+    fake.epochs_fail = true;
+    reopen("fake", BRIM_ADMIT_ALWAYS);
+    fake.epochs_fail = false;
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(purge_url("http://a/2", BRIM_PURGE_HARD), BRIM_OK);
+    ck_assert(!is_there("http://a/1", no_fields));
+    exchange("http://a/1", no_fields, no_fields, 100);
+    ck_assert(is_there("http://a/1", no_fields));
+    reopen("fake", BRIM_ADMIT_ALWAYS);
+    ck_assert(is_there("http://a/1", no_fields));
+    ck_assert_int_eq(purge_url("http://a/1", BRIM_PURGE_HARD), BRIM_OK);
+    ck_assert(!is_there("http://a/1", no_fields));
+}
+END_TEST
+
 /* What is collapsed in RAM is one epoch on disk, and holds after a restart. */
 START_TEST(collapsed_purges_survive_a_restart)
 {
@@ -764,6 +785,7 @@ int main(void)
     tcase_add_test(tc, fill_that_began_before_a_purge_is_not_stored);
     tcase_add_test(tc, purge_that_the_disk_refuses_is_in_force);
     tcase_add_test(tc, sequence_does_not_repeat_after_lost_epochs);
+    tcase_add_test(tc, purges_that_cannot_be_read_have_taken_everything);
     tcase_add_test(tc, collapsed_purges_survive_a_restart);
     tcase_add_test(tc, no_lookup_after_a_purge_returns_what_was_before);
     suite_add_tcase(suite, tc);

@@ -653,7 +653,7 @@ START_TEST(epochs_survive_kill_9)
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert(WIFSIGNALED(status));
     fixture_open(QUOTA);
-    brim_disk_each_epoch(fx.disk, see_epoch, &epoch);
+    ck_assert_int_eq(brim_disk_each_epoch(fx.disk, see_epoch, &epoch), BRIM_OK);
     ck_assert_uint_eq(epochs_seen, 1);
 }
 END_TEST

@@ -313,7 +313,8 @@ static void die_inside(const struct brim_purge_epoch *epoch, void *ctx)
 
 static void die_while_reading(void)
 {
-    brim_index_each_epoch(ix, die_inside, NULL);
+    if (brim_index_each_epoch(ix, die_inside, NULL) != BRIM_OK)
+        _exit(1);
 }
 
 /* What it saw last would be kept for it until the node ends: every page that is freed from then on.
@@ -518,8 +519,43 @@ START_TEST(the_epoch_of_everything_takes_out_what_it_covers)
     }
     epoch = (struct brim_purge_epoch){.scope = brim_purge_scope_all(), .hard_seq = 90};
     ck_assert_int_eq(brim_indexer_put_epochs(ixr, &epoch, 1), BRIM_OK);
-    brim_index_each_epoch(ix, count_epoch, NULL);
+    ck_assert_int_eq(brim_index_each_epoch(ix, count_epoch, NULL), BRIM_OK);
     ck_assert_uint_eq(epoch_count, 11);
+}
+END_TEST
+
+/* What a disk has made of a purge: to go on without it would bring back what was purged, and from
+ * the last of all sequences on there are no more purges. */
+static const struct brim_purge_epoch no_epochs[] = {
+    {.scope = 8, .hard_seq = UINT64_MAX},
+    {.scope = 8, .soft_seq = UINT64_MAX - 3},
+    {.hard_seq = 1},
+    {.scope = 8, .hard_seq = 1, .pattern = {"//a/*.css", 9}},
+};
+
+START_TEST(an_epoch_that_nobody_can_have_written_is_damage)
+{
+    open_all(NULL);
+    ck_assert_int_eq(brim_indexer_put_epochs(ixr, &no_epochs[_i], 1), BRIM_OK);
+    close_all();
+    ck_assert_int_eq(try_open(), BRIM_ECORRUPT); /* whoever has it begins with an empty one */
+}
+END_TEST
+
+START_TEST(epochs_are_as_they_were_written)
+{
+    struct brim_str pattern = BRIM_STR("//a/*.css");
+    struct brim_purge_epoch epoch = {.scope = brim_purge_scope_pattern(pattern),
+                                     .hard_seq = BRIM_PURGE_SEQ_MAX,
+                                     .pattern = pattern};
+
+    open_all(NULL);
+    ck_assert_int_eq(brim_indexer_put_epochs(ixr, &epoch, 1), BRIM_OK);
+    close_all();
+    open_all(NULL);
+    epoch_count = 0;
+    ck_assert_int_eq(brim_index_each_epoch(ix, count_epoch, NULL), BRIM_OK);
+    ck_assert_uint_eq(epoch_count, 1);
 }
 END_TEST
 
@@ -728,6 +764,9 @@ int main(void)
     tcase_add_test(tc, records_without_durable_bytes_are_not_committed);
     tcase_add_loop_test(tc, a_lost_record_takes_what_it_replaces_with_it, 0, 2);
     tcase_add_test(tc, the_epoch_of_everything_takes_out_what_it_covers);
+    tcase_add_test(tc, epochs_are_as_they_were_written);
+    tcase_add_loop_test(tc, an_epoch_that_nobody_can_have_written_is_damage, 0,
+                        sizeof(no_epochs) / sizeof(no_epochs[0]));
     tcase_add_test(tc, an_unknown_format_is_refused);
     tcase_add_test(tc, a_damaged_format_is_no_other_version);
     tcase_add_test(tc, an_index_without_its_format_is_not_taken_for_a_new_one);

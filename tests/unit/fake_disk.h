@@ -42,6 +42,7 @@ static struct {
     unsigned record_count;
     struct brim_purge_epoch epochs[FAKE_MAX];
     unsigned epoch_count;
+    bool epochs_fail;
     enum brim_err append_err; /* of the next writes, after append_left */
     uint64_t append_left;     /* writes that still succeed */
     enum brim_err epoch_err;  /* of brim_disk_put_epochs */
@@ -106,12 +107,14 @@ void brim_disk_close(struct brim_disk *disk)
     free(disk);
 }
 
-void brim_disk_each_epoch(struct brim_disk *disk,
-                          void (*fn)(const struct brim_purge_epoch *epoch, void *ctx), void *ctx)
+enum brim_err brim_disk_each_epoch(struct brim_disk *disk,
+                                   void (*fn)(const struct brim_purge_epoch *epoch, void *ctx),
+                                   void *ctx)
 {
     (void)disk;
     for (unsigned i = 0; i < fake.epoch_count; i++)
         fn(&fake.epochs[i], ctx);
+    return fake.epochs_fail ? BRIM_EIO : BRIM_OK;
 }
 
 static void fake_put_epoch(const struct brim_purge_epoch *epoch)

@@ -47,9 +47,11 @@ void brim_disk_release(struct brim_disk *disk);
 /* Writes out what is queued, syncs, closes. Thread: init (after loops and pool users). */
 void brim_disk_close(struct brim_disk *disk);
 
-/* Calls fn for every purge epoch that the index keeps. Thread: init. */
-void brim_disk_each_epoch(struct brim_disk *disk,
-                          void (*fn)(const struct brim_purge_epoch *epoch, void *ctx), void *ctx);
+/* Calls fn for every purge epoch that the index keeps. Errors: not all of them could be read,
+ * logged here. Thread: init. */
+BRIM_MUST_USE enum brim_err
+brim_disk_each_epoch(struct brim_disk *disk,
+                     void (*fn)(const struct brim_purge_epoch *epoch, void *ctx), void *ctx);
 
 /* Makes epochs durable (committed and synced when it returns). Thread: any but a loop. */
 BRIM_MUST_USE enum brim_err

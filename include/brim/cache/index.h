@@ -76,11 +76,13 @@ uint64_t brim_index_bytes(const struct brim_index *index);
 /* Lowest segment number that was never used. Thread: init. */
 uint32_t brim_index_next_segment(const struct brim_index *index);
 
-/* Rows and epochs as they are committed. fn must not look anything up. Thread: init. */
+/* Rows and epochs as they are committed. fn must not look anything up. Errors of epochs: not all of
+ * them were read; BRIM_EIO, BRIM_ECORRUPT, BRIM_ENOMEM, logged here. Thread: init. */
 void brim_index_each_segment(struct brim_index *index,
                              void (*fn)(const struct brim_segment_row *row, void *ctx), void *ctx);
-void brim_index_each_epoch(struct brim_index *index,
-                           void (*fn)(const struct brim_purge_epoch *epoch, void *ctx), void *ctx);
+BRIM_MUST_USE enum brim_err
+brim_index_each_epoch(struct brim_index *index,
+                      void (*fn)(const struct brim_purge_epoch *epoch, void *ctx), void *ctx);
 
 /*
  * Looks digest up. Errors: BRIM_ENOENT no record, or one that leans on a dead segment;

@@ -31,6 +31,9 @@ struct brim_purge; /* opaque */
 enum brim_purge_kind { BRIM_PURGE_HARD, BRIM_PURGE_SOFT };
 enum brim_purge_state { BRIM_PURGE_ALIVE, BRIM_PURGE_STALE, BRIM_PURGE_GONE };
 
+/* No process gives out so many: what is beyond was never a sequence. */
+#define BRIM_PURGE_SEQ_MAX ((uint64_t)1 << 62)
+
 struct brim_purge_epoch {
     uint64_t scope;
     uint64_t hard_seq;

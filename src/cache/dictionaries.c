@@ -21,6 +21,7 @@
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
 #include "brim/base/sha256.h"
+#include "brim/http/coding.h"
 #include "brim/http/uri.h"
 
 #define DICTIONARIES_MAGIC 0x64696331u
@@ -402,8 +403,7 @@ bool brim_dictionaries_is_codable(const struct brim_dictionaries *d,
 {
     OBJ_CHECK(d, DICTIONARIES_MAGIC);
     return object->status == 200 && has_size(d, object) && !has_coding(object) &&
-           !brim_fields_has_token(object->fields, BRIM_STR("cache-control"),
-                                  BRIM_STR("no-transform"));
+           !brim_coding_is_fixed(object->fields);
 }
 
 struct brim_delta *brim_dictionaries_get(struct brim_dictionaries *d, struct brim_object *object,

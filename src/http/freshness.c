@@ -509,6 +509,7 @@ void brim_request_control_parse(struct brim_fields request, const struct brim_ca
         .no_cache = control.no_cache || control.no_cache_fields,
         .no_store = control.no_store,
         .only_if_cached = control.only_if_cached,
+        .no_transform = control.no_transform,
     };
 }
 

@@ -172,7 +172,7 @@ static void choose_anew(const struct brim_choice *c, struct brim_chosen *chosen)
 {
     enum brim_coding best = brim_accept_best(&c->accept, c->useless);
 
-    if (!c->ask.may_stream || c->own != BRIM_CODING_IDENTITY ||
+    if (!c->ask.may_stream || c->ask.stays_as_it_is || c->own != BRIM_CODING_IDENTITY ||
         chosen->coding != BRIM_CODING_IDENTITY || best == BRIM_CODING_IDENTITY ||
         !brim_encoders_might(c->ask.encoders, c->ask.object))
         return;
@@ -196,7 +196,7 @@ enum brim_choice_state brim_choice_make(struct brim_choice *c, const struct brim
         }
     }
     c->ask.port = ask->port;
-    if (!brim_encoders_would(c->ask.encoders, c->ask.object))
+    if (c->ask.stays_as_it_is || !brim_encoders_would(c->ask.encoders, c->ask.object))
         c->tried = ~(1u << c->own); /* as it is, or decoded */
     while (chosen_out->body == NULL) {
         if (!c->is_searching) {

@@ -113,7 +113,7 @@ static void answer_object(struct request *r, struct brim_object *object,
     struct brim_deliver_facts told = *facts;
     const char *coding = NULL;
 
-    if (!facts->as_received)
+    if (!facts->as_received && !r->control.no_transform)
         object = brim_delta_answer(r->env->dictionaries, r->fields, object, r->delivery.now_wall_ms,
                                    &coding);
     if (!facts->as_received && brim_choice_is_foreign(object, r->fields)) {

@@ -35,8 +35,10 @@ static void deliver(struct request *r, const struct brim_chosen *chosen)
 bool brim_request_code_received(struct request *r, struct brim_object *object,
                                 const struct brim_deliver_facts *facts)
 {
-    struct brim_choice_ask ask = {
-        .encoders = r->env->encoders, .object = object, .request = r->fields};
+    struct brim_choice_ask ask = {.encoders = r->env->encoders,
+                                  .object = object,
+                                  .request = r->fields,
+                                  .stays_as_it_is = r->control.no_transform};
     struct brim_chosen chosen;
 
     if (!r->env->codes_passes || brim_request_method_is(r, "HEAD"))
@@ -57,6 +59,7 @@ void brim_request_look_at_choice(struct request *r)
         .request = r->fields,
         .port = r->wake == NULL ? NULL : brim_wake_port(r->wake),
         .may_stream = may_stream(r, r->facts.outcome),
+        .stays_as_it_is = r->control.no_transform,
         .now_wall_ms = r->delivery.now_wall_ms,
     };
     struct brim_chosen chosen;

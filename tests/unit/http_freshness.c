@@ -510,32 +510,32 @@ static const struct {
     const char *request[FIELDS_MAX];
     struct brim_request_control control;
 } requests[] = {
-    {{NULL}, {-1, -1, -1, false, false, false}},
+    {{NULL}, {-1, -1, -1, false, false, false, false}},
     /* RFC 9111 5.2.1 */
-    {{"cache-control: max-age=5"}, {5000, -1, -1, false, false, false}},
-    {{"cache-control: max-age=0"}, {0, -1, -1, false, false, false}},
-    {{"cache-control: min-fresh=5"}, {-1, 5000, -1, false, false, false}},
-    {{"cache-control: max-stale=5"}, {-1, -1, 5000, false, false, false}},
-    {{"cache-control: max-stale"}, {-1, -1, INT64_MAX, false, false, false}},
-    {{"cache-control: no-cache"}, {-1, -1, -1, true, false, false}},
-    {{"cache-control: no-store"}, {-1, -1, -1, false, true, false}},
-    {{"cache-control: only-if-cached"}, {-1, -1, -1, false, false, true}},
-    {{"cache-control: no-transform, foo"}, {-1, -1, -1, false, false, false}},
+    {{"cache-control: max-age=5"}, {5000, -1, -1, false, false, false, false}},
+    {{"cache-control: max-age=0"}, {0, -1, -1, false, false, false, false}},
+    {{"cache-control: min-fresh=5"}, {-1, 5000, -1, false, false, false, false}},
+    {{"cache-control: max-stale=5"}, {-1, -1, 5000, false, false, false, false}},
+    {{"cache-control: max-stale"}, {-1, -1, INT64_MAX, false, false, false, false}},
+    {{"cache-control: no-cache"}, {-1, -1, -1, true, false, false, false}},
+    {{"cache-control: no-store"}, {-1, -1, -1, false, true, false, false}},
+    {{"cache-control: only-if-cached"}, {-1, -1, -1, false, false, true, false}},
+    {{"cache-control: no-transform, foo"}, {-1, -1, -1, false, false, false, true}},
     {{"cache-control: max-age=5", "cache-control: max-stale=2, no-store"},
-     {5000, -1, 2000, false, true, false}},
-    {{"cache-control: max-age=5, max-age=2"}, {2000, -1, -1, false, false, false}},
-    {{"cache-control: max-age=x"}, {0, -1, -1, false, false, false}},
-    {{"cache-control: max-stale=x"}, {-1, -1, 0, false, false, false}},
-    {{"cache-control: min-fresh=x"}, {-1, MAX_MS, -1, false, false, false}},
-    {{"cache-control: max-stale, x=\""}, {-1, -1, -1, false, false, false}},
-    {{"cache-control: no-cache=\"a\""}, {-1, -1, -1, true, false, false}},
+     {5000, -1, 2000, false, true, false, false}},
+    {{"cache-control: max-age=5, max-age=2"}, {2000, -1, -1, false, false, false, false}},
+    {{"cache-control: max-age=x"}, {0, -1, -1, false, false, false, false}},
+    {{"cache-control: max-stale=x"}, {-1, -1, 0, false, false, false, false}},
+    {{"cache-control: min-fresh=x"}, {-1, MAX_MS, -1, false, false, false, false}},
+    {{"cache-control: max-stale, x=\""}, {-1, -1, -1, false, false, false, false}},
+    {{"cache-control: no-cache=\"a\""}, {-1, -1, -1, true, false, false, false}},
     /* 5.4: Pragma only where there is no Cache-Control */
-    {{"pragma: no-cache"}, {-1, -1, -1, true, false, false}},
-    {{"pragma: No-Cache"}, {-1, -1, -1, true, false, false}},
-    {{"pragma: foo, no-cache"}, {-1, -1, -1, true, false, false}},
-    {{"pragma: foo"}, {-1, -1, -1, false, false, false}},
-    {{"pragma: no-cache", "cache-control: max-age=5"}, {5000, -1, -1, false, false, false}},
-    {{"pragma: no-cache", "cache-control:"}, {-1, -1, -1, false, false, false}},
+    {{"pragma: no-cache"}, {-1, -1, -1, true, false, false, false}},
+    {{"pragma: No-Cache"}, {-1, -1, -1, true, false, false, false}},
+    {{"pragma: foo, no-cache"}, {-1, -1, -1, true, false, false, false}},
+    {{"pragma: foo"}, {-1, -1, -1, false, false, false, false}},
+    {{"pragma: no-cache", "cache-control: max-age=5"}, {5000, -1, -1, false, false, false, false}},
+    {{"pragma: no-cache", "cache-control:"}, {-1, -1, -1, false, false, false, false}},
 };
 
 /* Clients steer what they get, unless the operator says otherwise. */
@@ -553,6 +553,7 @@ START_TEST(request_control_is_read)
     ck_assert_int_eq(control.no_cache, want->no_cache);
     ck_assert_int_eq(control.no_store, want->no_store);
     ck_assert_int_eq(control.only_if_cached, want->only_if_cached);
+    ck_assert_int_eq(control.no_transform, want->no_transform);
 
     brim_request_control_parse(fields, &deaf, &control);
     ck_assert_int_eq(control.max_age_ms, -1);

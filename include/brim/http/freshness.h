@@ -109,6 +109,7 @@ struct brim_request_control {
     bool no_cache;
     bool no_store;
     bool only_if_cached;
+    bool no_transform;
 };
 
 /* Reads Cache-Control, or Pragma where there is none, from a request. */

@@ -15,6 +15,7 @@ struct brim_choice_ask { /* all of it is borrowed until fini */
     struct brim_fields request;
     struct brim_port *port; /* NULL: say WAIT and begin nothing; set it and ask again */
     bool may_stream;        /* an answer of this request can be coded on the way */
+    bool stays_as_it_is;    /* nothing is coded for this client that was not by its origin */
     int64_t now_wall_ms;
 };
 
@@ -57,7 +58,8 @@ enum brim_choice_state brim_choice_make(struct brim_choice *choice,
                                         struct brim_chosen *chosen_out);
 
 /* The same for a response that only this client gets, as its origin sent it; of ask only encoders,
- * object, request and may_stream count. False: it is not one that would be coded. */
+ * object, request, may_stream and stays_as_it_is count. False: it is not one that would be coded.
+ */
 bool brim_choice_make_passed(const struct brim_choice_ask *ask, struct brim_chosen *chosen_out);
 
 void brim_choice_fini(struct brim_choice *choice); /* idempotent */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "brim/base/base64url.h"
 #include "brim/cli/client.h"
 #include "brim/cli/commands.h"
 #include "brim/cli/duration.h"
@@ -23,6 +24,8 @@ static const char help[] =
     "a\n"
     "                      number that was not there\n"
     "  --after KEY         only keys behind this one\n"
+    "  --base64            KEY and PREFIX are base64, as list shows keys that are not UTF-8:\n"
+    "                      base64:/w==\n"
     "  --limit N           1 to 1000 keys (100)\n"
     "  --                  no options behind it: brim kv incr STORE KEY -- -1\n" BRIM_CLIENT_HELP
     "  -h, --help          this text\n"
@@ -32,6 +35,7 @@ static const char help[] =
 struct arguments {
     struct brim_client_words words;
     json_t *call;
+    bool is_base64; /* what names keys */
 };
 
 static void print_value(const json_t *answer)
@@ -53,7 +57,13 @@ static void print_keys(const json_t *answer)
     json_t *key;
     size_t at;
 
-    json_array_foreach(json_object_get(answer, "keys"), at, key)(void) puts(json_string_value(key));
+    json_array_foreach(json_object_get(answer, "keys"), at, key)
+    {
+        if (json_is_string(key))
+            (void)puts(json_string_value(key));
+        else
+            (void)printf("base64:%s\n", json_string_value(json_object_get(key, "base64")));
+    }
 }
 
 static void print_nothing(const json_t *answer)
@@ -111,12 +121,38 @@ static bool set_ttl(json_t *call, const char *text)
     return json_object_set_new(call, "ttl", json_integer((ms + 999) / 1000)) == 0;
 }
 
+static json_t *in_base64(const char *text)
+{
+    size_t len = strlen(text);
+    char *letters = malloc(BRIM_BASE64_LEN(len) + 1);
+    json_t *json;
+
+    if (letters == NULL)
+        return NULL;
+    brim_base64_write(text, len, letters);
+    json = json_pack("{s:s%}", "base64", letters, (size_t)BRIM_BASE64_LEN(len));
+    free(letters);
+    return json;
+}
+
 static bool set_text(json_t *call, const char *name, const char *text)
 {
-    if (json_object_set_new(call, name, json_string(text)) == 0)
-        return true;
-    (void)fprintf(stderr, "brim kv: the %s is not UTF-8\n", name);
-    return false;
+    json_t *json = json_string(text); /* NULL: not UTF-8 */
+
+    return json_object_set_new(call, name, json != NULL ? json : in_base64(text)) == 0;
+}
+
+/* Has what names keys taken for base64. */
+static void mark_base64(json_t *call)
+{
+    static const char *const names[] = {"key", "prefix", "after"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        json_t *text = json_object_get(call, names[i]);
+
+        if (json_is_string(text))
+            (void)json_object_set_new(call, names[i], json_pack("{s:O}", "base64", text));
+    }
 }
 
 /* The words behind the operation. */
@@ -167,9 +203,13 @@ static int run(const struct brim_client *client, const struct operation *op, con
 static int read_options(int argc, char **argv, struct arguments *out)
 {
     static const struct option options[] = {
-        {"ttl", required_argument, NULL, 't'},   {"after", required_argument, NULL, 'A'},
-        {"limit", required_argument, NULL, 'l'}, BRIM_CLIENT_OPTIONS,
-        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+        {"ttl", required_argument, NULL, 't'},
+        {"after", required_argument, NULL, 'A'},
+        {"limit", required_argument, NULL, 'l'},
+        {"base64", no_argument, NULL, 'b'},
+        BRIM_CLIENT_OPTIONS,
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int option;
     bool ok = true;
@@ -181,6 +221,8 @@ static int read_options(int argc, char **argv, struct arguments *out)
             ok = set_number(out->call, "limit", optarg);
         else if (option == 'A')
             ok = set_text(out->call, "after", optarg);
+        else if (option == 'b')
+            out->is_base64 = true;
         else if (!brim_client_option(&out->words, option, optarg))
             return option;
     }
@@ -200,6 +242,8 @@ static int run_words(struct arguments *arguments, int argc, char **argv)
     if (!set_text(arguments->call, "op", op->name) ||
         !set_words(arguments->call, op, argc - 1, argv + 1))
         return BRIM_EXIT_USAGE;
+    if (arguments->is_base64)
+        mark_base64(arguments->call);
     status = brim_client_find(&arguments->words, &client);
     return status == BRIM_EXIT_OK ? run(&client, op, arguments->call) : status;
 }

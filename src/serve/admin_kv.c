@@ -8,10 +8,12 @@
  *   {"op": "incr",   "store": S, "key": K, "n": n, "ttl": s}      {"value": sum}
  *   {"op": "list",   "store": S, "prefix": P, "after": K, "limit": n}  {"keys": [...]}
  *
- * Names and values are JSON strings, so what is not UTF-8 cannot be asked for here: such values are
- * answered as {"base64": ...}, such keys are left out of lists. What writes is durable when it is
- * answered; it runs on the I/O pool, as does reading, which may touch a disk.
+ * Keys and values are JSON strings, or where they are not UTF-8 {"base64": ...}: so they are
+ * answered (get says {"base64": V} in place of {"value": V}), and so may K, P and V be asked for,
+ * whatever they are. What writes is durable when it is answered; it runs on the I/O pool, as does
+ * reading, which may touch a disk.
  */
+#include "brim/base/base64url.h"
 #include "brim/base/clock.h"
 #include "brim/cache/kv.h"
 #include "brim/serve/admin_inside.h"
@@ -52,6 +54,26 @@ static struct brim_str text_of(const json_t *body, const char *name, struct brim
     return brim_str(json_string_value(member), json_string_length(member));
 }
 
+/* Puts the bytes of {"base64": ...} in its place. */
+static void decode(json_t *body, const char *name, struct brim_admin_wrong *wrong)
+{
+    const json_t *member = json_object_get(body, name);
+    const json_t *text = json_object_get(member, "base64");
+    struct brim_str letters = brim_str(json_string_value(text), json_string_length(text));
+    char *bytes = NULL;
+    size_t len = 0;
+
+    if (!json_is_object(member))
+        return;
+    if (json_is_string(text) && json_object_size(member) == 1)
+        bytes = malloc(letters.len + 1);
+    if (bytes != NULL && brim_base64_read(letters, bytes, &len))
+        (void)json_object_set_new(body, name, json_stringn_nocheck(bytes, len));
+    else
+        brim_admin_set_wrong(wrong, "\"%s\" is not a string or {\"base64\": ...}", name);
+    free(bytes);
+}
+
 struct range {
     int64_t min, max, otherwise;
 };
@@ -79,11 +101,14 @@ static void read_op(struct call *c, const json_t *body, struct brim_admin_wrong 
     brim_admin_set_wrong(wrong, "\"op\" is not one of get, set, del, incr, list");
 }
 
-static void read_call(struct call *c, const json_t *body, struct brim_admin_wrong *wrong)
+static void read_call(struct call *c, json_t *body, struct brim_admin_wrong *wrong)
 {
+    static const char *const bytes[] = {"key", "prefix", "after", "value"};
     static const struct range any = {INT64_MIN, INT64_MAX, 1};
     static const struct range page = {1, BRIM_KV_LIST_MAX, LIST_DEFAULT};
 
+    for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++)
+        decode(body, bytes[i], wrong);
     read_op(c, body, wrong);
     c->name.store = text_of(body, "store", wrong);
     c->name.key = text_of(body, c->op == LIST ? "prefix" : "key", wrong);
@@ -114,7 +139,7 @@ static struct brim_str keep(char **at, struct brim_str text)
 }
 
 /* The call that a body asks for, or NULL with what is wrong. */
-static struct call *call_of(const json_t *body, struct brim_admin_wrong *wrong)
+static struct call *call_of(json_t *body, struct brim_admin_wrong *wrong)
 {
     struct call asked = {.op = GET}, *c;
     char *at;
@@ -175,38 +200,37 @@ static void work(struct brim_admin_task *task)
 
 /* ---- answers ---- */
 
+static json_t *in_base64(const char *bytes, size_t len)
+{
+    char *text = malloc(BRIM_BASE64_LEN(len) + 1);
+    json_t *json;
+
+    if (text == NULL)
+        return NULL;
+    brim_base64_write(bytes, len, text);
+    json = json_pack("{s:s%}", "base64", text, (size_t)BRIM_BASE64_LEN(len));
+    free(text);
+    return json;
+}
+
 static json_t *keys_of(const struct call *c)
 {
     json_t *keys = json_array();
     const char *at = c->room.base;
 
-    for (size_t i = 0; i < c->count; i++, at += strlen(at) + 1)
-        (void)json_array_append_new(keys, json_string(at)); /* NULL, not UTF-8, is not appended */
+    for (size_t i = 0; i < c->count; i++, at += strlen(at) + 1) {
+        json_t *key = json_string(at); /* NULL: not UTF-8 */
+
+        (void)json_array_append_new(keys, key != NULL ? key : in_base64(at, strlen(at)));
+    }
     return keys;
 }
 
 static json_t *value_of(const struct call *c)
 {
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     json_t *text = json_stringn(c->room.base, c->count);
-    char *out;
-    size_t len = 0;
 
-    if (text != NULL)
-        return json_pack("{s:o}", "value", text);
-    out = malloc(c->count / 3 * 4 + 5);
-    for (size_t at = 0; out != NULL && at < c->count; at += 3) {
-        unsigned bits = 0;
-
-        for (size_t i = 0; i < 3; i++)
-            bits = bits << 8 | (at + i < c->count ? (uint8_t)c->room.base[at + i] : 0u);
-        for (size_t i = 0; i < 4; i++)
-            out[len++] = at + i > c->count ? '=' : letters[bits >> (18 - 6 * i) & 63u];
-    }
-    text = out == NULL ? NULL : json_pack("{s:s%}", "base64", out, len);
-    free(out);
-    return text;
+    return text != NULL ? json_pack("{s:o}", "value", text) : in_base64(c->room.base, c->count);
 }
 
 static void send_failure(h2o_req_t *req, enum brim_err err)

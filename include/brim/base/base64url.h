@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * base64url - RFC 4648 5 without padding, as tokens, keys of JSON and signatures in URLs have it.
+ * base64url - RFC 4648 5 without padding, as tokens, keys of JSON and signatures in URLs have it;
+ * and RFC 4648 4 with its padding, for bytes in JSON.
  *
  * Strict: one text for each run of bytes, so that what was checked cannot be written another way.
  */
@@ -17,5 +18,12 @@ void brim_base64url_write(const void *bytes, size_t len, char *out);
 
 /* Reads text to room, which has text.len * 3 / 4 bytes at least. False: it is not base64url. */
 bool brim_base64url_read(struct brim_str text, void *room, size_t *len_out);
+
+/* Characters that bytes take in the padded one. */
+#define BRIM_BASE64_LEN(bytes) (((bytes) + 2) / 3 * 4)
+
+/* As those above. */
+void brim_base64_write(const void *bytes, size_t len, char *out);
+bool brim_base64_read(struct brim_str text, void *room, size_t *len_out);
 
 #endif

@@ -109,6 +109,7 @@ static enum brim_err open_disk(struct brim_cache *cache)
     struct brim_disk_config disk = {.path = config->path,
                                     .bytes_max = config->disk_bytes - 2 * remembered_bytes(config),
                                     .segment_bytes = config->segment_bytes,
+                                    .object_bytes_max = config->object_bytes_max,
                                     .write_queue_max = config->write_queue_max,
                                     .pool = config->pool,
                                     .ledger = config->ledger};

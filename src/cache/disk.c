@@ -18,7 +18,10 @@
  * the object fetched again.
  *
  * How the quota is shared out: slack for small files; one step by which the index may grow at any
- * time; what the index takes now; the rest is segments, at least eight.
+ * time; what the index takes now; the rest is segments, at least eight. Of these, retired ones
+ * that are still read may take an eighth of the quota, and more where one object can: then nobody's
+ * download breaks off for its own size alone. One object's bytes may begin and end in the middle of
+ * a segment, and each segment may have no room for one more piece at its end.
  */
 #include "brim/cache/disk.h"
 
@@ -208,6 +211,15 @@ static enum brim_err open_index(struct brim_disk *disk, const struct sizes *size
     return BRIM_EINVAL;
 }
 
+/* Never more than half: there must be room for what comes. */
+static uint64_t kept_bytes(const struct brim_disk_config *config, uint32_t segment)
+{
+    uint64_t spanned = 2 + config->object_bytes_max / (segment - BRIM_EXTENT_BODY_MAX);
+    uint64_t bytes = spanned * (segment + BRIM_SEGMENT_OVERHEAD);
+
+    return clamp(bytes, config->bytes_max / 8, config->bytes_max / 2);
+}
+
 static enum brim_err open_segments(struct brim_disk *disk, const struct sizes *sizes)
 {
     struct brim_segments_config config = {.path = disk->segments_path,
@@ -215,6 +227,7 @@ static enum brim_err open_segments(struct brim_disk *disk, const struct sizes *s
                                           .reserve_bytes = sizes->index_step + SLACK_BYTES,
                                           .slack_bytes = SLACK_BYTES,
                                           .index_bytes = brim_index_bytes(disk->index),
+                                          .kept_bytes = kept_bytes(disk->config, sizes->segment),
                                           .segment_bytes = sizes->segment,
                                           .files_open_max = FILES_OPEN_MAX,
                                           .now_mono_ms = disk->config->now_mono_ms,

@@ -7,8 +7,8 @@
  * them that is retired meanwhile is found by no look-up any more and its file is unlinked, but the
  * file stays open until those who were reading are through: nobody's download breaks off because
  * others have filled the disk. Its room is still taken, so a slow reader could hold the disk; so
- * where room is wanted, the dead that are read have a KEPT_SHARE of the quota, and beyond that the
- * oldest is cut off from its readers.
+ * where room is wanted, the dead that are read have kept_bytes of the quota (cache/disk says how
+ * many), and beyond that the oldest is cut off from its readers.
  */
 #include "brim/cache/segment.h"
 
@@ -20,8 +20,6 @@
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
 #include "brim/cache/segment_inside.h"
-
-#define KEPT_SHARE 8u
 
 /* ---- use ---- */
 
@@ -121,8 +119,7 @@ static void cut_off(struct brim_segments *segs)
 
     if (brim_segments_has_room(segs))
         return;
-    while ((seg = oldest_kept(segs, &bytes)) != NULL &&
-           bytes > segs->config->bytes_max / KEPT_SHARE) {
+    while ((seg = oldest_kept(segs, &bytes)) != NULL && bytes > segs->config->kept_bytes) {
         seg->is_cut = true;
         BRIM_COUNT(DISK_CUT);
         BRIM_LOG(WARN, "disk.cut",

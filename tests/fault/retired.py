@@ -7,8 +7,9 @@ Usage: tests/fault/retired.py BRIM
 Some clients begin to read a file that is on disk alone and stop; others fill the disk until the file's
 segments are retired. It is a miss for whoever asks then, and those who go on get all of what they began,
 the whole or by Range. So do all who ask for a file whose beginning has left the disk while its end is
-still on its way. What is kept for them has a bound, an eighth of the disk: where readers of several
-files hold more, the oldest is cut off from its readers, who can tell, and the disk takes what comes.
+still on its way. What is kept for them has a bound, an eighth of the disk, or more where the largest
+object that is stored, a quarter of it, takes more: where readers of several files hold more, the oldest
+is cut off from its readers, who can tell, and the disk takes what comes.
 """
 
 import hashlib
@@ -25,6 +26,7 @@ import http_origin  # noqa: E402
 
 DISK, SEGMENTS, SMALL_SEGMENT, SMALL_SEGMENTS = "64MiB", 8, "2MiB", 32
 LARGE = 6 << 20
+LARGEST = 16 << 20
 GROWING = 2 << 20
 OTHER = 3 << 20
 READ_FIRST = 64 << 10
@@ -33,7 +35,8 @@ RANGE = (1 << 20, LARGE - 1)
 
 
 def content(path):
-    size = LARGE if path.startswith("/large") else GROWING if path == "/growing" else OTHER
+    size = (LARGEST if path == "/largest" else LARGE if path.startswith("/large") else
+            GROWING if path == "/growing" else OTHER)
     seed = hashlib.sha256(path.encode()).digest()
     return (seed * (size // len(seed) + 1))[:size]
 
@@ -126,14 +129,14 @@ def begin(node, path):
     return readers
 
 
-def check_kept(node):
-    readers = begin(node, "/large")
-    turn_over(node, "fill", SEGMENTS)
-    assert "fwd=uri-miss" in node.get("/large")[0]
+def check_kept(node, path):
+    readers = begin(node, path)
+    turn_over(node, f"fill{path[1:]}", SEGMENTS)
+    assert "fwd=uri-miss" in node.get(path)[0]
     whole = sum(reader.finish() for reader in readers)
-    assert whole == READERS, f"{READERS - whole} of {READERS} broke off"
+    assert whole == READERS, f"{READERS - whole} of {READERS} readers of {path} broke off"
     assert node.count("brim_disk_segments_cut_total") == 0
-    print(f"retired: {READERS} of {READERS} readers came to the end")
+    print(f"retired: {READERS} of {READERS} readers of {path} came to the end")
 
 
 def check_growing(node):
@@ -150,7 +153,7 @@ def check_growing(node):
 def check_cut(node):
     """Of several files, in more segments than may be kept."""
     readers = []
-    for number in range(3):
+    for number in range(6):
         readers += begin(node, f"/large{number}")
     turn_over(node, "more", SEGMENTS)
     brim_node.wait_until(lambda: node.count("brim_disk_segments_cut_total") > 0, "one is cut off")
@@ -169,7 +172,8 @@ def main():
                             "slice": 0}
         node = Node(directory, config, sys.argv[1])
         with node.running():
-            check_kept(node)
+            check_kept(node, "/large")
+            check_kept(node, "/largest")
             check_cut(node)
         config["cache"] |= {"path": f"{directory}/small", "segment": SMALL_SEGMENT}
         node = Node(directory, config, sys.argv[1])

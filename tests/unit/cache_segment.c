@@ -54,6 +54,7 @@ static void open_for(unsigned count)
     struct brim_segments_config config = {
         .path = segment_dir,
         .bytes_max = count * (uint64_t)(SEGMENT + BRIM_SEGMENT_OVERHEAD) + 256 * KIB + 128 * KIB,
+        .kept_bytes = 2 * (uint64_t)(SEGMENT + BRIM_SEGMENT_OVERHEAD),
         .reserve_bytes = 128 * KIB,
         .slack_bytes = 64 * KIB,
         .index_bytes = 256 * KIB,
@@ -301,7 +302,7 @@ START_TEST(what_is_read_when_its_segment_is_retired_is_read_to_its_end)
 }
 END_TEST
 
-/* Two segments are an eighth of sixteen. */
+/* Two may be kept. */
 START_TEST(the_oldest_is_cut_off_from_its_readers_when_they_hold_too_much)
 {
     struct brim_segments_use use[3];

@@ -138,7 +138,7 @@
     O(SIZE, memory_object_bytes, "memory_object", "4MiB", 4096, BRIM_GIB, START,                   \
       "Largest body that is kept whole in RAM; where not set, at most `memory`.")                  \
     O(SIZE, object_bytes_max, "max_object", "4GiB", 4096, BRIM_TIB, START,                         \
-      "Largest body that is stored.")                                                              \
+      "Largest body that is stored; a quarter of `disk` at most, if there is one.")                \
     O(SIZE, slice_bytes, "slice", "8MiB", 0, BRIM_GIB, START,                                      \
       "Range of something not stored: fetched and stored in parts of this size; 0: the whole.")    \
     O(SIZE, window_bytes, "window", "1MiB", 65536, BRIM_GIB, START,                                \

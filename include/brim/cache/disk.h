@@ -20,6 +20,7 @@ struct brim_disk_config {
     const char *path;              /* directory, made if missing */
     uint64_t bytes_max;            /* quota: segments and index together */
     uint64_t segment_bytes;        /* lowered so that at least 8 segments fit */
+    uint64_t object_bytes_max;     /* of the largest body that is stored */
     unsigned write_queue_max;      /* objects waiting to be written; more are refused */
     struct brim_pool *pool;        /* borrowed */
     struct brim_ledger *ledger;    /* borrowed, or NULL: what bodies are held on (body.h) */

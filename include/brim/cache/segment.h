@@ -27,6 +27,7 @@ struct brim_segments_config {
     uint64_t reserve_bytes;  /* not for segments: one step of the index, and slack_bytes */
     uint64_t slack_bytes;    /* what has no account of its own: small files, directories */
     uint64_t index_bytes;    /* what the index may take now */
+    uint64_t kept_bytes;     /* of retired segments, for who reads them */
     uint32_t segment_bytes;  /* size of new files; a multiple of 4096 */
     unsigned files_open_max; /* files kept open, beside those in use */
     uint64_t (*now_mono_ms)(void);
@@ -94,8 +95,8 @@ struct brim_segments_use {
     struct brim_extent_span span;
 };
 
-/* Until end_use, a segment of these that is retired can be read on, as far as an eighth of the
- * quota has room for such. use is borrowed meanwhile. Thread: any, also a loop. */
+/* Until end_use, a segment of these that is retired can be read on, as far as kept_bytes have room
+ * for such. use is borrowed meanwhile. Thread: any, also a loop. */
 void brim_segments_begin_use(struct brim_segments *segments, struct brim_segments_use *use);
 /* It stands in this one's segment too. */
 void brim_segments_widen_use(struct brim_segments *segments, struct brim_segments_use *use,

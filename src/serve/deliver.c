@@ -335,8 +335,11 @@ static uint64_t answer_length(const struct brim_delivery *d)
         return BRIM_BODY_LENGTH_UNKNOWN; /* it must not have one (RFC 9110 8.6) */
     if (brim_deliver_is_own_416(d))
         return 0;
-    if (d->is_recoded)
-        return BRIM_BODY_LENGTH_UNKNOWN; /* to HEAD too, since GET cannot tell */
+    if (d->is_recoded) /* to HEAD too, since GET cannot tell; but nothing decodes to nothing */
+        return d->coding == BRIM_CODING_IDENTITY && d->status != 304 &&
+                       brim_body_length(d->source->body) == 0
+                   ? 0
+                   : BRIM_BODY_LENGTH_UNKNOWN;
     if (d->length != BRIM_BODY_LENGTH_UNKNOWN)
         return d->length;
     if (d->status == 304 && !d->facts.as_received)

@@ -104,6 +104,16 @@ START_TEST(what_is_coded_decodes_to_itself)
 }
 END_TEST
 
+/* As with a redirect, of whose body that is not there its origin says how it is coded. */
+START_TEST(no_byte_decodes_to_none)
+{
+    size_t len;
+
+    ck_assert_int_eq(pass(BRIM_CODER_DECODE, _i, brim_str("", 0), back, &len), BRIM_READER_END);
+    ck_assert_uint_eq(len, 0);
+}
+END_TEST
+
 /* Bytes cut off, behind the end, or of something else are a failure, not an end. */
 START_TEST(damage_is_no_end)
 {
@@ -160,6 +170,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, what_is_coded_decodes_to_itself, 0, count);
+    tcase_add_loop_test(tcase, no_byte_decodes_to_none, 0, count);
     tcase_add_loop_test(tcase, damage_is_no_end, 0, count);
     tcase_add_loop_test(tcase, what_has_come_goes_out, 0, count);
     suite_add_tcase(suite, tcase);

@@ -24,7 +24,8 @@ void brim_transcode_close(struct brim_transcode *transcode); /* accepts NULL */
 
 /*
  * The next piece of what becomes of reader's bytes, valid until the following call; otherwise as
- * brim_reader_next(). DECODE: FAILED also where the bytes are not in the coding, or are a bomb.
+ * brim_reader_next(). DECODE: FAILED also where the bytes are not in the coding, or are a bomb; no
+ * byte at all decodes to none.
  * ENCODE: what has come goes out before WAIT is said, so that nobody waits for more of it.
  */
 enum brim_reader_got brim_transcode_next(struct brim_transcode *transcode,

@@ -603,11 +603,16 @@ static bool has_read_method(const struct request *r)
     return brim_request_method_is(r, "GET") || brim_request_method_is(r, "HEAD");
 }
 
+static bool has_body(const struct request *r)
+{
+    return r->req->entity.base != NULL && r->req->entity.len > 0;
+}
+
 /* A GET with a body means something to its origin that the key does not show; what If-Match asks
  * only the origin knows. */
 static bool is_cacheable_request(const struct request *r)
 {
-    return !r->route->rules.bypass && !brim_request_is_pinned(r) && r->req->entity.base == NULL &&
+    return !r->route->rules.bypass && !brim_request_is_pinned(r) && !has_body(r) &&
            has_read_method(r) &&
            !brim_conditional_is_for_origin(r->fields, r->delivery.now_wall_ms / 1000);
 }

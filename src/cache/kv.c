@@ -14,7 +14,9 @@
  *
  * A full disk refuses writes for a second, so that whoever writes learns it. What had been accepted
  * before that is lost but for its deletions, which make room; the log and brim_kv_sync() say so.
- * Expired rows are unseen at once and deleted by the writer, which walks the table bit by bit.
+ * Expired rows are unseen at once and deleted by the writer, which walks the table bit by bit: the
+ * faster the more of what it sees has expired, so that they never are more than a small part of a
+ * store, however many are written. Before a store is called full, a round is made for what has.
  */
 #include "brim/cache/kv.h"
 
@@ -38,7 +40,10 @@
 #define FULL_MS          1000u
 #define SWEEP_MS         1000u
 #define SWEEP_ROWS       4096u /* looked at, a turn */
-#define SWEEP_GONE       256u  /* deleted, a turn */
+#define SWEEP_MUCH       256u  /* of these; then the next turn is soon */
+#define SWEEP_FEW        16u
+#define SWEEP_TURNS      4u /* in a row, while writes may wait */
+#define ROUND_TURNS      64u
 #define FULL_KEY_MAX     (BRIM_KV_STORE_MAX + 1 + BRIM_KV_KEY_MAX)
 #define NUMBER_BYTES_MAX 20u
 
@@ -486,6 +491,98 @@ out:
 
 /* ---- the writer ---- */
 
+struct sweep {
+    struct brim_kv *kv;
+    int64_t now_wall_ms;
+    struct brim_kv_row rows[SWEEP_ROWS];
+    char keys[SWEEP_ROWS][FULL_KEY_MAX];
+    size_t count;
+    size_t seen;
+    bool is_cut; /* there may be more behind the last one */
+};
+
+static bool sweep_row(const struct brim_kv_row *row, void *ctx)
+{
+    struct sweep *s = ctx;
+
+    if (row->key.len <= FULL_KEY_MAX) {
+        memcpy(s->kv->sweep_from, row->key.base, row->key.len);
+        s->kv->sweep_from_len = row->key.len;
+        if (!is_alive(row, s->now_wall_ms)) {
+            memcpy(s->keys[s->count], row->key.base, row->key.len);
+            s->rows[s->count] =
+                (struct brim_kv_row){.key = brim_str(s->keys[s->count], row->key.len),
+                                     .expires_wall_ms = row->expires_wall_ms,
+                                     .is_gone = true};
+            s->count++;
+        }
+    }
+    s->is_cut = ++s->seen == SWEEP_ROWS;
+    return !s->is_cut;
+}
+
+/* Deleting takes room too, for copies of pages: where there is little, a few rows at a time make
+ * more. Returns how many. */
+static size_t delete_swept(struct brim_kv *kv, const struct sweep *s)
+{
+    size_t at = 0, most = s->count;
+    enum brim_err err = BRIM_OK;
+
+    while (at < s->count && most > 0 && (err == BRIM_OK || err == BRIM_ENOSPC)) {
+        size_t count = most < s->count - at ? most : s->count - at;
+
+        err = brim_kv_table_commit(kv->table, s->rows + at, count);
+        if (err == BRIM_OK)
+            at += count;
+        most = err == BRIM_OK ? most * 2 : count > SWEEP_FEW ? SWEEP_FEW : count / 2;
+    }
+    return at;
+}
+
+/* Returns how many it has deleted. Between looking and deleting another process may write, as two
+ * have the table during an upgrade: what has another end of life then stays. */
+static size_t sweep(struct brim_kv *kv)
+{
+    struct sweep *s = brim_alloc(sizeof(*s));
+    char from[FULL_KEY_MAX];
+    enum brim_err err;
+    size_t gone = 0;
+
+    s->kv = kv;
+    s->now_wall_ms = brim_clock_wall_ms();
+    memcpy(from, kv->sweep_from, kv->sweep_from_len);
+    err = brim_kv_table_walk(kv->table, brim_str(from, kv->sweep_from_len), sweep_row, s);
+    if (err == BRIM_OK)
+        gone = delete_swept(kv, s);
+    if (err != BRIM_OK || gone < s->count || !s->is_cut) /* logged; the rows are seen again */
+        kv->sweep_from_len = 0;
+    free(s);
+    return gone;
+}
+
+/* Returns whether there is much left, as far as can be told. */
+static bool sweep_some(struct brim_kv *kv)
+{
+    unsigned turn = 0;
+
+    while (turn < SWEEP_TURNS && sweep(kv) >= SWEEP_MUCH)
+        turn++;
+    return turn == SWEEP_TURNS;
+}
+
+/* Returns whether anything had expired. */
+static bool sweep_round(struct brim_kv *kv)
+{
+    size_t gone = 0;
+    unsigned turn = 0;
+
+    kv->sweep_from_len = 0;
+    do
+        gone += sweep(kv);
+    while (kv->sweep_from_len > 0 && ++turn < ROUND_TURNS);
+    return gone > 0;
+}
+
 struct batch {
     struct brim_kv_row *rows;
     size_t count;
@@ -522,6 +619,10 @@ static enum brim_err commit(struct brim_kv *kv)
     if (batch.rows != NULL) {
         twalk_r(kv->committing.tree, add_to_batch, &batch);
         err = brim_kv_table_commit(kv->table, batch.rows, batch.count);
+        /* What a commit frees is room for the next but one. */
+        if (err == BRIM_ENOSPC && sweep_round(kv) &&
+            brim_kv_table_commit(kv->table, batch.rows, 1) == BRIM_OK)
+            err = brim_kv_table_commit(kv->table, batch.rows, batch.count);
     }
     if (err == BRIM_ENOSPC) {
         atomic_store(&kv->full_until_ms, brim_clock_mono_ms() + FULL_MS);
@@ -532,52 +633,6 @@ static enum brim_err commit(struct brim_kv *kv)
     }
     free(batch.rows);
     return err;
-}
-
-struct sweep {
-    struct brim_kv *kv;
-    int64_t now_wall_ms;
-    struct brim_kv_row rows[SWEEP_GONE];
-    char keys[SWEEP_GONE][FULL_KEY_MAX];
-    size_t count;
-    size_t seen;
-    bool is_cut; /* there may be more behind the last one */
-};
-
-static bool sweep_row(const struct brim_kv_row *row, void *ctx)
-{
-    struct sweep *s = ctx;
-
-    if (row->key.len <= FULL_KEY_MAX) {
-        memcpy(s->kv->sweep_from, row->key.base, row->key.len);
-        s->kv->sweep_from_len = row->key.len;
-        if (!is_alive(row, s->now_wall_ms)) {
-            memcpy(s->keys[s->count], row->key.base, row->key.len);
-            s->rows[s->count] = (struct brim_kv_row){
-                .key = brim_str(s->keys[s->count], row->key.len), .is_gone = true};
-            s->count++;
-        }
-    }
-    s->is_cut = ++s->seen == SWEEP_ROWS || s->count == SWEEP_GONE;
-    return !s->is_cut;
-}
-
-/* No write can come between looking and deleting: this thread is the only one that writes. */
-static void sweep(struct brim_kv *kv)
-{
-    struct sweep *s = brim_alloc(sizeof(*s));
-    char from[FULL_KEY_MAX];
-    enum brim_err err;
-
-    s->kv = kv;
-    s->now_wall_ms = brim_clock_wall_ms();
-    memcpy(from, kv->sweep_from, kv->sweep_from_len);
-    err = brim_kv_table_walk(kv->table, brim_str(from, kv->sweep_from_len), sweep_row, s);
-    if (err == BRIM_OK && s->count > 0)
-        err = brim_kv_table_commit(kv->table, s->rows, s->count);
-    if (err != BRIM_OK || !s->is_cut) /* a fault was logged; the rows are seen again */
-        kv->sweep_from_len = 0;
-    free(s);
 }
 
 static struct timespec in_ms(uint64_t ms)
@@ -638,18 +693,19 @@ static void *writer_main(void *arg)
 {
     struct brim_kv *kv = arg;
     uint64_t swept_ms = 0;
+    bool has_more = false;
 
     brim_kv_table_settle(kv->table);
     pthread_mutex_lock(&kv->lock);
     while (!kv->stop || kv->filling.count > 0) {
-        wait_for(kv, SWEEP_MS, has_work);
+        wait_for(kv, has_more ? 0 : SWEEP_MS, has_work);
         if (kv->filling.count > 0) {
             wait_for(kv, BATCH_MS, is_urgent);
             run_batch(kv);
         }
-        if (!kv->stop && brim_clock_mono_ms() >= swept_ms + SWEEP_MS) {
+        if (!kv->stop && (has_more || brim_clock_mono_ms() >= swept_ms + SWEEP_MS)) {
             pthread_mutex_unlock(&kv->lock);
-            sweep(kv);
+            has_more = sweep_some(kv);
             swept_ms = brim_clock_mono_ms();
             pthread_mutex_lock(&kv->lock);
         }

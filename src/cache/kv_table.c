@@ -316,6 +316,16 @@ enum brim_err brim_kv_table_walk(struct brim_kv_table *table, struct brim_str fr
     return leave(table, rc == MDB_NOTFOUND ? MDB_SUCCESS : rc, "walk");
 }
 
+/* Whether a row that was seen to have expired is there as it was. */
+static bool is_as_seen(struct brim_kv_table *t, MDB_txn *txn, const struct brim_kv_row *seen)
+{
+    MDB_val key = val_of(seen->key), val;
+    struct brim_kv_row row;
+
+    return mdb_get(txn, t->rows, &key, &val) == MDB_SUCCESS && row_of(&key, &val, &row) &&
+           row.expires_wall_ms == seen->expires_wall_ms;
+}
+
 static int put(struct brim_kv_table *t, MDB_txn *txn, const struct brim_kv_row *row)
 {
     MDB_val key = val_of(row->key), val = {.mv_size = HEAD_BYTES + row->value.len};
@@ -323,6 +333,8 @@ static int put(struct brim_kv_table *t, MDB_txn *txn, const struct brim_kv_row *
     int rc;
 
     INVARIANT(row->key.len > 0 && row->key.len <= BRIM_KV_TABLE_KEY_MAX);
+    if (row->is_gone && row->expires_wall_ms != 0 && !is_as_seen(t, txn, row))
+        return MDB_SUCCESS;
     if (row->is_gone) {
         rc = mdb_del(txn, t->rows, &key, NULL);
         return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;

@@ -359,6 +359,47 @@ START_TEST(full_stores_refuse_and_deleting_makes_room)
 }
 END_TEST
 
+/* Short lives are what such stores are for: sessions, counters. Rows that nobody sees any more must
+ * not be what a store is full of. */
+START_TEST(what_has_expired_makes_room_for_what_comes)
+{
+    char key[16], value[400] = "";
+    unsigned refused = 0;
+
+    brim_kv_close(kv);
+    open_kv(MIB * 2);
+    for (unsigned i = 0; i < 20000; i++) {
+        snprintf(key, sizeof(key), "%u", i);
+        ck_assert_int_eq(brim_kv_set(kv, N(key), brim_str(value, sizeof(value)), 1), BRIM_OK);
+        if (i % 200 == 199 && brim_kv_sync(kv) != BRIM_OK)
+            refused++;
+    }
+    ck_assert_uint_eq(refused, 0);
+    set("kept", "kept", NOW);
+    ck_assert_int_eq(brim_kv_sync(kv), BRIM_OK);
+    ck_assert_str_eq(get(N("kept"), 2), "kept");
+}
+END_TEST
+
+/* Two processes have the stores during an upgrade, and both sweep. */
+START_TEST(what_was_written_since_is_not_swept)
+{
+    struct brim_kv_table *table = open_table();
+    struct brim_kv_row row = {.key = BRIM_STR("k"), .value = BRIM_STR("new"), .expires_wall_ms = 7};
+    struct brim_kv_row seen = {.key = BRIM_STR("k"), .expires_wall_ms = 5, .is_gone = true};
+    unsigned found = 0;
+
+    ck_assert_int_eq(brim_kv_table_commit(table, &row, 1), BRIM_OK);
+    ck_assert_int_eq(brim_kv_table_commit(table, &seen, 1), BRIM_OK);
+    ck_assert_int_eq(brim_kv_table_find(table, row.key, is_found, &found), BRIM_OK);
+    seen.expires_wall_ms = 7;
+    ck_assert_int_eq(brim_kv_table_commit(table, &seen, 1), BRIM_OK);
+    ck_assert_int_eq(brim_kv_table_find(table, row.key, is_found, &found), BRIM_ENOENT);
+    ck_assert_int_eq(brim_kv_table_commit(table, &seen, 1), BRIM_OK); /* nor is it an error */
+    brim_kv_table_close(table);
+}
+END_TEST
+
 START_TEST(names_are_checked)
 {
     ck_assert(brim_kv_store_is_valid(BRIM_STR("a-B_9.c")));
@@ -460,6 +501,8 @@ int main(void)
     tcase_add_test(tcase, full_stores_refuse_and_deleting_makes_room);
     tcase_add_test(tcase, who_was_killed_while_it_read_does_not_fill_the_store);
     tcase_add_test(tcase, who_drains_goes_on_when_its_successor_has_a_larger_map);
+    tcase_add_test(tcase, what_has_expired_makes_room_for_what_comes);
+    tcase_add_test(tcase, what_was_written_since_is_not_swept);
     tcase_add_test(tcase, names_are_checked);
     tcase_add_loop_test(tcase, damaged_stores_fail_and_stay_as_they_are, 0,
                         sizeof(damages) / sizeof(damages[0]));

@@ -22,7 +22,8 @@ struct brim_kv_row {
     struct brim_str key;
     struct brim_str value;
     int64_t expires_wall_ms; /* 0: never */
-    bool is_gone;            /* the row is to be deleted */
+    /* The row is to be deleted; where it has an end of life, only if it still has this one. */
+    bool is_gone;
 };
 
 /*

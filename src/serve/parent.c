@@ -29,6 +29,7 @@
 #define BACKOFF_FIRST_MS  20u
 #define BACKOFF_MAX_MS    5000u
 #define START_CRASHES_MAX 4u     /* deaths of signals before the first that serves */
+#define SPAWN_AGAIN_MS    200u   /* no process or descriptor is to be had: until there is */
 #define STABLE_MS         10000u /* a node that lived this long starts over with no back-off */
 
 enum { GO_ON = -1 };
@@ -87,6 +88,27 @@ static void pause_ms(unsigned ms)
     nanosleep(&span, NULL);
 }
 
+bool brim_parent_is_told_to_end(void)
+{
+    sigset_t pending;
+
+    sigpending(&pending);
+    return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1;
+}
+
+/* What a machine has not got at this moment it may have at the next, and clients wait in the queues
+ * of the sockets. False: told to end meanwhile. */
+static bool spawn_again(struct brim_parent *p)
+{
+    while (!brim_parent_spawn(p)) {
+        BRIM_LOG(ERROR, "node.fork_failed", "errno=%d again_in_ms=%u", errno, SPAWN_AGAIN_MS);
+        if (brim_parent_is_told_to_end())
+            return false;
+        pause_ms(SPAWN_AGAIN_MS);
+    }
+    return true;
+}
+
 static void log_death(const struct brim_parent *p, int status, const char *next)
 {
     BRIM_LOG(ERROR, "node.died", "pid=%d signal=%d status=%d lived_ms=%llu %s", (int)p->child,
@@ -120,7 +142,7 @@ static int child_ended(struct brim_parent *p, int status)
     if (p->backoff_ms > BACKOFF_MAX_MS)
         p->backoff_ms = BACKOFF_MAX_MS;
     p->start.restarts++;
-    return brim_parent_spawn(p) ? GO_ON : EXIT_FAILURE;
+    return spawn_again(p) ? GO_ON : EXIT_FAILURE;
 }
 
 /* The node has put the config in the file in force. One that was changed again meanwhile, and not

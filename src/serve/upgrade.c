@@ -100,14 +100,6 @@ static bool has_ended(pid_t pid)
     return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
 }
 
-static bool is_told_to_end(void)
-{
-    sigset_t pending;
-
-    sigpending(&pending);
-    return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1;
-}
-
 struct wait {
     pid_t pid; /* who is at the other end of link */
     int link;
@@ -134,7 +126,7 @@ static enum outcome await(struct successor *s, const struct wait *wait)
             return OUTCOME_SAID;
         if (len == 0 || is_dead || (len < 0 && errno != EAGAIN && errno != EINTR))
             return OUTCOME_ENDED;
-        if (wait->while_runs != 0 && (is_told_to_end() || has_ended(wait->while_runs)))
+        if (wait->while_runs != 0 && (brim_parent_is_told_to_end() || has_ended(wait->while_runs)))
             return OUTCOME_GIVEN_UP;
     }
     return OUTCOME_LATE;

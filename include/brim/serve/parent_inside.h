@@ -25,6 +25,9 @@ struct brim_parent {
 /* Forks a node of this program. */
 bool brim_parent_spawn(struct brim_parent *parent);
 
+/* Whether a signal to end waits to be taken. */
+bool brim_parent_is_told_to_end(void);
+
 /* Does what SIGUSR2 asks for. Returns only where it fails, or where the new node runs and only this
  * process could not become the new program. */
 void brim_parent_upgrade(struct brim_parent *parent);

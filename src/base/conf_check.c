@@ -119,31 +119,50 @@ static bool has_parent(const char *path)
     return is_there;
 }
 
-static void check_access_log(const struct brim_conf_root *root, struct brim_conf_faults *faults)
-{
-    const char *path = root->access_log.path;
-    struct brim_conf_text shown = {.len = 0};
-    struct stat st;
-    const char *wrong = NULL;
+/* What the node keeps things in, and makes where it is not there. */
+enum place { DIRECTORY, LOG_FILE };
 
-    if (path == NULL || strcmp(path, "off") == 0 || strcmp(path, "stdout") == 0 ||
-        strcmp(path, "syslog") == 0)
+static const char *wrong_place(const char *path, enum place kind)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0) {
+        if (kind == LOG_FILE && path[strlen(path) - 1] == '/')
+            return "is a directory";
+        return has_parent(path) ? NULL : "is in no directory";
+    }
+    if (kind == LOG_FILE)
+        return S_ISDIR(st.st_mode) ? "is a directory" : NULL;
+    return S_ISDIR(st.st_mode) ? NULL : "is not a directory";
+}
+
+static void check_place(const char *option, const char *path, enum place kind,
+                        struct brim_conf_faults *faults)
+{
+    static const char *const accepted[] = {
+        [DIRECTORY] = "a directory, or one to be made in a directory that exists, or \"\"",
+        [LOG_FILE] = "a file in a directory that exists, stdout, syslog, unix:/path, off",
+    };
+    struct brim_conf_text shown = {.len = 0};
+    const char *wrong;
+
+    if (path == NULL || path[0] == '\0')
         return;
-    if (strncmp(path, "unix:/", 6) == 0)
-        return; /* who reads there may come later */
-    if (stat(path, &st) == 0)
-        wrong = S_ISDIR(st.st_mode) ? "is a directory" : NULL;
-    else if (path[strlen(path) - 1] == '/')
-        wrong = "is a directory";
-    else if (!has_parent(path))
-        wrong = "is in no directory";
+    wrong = wrong_place(path, kind);
     if (wrong == NULL)
         return;
     brim_conf_text_add_input(&shown, path);
-    brim_conf_fault(faults, "access_log.path",
-                    "%s %s; accepted: a file in a directory that exists, stdout, "
-                    "syslog, unix:/path, off",
-                    shown.bytes, wrong);
+    brim_conf_fault(faults, option, "%s %s; accepted: %s", shown.bytes, wrong, accepted[kind]);
+}
+
+static void check_access_log(const struct brim_conf_root *root, struct brim_conf_faults *faults)
+{
+    const char *path = root->access_log.path;
+
+    if (path == NULL || strcmp(path, "off") == 0 || strcmp(path, "stdout") == 0 ||
+        strcmp(path, "syslog") == 0 || strncmp(path, "unix:/", 6) == 0)
+        return; /* who reads at a socket may come later */
+    check_place("access_log.path", path, LOG_FILE, faults);
 }
 
 /* `:80` is short for `[::]:80`. */
@@ -177,27 +196,37 @@ bool brim_conf_check_risk(const struct brim_conf_root *root, struct brim_conf_te
     return true;
 }
 
-/* The admin API may purge everything: other hosts must not reach it without a token. */
-static void check_admin(const struct brim_conf_admin *admin, struct brim_conf_faults *faults)
+static void check_token(const char *option, const char *file, struct brim_conf_faults *faults)
 {
     char token[BRIM_BEARER_MAX + 1];
     const char *wrong;
 
-    if (admin->token[0] == '\0') {
-        if (!is_local(admin->address))
-            brim_conf_fault(faults, "admin.address",
-                            "\"%s\" is open to other hosts; accepted: 127.0.0.1:PORT, [::1]:PORT, "
-                            "unix:/PATH; any other with admin.token",
-                            admin->address);
+    if (file == NULL || file[0] == '\0')
         return;
-    }
-    wrong = brim_bearer_read(admin->token, token);
+    wrong = brim_bearer_read(file, token);
     if (wrong != NULL)
-        brim_conf_fault(faults, "admin.token",
+        brim_conf_fault(faults, option,
                         "\"%s\" %s; accepted: a file with one token of %u to %u "
                         "letters, digits, - . _ ~ + / =",
-                        admin->token, wrong, BRIM_BEARER_MIN, BRIM_BEARER_MAX);
+                        file, wrong, BRIM_BEARER_MIN, BRIM_BEARER_MAX);
     explicit_bzero(token, sizeof(token));
+}
+
+/* The admin API may purge everything: other hosts must not reach it without a token. */
+static void check_admin(const struct brim_conf_admin *admin, struct brim_conf_faults *faults)
+{
+    char path[PATH_BYTES];
+
+    if (admin->token[0] == '\0' && !is_local(admin->address))
+        brim_conf_fault(faults, "admin.address",
+                        "\"%s\" is open to other hosts; accepted: 127.0.0.1:PORT, [::1]:PORT, "
+                        "unix:/PATH; any other with admin.token",
+                        admin->address);
+    check_token("admin.token", admin->token, faults);
+    for (size_t i = 0; i < admin->purge_via.count; i++) {
+        (void)snprintf(path, sizeof(path), "admin.purge_via[%zu].token", i);
+        check_token(path, admin->purge_via.items[i].token, faults);
+    }
 }
 
 static bool is_set(const char *text)
@@ -319,28 +348,6 @@ static void check_limits(const struct brim_conf_limits *limits, struct brim_conf
     brim_conf_fault(faults, "limits.request_body", "%s", shown.bytes);
 }
 
-/* One that the node keeps things in, and makes where it is not there. */
-static void check_directory(const char *option, const char *path, struct brim_conf_faults *faults)
-{
-    struct brim_conf_text shown = {.len = 0};
-    const char *wrong = NULL;
-    struct stat st;
-
-    if (path == NULL || path[0] == '\0')
-        return;
-    if (stat(path, &st) == 0)
-        wrong = S_ISDIR(st.st_mode) ? NULL : "is not a directory";
-    else if (!has_parent(path))
-        wrong = "is in no directory";
-    if (wrong == NULL)
-        return;
-    brim_conf_text_add_input(&shown, path);
-    brim_conf_fault(faults, option,
-                    "%s %s; accepted: a directory, or one to be made in a directory that exists, "
-                    "or \"\"",
-                    shown.bytes, wrong);
-}
-
 static void check_cache(const struct brim_conf_root *root, struct brim_conf_faults *faults)
 {
     const struct brim_conf_cache *cache = &root->cache;
@@ -352,8 +359,8 @@ static void check_cache(const struct brim_conf_root *root, struct brim_conf_faul
         brim_conf_value_add_size(&shown, cache->memory_bytes);
         brim_conf_fault(faults, "cache.memory_object", "%s", shown.bytes);
     }
-    check_directory("cache.path", cache->path, faults);
-    check_directory("kv.path", root->kv.path, faults);
+    check_place("cache.path", cache->path, DIRECTORY, faults);
+    check_place("kv.path", root->kv.path, DIRECTORY, faults);
 }
 
 /* ---- origins ---- */
@@ -725,6 +732,8 @@ static void check_sites(const struct brim_conf_root *root, const struct names *o
                               path, faults);
         brim_conf_check_ryw(&site->read_your_writes, path, faults);
         brim_conf_check_field(site->subject_field, path, "subject_field", faults);
+        (void)snprintf(path, sizeof(path), "sites[%zu].acme_webroot", i);
+        check_place(path, site->acme_webroot, DIRECTORY, faults);
         check_routes(site, i, origins, faults);
     }
     check_hosts(root, faults);

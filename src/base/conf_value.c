@@ -13,13 +13,10 @@
 #include "brim/base/conf_value.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
 
+#include "brim/base/file.h"
 #include "brim/base/invariant.h"
 
 enum { HOST_MAX_BYTES = 253, LABEL_MAX_BYTES = 63, PORT_MAX = 65535 };
@@ -190,22 +187,14 @@ static const char *check_text(const struct brim_conf_field *field, const char *t
 
 static const char *check_file(const char *path)
 {
-    struct stat st;
-    const char *why = NULL;
+    const char *why;
+    FILE *file;
 
     if (path[0] == '\0')
         return NULL; /* the range has allowed it */
-
-    /* Not blocking: a FIFO must not stop the check. */
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0) {
-        if (errno == ENOENT || errno == ENOTDIR)
-            return "does not exist";
-        return errno == EACCES ? "may not be read" : "cannot be opened";
-    }
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        why = "is not a regular file";
-    (void)close(fd);
+    file = brim_file_open(path, &why);
+    if (file != NULL)
+        (void)fclose(file);
     return why;
 }
 

@@ -11,7 +11,6 @@
  */
 #include "brim/base/conf_yaml.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "brim/base/file.h"
 #include "brim/base/invariant.h"
 
 enum {
@@ -51,9 +51,10 @@ static enum brim_err read_file(const char *path, struct brim_conf_faults *faults
 
     *bytes_out = NULL;
     *len_out = 0;
-    FILE *file = fopen(path, "re");
+    const char *why;
+    FILE *file = brim_file_open(path, &why);
     if (file == NULL) {
-        brim_conf_fault_at(faults, 1, "", "cannot be opened: %m; accepted: a YAML file");
+        brim_conf_fault_at(faults, 1, "", "%s; accepted: a YAML file", why);
         goto out;
     }
     bytes = brim_alloc(FILE_MAX_BYTES + 1);

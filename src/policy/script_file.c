@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "brim/base/file.h"
 #include "brim/base/invariant.h"
 
 #define FILE_BYTES_MAX (1024u * 1024u)
@@ -70,7 +71,8 @@ bool brim_script_files_find(struct brim_script_files *files, const char *name,
 
 static enum brim_err read_text(const char *path, struct brim_str *text_out)
 {
-    FILE *in = fopen(path, "re");
+    const char *why;
+    FILE *in = brim_file_open(path, &why);
     char *text;
 
     if (in == NULL)

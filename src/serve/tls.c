@@ -488,8 +488,7 @@ enum brim_err brim_certificates_read(const struct brim_conf *conf, size_t positi
     }
     if (!loading.has_faults)
         join_key_types(set, &loading);
-    if (!loading.has_faults)
-        read_tickets(set, &loading);
+    read_tickets(set, &loading);
     if (loading.has_faults) {
         brim_certificates_free(set);
         return BRIM_EINVAL;

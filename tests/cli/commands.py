@@ -110,9 +110,11 @@ class TestCheck(Case):
     def test_certificates_are_opened(self):
         config = brim_node.make_config(80, 9900, 81)
         config["listeners"][0]["tls"] = {
-            "certificates": [{"certificate": str(self.path), "key": str(self.path)}]}
+            "certificates": [{"certificate": str(self.path), "key": str(self.path)}],
+            "tickets": str(self.path)}
         run = self.check(json.dumps(config))
         self.assert_run(run, 2, "", "listeners[0].tls.certificates[0].certificate: ")
+        self.assertIn("listeners[0].tls.tickets: ", run.stderr)
 
     def test_a_file_of_cas_that_no_origin_could_be_checked_against_is_told(self):
         config = brim_node.make_config(80, 9900, 81)

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base_conf_cases.h"
@@ -98,10 +99,22 @@ START_TEST(file_that_cannot_be_read_is_a_fault)
     struct brim_conf *conf;
 
     ck_assert_int_eq(load_file("/nonexistent/brim.yaml", &conf), BRIM_EINVAL);
-    ck_assert_str_eq(faults, "/nonexistent/brim.yaml:1: cannot be opened: No such file or "
-                             "directory; accepted: a YAML file\n");
+    ck_assert_str_eq(faults, "/nonexistent/brim.yaml:1: does not exist; accepted: a YAML file\n");
     ck_assert_int_eq(load_file("/", &conf), BRIM_EINVAL);
-    ck_assert_str_eq(faults, "/:1: cannot be read: Is a directory; accepted: a YAML file\n");
+    ck_assert_str_eq(faults, "/:1: is not a regular file; accepted: a YAML file\n");
+}
+END_TEST
+
+/* A reload that waits for a writer would hold up the end of the node, and all later ones. */
+START_TEST(fifo_is_a_fault_and_not_waited_for)
+{
+    struct brim_conf *conf;
+
+    unlink(path);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_int_eq(load_file(path, &conf), BRIM_EINVAL);
+    cut_path(faults);
+    ck_assert_str_eq(faults, ":1: is not a regular file; accepted: a YAML file\n");
 }
 END_TEST
 
@@ -596,6 +609,7 @@ static void add_tests(TCase *tcase)
 {
     tcase_add_loop_test(tcase, bad_config_is_refused_with_exact_faults, 0,
                         (int)(sizeof(bad_cases) / sizeof(bad_cases[0])));
+    tcase_add_test(tcase, fifo_is_a_fault_and_not_waited_for);
     tcase_add_test(tcase, file_that_cannot_be_read_is_a_fault);
     tcase_add_test(tcase, huge_file_is_refused);
     tcase_add_test(tcase, no_more_than_fifty_faults_are_written);

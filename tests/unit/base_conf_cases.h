@@ -453,6 +453,18 @@ static const struct bad_case {
     {"access_log: {path: /tmp}\n" REST,
      ":1: access_log.path: \"/tmp\" is a directory; accepted: a "
      "file in a directory that exists, stdout, syslog, unix:/path, off\n"},
+    {"admin:\n  purge_via:\n  - url: http://a\n    token: /dev/null\n" REST,
+     ":4: admin.purge_via[0].token: \"/dev/null\" is not a regular file; accepted: path of a "
+     "readable file, or \"\"\n"},
+    {"admin:\n  purge_via:\n  - url: http://a\n    token: /proc/version\n" REST,
+     ":4: admin.purge_via[0].token: \"/proc/version\" holds what is no token; accepted: a file "
+     "with "
+     "one "
+     "token of 16 to 512 letters, digits, - . _ ~ + / =\n"},
+    {LISTENERS ORIGINS
+     "sites:\n- hosts: \"*\"\n  origin: app\n  acme_webroot: /nonexistent/dir/acme\n",
+     ":6: sites[0].acme_webroot: \"/nonexistent/dir/acme\" is in no directory; accepted: a "
+     "directory, or one to be made in a directory that exists, or \"\"\n"},
     {"access_log: {path: \"\"}\n" REST,
      ":1: access_log.path: \"\" is empty; accepted: text of 1 to 4096 bytes\n"},
     {LISTENERS

@@ -219,6 +219,16 @@ size_t brim_cache_key_selector(const struct brim_key_rules *rules, struct brim_f
     return out.is_cut ? SIZE_MAX : out.len;
 }
 
+size_t brim_cache_key_cookies_room(struct brim_fields request)
+{
+    size_t room = 0;
+
+    for (size_t i = 0; i < request.count; i++)
+        if (brim_str_is(request.items[i].name, BRIM_STR("cookie")))
+            room += request.items[i].value.len + 2;
+    return room;
+}
+
 size_t brim_cache_key_cookies(const struct brim_key_rules *rules, struct brim_fields request,
                               char *buffer)
 {

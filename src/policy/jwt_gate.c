@@ -231,15 +231,12 @@ static const char *token_of_cookie(const struct brim_jwt_gate *gate, const struc
 {
     struct brim_str name = brim_str_of(gate->cookie);
     const struct brim_key_rules rules = {.cookies = {&name, 1}};
-    size_t room = 1, len;
+    size_t room = brim_cache_key_cookies_room(ask->fields), len;
     char *text;
 
-    for (size_t i = 0; i < ask->fields.count; i++)
-        if (brim_str_is(ask->fields.items[i].name, BRIM_STR("cookie")))
-            room += ask->fields.items[i].value.len + 2;
-    if (name.len == 0 || room == 1 || room > COOKIES_MAX)
+    if (name.len == 0 || room == 0 || room >= COOKIES_MAX)
         return NULL;
-    text = ask->alloc(ask->ctx, room);
+    text = ask->alloc(ask->ctx, room + 1);
     len = brim_cache_key_cookies(&rules, ask->fields, text);
     if (len <= name.len + 1)
         return NULL;

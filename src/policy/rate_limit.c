@@ -108,11 +108,8 @@ static bool put_cookie(struct brim_text *id, struct brim_str name, struct brim_f
 {
     const struct brim_key_rules rules = {.cookies = {&name, 1}};
     char buffer[COOKIES_MAX];
-    size_t room = 0, len;
+    size_t room = brim_cache_key_cookies_room(fields), len;
 
-    for (size_t i = 0; i < fields.count; i++)
-        if (brim_str_is(fields.items[i].name, BRIM_STR("cookie")))
-            room += fields.items[i].value.len + 2;
     if (room == 0 || room > sizeof(buffer))
         return false;
     len = brim_cache_key_cookies(&rules, fields, buffer);

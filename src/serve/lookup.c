@@ -20,16 +20,6 @@
 #define SELECTOR_BYTES 8192u
 #define ADDED_MAX      4u
 
-static size_t cookie_bytes(struct brim_fields fields)
-{
-    size_t bytes = 1;
-
-    for (size_t i = 0; i < fields.count; i++)
-        if (brim_str_is(fields.items[i].name, BRIM_STR("cookie")))
-            bytes += fields.items[i].value.len + 2;
-    return bytes;
-}
-
 static bool is_replaced(const struct brim_key_rules *rules, struct brim_str name)
 {
     return (rules->cookies.count > 0 && brim_str_is(name, BRIM_STR("cookie"))) ||
@@ -45,7 +35,8 @@ static size_t add_replaced(const struct brim_lookup *lookup, const struct brim_k
     size_t count = 0;
 
     if (rules->cookies.count > 0) {
-        char *text = h2o_mem_alloc_pool(lookup->pool, cookie_bytes(lookup->fields));
+        char *text =
+            h2o_mem_alloc_pool(lookup->pool, brim_cache_key_cookies_room(lookup->fields) + 1);
         size_t len = brim_cache_key_cookies(rules, lookup->fields, text);
 
         if (len > 0)

@@ -5,6 +5,7 @@
  */
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
+#include "brim/http/cache_key.h"
 #include "brim/origin/method.h"
 #include "brim/serve/deliver_head.h"
 #include "brim/serve/request_inside.h"
@@ -47,16 +48,6 @@ void brim_request_read_tier(struct request *r)
     r->delivery.is_for_tier = true;
 }
 
-static size_t cookie_bytes(struct brim_fields fields)
-{
-    size_t bytes = 0;
-
-    for (size_t i = 0; i < fields.count; i++)
-        if (brim_str_is(fields.items[i].name, BRIM_STR("cookie")))
-            bytes += fields.items[i].value.len;
-    return bytes;
-}
-
 void brim_request_begin_pin(struct request *r)
 {
     const struct brim_pin *pin = r->route->pin;
@@ -68,7 +59,7 @@ void brim_request_begin_pin(struct request *r)
                      brim_pin_holds(pin, r->fields, r->delivery.now_wall_ms / 1000);
     r->fields = brim_pin_strip(
         pin, r->fields, h2o_mem_alloc_pool(pool, (r->fields.count + 1) * sizeof(struct brim_field)),
-        h2o_mem_alloc_pool(pool, 2 * cookie_bytes(r->fields) + 1));
+        h2o_mem_alloc_pool(pool, 2 * brim_cache_key_cookies_room(r->fields) + 1));
     r->delivery.request = r->fields;
     if (brim_request_is_pinned(r))
         BRIM_COUNT(READS_PINNED);

@@ -14,15 +14,12 @@ static unsigned named_server(struct request *r, const struct brim_sticky *sticky
 {
     struct brim_str name = brim_sticky_name(sticky), value;
     struct brim_key_rules rules = {.cookies = {&name, 1}};
-    size_t room = 1, len;
+    size_t room = brim_cache_key_cookies_room(r->fields), len;
     const char *end;
     char *text;
 
     *is_old_out = true;
-    for (size_t i = 0; i < r->fields.count; i++)
-        if (brim_str_is(r->fields.items[i].name, BRIM_STR("cookie")))
-            room += r->fields.items[i].value.len + 2;
-    if (room == 1)
+    if (room == 0)
         return BRIM_STICKY_NONE;
     text = h2o_mem_alloc_pool(&r->req->pool, room);
     len = brim_cache_key_cookies(&rules, r->fields, text);

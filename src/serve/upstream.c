@@ -227,8 +227,7 @@ static uint64_t hash_of(struct brim_str text)
 static uint64_t cookie_hash(h2o_mem_pool_t *pool, struct brim_str name, struct brim_fields fields)
 {
     struct brim_key_rules rules = {.cookies = {&name, 1}};
-    struct brim_str all = joined(pool, fields, BRIM_STR("cookie"), "; ", brim_str(NULL, 0));
-    char *buffer = h2o_mem_alloc_pool(pool, all.len + 1);
+    char *buffer = h2o_mem_alloc_pool(pool, brim_cache_key_cookies_room(fields) + 1);
 
     return brim_hash64(buffer, brim_cache_key_cookies(&rules, fields, buffer));
 }

@@ -45,8 +45,11 @@ size_t brim_cache_key_target(const struct brim_key_rules *rules, struct brim_str
 size_t brim_cache_key_selector(const struct brim_key_rules *rules, struct brim_fields request,
                                struct brim_str part, char *buffer, size_t room);
 
+/* Bytes of all Cookie fields, with what joins them; 0: there is none. */
+size_t brim_cache_key_cookies_room(struct brim_fields request);
+
 /* Writes the value of a Cookie field with the cookies that count, in their order; 0: none. buffer
- * has room for all Cookie fields' values, joined with 2 bytes each. */
+ * has the room that the call above says. */
 size_t brim_cache_key_cookies(const struct brim_key_rules *rules, struct brim_fields request,
                               char *buffer);
 

@@ -418,9 +418,11 @@ static enum brim_found find_variant(struct brim_cache *cache, struct brim_find *
     err = brim_cache_look(cache, find, &find->key, &object);
     if (err != BRIM_OK)
         return not_found(cache, find, err);
-    if (object->kind == BRIM_OBJECT_RESPONSE)
-        return found(cache, find, object);
-    return take_note(cache, find, object);
+    if (object->kind != BRIM_OBJECT_RESPONSE)
+        return take_note(cache, find, object);
+    if (cache->disk != NULL) /* without its marker nobody would find it after a restart */
+        brim_disk_touch(cache->disk, find->primary.digest);
+    return found(cache, find, object);
 }
 
 /* What was stored for a request with a part of the key beside the URL stands behind a marker: what

@@ -177,6 +177,16 @@ static struct brim_object *peek_marker(struct brim_cache *cache, const struct br
     return NULL;
 }
 
+/* RAM has it still, but the disk has retired its segment, or had no room for it. */
+static bool is_missing_on_disk(struct brim_cache *cache, struct brim_object *marker)
+{
+    bool is_missing = cache->disk != NULL && !brim_disk_has(cache->disk, marker->key.digest);
+
+    if (is_missing)
+        atomic_store(&marker->on_disk, 0);
+    return is_missing;
+}
+
 /* Makes the key under which spec's response is stored; *text_out is the caller's. */
 static enum brim_err make_key(struct brim_fill *fill, const struct brim_object_spec *spec,
                               struct brim_fields request, char **text_out, struct brim_key *key_out)
@@ -192,7 +202,8 @@ static enum brim_err make_key(struct brim_fill *fill, const struct brim_object_s
         err = brim_marker_variant(&spec->primary, &marker->fields, request, text_out, key_out);
     else if (err == BRIM_ENOENT)
         err = BRIM_OK; /* does not vary: stands under its primary key */
-    if (err == BRIM_OK && marker != NULL && marker != old)
+    if (err == BRIM_OK && marker != NULL &&
+        (marker != old || is_missing_on_disk(fill->cache, marker)))
         fill->marker = brim_object_ref(marker);
     brim_object_unref(marker);
     brim_object_unref(old);

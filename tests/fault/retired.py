@@ -9,7 +9,8 @@ segments are retired. It is a miss for whoever asks then, and those who go on ge
 the whole or by Range. So do all who ask for a file whose beginning has left the disk while its end is
 still on its way. What is kept for them has a bound, an eighth of the disk, or more where the largest
 object that is stored, a quarter of it, takes more: where readers of several files hold more, the oldest
-is cut off from its readers, who can tell, and the disk takes what comes.
+is cut off from its readers, who can tell, and the disk takes what comes. What is asked for all the
+time stays, its variants too.
 """
 
 import hashlib
@@ -47,6 +48,8 @@ class Origin(http_origin.Handler):
     def do_GET(self):
         if self.path == "/growing":
             return self.answer_slowly()
+        if self.path.startswith("/varied"):
+            return self.answer(content(self.path)[:2000], "max-age=600", Vary="X-Kind")
         return self.answer(content(self.path), "max-age=600")
 
     def answer_slowly(self):
@@ -150,6 +153,31 @@ def check_growing(node):
     print(f"retired: {whole} of {len(readers)} readers of what was still on its way came to the end")
 
 
+def ask_variant(node, path, kind):
+    connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=60)
+    connection.request("GET", path, headers={"Host": "a", "X-Kind": kind})
+    response = connection.getresponse()
+    response.read()
+    connection.close()
+    return response.headers["Cache-Status"]
+
+
+def check_variants(node):
+    """Those in use stay on disk, and so must what says that there are variants, or none is found; that
+    is written again for a new one, if it has gone with older ones."""
+    with node.running():
+        ask_variant(node, "/varied", "one")
+        ask_variant(node, "/varied-unused", "one")
+        for number in range(SEGMENTS + 2):
+            assert "; hit" in ask_variant(node, "/varied", "one")
+            turn_over(node, f"turn{number}-", 1)
+        assert "fwd=" in ask_variant(node, "/varied-unused", "two")
+    with node.running():
+        assert "; hit" in ask_variant(node, "/varied", "one"), "a variant in use was lost"
+        assert "; hit" in ask_variant(node, "/varied-unused", "two"), "a new variant was lost"
+    print("retired: variants are there after a restart")
+
+
 def check_cut(node):
     """Of several files, in more segments than may be kept."""
     readers = []
@@ -179,6 +207,8 @@ def main():
         node = Node(directory, config, sys.argv[1])
         with node.running():
             check_growing(node)
+        config["cache"] |= {"path": f"{directory}/varied", "segment": "128MiB"}
+        check_variants(Node(directory, config, sys.argv[1]))
     return 0
 
 

@@ -130,23 +130,25 @@ bool brim_field_name_is_read_as(struct brim_str name, struct brim_str other)
     return same == name.len;
 }
 
-/* Connection goes last, as it says which of the others go; where it is moved to it is still found.
- */
+/* Each name is looked for once among the fields, of which there are few: the list is the client's,
+ * and may be as long as a header. Connection goes last, as it says which of the others go. */
 struct brim_fields brim_fields_beyond_hop(struct brim_fields fields, struct brim_field *out)
 {
     static const struct brim_str connection = {"connection", 10};
-    size_t named = 0, count = 0;
+    struct brim_list_cursor cursor = {0};
+    struct brim_str member;
+    size_t count = 0;
 
     if (brim_fields_find(fields, connection) == NULL)
         return fields;
-    for (size_t i = 0; i < fields.count; i++) {
-        struct brim_str name = fields.items[i].name;
-
-        if (brim_str_is(name, connection) || !brim_fields_has_token(fields, connection, name))
-            out[named++] = fields.items[i];
-    }
-    for (size_t i = 0; i < named; i++)
-        if (!brim_str_is(out[i].name, connection))
+    memmove(out, fields.items, fields.count * sizeof(*out));
+    fields.items = out;
+    while (brim_fields_next_member(fields, connection, &cursor, &member))
+        for (size_t i = 0; i < fields.count; i++)
+            if (brim_str_is_nocase(out[i].name, member) && !brim_str_is(out[i].name, connection))
+                out[i].name = brim_str(NULL, 0); /* is to go */
+    for (size_t i = 0; i < fields.count; i++)
+        if (out[i].name.len > 0 && !brim_str_is(out[i].name, connection))
             out[count++] = out[i];
     return (struct brim_fields){out, count};
 }

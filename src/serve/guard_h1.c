@@ -48,6 +48,7 @@ struct scan {
     struct brim_str host;
     struct brim_str coding; /* Transfer-Encoding */
     size_t fields;
+    size_t named; /* by Connection */
     unsigned hosts;
     unsigned lengths;
     unsigned codings;
@@ -200,6 +201,16 @@ static struct brim_guard_refusal scan_request_line(struct scan *s)
 
 /* ---- fields ---- */
 
+/* Empty ones count: who sends many of them means no good either. */
+static size_t count_members(struct brim_str value)
+{
+    size_t count = 1;
+
+    for (size_t i = 0; i < value.len; i++)
+        count += value.base[i] == ',';
+    return count;
+}
+
 /* Notes the fields that frame the message or name its host; false for an invalid Content-Length. */
 static bool note_field(struct scan *s, struct brim_str name, struct brim_str value)
 {
@@ -213,6 +224,10 @@ static bool note_field(struct scan *s, struct brim_str name, struct brim_str val
     case 6:
         if (brim_str_is_nocase(name, BRIM_STR("expect")))
             s->expects_more |= !brim_str_is_nocase(brim_str_trim(value), BRIM_STR("100-continue"));
+        return true;
+    case 10:
+        if (brim_str_is_nocase(name, BRIM_STR("connection")))
+            s->named += count_members(value);
         return true;
     case 14:
         if (!brim_str_is_nocase(name, BRIM_STR("content-length")))
@@ -324,6 +339,9 @@ static struct brim_guard_refusal check_together(const struct scan *s)
         if (bad.status != 0)
             return bad;
     }
+    /* Each is looked for among the fields (brim_fields_beyond_hop). */
+    if (s->named > s->limits->header_count_max)
+        return refuse(400, "Connection names more fields than a request may have");
     if (s->expects_more && !s->is_1_0)
         return refuse(417, "expectation not supported");
     return check_host(s);

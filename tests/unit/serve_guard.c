@@ -245,6 +245,24 @@ START_TEST(the_length_of_a_body_is_told_once_and_clearly)
 }
 END_TEST
 
+/* Each name is looked for among the fields: 14 KiB of names cost more than all else of a request.
+ */
+START_TEST(connection_names_no_more_fields_than_there_may_be)
+{
+#define TEN ",a,b,c,d,e,f,g,h,i,j"
+    static const struct raw_case cases[] = {
+        FIELD(0, "Connection: keep-alive, Upgrade, HTTP2-Settings\r\n"),
+        FIELD(0, "Connection: x" TEN ",a,b,c,d,e,f,g,h,i\r\n"),
+        FIELD(400, "Connection: x" TEN TEN "\r\n"),
+        FIELD(400, "connection: x" TEN "\r\nA: b\r\nConnection: x" TEN "\r\n"),
+        FIELD(400, "Connection: ,,,,,,,,,,,,,,,,,,,,,,\r\n"),
+        FIELD(0, "Connectio: x" TEN TEN "\r\nConnections: x" TEN TEN "\r\n"),
+    };
+#undef TEN
+    CHECK_RAW(cases);
+}
+END_TEST
+
 /* Lines that end in two ways, or fold, hide fields from one server and show them to another. */
 START_TEST(fields_are_tokens_with_values_on_lines_that_end_in_crlf)
 {
@@ -534,6 +552,7 @@ int main(void)
     tcase_add_test(h1, targets_are_origin_form_and_nothing_else);
     tcase_add_test(h1, exactly_one_valid_host_is_needed);
     tcase_add_test(h1, the_length_of_a_body_is_told_once_and_clearly);
+    tcase_add_test(h1, connection_names_no_more_fields_than_there_may_be);
     tcase_add_test(h1, fields_are_tokens_with_values_on_lines_that_end_in_crlf);
     tcase_add_test(h1, only_100_continue_may_be_expected);
     tcase_add_test(h1, limits_have_their_own_statuses);

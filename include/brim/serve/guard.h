@@ -28,8 +28,9 @@ struct brim_guard_refusal {
 /*
  * Scans a raw HTTP/1 header block (from the request line to the blank line) as RFC 9112 asks: CRLF
  * only, no fold, exactly one valid Host (none allowed on 1.0), at most one Content-Length, not with
- * Transfer-Encoding, which is exactly "chunked" on 1.1; methods are tokens, the target is
- * origin-form (or "*" for OPTIONS, or absolute-form whose authority must equal Host).
+ * Transfer-Encoding, which is exactly "chunked" on 1.1; Connection names no more fields than there
+ * may be; methods are tokens, the target is origin-form (or "*" for OPTIONS, or absolute-form whose
+ * authority must equal Host).
  * 400 unless: 405 CONNECT and TRACE, 414 target too long, 417 an expectation but 100-continue, 431
  * too many or too large fields, 501 unknown transfer coding or endless method, 505 version. One
  * empty line before the request is skipped. What follows the blank line is not looked at.

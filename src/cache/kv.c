@@ -494,11 +494,11 @@ out:
 struct sweep {
     struct brim_kv *kv;
     int64_t now_wall_ms;
-    struct brim_kv_row rows[SWEEP_ROWS];
-    char keys[SWEEP_ROWS][FULL_KEY_MAX];
     size_t count;
     size_t seen;
     bool is_cut; /* there may be more behind the last one */
+    struct brim_kv_row rows[SWEEP_ROWS];
+    char keys[SWEEP_ROWS][FULL_KEY_MAX];
 };
 
 static bool sweep_row(const struct brim_kv_row *row, void *ctx)
@@ -543,11 +543,14 @@ static size_t delete_swept(struct brim_kv *kv, const struct sweep *s)
  * have the table during an upgrade: what has another end of life then stays. */
 static size_t sweep(struct brim_kv *kv)
 {
-    struct sweep *s = brim_alloc(sizeof(*s));
+    struct sweep *s = malloc(sizeof(*s));
     char from[FULL_KEY_MAX];
     enum brim_err err;
     size_t gone = 0;
 
+    if (s == NULL)
+        return 0; /* large, and not urgent */
+    memset(s, 0, offsetof(struct sweep, rows));
     s->kv = kv;
     s->now_wall_ms = brim_clock_wall_ms();
     memcpy(from, kv->sweep_from, kv->sweep_from_len);
@@ -563,11 +566,10 @@ static size_t sweep(struct brim_kv *kv)
 /* Returns whether there is much left, as far as can be told. */
 static bool sweep_some(struct brim_kv *kv)
 {
-    unsigned turn = 0;
-
-    while (turn < SWEEP_TURNS && sweep(kv) >= SWEEP_MUCH)
-        turn++;
-    return turn == SWEEP_TURNS;
+    for (unsigned turn = 0; turn < SWEEP_TURNS; turn++)
+        if (sweep(kv) < SWEEP_MUCH)
+            return false;
+    return true;
 }
 
 /* Returns whether anything had expired. */

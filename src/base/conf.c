@@ -383,6 +383,25 @@ static void bind_field(struct binder *binder, const struct brim_conf_field *fiel
     }
 }
 
+/* Position of key's field in table; field_count: unknown. */
+static size_t find_field(const struct brim_conf_table *table, struct brim_str key)
+{
+    size_t i = 0;
+
+    while (i < table->field_count && !brim_str_is(brim_str_of(table->fields[i].key), key))
+        i++;
+    return i;
+}
+
+/* Whether word is an option of the cache section that table's mappings have. */
+static bool is_of_its_cache(const struct brim_conf_table *table, const char *word)
+{
+    size_t i = find_field(table, BRIM_STR("cache"));
+
+    return i < table->field_count && table->fields[i].table == &brim_conf_table_rules &&
+           has_key(&brim_conf_table_rules, word);
+}
+
 static void fault_unknown_key(struct binder *binder, const struct brim_conf_table *table,
                               const struct brim_conf_yaml_node *key)
 {
@@ -405,6 +424,8 @@ static void fault_unknown_key(struct binder *binder, const struct brim_conf_tabl
         brim_conf_text_add(&text, ", perhaps \"%s\"", nearest);
     if (strcmp(binder->path.bytes, "cache") == 0 && has_key(&brim_conf_table_rules, word))
         brim_conf_text_add(&text, " here: it stands in sites[].cache");
+    if (is_of_its_cache(table, word))
+        brim_conf_text_add(&text, " here: it stands in %s.cache", binder->path.bytes);
     brim_conf_text_add(&text, "; accepted: ");
     add_keys(&text, table);
     brim_conf_text_add(&binder->path, "%s", before == 0 ? "" : ".");
@@ -412,16 +433,6 @@ static void fault_unknown_key(struct binder *binder, const struct brim_conf_tabl
     brim_conf_fault_at(&binder->faults, brim_conf_yaml_line(key), binder->path.bytes, "%s",
                        text.bytes);
     pop(binder, before);
-}
-
-/* Position of key's field in table; field_count: unknown. */
-static size_t find_field(const struct brim_conf_table *table, struct brim_str key)
-{
-    size_t i = 0;
-
-    while (i < table->field_count && !brim_str_is(brim_str_of(table->fields[i].key), key))
-        i++;
-    return i;
 }
 
 /* Sorts the pairs of a mapping by field: found[i] is the value of field i, or stays NULL. */

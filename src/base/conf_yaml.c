@@ -89,6 +89,18 @@ static int line_at_offset(const unsigned char *bytes, size_t len, size_t offset)
     return line;
 }
 
+/* The mistake of most editors; libyaml only says that it is no token. */
+static bool is_indented_by_tab(const unsigned char *bytes, size_t len, int line)
+{
+    size_t i = 0;
+
+    for (int before = 1; i < len && before < line; i++)
+        before += bytes[i] == '\n';
+    while (i < len && bytes[i] == ' ')
+        i++;
+    return i < len && bytes[i] == '\t';
+}
+
 /* Translates libyaml's state after a failed call. */
 static enum brim_err yaml_failed(struct brim_conf_faults *faults, const yaml_parser_t *parser,
                                  const unsigned char *bytes, size_t len)
@@ -100,6 +112,9 @@ static enum brim_err yaml_failed(struct brim_conf_faults *faults, const yaml_par
     if (parser->error == YAML_READER_ERROR)
         brim_conf_fault_at(faults, line_at_offset(bytes, len, parser->problem_offset), "",
                            "not valid YAML: %s; accepted: UTF-8 text", problem);
+    else if (is_indented_by_tab(bytes, len, line_of_mark(parser->problem_mark)))
+        brim_conf_fault_at(faults, line_of_mark(parser->problem_mark), "",
+                           "not valid YAML: indented by a tab; accepted: spaces");
     else if (parser->context != NULL)
         brim_conf_fault_at(faults, line_of_mark(parser->problem_mark), "",
                            "not valid YAML: %s, %s from line %d; accepted: YAML 1.1", problem,

@@ -130,6 +130,15 @@ static void print_refusal(const struct brim_fetch_answer *answer)
     json_decref(json);
 }
 
+static void print_token_advice(const struct brim_client *client)
+{
+    if (client->token[0] == '\0')
+        (void)fputs("brim: give it with --token-file, the config's -c, or $BRIM_TOKEN_FILE\n",
+                    stderr);
+    else
+        (void)fputs("brim: the token that was given is not the node's\n", stderr);
+}
+
 static enum brim_err fetch(const struct brim_client *client, const struct brim_client_call *call,
                            struct brim_fetch_answer *answer_out)
 {
@@ -183,6 +192,8 @@ int brim_client_ask(const struct brim_client *client, const struct brim_client_c
                       client->address, brim_err_text(err));
     } else if (answer.status >= 400) {
         print_refusal(&answer);
+        if (answer.status == 401)
+            print_token_advice(client);
     } else if (*json_out == NULL) {
         (void)fprintf(stderr,
                       "brim: what answers at %s gave no answer of a brim node (%u); is this its "

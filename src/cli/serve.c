@@ -13,7 +13,8 @@ static const char help[] =
     "  --no-supervise      one process: no parent that restarts the node when it dies\n"
     "  -h, --help          this text\n"
     "\n"
-    "signals: TERM, INT drain and end; HUP reloads the config; USR1 reopens the access log\n"
+    "signals: TERM, INT drain and end; HUP reloads the config; USR1 reopens the access log;\n"
+    "USR2 to the parent: another version takes over (see brim upgrade --help)\n"
     "exit status: 0 ended when told to, 1 could not start or died, 2 usage or config not usable\n";
 
 int brim_cli_serve(int argc, char **argv)

@@ -28,8 +28,8 @@ static const char help[] =
     "and\n"
     "the URLs that are asked for most (without their query), every two seconds. Ends on Ctrl-C.\n"
     "\n"
-    "      --once          one picture, of one second\n"
-    "      --interval S    seconds between two pictures (1 to 3600)\n" BRIM_CLIENT_HELP
+    "  --once              one picture, of one second\n"
+    "  --interval SECONDS  between two pictures: 1 to 3600 (2)\n" BRIM_CLIENT_HELP
     "  -h, --help          this text\n"
     "\n"
     "exit status: 0 shown, 1 no answer, 2 usage or config not usable\n";
@@ -369,9 +369,10 @@ int brim_cli_top(int argc, char **argv)
         }
     }
     if (!good || optind < argc) {
-        (void)fputs("--interval takes 1 to 3600 seconds, arguments there are none; "
-                    "see brim top --help\n",
-                    stderr);
+        (void)fputs(
+            "brim top: --interval takes 1 to 3600 seconds, and there are no other arguments; "
+            "see brim top --help\n",
+            stderr);
         return BRIM_EXIT_USAGE;
     }
     if (interval_ms == 0)

@@ -152,13 +152,18 @@ class TestToken(Case):
         for arguments in calls:
             run = self.cli(*arguments, *to)
             self.assertEqual(run.returncode, 1, run)
-            self.assertIn("token", run.stderr)
+            self.assertIn("--token-file", run.stderr)
             for more in (("--token-file", str(self.token_file), *to),
                          ("-c", str(self.node.config_path))):
                 run = self.cli(*arguments, *more)
                 self.assertEqual((run.returncode, run.stderr), (0, ""), (arguments, more))
         run = self.cli("stats", *to, BRIM_TOKEN_FILE=str(self.token_file))
         self.assertEqual(run.returncode, 0, run.stderr)
+        other = self.directory / "other"
+        other.write_text("x" * 20)
+        run = self.cli("stats", *to, "--token-file", str(other))
+        self.assertEqual(run.returncode, 1, run)
+        self.assertIn("the token that was given is not the node's", run.stderr)
         run = self.cli("stats", *to, "--token-file", "/nonexistent")
         self.assertEqual(run.returncode, 2)
         self.assertIn('"/nonexistent" cannot be read', run.stderr)

@@ -73,7 +73,8 @@ class TestUsage(Case):
             self.assert_run(run, 2, "", f"brim {command}: unrecognized option '--frobnicate'")
             self.assertIn(f"see brim {command} --help", run.stderr)
         for arguments in (("serve",), ("check",), ("serve", "-c", "x", "y"), ("purge",),
-                          ("stats", "x"), ("version", "x"), ("check", "-c")):
+                          ("stats", "x"), ("version", "x"), ("check", "-c"), ("top", "--interval", "0")):
+            self.assertIn(f"brim {arguments[0]}: ", brim(*arguments).stderr)
             self.assert_run(brim(*arguments), 2, "", f"see brim {arguments[0]} --help")
 
     def test_output_that_does_not_arrive_is_a_failure(self):

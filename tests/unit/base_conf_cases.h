@@ -31,8 +31,8 @@
     "hash_name, eject_failures, eject_percent, eject_time, eject_max, slow_start, "                \
     "retry_percent, retry_on, hedge, fallback, tier, http2, host, connect_timeout, "               \
     "first_byte_timeout, between_bytes_timeout, pool, queue, health, sticky, tls\n"
-#define SITES_ACCEPTED                                                                             \
-    "accepted: a sequence of 1 to 10000 mappings with hosts, origin, write_origin, "               \
+#define SITE_KEYS                                                                                  \
+    "hosts, origin, write_origin, "                                                                \
     "read_your_writes, error_page, forwarded, origin_coding, "                                     \
     "trace, server_timing, redirect_https, acme_webroot, subject_field, access, purge, "           \
     "rate_limit, jwt, "                                                                            \
@@ -40,11 +40,12 @@
     "signed_url, "                                                                                 \
     "cors, security_headers, handlers, cache, "                                                    \
     "routes\n"
-#define WORKERS       "accepted: whole number from 0 to 256\n"
-#define DISK          "accepted: size from 4MiB to 1024TiB, as in 4096, 64KiB, 1MB, 20GiB\n"
-#define DRAIN         "accepted: duration from 0 to 1h, as in 250ms, 30s, 5m, 12h, 7d\n"
-#define ADDRESS_FORMS "accepted: IPV4:PORT, [IPV6]:PORT, :PORT, unix:/PATH\n"
-#define URL_FORMS     "accepted: http://host[:port], https://host[:port]\n"
+#define SITES_ACCEPTED "accepted: a sequence of 1 to 10000 mappings with " SITE_KEYS
+#define WORKERS        "accepted: whole number from 0 to 256\n"
+#define DISK           "accepted: size from 4MiB to 1024TiB, as in 4096, 64KiB, 1MB, 20GiB\n"
+#define DRAIN          "accepted: duration from 0 to 1h, as in 250ms, 30s, 5m, 12h, 7d\n"
+#define ADDRESS_FORMS  "accepted: IPV4:PORT, [IPV6]:PORT, :PORT, unix:/PATH\n"
+#define URL_FORMS      "accepted: http://host[:port], https://host[:port]\n"
 #define NO_NAMESERVER                                                                              \
     "is not an address of a name server; accepted: as in 10.0.0.2, 10.0.0.2:53, [2001:db8::2], "   \
     "[2001:db8::2]:53\n"
@@ -71,6 +72,9 @@ static const struct bad_case {
                                   "accepted: path, disk, memory, segment, memory_object, "
                                   "max_object, slice, window, max_dictionary, deltas, admit, "
                                   "write_queue, purge_epochs, pass_ttl, remember\n"},
+    {LISTENERS ORIGINS "sites:\n- hosts: a\n  origin: app\n  default_ttl: 1h\n",
+     ":6: sites[0].default_ttl: unknown key here: it stands in sites[0].cache; "
+     "accepted: " SITE_KEYS},
     {REST "zzz: 1\n", ":4: zzz: unknown key; " ROOT_WORDS},
     {"node:\n  wokers: 4\n" REST, ":2: node.wokers: unknown key, perhaps \"workers\"; accepted: "
                                   "workers, fetchers, io_threads, io_queue, dict, spare_memory, "
@@ -508,7 +512,8 @@ static const struct bad_case {
      "nobody else knows\n"},
     {"node: [1\n" REST, ":2: not valid YAML: did not find expected ',' or ']', while parsing a "
                         "flow sequence from line 1; accepted: YAML 1.1\n"},
-    {"node:\n\tid: x\n" REST,
+    {"node:\n\tid: x\n" REST, ":2: not valid YAML: indented by a tab; accepted: spaces\n"},
+    {"node:\n  id: @x\n" REST,
      ":2: not valid YAML: found character that cannot start any token, while scanning for the next "
      "token from line 2; accepted: YAML 1.1\n"},
     {"node: {id: \"x}\n", ":2: not valid YAML: found unexpected end of stream, while scanning a "

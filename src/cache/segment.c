@@ -425,6 +425,21 @@ static enum brim_err take_snapshot(struct brim_segments *segs, struct snapshot *
     return err;
 }
 
+/* One of a snapshot. What fails is tried again with the next. */
+static enum brim_err sync_segment(struct brim_segments *segs, struct segment *seg)
+{
+    enum brim_err err = BRIM_OK;
+
+    if (fdatasync(seg->fd) != 0) {
+        err = brim_health_failed(&segs->health, "fdatasync", errno);
+        pthread_mutex_lock(&segs->lock);
+        seg->is_dirty = true;
+        pthread_mutex_unlock(&segs->lock);
+    }
+    brim_segments_unpin(segs, seg);
+    return err;
+}
+
 enum brim_err brim_segments_prepare(void *segments, struct brim_segment_row **rows_out,
                                     size_t *count_out)
 {
@@ -437,9 +452,9 @@ enum brim_err brim_segments_prepare(void *segments, struct brim_segment_row **ro
     *count_out = 0;
     err = take_snapshot(segs, &shot);
     for (size_t i = 0; i < shot.dirty_count; i++) {
-        if (fdatasync(shot.dirty[i]->fd) != 0)
-            err = brim_health_failed(&segs->health, "fdatasync", errno);
-        brim_segments_unpin(segs, shot.dirty[i]);
+        enum brim_err one = sync_segment(segs, shot.dirty[i]);
+
+        err = err == BRIM_OK ? one : err;
     }
     free(shot.dirty);
     if (err != BRIM_OK) {

@@ -204,7 +204,10 @@ enum brim_err brim_kv_table_open(const char *path, uint64_t map_bytes,
     *table_out = NULL;
     if (mkdir(path, PATH_MODE) != 0 && errno != EEXIST) {
         err = errno == ENOSPC ? BRIM_ENOSPC : BRIM_EIO;
-        BRIM_LOG(ERROR, "kv.table", "path=%s what=mkdir errno=%d", path, errno);
+        BRIM_LOG(
+            ERROR, "kv.table",
+            "path=%s what=mkdir errno=%d do=\"make the parent directory and let brim write there\"",
+            path, errno);
         return err;
     }
     t = brim_alloc(sizeof(*t));

@@ -508,7 +508,9 @@ static enum brim_err open_all(struct brim_access_log *log, const struct brim_con
     else
         log->fd = open_output(log);
     if (log->bell < 0 || (log->fd < 0 && log->datagrams == NULL)) {
-        BRIM_LOG(ERROR, "access_log.open_failed", "path=%s errno=%d", conf->path, errno);
+        BRIM_LOG(ERROR, "access_log.open_failed",
+                 "path=%s errno=%d do=\"make its directory and let brim write there\"", conf->path,
+                 errno);
         return BRIM_EIO;
     }
     log->out = malloc(OUT_BYTES + LINE_BYTES_MAX);

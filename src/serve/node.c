@@ -46,6 +46,7 @@
 
 struct node {
     const struct brim_conf *conf;
+    bool has_faults; /* a file that the config names is not usable */
     const struct brim_conf_root *root;
     const struct brim_sockets *sockets;
     struct brim_pool *pool;
@@ -165,7 +166,8 @@ static enum brim_err open_geo(struct node *n, struct brim_compile_faults *faults
     brim_compile_faults_at(faults, "node.geo");
     err = brim_geo_open(n->root->node.geo, &n->stores.geo);
     brim_compile_faults_end();
-    return err == BRIM_OK ? BRIM_OK : BRIM_EINVAL;
+    n->has_faults |= err != BRIM_OK;
+    return err;
 }
 
 /* Beside the cache, not in it: what is in the cache may be removed at any time. */
@@ -238,6 +240,7 @@ static enum brim_err open_origins(struct node *n, struct brim_compile_faults *fa
     enum brim_err err = brim_routes_compile(n->root, NULL, &n->stores, faults, &n->routes);
 
     brim_compile_faults_end();
+    n->has_faults |= err != BRIM_OK;
     if (err == BRIM_OK)
         err = brim_fetchers_open(&fetch, &n->fetchers);
     flights.fetchers = n->fetchers;
@@ -540,6 +543,7 @@ static enum brim_err rehearse(struct node *n)
     if (err == BRIM_OK)
         err = brim_routes_compile(n->root, NULL, NULL, &told, &routes);
     brim_compile_faults_end();
+    n->has_faults = err != BRIM_OK;
     if (err == BRIM_OK)
         brim_routes_unref(routes);
     return err;
@@ -589,7 +593,7 @@ static int node_main(const struct brim_start *start)
     if (err != BRIM_OK) {
         BRIM_LOG(ERROR, "node.start_failed", "reason=%s", brim_err_name(err));
         node_close(&n);
-        return err == BRIM_EINVAL ? EXIT_CONFIG : EXIT_FAILURE;
+        return n.has_faults ? EXIT_CONFIG : EXIT_FAILURE;
     }
     brim_sockets_close(start->sockets); /* it has its own: what it stops listening on is free */
     tame_stderr();

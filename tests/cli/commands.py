@@ -211,6 +211,16 @@ sites:
                     run = brim(*command, "-c", str(self.path))
                     self.assert_run(run, 2, "", f"{self.path}:1: {place}: ")
 
+    def test_a_place_that_cannot_be_used_is_no_fault_of_the_config_and_told_with_what_to_do(self):
+        config = brim_node.make_config(brim_node.free_port(), brim_node.free_port(), 81)
+        for section, event in (("cache", "disk.open"), ("kv", "kv.table"),
+                               ("access_log", "access_log.open_failed")):
+            # /proc is a directory, as a check wants, and nobody makes anything in it.
+            self.path.write_text(json.dumps({**config, section: {"path": "/proc/nothing"}}))
+            run = brim("serve", "-c", str(self.path))
+            self.assert_run(run, 1, "", f" error {event} path=/proc/nothing ")
+            self.assertIn(' do="', run.stderr)
+
     def test_an_admin_listener_open_to_other_hosts_is_warned_of(self):
         token = self.path.with_name("token")
         token.write_text("t" * 32 + "\n")

@@ -116,6 +116,18 @@ class TestQuickstart(unittest.TestCase):
             self.assertEqual(quickstart.process.wait(60), 1)
             self.assertIn("ORIGIN_URL", quickstart.text())
 
+    def test_help_is_no_origin(self):
+        for option in ("-h", "--help"):
+            quickstart = self.start(option)
+            self.assertEqual(quickstart.process.wait(60), 0)
+            self.assertIn("deploy/quickstart [ORIGIN_URL]", quickstart.text())
+            self.assertNotIn("set -e", quickstart.text())
+
+    def test_a_file_is_seen_from_where_it_is_called(self):
+        quickstart = self.start(BRIM_CONFIG="nowhere/brim.yaml")  # called in /
+        self.assertEqual(quickstart.process.wait(60), 1)
+        self.assertIn("BRIM_CONFIG=/nowhere/brim.yaml ", quickstart.text())
+
     def test_says_that_a_config_cannot_be_read(self):
         quickstart = self.start(BRIM_CONFIG="/nowhere/brim.yaml")
         self.assertEqual(quickstart.process.wait(60), 1)

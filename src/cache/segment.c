@@ -510,13 +510,15 @@ bool brim_segments_may_grow(void *segments, uint64_t bytes)
 
 /* ---- life ---- */
 
-/* The last segment goes on at its tail, if its file is what its row says. */
+/* The last segment goes on at its tail, if its file is what its row says, and that is a place where
+ * an extent may stand. */
 static void resume_last(struct brim_segments *segs)
 {
     struct segment *last = segs->count > 0 ? segs->table[segs->count - 1] : NULL;
     struct stat st;
 
-    if (last == NULL || last->state != LIVE || brim_segments_open_file(segs, last) != BRIM_OK)
+    if (last == NULL || last->state != LIVE || last->tail % BRIM_EXTENT_ALIGN != 0 ||
+        brim_segments_open_file(segs, last) != BRIM_OK)
         return;
     if (fstat(last->fd, &st) == 0 && st.st_size == (off_t)last->capacity)
         segs->active = last;

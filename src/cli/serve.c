@@ -9,7 +9,7 @@ static const char help[] =
     "\n"
     "Runs a node in the foreground until SIGTERM or SIGINT.\n"
     "\n"
-    "  -c, --config FILE   the config (YAML; see conf/reference.yaml)\n"
+    "  -c, --config FILE   the config (YAML; see brim check --reference)\n"
     "  --no-supervise      one process: no parent that restarts the node when it dies\n"
     "  -h, --help          this text\n"
     "\n"

@@ -24,8 +24,11 @@ import brim_node  # noqa: E402
 SCRIPT = brim_node.ROOT / "deploy/quickstart"
 
 
+CALLED_IN = "/"  # which is where what it prints has to work
+
+
 def sh(command):
-    return subprocess.run(command, shell=True, cwd=brim_node.ROOT, capture_output=True, text=True,
+    return subprocess.run(command, shell=True, cwd=CALLED_IN, capture_output=True, text=True,
                           check=False)
 
 
@@ -52,7 +55,7 @@ class Quickstart:
                "CACHE_DIR": str(Path(directory) / "cache"), **environment}
         self.started = time.monotonic()
         with self.output.open("wb") as output:
-            self.process = subprocess.Popen([str(SCRIPT), *arguments], env=env, cwd="/",
+            self.process = subprocess.Popen([str(SCRIPT), *arguments], env=env, cwd=CALLED_IN,
                                             stdout=output, stderr=subprocess.STDOUT,
                                             stdin=subprocess.DEVNULL, start_new_session=True,
                                             preexec_fn=take_interrupts)

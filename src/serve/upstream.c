@@ -37,16 +37,27 @@ static bool name_is_one_of(struct brim_str name, const struct brim_str *names, s
 static bool is_claim(struct brim_str name)
 {
     static const struct brim_str claims[] = {
-        BRIM_STR("forwarded"),          BRIM_STR("x-forwarded-host"),
-        BRIM_STR("x-forwarded-proto"),  BRIM_STR("x-forwarded-port"),
-        BRIM_STR("x-forwarded-scheme"), BRIM_STR("x-forwarded-prefix"),
-        BRIM_STR("x-forwarded-server"), BRIM_STR("x-host"),
-        BRIM_STR("x-original-url"),     BRIM_STR("x-original-host"),
-        BRIM_STR("x-rewrite-url"),      BRIM_STR("x-http-method-override"),
-        BRIM_STR("x-http-method"),      BRIM_STR("x-method-override"),
-        BRIM_STR("x-real-ip"),          BRIM_STR("x-client-ip"),
-        BRIM_STR("true-client-ip"),     BRIM_STR("x-cluster-client-ip"),
-        BRIM_STR("x-forwarded-for"),    BRIM_STR(BRIM_TIER_FIELD),
+        BRIM_STR("forwarded"),
+        BRIM_STR("x-forwarded-host"),
+        BRIM_STR("x-forwarded-proto"),
+        BRIM_STR("x-forwarded-port"),
+        BRIM_STR("x-forwarded-scheme"),
+        BRIM_STR("x-forwarded-prefix"),
+        BRIM_STR("x-forwarded-server"),
+        BRIM_STR("x-host"),
+        BRIM_STR("x-original-url"),
+        BRIM_STR("x-original-host"),
+        BRIM_STR("x-rewrite-url"),
+        BRIM_STR("x-http-method-override"),
+        BRIM_STR("x-http-method"),
+        BRIM_STR("x-method-override"),
+        BRIM_STR("x-real-ip"),
+        BRIM_STR("x-client-ip"),
+        BRIM_STR("true-client-ip"),
+        BRIM_STR("x-cluster-client-ip"),
+        BRIM_STR("x-forwarded-for"),
+        BRIM_STR(BRIM_TIER_FIELD),
+        BRIM_STR("proxy"), /* httpoxy: CGI makes HTTP_PROXY of it */
     };
     return name_is_one_of(name, claims, sizeof(claims) / sizeof(claims[0]));
 }

@@ -9,6 +9,7 @@
 
 #define SKEW_S        60
 #define SIGNED_BYTES  256u
+#define METHOD_BYTES  64u /* a longer one is signed by its digest */
 #define NUMBER_DIGITS 12u
 
 static struct brim_str hop_name(enum brim_tier_kind hop)
@@ -25,18 +26,23 @@ static void sign(const struct brim_secret *secret, struct brim_str front,
                  const struct brim_tier_request *request, char out[BRIM_SECRET_SIGN_BYTES])
 {
     unsigned char target[BRIM_SHA256_BYTES]; /* of one length, however long the target is */
+    unsigned char digest[BRIM_SHA256_BYTES];
+    struct brim_str method = request->method;
     char buffer[SIGNED_BYTES];
     struct brim_text text = brim_text_in(buffer, sizeof(buffer));
 
+    if (method.len > METHOD_BYTES) {
+        brim_sha256(method.base, method.len, digest);
+        method = brim_str((const char *)digest, sizeof(digest));
+    }
     brim_sha256(request->target.base, request->target.len, target);
     brim_text_put(&text, BRIM_STR("brim-tier "));
     brim_text_put(&text, front);
     brim_text_put(&text, BRIM_STR(" "));
-    brim_text_put(&text, request->method);
+    brim_text_put(&text, method);
     brim_text_put(&text, BRIM_STR(" "));
     brim_text_put(&text, brim_str((const char *)target, sizeof(target)));
-    if (text.is_cut) /* by no method that brim knows */
-        text.len = 0;
+    INVARIANT(!text.is_cut);
     brim_secret_sign(secret, brim_text_str(&text), out);
 }
 
@@ -76,7 +82,8 @@ bool brim_tier_read(const struct brim_secret *secret, struct brim_str text,
     char own[BRIM_SECRET_SIGN_BYTES];
 
     *mark_out = (struct brim_tier_mark){.hop = BRIM_TIER_ORIGIN};
-    if (off_s < -SKEW_S || off_s > SKEW_S || rest.len != sizeof(own))
+    if (text.len > BRIM_TIER_MARK_BYTES || off_s < -SKEW_S || off_s > SKEW_S ||
+        rest.len != sizeof(own))
         return false;
     sign(secret, brim_str(text.base, text.len - rest.len - 1), request, own);
     if (!brim_secret_is_equal(own, rest.base))

@@ -58,6 +58,28 @@ START_TEST(a_mark_is_read_as_it_was_written)
 }
 END_TEST
 
+/* A method of any length is what was signed, and no other. */
+START_TEST(a_mark_is_of_one_method)
+{
+    char methods[2][300], buffer[BRIM_TIER_MARK_BYTES];
+    struct brim_tier_request requests[2];
+    struct brim_tier_mark mark;
+    struct brim_str text;
+    size_t len = (size_t)_i;
+
+    for (size_t i = 0; i < 2; i++) {
+        memset(methods[i], 'M', len);
+        methods[i][len - 1] = (char)('A' + i);
+        requests[i] = (struct brim_tier_request){brim_str(methods[i], len), BRIM_STR("/a?b"), NOW};
+    }
+    text = brim_tier_write(secret, &peer, &requests[0], buffer);
+    ck_assert(brim_tier_read(secret, text, &requests[0], &mark));
+    ck_assert(!brim_tier_read(secret, text, &requests[1], &mark));
+    buffer[0] ^= 1;
+    ck_assert(!brim_tier_read(secret, text, &requests[0], &mark));
+}
+END_TEST
+
 /* Every byte changed, another fleet's, another request's, an old one. */
 START_TEST(what_is_not_ours_is_not_believed)
 {
@@ -67,7 +89,7 @@ START_TEST(what_is_not_ours_is_not_believed)
         {BRIM_STR("GET"), BRIM_STR("/a?b"), NOW + 61},
         {BRIM_STR("GET"), BRIM_STR("/a?b"), NOW - 61},
     };
-    char buffer[BRIM_TIER_MARK_BYTES];
+    char buffer[BRIM_TIER_MARK_BYTES], words[400];
     struct brim_str text = brim_tier_write(secret, &peer, &request, buffer);
     struct brim_tier_mark mark;
 
@@ -83,6 +105,10 @@ START_TEST(what_is_not_ours_is_not_believed)
     for (size_t len = 0; len < text.len; len++)
         ck_assert(!brim_tier_read(secret, brim_str(buffer, len), &request, &mark));
     ck_assert(brim_tier_read(secret, text, &request, &mark));
+    memset(words, 'x', sizeof(words)); /* of any length, and a time that is right */
+    (void)snprintf(words + 200, sizeof(words) - 200, " http %d %.*s", NOW,
+                   (int)BRIM_SECRET_SIGN_BYTES, buffer + text.len - BRIM_SECRET_SIGN_BYTES);
+    ck_assert(!brim_tier_read(secret, brim_str_of(words), &request, &mark));
 }
 END_TEST
 
@@ -115,6 +141,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_mark_is_read_as_it_was_written);
+    tcase_add_loop_test(tcase, a_mark_is_of_one_method, 1, 300);
     tcase_add_test(tcase, what_is_not_ours_is_not_believed);
     tcase_add_test(tcase, tags_go_over_the_wire);
     suite_add_tcase(suite, tcase);

@@ -40,7 +40,7 @@ bool brim_part_read(struct brim_fields response, int64_t date_wall_s, struct bri
 
     *part_out = (struct brim_part){0};
     if (field == NULL || !brim_content_range_parse(field->value, &range, &total) ||
-        total == UINT64_MAX)
+        total > BRIM_PART_TOTAL_MAX)
         return false;
     *part_out = (struct brim_part){.first = range.first,
                                    .last = range.last,

@@ -135,7 +135,7 @@ static enum brim_slices_state adopt(struct brim_slices *s, const struct brim_obj
 static void first_range(const struct brim_slices *s, char *text)
 {
     const struct brim_range_spec *spec = s->ask.range;
-    uint64_t n;
+    uint64_t n, end;
 
     INVARIANT(spec != NULL);
     if (spec->is_suffix) {
@@ -143,8 +143,10 @@ static void first_range(const struct brim_slices *s, char *text)
         return;
     }
     n = spec->first / s->ask.slice_bytes;
+    if (__builtin_mul_overflow(n + 1, s->ask.slice_bytes, &end))
+        end = 0; /* behind the last position there is */
     (void)snprintf(text, RANGE_TEXT_BYTES, "bytes=%" PRIu64 "-%" PRIu64, n * s->ask.slice_bytes,
-                   (n + 1) * s->ask.slice_bytes - 1);
+                   end - 1);
 }
 
 static void slice_range(const struct brim_slices *s, uint64_t n, char *text)

@@ -18,6 +18,10 @@ START_TEST(content_range_tells_the_part)
 {
     struct brim_field good = {BRIM_STR("content-range"), BRIM_STR("bytes 10-19/25")};
     struct brim_field unknown = {BRIM_STR("content-range"), BRIM_STR("bytes 10-19/*")};
+    struct brim_field largest = {BRIM_STR("content-range"),
+                                 BRIM_STR("bytes 10-19/9223372036854775807")};
+    struct brim_field too_large = {BRIM_STR("content-range"),
+                                   BRIM_STR("bytes 10-19/9223372036854775808")};
     struct brim_field twice[] = {good, good};
     struct brim_field multipart = {BRIM_STR("content-type"),
                                    BRIM_STR("multipart/byteranges; boundary=x")};
@@ -28,6 +32,8 @@ START_TEST(content_range_tells_the_part)
     ck_assert_uint_eq(part.total, 25);
     ck_assert_uint_eq(part.version, 0);
     (void)read_part(&unknown, 1, false);
+    (void)read_part(&largest, 1, true);
+    (void)read_part(&too_large, 1, false);
     (void)read_part(twice, 2, false);
     (void)read_part(&multipart, 1, false);
 }

@@ -12,6 +12,9 @@
 
 #include "brim/cache/object.h"
 
+/* No body has more bytes: where slices end can be said in 64 bits. */
+#define BRIM_PART_TOTAL_MAX ((uint64_t)INT64_MAX)
+
 /* What a 206 brings. */
 struct brim_part {
     uint64_t first;
@@ -23,8 +26,8 @@ struct brim_part {
 };
 
 /*
- * Reads the fields of a 206 with one range. False: no such Content-Range, a total that is not told,
- * or multipart/byteranges. Spec: RFC 9110 14.4, 8.8.1. Thread: any.
+ * Reads the fields of a 206 with one range. False: no such Content-Range, a total that is not told
+ * or beyond BRIM_PART_TOTAL_MAX, or multipart/byteranges. Spec: RFC 9110 14.4, 8.8.1. Thread: any.
  */
 bool brim_part_read(struct brim_fields response, int64_t date_wall_s, struct brim_part *part_out);
 

@@ -8,10 +8,28 @@
 #include "brim/http/vary.h"
 #include "brim/origin/tier.h"
 
+/* Whether name says what the content is, or who may have it. That is for all recipients, whatever
+ * Connection says of it (RFC 9110 7.6.1): without it the content would be stored for others than
+ * those whom it was sent to. */
+static bool is_of_content(struct brim_str name)
+{
+    static const struct brim_str names[] = {
+        BRIM_STR("cache-control"), BRIM_STR("date"),       BRIM_STR("etag"),
+        BRIM_STR("expires"),       BRIM_STR("set-cookie"), BRIM_STR("last-modified"),
+        BRIM_STR("location"),      BRIM_STR("vary"),
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (brim_str_is(name, names[i]))
+            return true;
+    return brim_str_has_prefix(name, BRIM_STR("content-"));
+}
+
 static bool is_kept(struct brim_fields all, struct brim_str name, enum brim_answer_use use,
                     bool bodyless)
 {
-    if (brim_field_is_hop_by_hop(name) || brim_fields_has_token(all, BRIM_STR("connection"), name))
+    if (brim_field_is_hop_by_hop(name) ||
+        (brim_fields_has_token(all, BRIM_STR("connection"), name) && !is_of_content(name)))
         return false;
     if (brim_str_is(name, BRIM_STR("content-length")))
         return use == BRIM_ANSWER_FORWARD && bodyless;

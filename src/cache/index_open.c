@@ -5,10 +5,12 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
@@ -33,6 +35,41 @@ bool brim_index_is_damage(int rc)
     return rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH || rc == MDB_CORRUPTED ||
            rc == MDB_PAGE_NOTFOUND || rc == MDB_CURSOR_FULL || rc == MDB_PAGE_FULL ||
            rc == MDB_INCOMPATIBLE;
+}
+
+/* Whether one of the two pages that describe the rest, in LMDB's format, counts far more pages than
+ * the file has: a few at the end may never have been written. */
+static bool counts_too_many(int fd)
+{
+    enum { LAST_AT = 136, SPARE = 16384 };
+    off_t page_bytes = (off_t)sysconf(_SC_PAGESIZE);
+    struct stat st;
+    uint64_t last;
+
+    if (fstat(fd, &st) != 0)
+        return false;
+    for (off_t page = 0; page < 2; page++)
+        if (pread(fd, &last, sizeof(last), page * page_bytes + LAST_AT) == (ssize_t)sizeof(last) &&
+            last / 2 > (uint64_t)(st.st_size / page_bytes) + SPARE)
+            return true;
+    return false;
+}
+
+int brim_index_why_not_open(int rc, const char *path)
+{
+    bool is_damage;
+    int dir, fd;
+
+    if (rc != ENOMEM)
+        return rc;
+    dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fd = openat(dir, "data.mdb", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    is_damage = fd >= 0 && counts_too_many(fd);
+    if (fd >= 0)
+        close(fd);
+    if (dir >= 0)
+        close(dir);
+    return is_damage ? MDB_CORRUPTED : rc;
 }
 
 bool brim_index_free_dead_readers(MDB_env *env)
@@ -207,9 +244,10 @@ static enum brim_err load_state(struct brim_index *ix)
 {
     MDB_txn *txn = NULL;
     MDB_stat stat;
-    enum brim_err err = brim_index_err(mdb_txn_begin(ix->env, NULL, 0, &txn), "begin");
+    int rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
+    enum brim_err err = brim_index_err(rc == MDB_MAP_RESIZED ? MDB_CORRUPTED : rc, "begin");
 
-    if (err == BRIM_OK)
+    if (err == BRIM_OK) /* nobody else writes: what is beyond the map is nowhere */
         err = brim_index_err(open_tables(ix, txn), "open tables");
     if (err == BRIM_OK)
         err = check_format(ix, txn);
@@ -248,6 +286,7 @@ static enum brim_err open_env(struct brim_index *ix)
     if (rc == MDB_SUCCESS)
         rc = mdb_env_open(ix->env, ix->config->path, MDB_NOTLS | MDB_NOMETASYNC | MDB_NORDAHEAD,
                           0600);
+    rc = brim_index_why_not_open(rc, ix->config->path);
     if (rc == MDB_SUCCESS)
         rc = mdb_reader_check(ix->env, &dead); /* slots of a process that was killed */
     if (rc == MDB_SUCCESS)

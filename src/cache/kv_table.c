@@ -130,10 +130,11 @@ static int open_env(struct brim_kv_table *t, const char *path, uint64_t map_byte
         rc = mdb_env_set_mapsize(t->env, (map_bytes + MAP_ALIGN - 1) / MAP_ALIGN * MAP_ALIGN);
     if (rc == MDB_SUCCESS)
         rc = mdb_env_open(t->env, path, MDB_NOTLS, FILE_MODE);
+    rc = brim_index_why_not_open(rc, path);
     if (rc == MDB_SUCCESS)
         rc = mdb_reader_check(t->env, &dead); /* slots of a process that was killed */
     if (rc == MDB_SUCCESS)
-        rc = mdb_txn_begin(t->env, NULL, 0, &txn);
+        rc = begin(t, 0, &txn);
     if (rc == MDB_SUCCESS)
         rc = mdb_dbi_open(txn, "kv1", MDB_CREATE, &t->rows);
     if (rc != MDB_SUCCESS) {

@@ -635,6 +635,25 @@ START_TEST(what_is_no_index_is_damage)
 }
 END_TEST
 
+/* As the two pages that describe the rest have it in LMDB's format; no machine can map so many. */
+START_TEST(a_number_of_pages_that_cannot_be_is_damage)
+{
+    enum { PAGE = 4096, LAST_AT = 136 };
+    uint64_t last = UINT64_C(1) << (_i == 0 ? 44 : 52);
+    char path[128];
+
+    open_all(NULL);
+    put(1, 0);
+    close_all();
+    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    for (off_t page = 0; page < 2; page++)
+        ck_assert_int_eq(pwrite(fd, &last, sizeof(last), page * PAGE + LAST_AT), sizeof(last));
+    close(fd);
+    ck_assert_int_eq(try_open(), BRIM_ECORRUPT);
+}
+END_TEST
+
 static uint16_t u16_at(const uint8_t *at)
 {
     uint16_t value;
@@ -771,6 +790,7 @@ int main(void)
     tcase_add_test(tc, a_damaged_format_is_no_other_version);
     tcase_add_test(tc, an_index_without_its_format_is_not_taken_for_a_new_one);
     tcase_add_test(tc, what_is_no_index_is_damage);
+    tcase_add_loop_test(tc, a_number_of_pages_that_cannot_be_is_damage, 0, 2);
     tcase_add_test(tc, numbers_of_segments_do_not_run_out);
     tcase_add_test(tc, an_index_that_cannot_be_written_is_not_opened_again);
     tcase_add_test(tc, readers_on_many_threads_see_whole_records);

@@ -448,7 +448,17 @@ static void no_kind(int fd, off_t size)
         ck_assert_int_eq(pwrite(fd, zeros, sizeof(zeros), at + 10), sizeof(zeros));
 }
 
-static void (*const damages[])(int fd, off_t size) = {no_meta, empty, no_kind};
+/* More than can be mapped: memory is what LMDB says is missing. */
+static void too_many(int fd, off_t size)
+{
+    uint64_t last = UINT64_C(1) << 44;
+
+    (void)size;
+    for (off_t page = 0; page < 2; page++)
+        ck_assert_int_eq(pwrite(fd, &last, sizeof(last), page * 4096 + 136), sizeof(last));
+}
+
+static void (*const damages[])(int fd, off_t size) = {no_meta, empty, no_kind, too_many};
 
 /* What is there exists nowhere else: it is not to be written over, and the node is to go on. */
 START_TEST(damaged_stores_fail_and_stay_as_they_are)

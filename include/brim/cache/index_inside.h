@@ -43,6 +43,10 @@ struct brim_index {
 /* What only a damaged file makes LMDB say (cache/kv_table asks too). */
 bool brim_index_is_damage(int rc);
 
+/* What LMDB's code for opening path means: where memory was what was missing for as many pages as
+ * the file says that it has, and it cannot have them, that is damage (cache/kv_table asks too). */
+int brim_index_why_not_open(int rc, const char *path);
+
 /* Where a map is full: a process that was killed while it looked something up keeps every page that
  * was freed since, if another one had the environment already (who opens it clears such slots).
  * False: there was none. cache/kv_table asks too. */

@@ -132,7 +132,7 @@ static void feed(struct parse *parse, struct brim_str bytes, bool is_last)
     if (XML_Parse(parse->parser, bytes.base, (int)bytes.len, is_last) == XML_STATUS_ERROR &&
         parse->err == BRIM_OK) {
         parse->err = BRIM_ECORRUPT;
-        parse->why = XML_ErrorString(XML_GetErrorCode(parse->parser));
+        parse->why = "is not well-formed XML";
     }
 }
 

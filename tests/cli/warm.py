@@ -143,9 +143,11 @@ class TestWarm(unittest.TestCase):
         self.list.write_text("http://a.example/page/1\n")
         run = self.warm(*self.connect, "--sitemap", "http://a.example/one.xml",
                         "--sitemap", "http://a.example/none.xml",
+                        "--sitemap", str(self.list),
                         "--sitemap", str(self.directory / "none"), "-f", str(self.list))
         self.assert_warm(run, 1, "1 URLs: 1 ok (0 hits), 0 failed, 0 not usable, 100 bytes")
-        for text in ("one.xml: is no sitemap", "none.xml: status 404", "none: No such file"):
+        for text in ("one.xml: is no sitemap", "none.xml: status 404", f"{self.list}: is not well-formed XML",
+                     "none: No such file"):
             self.assertIn(text, run.stderr)
 
     def test_limit_holds(self):

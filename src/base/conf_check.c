@@ -635,7 +635,8 @@ static void check_route_gates(struct brim_conf_faults *faults, const char *path,
                               const struct brim_conf_site *site,
                               const struct brim_conf_route *route)
 {
-    struct brim_conf_gates gates = {.access = &route->access, .rate_limit = &route->rate_limit};
+    struct brim_conf_gates gates = {
+        .access = &route->access, .rate_limit = &route->rate_limit, .hosts = &site->hosts};
 
     if (!brim_conf_table_is_same(&brim_conf_table_jwt, &route->jwt, &site->jwt))
         gates.jwt = &route->jwt;
@@ -728,7 +729,7 @@ static void check_sites(const struct brim_conf_root *root, const struct names *o
         (void)snprintf(path, sizeof(path), "sites[%zu]", i);
         brim_conf_check_gates(&(struct brim_conf_gates){&site->access, &site->rate_limit,
                                                         &site->jwt, &site->basic_auth, &site->cors,
-                                                        &site->purge},
+                                                        &site->purge, &site->hosts},
                               path, faults);
         brim_conf_check_ryw(&site->read_your_writes, path, faults);
         brim_conf_check_field(site->subject_field, path, "subject_field", faults);

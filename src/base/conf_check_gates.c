@@ -140,8 +140,27 @@ static void check_claims(struct brim_conf_faults *faults, const char *where,
     }
 }
 
+/* Where the keys come from must not depend on the host that a client names. */
+static void check_place_of_keys(struct brim_conf_faults *faults, const char *where, const char *url,
+                                const struct brim_conf_strings *hosts)
+{
+    if (url[0] != '/') {
+        if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+            fault(faults, where, "jwt.jwks_url",
+                  "is no URL; accepted: as in https://id.example/keys, or a path");
+        return;
+    }
+    for (size_t i = 0; i < hosts->count; i++)
+        if (hosts->items[i] != NULL && strchr(hosts->items[i], '*') != NULL) {
+            fault(faults, where, "jwt.jwks_url",
+                  "is a path, which any host that a client names would be asked for, as the site's "
+                  "hosts have a '*'; accepted: with the host, as in https://id.example/keys");
+            return;
+        }
+}
+
 static void check_jwt(struct brim_conf_faults *faults, const char *where,
-                      const struct brim_conf_jwt *jwt)
+                      const struct brim_conf_jwt *jwt, const struct brim_conf_strings *hosts)
 {
     bool has_key = jwt->key != NULL && jwt->key[0] != '\0';
     bool has_url = jwt->jwks_url != NULL && jwt->jwks_url[0] != '\0';
@@ -152,10 +171,8 @@ static void check_jwt(struct brim_conf_faults *faults, const char *where,
     if (has_key == has_url)
         fault(faults, where, "jwt",
               "has not one place of keys; accepted: either key or jwks_url, beside alg");
-    if (has_url && jwt->jwks_url[0] != '/' && strncmp(jwt->jwks_url, "http://", 7) != 0 &&
-        strncmp(jwt->jwks_url, "https://", 8) != 0)
-        fault(faults, where, "jwt.jwks_url",
-              "is no URL; accepted: as in https://id.example/keys, or a path");
+    if (has_url)
+        check_place_of_keys(faults, where, jwt->jwks_url, hosts);
     if (has_url && jwt->alg <= HS512)
         fault(faults, where, "jwt.alg",
               "has no public keys that could be fetched; accepted: beside jwks_url RS256, PS256, "
@@ -229,7 +246,7 @@ void brim_conf_check_gates(const struct brim_conf_gates *gates, const char *wher
     if (gates->cors != NULL)
         check_cors(faults, where, gates->cors);
     if (gates->jwt != NULL)
-        check_jwt(faults, where, gates->jwt);
+        check_jwt(faults, where, gates->jwt, gates->hosts);
     if (gates->basic_auth != NULL && gates->basic_auth->realm != NULL &&
         strpbrk(gates->basic_auth->realm, "\"\\") != NULL)
         fault(faults, where, "basic_auth.realm", REALM_ACCEPTED);

@@ -99,7 +99,7 @@ def main():
         KEYS.append(old.public)
         port = brim_node.free_port()
         config = brim_node.make_config(port, brim_node.free_port(), origin.server_port)
-        config["sites"][0]["jwt"] = {"alg": "RS256", "jwks_url": "/keys"}
+        config["sites"][0]["jwt"] = {"alg": "RS256", "jwks_url": "http://id.example/keys"}
         with brim_node.Node(directory, config, binary).running():
             wrong = run(port, old, new)
     print(f"jwks: {ASKED['/keys']} fetches of the keys, {len(wrong)} faults")

@@ -261,6 +261,10 @@ static const struct bad_case {
      ":4: sites[0].jwt.alg: has no public keys that could be fetched; accepted: beside jwks_url "
      "RS256, PS256, ES256 and their like\n"
      ":4: sites[0].jwt.realm: has a quote or backslash; accepted: text without\n"},
+    {LISTENERS ORIGINS "sites: [{hosts: [a, '*.b'], origin: app,\n"
+                       "  jwt: {alg: RS256, jwks_url: /keys}}]\n",
+     ":4: sites[0].jwt.jwks_url: is a path, which any host that a client names would be asked for, "
+     "as the site's hosts have a '*'; accepted: with the host, as in https://id.example/keys\n"},
     {"listeners: [{address: ':81', tls: {client_verify: require}, proxy_protocol: [x]}]\n" ORIGINS
      "sites: [{hosts: [a], origin: app, subject_field: Host}]\n",
      ":1: listeners[0].proxy_protocol[0]: \"x\" is no address; accepted: as in 192.0.2.1, "

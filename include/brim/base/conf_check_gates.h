@@ -17,6 +17,7 @@ struct brim_conf_gates {
     const struct brim_conf_basic_auth *basic_auth;
     const struct brim_conf_cors *cors;
     const struct brim_conf_access *purge;
+    const struct brim_conf_strings *hosts; /* of the site */
 };
 
 /* where: path of the site or route. Thread: init or control. */

@@ -79,16 +79,16 @@ static bool is_partial(struct brim_str name)
     return name_is_one_of(name, partial, sizeof(partial) / sizeof(partial[0]));
 }
 
-static bool is_kept(struct brim_fields fields, struct brim_str name, enum brim_flight_kind kind)
+/* What Connection names is gone by now (request.c), and handlers name nothing in it: see
+ * policy/script_view.c. */
+static bool is_kept(struct brim_str name, enum brim_flight_kind kind)
 {
     if (brim_field_is_hop_by_hop(name) || brim_str_is(name, BRIM_STR("host")) ||
         brim_str_is(name, BRIM_STR("content-length")) || brim_str_is(name, BRIM_STR("expect")) ||
         brim_str_is(name, BRIM_STR("via")) || brim_str_is(name, BRIM_STR("cookie")) ||
         brim_str_is(name, BRIM_STR("cdn-loop")))
         return false; /* the last three, and X-Forwarded-For, are written again, joined */
-    if (is_claim(name) || (kind == BRIM_FLIGHT_SHARED && is_partial(name)))
-        return false;
-    return !brim_fields_has_token(fields, BRIM_STR("connection"), name);
+    return !is_claim(name) && (kind != BRIM_FLIGHT_SHARED || !is_partial(name));
 }
 
 /* All values of name, each followed by separator (two bytes), then own. */
@@ -211,7 +211,7 @@ struct brim_fields brim_upstream_fields(h2o_mem_pool_t *pool, struct brim_env *e
     int64_t hops = client->counts_hops ? brim_upstream_hops_left(client_fields) : -1;
 
     for (size_t i = 0; i < client_fields.count; i++)
-        if (is_kept(client_fields, client_fields.items[i].name, kind) &&
+        if (is_kept(client_fields.items[i].name, kind) &&
             !is_replaced_trace(client, client_fields.items[i].name))
             list_add(&list, client_fields.items[i].name,
                      value_for_origin(pool, route, client, hops, &client_fields.items[i]));

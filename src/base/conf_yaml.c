@@ -41,7 +41,7 @@ static int line_of_mark(yaml_mark_t mark)
     return mark.line < INT_MAX ? (int)mark.line + 1 : INT_MAX;
 }
 
-/* Reads the whole file. Errors: BRIM_EINVAL, noted. */
+/* Reads the whole file, or standard input to its end. Errors: BRIM_EINVAL, noted. */
 static enum brim_err read_file(const char *path, struct brim_conf_faults *faults,
                                unsigned char **bytes_out, size_t *len_out)
 {
@@ -52,7 +52,7 @@ static enum brim_err read_file(const char *path, struct brim_conf_faults *faults
     *bytes_out = NULL;
     *len_out = 0;
     const char *why;
-    FILE *file = brim_file_open(path, &why);
+    FILE *file = strcmp(path, "-") == 0 ? stdin : brim_file_open(path, &why);
     if (file == NULL) {
         brim_conf_fault_at(faults, 1, "", "%s; accepted: a YAML file", why);
         goto out;

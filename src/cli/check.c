@@ -18,7 +18,7 @@ static const char help[] =
     "fault is one\n"
     "line on stderr: FILE:LINE: path.to.key: what is wrong; what is accepted\n"
     "\n"
-    "  -c, --config FILE   the config to check\n"
+    "  -c, --config FILE   the config to check; -: standard input\n"
     "  --reference         print conf/reference.yaml: every option, its range and default\n"
     "  --manual            print the same as the manual page brim.yaml(5)\n"
     "  -h, --help          this text\n"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
+#include <string.h>
 
 #include "brim/cli/commands.h"
 #include "brim/serve/node.h"
@@ -48,6 +49,10 @@ int brim_cli_serve(int argc, char **argv)
     if (config == NULL || optind < argc) {
         (void)fputs("brim serve: -c FILE is needed, and nothing else; see brim serve --help\n",
                     stderr);
+        return BRIM_EXIT_USAGE;
+    }
+    if (strcmp(config, "-") == 0) {
+        (void)fputs("brim serve: a reload reads the config again: name a file, not -\n", stderr);
         return BRIM_EXIT_USAGE;
     }
     return brim_node_run(config, mode);

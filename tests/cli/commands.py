@@ -22,11 +22,10 @@ BRIM = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
 COMMANDS = ("serve", "check", "purge", "explain", "warm", "reload", "upgrade", "key", "sign", "stats", "top", "version")
 
 
-def brim(*arguments, stdout=subprocess.PIPE, **environment):
+def brim(*arguments, stdout=subprocess.PIPE, input="", **environment):
     env = {k: v for k, v in os.environ.items() if k != "BRIM_ADMIN"}
     return subprocess.run([BRIM, *arguments], stdout=stdout, stderr=subprocess.PIPE, text=True,
-                          env={**env, **environment}, stdin=subprocess.DEVNULL, timeout=60,
-                          check=False)
+                          env={**env, **environment}, input=input, timeout=60, check=False)
 
 
 class Case(unittest.TestCase):
@@ -232,6 +231,12 @@ sites:
             warning = f"{self.path}: warning: admin.address: \"{address}\" is open to other hosts"
             self.assert_run(self.check(json.dumps(config)), 0, f"{self.path}: ok\n",
                             warning if is_open else "")
+
+    def test_standard_input_is_checked_and_not_served(self):
+        config = json.dumps(brim_node.make_config(80, 9900, 81))
+        self.assert_run(brim("check", "-c", "-", input=config), 0, "-: ok\n")
+        self.assert_run(brim("check", "-c", "-", input="nodes: 1\n"), 2, "", "-:1: nodes: ")
+        self.assert_run(brim("serve", "-c", "-", input=config), 2, "", "name a file")
 
     def test_missing_file_is_told(self):
         for command in ("check", "serve", "stats"):

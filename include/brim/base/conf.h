@@ -19,7 +19,8 @@
 struct brim_conf; /* opaque: owns root and all its memory */
 
 /*
- * Reads and checks the file at path; every fault is written as one line to `faults`, up to 50.
+ * Reads and checks the file at path, or standard input where that is "-"; every fault is written as
+ * one line to `faults`, up to 50.
  *
  * Owns:   on BRIM_OK *conf_out is the caller's.
  * Errors: BRIM_EINVAL faults were written (unreadable file included); BRIM_ENOMEM.

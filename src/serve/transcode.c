@@ -86,9 +86,9 @@ static enum brim_reader_got refill(struct brim_transcode *t, struct brim_reader 
     got = brim_reader_next(reader, IN_BYTES, t->pieces, &t->count);
     if (got != BRIM_READER_DATA)
         t->count = 0;
+    /* No stream at all: origins say of bodies that are not there how they are coded. */
     if (got == BRIM_READER_END && t->is_decoder && t->taken == 0)
-        return got; /* no stream at all; origins say of bodies that are not there how they are coded
-                     */
+        return got;
     if (got == BRIM_READER_DATA)
         t->flush = BRIM_CODER_MORE;
     else if (got == BRIM_READER_END)

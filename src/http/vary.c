@@ -282,6 +282,22 @@ static struct brim_str key_of(struct brim_fields request)
 
 #define SAME_BYTES 8192u /* of a Vary field, and of one selecting value */
 
+bool brim_vary_is_by_twin(struct brim_fields request, struct brim_fields response)
+{
+    struct brim_str names[BRIM_VARY_NAMES_MAX];
+    char scratch[SAME_BYTES];
+    size_t count;
+
+    if (brim_vary_names(response, scratch, sizeof(scratch), names, &count) != BRIM_OK)
+        return false; /* it is not stored either */
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < request.count; j++)
+            if (brim_field_name_is_read_as(request.items[j].name, names[i]) &&
+                !brim_str_is(request.items[j].name, names[i]))
+                return true;
+    return false;
+}
+
 bool brim_vary_selects_same(struct brim_fields response, struct brim_fields a, struct brim_fields b)
 {
     struct brim_str names[BRIM_VARY_NAMES_MAX];

@@ -13,6 +13,7 @@
 #include "brim/base/metric.h"
 #include "brim/cache/slice.h"
 #include "brim/http/coding.h"
+#include "brim/http/vary.h"
 #include "brim/origin/answer.h"
 #include "brim/origin/changes.h"
 #include "brim/origin/flight_inside.h"
@@ -378,6 +379,10 @@ static enum brim_err judge(struct brim_flight *f, const struct brim_exchange *ex
     if (verdict == BRIM_STORE && has_own && partial) {
         verdict = BRIM_STORE_NOT; /* a head made of parts has no fields for one client */
         reason = "own-fields";
+    }
+    if (verdict == BRIM_STORE && brim_vary_is_by_twin(exchange->request, exchange->response)) {
+        verdict = BRIM_STORE_NOT; /* says nothing about those who write no such field */
+        reason = "vary-twin";
     }
     note_answer(f, exchange->status, reason);
     use = verdict == BRIM_STORE ? BRIM_ANSWER_STORE : BRIM_ANSWER_FORWARD;

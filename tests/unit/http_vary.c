@@ -239,6 +239,26 @@ START_TEST(long_language_list_loses_nothing)
 END_TEST
 
 /* Who waits for one exchange together may get its answer only if he would have got it alone. */
+START_TEST(other_spelling_of_what_is_varied_by_is_told)
+{
+    const struct brim_field by[] = {{BRIM_STR("vary"), BRIM_STR("Accept, X-My-Plan")}};
+    static const struct {
+        struct brim_field field;
+        bool is_twin;
+    } cases[] = {
+        {{BRIM_STR("x_my-plan"), BRIM_STR("1")}, true},
+        {{BRIM_STR("x_my_plan"), BRIM_STR("")}, true},
+        {{BRIM_STR("x-my-plan"), BRIM_STR("1")}, false},
+        {{BRIM_STR("x_my_plans"), BRIM_STR("1")}, false},
+        {{BRIM_STR("x_other"), BRIM_STR("1")}, false},
+    };
+    const struct brim_fields request = {&cases[_i].field, 1}, response = {by, 1};
+
+    ck_assert_int_eq(brim_vary_is_by_twin(request, response), cases[_i].is_twin);
+    ck_assert(!brim_vary_is_by_twin(request, request));
+}
+END_TEST
+
 START_TEST(same_selection_is_told_from_another)
 {
     const struct brim_field vary[] = {{BRIM_STR("vary"), BRIM_STR("X-A, Accept-Language")}};
@@ -301,6 +321,7 @@ int main(void)
     tcase_add_loop_test(tcase, encoding_is_gzip_only_where_it_is_welcome, 0,
                         sizeof(encodings) / sizeof(encodings[0]));
     tcase_add_test(tcase, long_language_list_loses_nothing);
+    tcase_add_loop_test(tcase, other_spelling_of_what_is_varied_by_is_told, 0, 5);
     tcase_add_test(tcase, same_selection_is_told_from_another);
     tcase_add_loop_test(tcase, more_selecting_fields_are_seen, 0,
                         sizeof(additions) / sizeof(additions[0]));

@@ -376,8 +376,8 @@ enum brim_err brim_disk_locate(struct brim_disk *disk, struct brim_digest digest
 
     OBJ_CHECK(disk, DISK_MAGIC);
     *locator_out = (struct brim_locator){0};
-    if (brim_indexer_is_dropping(disk->indexer, digest))
-        return BRIM_ENOENT;
+    if (brim_indexer_pending(disk->indexer, digest) != BRIM_PENDING_NONE)
+        return BRIM_ENOENT; /* what the index has is older */
     err = brim_index_find(disk->index, digest, &record);
     if (err == BRIM_OK)
         *locator_out = (struct brim_locator){

@@ -253,25 +253,32 @@ static void take_out(struct brim_disk *disk, struct brim_disk_write *write)
         pthread_cond_broadcast(&disk->idle);
 }
 
+static bool is_being_written(struct brim_disk *disk, struct brim_digest digest)
+{
+    bool is = false;
+
+    pthread_mutex_lock(&disk->lock);
+    for (const struct brim_disk_write *w = *bucket_of(disk, digest); w != NULL && !is; w = w->next)
+        is = !w->is_overtaken && brim_digest_is(w->object->key.digest, digest);
+    pthread_mutex_unlock(&disk->lock);
+    return is;
+}
+
+/* Or soon will be: handed to the index's writer. */
 static bool is_in_index(struct brim_disk *disk, struct brim_digest digest)
 {
+    enum brim_pending pending = brim_indexer_pending(disk->indexer, digest);
     struct brim_record record;
 
-    /* In this order: what is not on its way any more has been committed. */
-    return brim_indexer_is_putting(disk->indexer, digest) ||
-           brim_index_find(disk->index, digest, &record) == BRIM_OK;
+    return pending == BRIM_PENDING_NONE ? brim_index_find(disk->index, digest, &record) == BRIM_OK
+                                        : pending == BRIM_PENDING_PUT;
 }
 
 bool brim_disk_has(struct brim_disk *disk, struct brim_digest digest)
 {
-    bool has = false;
-
     OBJ_CHECK(disk, DISK_MAGIC);
-    pthread_mutex_lock(&disk->lock);
-    for (const struct brim_disk_write *w = *bucket_of(disk, digest); w != NULL && !has; w = w->next)
-        has = !w->is_overtaken && brim_digest_is(w->object->key.digest, digest);
-    pthread_mutex_unlock(&disk->lock);
-    return has || (!brim_indexer_is_dropping(disk->indexer, digest) && is_in_index(disk, digest));
+    /* In the order in which an object goes: what has left the one is in the other. */
+    return is_being_written(disk, digest) || is_in_index(disk, digest);
 }
 
 void brim_disk_drop(struct brim_disk *disk, struct brim_digest digest)

@@ -13,9 +13,9 @@
  * the index recovers by itself when there is space. Where a record that replaces another is lost,
  * the other goes too, or a lookup would go back to it.
  *
- * A drop of a digest is in force before it is committed: while it waits, its count stands in a
- * table by hash, and a lookup takes what it finds there for absent. What shares a place with it is
- * a miss for that moment. Puts are counted likewise, for who must know what is on its way.
+ * Puts and drops are in force before they are committed: while they are under way they stand in a
+ * table by digest, the latest first, and who looks asks there before the index. A place of the
+ * table that is empty, as nearly all are, is seen to be so without the lock.
  */
 #include "brim/cache/indexer.h"
 
@@ -33,9 +33,9 @@
 #define BATCH_CHANGES 1024u
 #define BATCH_MS      50u
 #define SYNC_MS       1000u
-#define DROPS_ROOM    4u     /* drops may queue up to this many times queue_max: they free room */
-#define FILTER        65536u /* a power of two: with 100 drops under way, 1 in 655 finds misses */
-#define FAILURES_MAX  16u    /* in a row, then the other records of a batch are given up */
+#define DROPS_ROOM    4u /* drops may queue up to this many times queue_max: they free room */
+#define PLACES        16384u
+#define FAILURES_MAX  16u /* in a row, then the other records of a batch are given up */
 
 /* A caller that sleeps until its change is committed. Lives on its stack. */
 struct brim_waiter {
@@ -49,11 +49,10 @@ struct brim_indexer {
     struct brim_indexer_hooks hooks;
     size_t queue_max;
     pthread_t thread;
-    uint64_t synced_ms;                /* writer */
-    bool unsynced;                     /* writer */
-    bool degraded;                     /* writer: the last batch lost something */
-    _Atomic unsigned dropping[FILTER]; /* changes under way, by digest */
-    _Atomic unsigned putting[FILTER];
+    uint64_t synced_ms;                              /* writer */
+    bool unsynced;                                   /* writer */
+    bool degraded;                                   /* writer: the last batch lost something */
+    _Atomic(struct brim_change *) under_way[PLACES]; /* written under lock */
 
     pthread_mutex_t lock; /* everything below */
     pthread_cond_t work;
@@ -81,9 +80,37 @@ static bool is_record(const struct brim_change *change)
            change->kind == BRIM_CHANGE_TAILS;
 }
 
-static size_t place_of(struct brim_digest digest)
+/* ---- what is under way; under lock ---- */
+
+static _Atomic(struct brim_change *) *place_of(struct brim_indexer *ixr, struct brim_digest digest)
 {
-    return digest.lo % FILTER;
+    return &ixr->under_way[digest.lo % PLACES];
+}
+
+static void list(struct brim_indexer *ixr, struct brim_change *change)
+{
+    _Atomic(struct brim_change *) *place = place_of(ixr, change->digest);
+
+    if (change->pending == BRIM_PENDING_NONE)
+        return;
+    change->earlier = atomic_load(place);
+    atomic_store(place, change);
+}
+
+static void unlist(struct brim_indexer *ixr, struct brim_change *change)
+{
+    _Atomic(struct brim_change *) *place = place_of(ixr, change->digest);
+    struct brim_change *later = atomic_load(place);
+
+    if (change->pending == BRIM_PENDING_NONE)
+        return;
+    if (later == change) {
+        atomic_store(place, change->earlier);
+        return;
+    }
+    while (later->earlier != change)
+        later = later->earlier;
+    later->earlier = change->earlier;
 }
 
 /* ---- the writer ---- */
@@ -171,8 +198,7 @@ static void finish(struct brim_indexer *ixr, struct batch *batch, const enum bri
     pthread_mutex_lock(&ixr->lock);
     for (struct brim_change *c = batch->list; c != NULL; c = next, i++) {
         next = c->next;
-        if (c->under_way != NULL)
-            atomic_fetch_sub(c->under_way, 1);
+        unlist(ixr, c);
         if (c->waiter != NULL)
             *c->waiter = (struct brim_waiter){.done = true, .err = errs[i]};
         free(c);
@@ -401,6 +427,8 @@ static enum brim_err queue(struct brim_indexer *ixr, const struct brim_change *c
         err = BRIM_ELIMIT;
     else
         append(ixr, copy);
+    if (err == BRIM_OK)
+        list(ixr, copy);
     pthread_mutex_unlock(&ixr->lock);
     if (err != BRIM_OK)
         free(copy);
@@ -431,34 +459,13 @@ static enum brim_err queue_and_wait(struct brim_indexer *ixr, const struct brim_
     return waiter.err;
 }
 
-/* Counts the change before anybody may look for it. */
-static enum brim_err queue_counted(struct brim_indexer *ixr, struct brim_change *change,
-                                   size_t waiting_max)
-{
-    enum brim_err err;
-
-    atomic_fetch_add(change->under_way, 1);
-    err = queue(ixr, change, waiting_max);
-    if (err != BRIM_OK)
-        atomic_fetch_sub(change->under_way, 1);
-    return err;
-}
-
 enum brim_err brim_indexer_put(struct brim_indexer *indexer, struct brim_digest digest,
                                const struct brim_record *record)
 {
-    struct brim_change change = {.kind = BRIM_CHANGE_PUT,
-                                 .digest = digest,
-                                 .record = *record,
-                                 .under_way = &indexer->putting[place_of(digest)]};
+    struct brim_change change = {
+        .kind = BRIM_CHANGE_PUT, .digest = digest, .record = *record, .pending = BRIM_PENDING_PUT};
 
-    return queue_counted(indexer, &change, indexer->queue_max);
-}
-
-bool brim_indexer_is_putting(struct brim_indexer *indexer, struct brim_digest digest)
-{
-    OBJ_CHECK(indexer, INDEXER_MAGIC);
-    return atomic_load(&indexer->putting[place_of(digest)]) > 0;
+    return queue(indexer, &change, indexer->queue_max);
 }
 
 enum brim_err brim_indexer_move(struct brim_indexer *indexer, struct brim_digest digest,
@@ -484,17 +491,27 @@ static void queue_drop(struct brim_indexer *ixr, const struct brim_change *chang
 
 void brim_indexer_drop(struct brim_indexer *indexer, struct brim_digest digest)
 {
-    struct brim_change change = {.kind = BRIM_CHANGE_DROP,
-                                 .digest = digest,
-                                 .under_way = &indexer->dropping[place_of(digest)]};
-
-    note_drop(queue_counted(indexer, &change, indexer->queue_max * DROPS_ROOM));
+    queue_drop(indexer, &(struct brim_change){.kind = BRIM_CHANGE_DROP,
+                                              .digest = digest,
+                                              .pending = BRIM_PENDING_DROP});
 }
 
-bool brim_indexer_is_dropping(struct brim_indexer *indexer, struct brim_digest digest)
+enum brim_pending brim_indexer_pending(struct brim_indexer *indexer, struct brim_digest digest)
 {
+    enum brim_pending pending = BRIM_PENDING_NONE;
+    const struct brim_change *change;
+
     OBJ_CHECK(indexer, INDEXER_MAGIC);
-    return atomic_load(&indexer->dropping[place_of(digest)]) > 0;
+    if (atomic_load(place_of(indexer, digest)) == NULL)
+        return BRIM_PENDING_NONE;
+    pthread_mutex_lock(&indexer->lock);
+    change = atomic_load(place_of(indexer, digest));
+    while (change != NULL && !brim_digest_is(change->digest, digest))
+        change = change->earlier;
+    if (change != NULL)
+        pending = change->pending;
+    pthread_mutex_unlock(&indexer->lock);
+    return pending;
 }
 
 void brim_indexer_drop_at(struct brim_indexer *indexer, struct brim_digest digest,

@@ -11,8 +11,7 @@
 
 #include "cache_disk_fixture.h"
 
-#define QUOTA      (64 * FIXTURE_MIB)
-#define SLOW_BYTES (8 * FIXTURE_MIB) /* longer to write than a few bytes, by far */
+#define QUOTA (64 * FIXTURE_MIB)
 
 /* The point of a disk tier. Sizes around the borders of inline, one piece and several. */
 START_TEST(objects_come_back_whole_also_after_reopening)
@@ -86,103 +85,6 @@ START_TEST(spilled_bodies_are_named_not_copied)
 }
 END_TEST
 
-/* A locator that was taken before the object was replaced must not bring the old one back. */
-START_TEST(a_replaced_record_is_not_loaded)
-{
-    struct brim_locator old;
-    struct brim_object *object;
-
-    fixture_open(QUOTA);
-    fixture_put(1, 100);
-    brim_disk_flush(fx.disk);
-    ck_assert_int_eq(brim_disk_locate(fx.disk, fixture_digest(1), &old), BRIM_OK);
-    fixture_put(1, 100);
-    brim_disk_flush(fx.disk);
-    ck_assert_int_eq(brim_disk_load(fx.disk, &old, BRIM_DISK_WAIT, &object), BRIM_ENOENT);
-    ck_assert_int_eq(fixture_verify(1, 100), BRIM_OK);
-    ck_assert_int_eq(brim_metric_read(BRIM_METRIC_DISK_OBJECTS), 1);
-}
-END_TEST
-
-START_TEST(dropped_records_are_gone)
-{
-    fixture_open(QUOTA);
-    fixture_put(1, 100);
-    fixture_put(2, 100);
-    brim_disk_flush(fx.disk);
-    brim_disk_drop(fx.disk, fixture_digest(1));
-    brim_disk_flush(fx.disk);
-    ck_assert_int_eq(fixture_verify(1, 100), BRIM_ENOENT);
-    ck_assert_int_eq(fixture_verify(2, 100), BRIM_OK);
-}
-END_TEST
-
-START_TEST(a_drop_is_in_force_before_it_is_committed)
-{
-    struct brim_locator locator;
-
-    fixture_open(QUOTA);
-    fixture_put(1, 100);
-    brim_disk_flush(fx.disk);
-    ck_assert_int_eq(brim_disk_locate(fx.disk, fixture_digest(1), &locator), BRIM_OK);
-    brim_disk_drop(fx.disk, fixture_digest(1));
-    ck_assert_int_eq(brim_disk_locate(fx.disk, fixture_digest(1), &locator), BRIM_ENOENT);
-    fixture_put(1, 200);
-    brim_disk_flush(fx.disk);
-    ck_assert_int_eq(fixture_verify(1, 200), BRIM_OK);
-}
-END_TEST
-
-/* Several threads write. An object that takes long must not reach the index after a small one that
- * came later: it would be served once RAM lets the later one go, and after a restart. */
-START_TEST(of_two_writes_of_a_key_the_later_stays)
-{
-    fixture_open(QUOTA);
-    for (unsigned round = 0; round < 4; round++) {
-        fixture_put(1, SLOW_BYTES);
-        fixture_put(1, 100 + round);
-        brim_disk_flush(fx.disk);
-        ck_assert_int_eq(fixture_verify(1, 100 + round), BRIM_OK);
-    }
-    fixture_close();
-    fixture_open(QUOTA);
-    ck_assert_int_eq(fixture_verify(1, 103), BRIM_OK);
-}
-END_TEST
-
-/* Nor come back after it was dropped. */
-START_TEST(a_drop_is_of_what_is_still_being_written_too)
-{
-    struct brim_locator locator;
-
-    fixture_open(QUOTA);
-    fixture_put(1, SLOW_BYTES);
-    ck_assert(brim_disk_has(fx.disk, fixture_digest(1)));
-    brim_disk_drop(fx.disk, fixture_digest(1));
-    brim_disk_flush(fx.disk);
-    ck_assert_int_eq(brim_disk_locate(fx.disk, fixture_digest(1), &locator), BRIM_ENOENT);
-    ck_assert(!brim_disk_has(fx.disk, fixture_digest(1)));
-}
-END_TEST
-
-/* RAM may let the newer one go before it is on disk: the older one is not what it stands for. */
-START_TEST(what_is_being_replaced_is_not_found)
-{
-    struct brim_locator locator;
-
-    fixture_open(QUOTA);
-    fixture_put(1, 100);
-    brim_disk_flush(fx.disk);
-    fixture_put(1, 200);
-    fixture_put(1, SLOW_BYTES);
-    ck_assert_int_eq(brim_disk_locate(fx.disk, fixture_digest(1), &locator), BRIM_ENOENT);
-    brim_disk_flush(fx.disk);
-    ck_assert_int_eq(fixture_verify(1, SLOW_BYTES), BRIM_OK);
-    ck_assert_int_eq(brim_metric_read(BRIM_METRIC_DISK_OBJECTS), 1);
-}
-END_TEST
-
-/* A warm read stays on the loop; one that cannot be told to be warm goes to the pool. */
 /* What waits to be written is held for clients once RAM lets it go: it does not wait while they
  * hold much themselves. What stood in its place is gone, as it is older. */
 START_TEST(nothing_waits_while_clients_hold_much)
@@ -212,6 +114,7 @@ START_TEST(nothing_waits_while_clients_hold_much)
 }
 END_TEST
 
+/* A warm read stays on the loop; one that cannot be told to be warm goes to the pool. */
 START_TEST(nowait_gives_the_object_or_says_not_now)
 {
     struct brim_locator locator;
@@ -760,12 +663,6 @@ int main(void)
     tcase_add_test(tc, objects_come_back_whole_also_after_reopening);
     tcase_add_test(tc, vary_markers_come_back);
     tcase_add_test(tc, spilled_bodies_are_named_not_copied);
-    tcase_add_test(tc, a_replaced_record_is_not_loaded);
-    tcase_add_test(tc, dropped_records_are_gone);
-    tcase_add_test(tc, a_drop_is_in_force_before_it_is_committed);
-    tcase_add_test(tc, of_two_writes_of_a_key_the_later_stays);
-    tcase_add_test(tc, a_drop_is_of_what_is_still_being_written_too);
-    tcase_add_test(tc, what_is_being_replaced_is_not_found);
     tcase_add_test(tc, nothing_waits_while_clients_hold_much);
     tcase_add_test(tc, nowait_gives_the_object_or_says_not_now);
     tcase_add_test(tc, no_flipped_byte_is_ever_served);

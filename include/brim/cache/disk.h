@@ -60,7 +60,8 @@ brim_disk_put_epochs(struct brim_disk *disk, const struct brim_purge_epoch *epoc
 
 /*
  * Looks up where the object under key is: an index lookup that never touches a segment.
- * ENOENT: not there. BRIM_OK: *locator_out is filled. Thread: any, also a loop.
+ * ENOENT: not there, or a change of it is under way and it cannot be read yet. BRIM_OK:
+ * *locator_out is filled. Thread: any, also a loop.
  */
 struct brim_locator {
     struct brim_digest digest;

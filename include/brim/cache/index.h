@@ -37,6 +37,9 @@ enum brim_change_kind {
     BRIM_CHANGE_NONE,
 };
 
+/* What is under way for a digest. */
+enum brim_pending { BRIM_PENDING_NONE, BRIM_PENDING_PUT, BRIM_PENDING_DROP };
+
 struct brim_change {
     struct brim_change *next;
     enum brim_change_kind kind;
@@ -46,8 +49,10 @@ struct brim_change {
     uint32_t segment;
     uint32_t floor;
     struct brim_purge_epoch epoch;
-    struct brim_waiter *waiter;  /* cache/indexer's, like the next */
-    _Atomic unsigned *under_way; /* counted down when it is done; NULL: not counted */
+    struct brim_waiter *waiter; /* cache/indexer's, like the others */
+    enum brim_pending
+        pending; /* what it is known as until it is committed, whatever kind becomes */
+    struct brim_change *earlier; /* under way in the same place */
 };
 
 /* What commits together: rows and the changes from first up to (not with) end, in order. */

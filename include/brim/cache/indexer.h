@@ -47,24 +47,22 @@ BRIM_MUST_USE enum brim_err brim_indexer_put(struct brim_indexer *indexer,
                                              struct brim_digest digest,
                                              const struct brim_record *record);
 
-/* Whether a put of digest (perhaps another's, that meets it in a table) waits for its commit. */
-bool brim_indexer_is_putting(struct brim_indexer *indexer, struct brim_digest digest);
-
 /* Like put, but only where the record under digest still says `from`. */
 BRIM_MUST_USE enum brim_err brim_indexer_move(struct brim_indexer *indexer,
                                               struct brim_digest digest, struct brim_extent from,
                                               const struct brim_record *record);
 
 /* Removes the record under digest; _at: if it still says `from`; _leaning: if it leans on segment
- * or an older one. The first is in force when it returns: brim_indexer_is_dropping() says so until
- * it is committed (and perhaps of others, whose digests meet it in a table). */
+ * or an older one. The first is in force when it returns: see brim_indexer_pending(). */
 void brim_indexer_drop(struct brim_indexer *indexer, struct brim_digest digest);
 void brim_indexer_drop_at(struct brim_indexer *indexer, struct brim_digest digest,
                           struct brim_extent from);
 void brim_indexer_drop_leaning(struct brim_indexer *indexer, struct brim_digest digest,
                                uint32_t segment);
 
-bool brim_indexer_is_dropping(struct brim_indexer *indexer, struct brim_digest digest);
+/* The latest put or drop of digest that is under way. Ask before the index: what is not under way
+ * any more has been committed, or given up. */
+enum brim_pending brim_indexer_pending(struct brim_indexer *indexer, struct brim_digest digest);
 
 /* ---- committed when they return; Thread: any but a loop ---- */
 

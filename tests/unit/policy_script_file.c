@@ -2,6 +2,7 @@
 #include "brim/policy/script_file.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "unit.h"
 
@@ -71,6 +72,25 @@ START_TEST(what_cannot_be_read_is_not_kept)
 }
 END_TEST
 
+/* A pipe would have check, and a reload, wait for somebody who writes into it. */
+START_TEST(a_module_that_is_a_pipe_is_refused)
+{
+    struct brim_script_files *files = brim_script_files_new();
+    struct brim_script_config config = {.limits = rig_limits, .files = files};
+    struct brim_script_vm *vm = NULL;
+    char error[1024], main_path[128];
+
+    (void)snprintf(main_path, sizeof(main_path), "%s", rig_path("main.lua"));
+    config.file = main_path;
+    rig_write(main_path, "require('pipe') return {}");
+    ck_assert_int_eq(mkfifo(rig_path("pipe.lua"), 0600), 0);
+    ck_assert_int_ne(brim_script_vm_open(&config, &rig_host, error, sizeof(error), &vm), BRIM_OK);
+    ck_assert_ptr_nonnull(strstr(error, "\"pipe\" cannot be read"));
+    (void)unlink(rig_path("pipe.lua"));
+    brim_script_files_free(files);
+}
+END_TEST
+
 START_TEST(modules_stand_beside_the_file_unless_told)
 {
     static const char *const cases[][3] = {{"/a/b.lua", NULL, "/a"},
@@ -91,6 +111,7 @@ int main(void)
 
     tcase_add_test(tcase, what_was_read_first_runs_whatever_becomes_of_the_files);
     tcase_add_test(tcase, what_cannot_be_read_is_not_kept);
+    tcase_add_test(tcase, a_module_that_is_a_pipe_is_refused);
     tcase_add_loop_test(tcase, modules_stand_beside_the_file_unless_told, 0, 4);
     tcase_add_unchecked_fixture(tcase, NULL, rig_clean);
     suite_add_tcase(suite, tcase);

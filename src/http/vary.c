@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Two requests that mean the same should find the same variant, and two that do not must not. So a
- * value is normalised only in ways that RFC 9111 4.1 allows for every field (lines joined, white
+ * value is normalised only in ways that RFC 9111 4.1 allows for every list (lines joined, white
  * space around members dropped), and further only for the two fields whose meaning is known here.
  */
 #include "brim/http/vary.h"
@@ -180,16 +180,57 @@ static void put_languages(struct sink *sink, const struct brim_weighted *languag
     }
 }
 
-static void put_members(struct sink *sink, struct brim_fields request, struct brim_str name)
+/* One line of a list: white space beside the commas says nothing (RFC 9110 5.6.1). A member without
+ * a byte does where no list is read, as of an Origin or by who only splits. */
+static void put_line(struct sink *sink, struct brim_str value)
 {
-    struct brim_list_cursor cursor = {0};
-    struct brim_str member;
+    static const char blanks[] = " \t";
+    bool in_quotes = false, behind_comma = false;
+
+    for (size_t i = 0, step = 1; i < value.len; i += step, step = 1) {
+        char c = value.base[i];
+
+        if (!in_quotes && (c == ' ' || c == '\t')) {
+            while (i + step < value.len && memchr(blanks, value.base[i + step], 2) != NULL)
+                step++;
+            if (behind_comma || (i + step < value.len && value.base[i + step] == ','))
+                continue;
+        } else if (in_quotes && c == '\\' && i + 1 < value.len) {
+            step = 2; /* quoted-pair */
+        } else if (c == '"') {
+            in_quotes = !in_quotes;
+        }
+        put(sink, brim_str(value.base + i, step));
+        behind_comma = !in_quotes && c == ',';
+    }
+}
+
+/* Fields whose commas divide nothing: origins look for what stands beside them, too. */
+static bool is_no_list(struct brim_str name)
+{
+    static const struct brim_str names[] = {BRIM_STR("authorization"), BRIM_STR("from"),
+                                            BRIM_STR("origin"), BRIM_STR("referer"),
+                                            BRIM_STR("user-agent")};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (brim_str_is(name, names[i]))
+            return true;
+    return false;
+}
+
+static void put_lines(struct sink *sink, struct brim_fields request, struct brim_str name)
+{
     bool first = true;
 
-    while (brim_fields_next_member(request, name, &cursor, &member)) {
+    for (size_t i = 0; i < request.count; i++) {
+        if (!brim_str_is(request.items[i].name, name))
+            continue;
         if (!first)
             put(sink, BRIM_STR(","));
-        put(sink, member);
+        if (is_no_list(name))
+            put(sink, request.items[i].value);
+        else
+            put_line(sink, request.items[i].value);
         first = false;
     }
 }
@@ -253,7 +294,7 @@ size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *b
     else if (brim_str_is(name, accept_language) && sort_languages(request, languages, &count))
         put_languages(&sink, languages, count);
     else
-        put_members(&sink, request, name);
+        put_lines(&sink, request, name);
     return sink.full ? SIZE_MAX : sink.len;
 }
 

@@ -53,11 +53,12 @@ BRIM_MUST_USE enum brim_err brim_vary_names_for(struct brim_fields request,
  * Writes the normal form of the request's value for name to buffer; returns its length, or
  * SIZE_MAX if it does not fit. Absent (BRIM_VARY_ABSENT) and empty ("") differ.
  *
- * Members are joined by ",", white space around them dropped, order kept; cookie is what it is, its
- * lines joined by "; "; accept-language is sorted, in lower case, its weights in their shortest
- * form; accept-encoding is always empty, as origins are asked for the same codings whatever the
- * client takes, and it is brim that decodes; available-dictionary, dictionary-id, x-forwarded-host
- * and x-forwarded-proto are always absent, as the origin is not sent the client's.
+ * Lines are joined by ",", white space beside commas dropped, order and members without a byte
+ * kept; what is no list (authorization, from, origin, referer, user-agent) is what it is, and so is
+ * cookie, its lines joined by "; "; accept-language is sorted, in lower case, its weights in their
+ * shortest form; accept-encoding is always empty, as origins are asked for the same codings
+ * whatever the client takes, and it is brim that decodes; available-dictionary, dictionary-id,
+ * x-forwarded-host and x-forwarded-proto are always absent, as the origin is not sent the client's.
  * Spec: RFC 9111 4.1.
  */
 size_t brim_vary_value(struct brim_fields request, struct brim_str name, char *buffer,

@@ -191,6 +191,7 @@ static void add_expanded(lua_State *L, luaL_Buffer *out, const struct brim_patte
 {
     struct brim_str text = check_str(L, 3);
 
+    brim_script_charge(L, text.len); /* all of it may stand for nothing */
     for (size_t i = 0; i < text.len; i++) {
         char c = text.base[i];
 

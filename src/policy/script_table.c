@@ -31,16 +31,30 @@ static void charge_range(lua_State *L, lua_Integer first, lua_Integer last)
     brim_script_charge(L, ((size_t)((lua_Unsigned)last - (lua_Unsigned)first) + 1) * ELEMENT_UNITS);
 }
 
+/* The elements of the table from the one that argument `first` names to the one that the argument
+ * behind it does: where that is its end, it is told, so that __len is not asked again, which may
+ * say something else by then. */
+static void settle_range(lua_State *L, int first)
+{
+    lua_Integer last;
+
+    lua_settop(L, first + 1);
+    last = luaL_opt(L, luaL_checkinteger, first + 1, luaL_len(L, 1));
+    charge_range(L, luaL_optinteger(L, first, 1), last);
+    lua_pushinteger(L, last);
+    lua_replace(L, first + 1);
+}
+
 static int safe_concat(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
-    charge_range(L, luaL_optinteger(L, 3, 1), luaL_opt(L, luaL_checkinteger, 4, luaL_len(L, 1)));
+    settle_range(L, 3);
     return forward(L);
 }
 
 static int safe_unpack(lua_State *L)
 {
-    charge_range(L, luaL_optinteger(L, 2, 1), luaL_opt(L, luaL_checkinteger, 3, luaL_len(L, 1)));
+    settle_range(L, 2);
     return forward(L);
 }
 
@@ -50,12 +64,21 @@ static int safe_move(lua_State *L)
     return forward(L);
 }
 
+/* Lua's own function asks again, and is told by the script how long it is to loop. */
+static void refuse_len(lua_State *L)
+{
+    if (luaL_getmetafield(L, 1, "__len") != LUA_TNIL)
+        luaL_error(L, "not of a table with __len, which may say something else each time");
+}
+
 /* insert, remove: with a position they shift what stands behind it. */
 static int shift(lua_State *L, int args_with_position)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
-    if (lua_gettop(L) >= args_with_position)
+    if (lua_gettop(L) >= args_with_position) {
+        refuse_len(L);
         charge_range(L, 1, luaL_len(L, 1));
+    }
     return forward(L);
 }
 
@@ -79,6 +102,7 @@ static int safe_sort(lua_State *L)
     count = luaL_len(L, 1);
     if (count > SORT_MAX)
         return luaL_error(L, "more than %d elements to sort", SORT_MAX);
+    refuse_len(L);
     for (lua_Integer i = 1; i <= count; i++) {
         if (lua_rawgeti(L, 1, i) == LUA_TSTRING)
             bytes += lua_rawlen(L, -1);

@@ -131,6 +131,37 @@ static const struct hostile hostiles[] = {
      CPU, NULL},
     {"len lies", "return #table.concat(setmetatable({}, {__len = function() return 1e9 end}))",
      ERROR, "elements"},
+    {"len lies where insert looks again",
+     "local n = 0 local t = setmetatable({}, {__len = function() n = n + 1 "
+     "return n % 2 == 1 and 1 or 1 << 50 end}) table.insert(t, 1, 1)",
+     ERROR, "__len"},
+    {"len lies where remove looks again",
+     "local n = 0 local t = setmetatable({}, {__len = function() n = n + 1 "
+     "return n % 2 == 1 and 1 or 1 << 50 end}) table.remove(t, 1)",
+     ERROR, "__len"},
+    {"len lies where sort looks again",
+     "local n = 0 local t = setmetatable({}, {__len = function() n = n + 1 "
+     "return n % 2 == 1 and 1 or 1 << 50 end}) table.sort(t)",
+     ERROR, "__len"},
+    {"len lies where concat looks again",
+     "local n = 0 local t = setmetatable({}, {__len = function() n = n + 1 "
+     "return n % 2 == 1 and 1 or 1 << 50 end, __index = type}) return #table.concat(t) == 5 and "
+     "'done' or error('all of it')",
+     FINE, NULL},
+    {"len lies where unpack looks again",
+     "local n = 0 local t = setmetatable({}, {__len = function() n = n + 1 "
+     "return n % 2 == 1 and 1 or 1 << 50 end, __index = type}) return select('#', table.unpack(t)) "
+     "== 1 and 'done' or error('all of it')",
+     FINE, NULL},
+    {"gsub of nothing by a long text", "return #('x'):rep(1e4):gsub('', ('%0'):rep(1e5))", CPU,
+     NULL},
+    {"long numbers", "local s = ('1'):rep(2e6) while true do tonumber(s) end", CPU, NULL},
+    {"long numbers for a library", "local s = ('1'):rep(2e6) while true do math.abs(s) end", CPU,
+     NULL},
+    {"ephemerons in a chain",
+     "local t = setmetatable({}, {__mode = 'k'}) local first = {} local k = first "
+     "for i = 1, 20000 do local n = {} t[k] = n k = n end while true do local x = {} end",
+     CPU, NULL},
     {"load bomb", "return load(('x = 1 '):rep(20000))", ERROR, "longer"},
     {"load for ever", "while true do load('return 1') end", CPU, NULL},
     {"date bomb", "return os.date(('%c'):rep(1000))", ERROR, "longer"},

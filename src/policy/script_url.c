@@ -182,9 +182,10 @@ static lua_Integer get_port(lua_State *L, bool is_https)
 
 static int build(lua_State *L)
 {
-    struct brim_str scheme, host, path, query, checked;
+    struct brim_str scheme, host, path, query, checked, named;
     struct brim_uri uri;
     lua_Integer port;
+    uint16_t named_port;
     const char *url;
     bool is_https;
 
@@ -211,11 +212,12 @@ static int build(lua_State *L)
     lua_concat(L, 5);
     url = lua_tolstring(L, -1, &checked.len);
     checked.base = url;
-    /* Parsed again, so that no part can pass for another one: a host with a slash, a path that
-     * begins with an authority. */
+    /* Parsed again, so that no part can pass for another one: a host with a slash or a port, a path
+     * that begins with an authority or ends with a query. */
     if (!brim_uri_parse(checked, &uri) || !brim_uri_target_is_valid(uri.target) ||
-        uri.authority.len < host.len || memcmp(uri.authority.base, host.base, host.len) != 0 ||
-        !brim_str_has_prefix(uri.target, path))
+        !brim_uri_parse_authority(uri.authority, &named, &named_port) ||
+        !brim_str_is(named, host) || !brim_str_has_prefix(uri.target, path) ||
+        memchr(path.base, '?', path.len) != NULL)
         return fail(L, "a part is not valid where it stands");
     return 1;
 }

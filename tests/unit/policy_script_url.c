@@ -37,7 +37,12 @@ START_TEST(bad_data_is_nil_and_a_reason)
                 "bad('valid', u.build{host = 'h', path = 'x'}) "
                 "bad('valid', u.build{host = 'a', path = '.evil/'}) "
                 "bad('valid', u.build{host = 'h', query = 'a\\r\\nb'}) "
-                "bad('valid', u.build{host = 'h\\0x'})");
+                "bad('valid', u.build{host = 'h\\0x'}) "
+                "bad('valid', u.build{host = 'h:81'}) "
+                "bad('valid', u.build{host = 'h:81', port = 81}) "
+                "bad('valid', u.build{host = 'h', path = '/p?admin=1'}) "
+                "bad('valid', u.build{host = 'h', path = '/p?', query = 'a'}) "
+                "eq(u.build{host = 'h', query = 'a?b'}, 'https://h/?a?b')");
 }
 END_TEST
 

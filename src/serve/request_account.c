@@ -26,6 +26,7 @@ static struct brim_str outcome_text(enum brim_outcome outcome)
     return BRIM_STR("error");
 }
 
+/* The time is the last of the numbers: who sees it finds the others. */
 static void count_outcome(const struct request *r, uint64_t now_us)
 {
     static const enum brim_metric metrics[] = {
@@ -58,11 +59,11 @@ static void count_outcome(const struct request *r, uint64_t now_us)
     };
 
     brim_metric_add(metrics[outcome], 1);
-    brim_metric_observe(times[outcome], now_us - r->started_us);
     brim_metric_count_request(&what);
     if (r->delivery.facts.collapsed)
         BRIM_COUNT(REQ_COLLAPSED);
     BRIM_ADD(BYTES_SENT, r->delivery.bytes_sent);
+    brim_metric_observe(times[outcome], now_us - r->started_us);
 }
 
 static struct brim_str field_value(const struct request *r, struct brim_str name)
@@ -112,7 +113,7 @@ void brim_request_account(struct request *r)
 
     if (r->route != NULL)
         brim_top_count(r->env->top, r->env->worker, r->host, r->target);
-    count_outcome(r, now_us); /* last of the numbers: who sees it finds the others */
+    count_outcome(r, now_us);
     if (r->env->log != NULL)
         write_log(r, now_us);
 }

@@ -144,7 +144,9 @@ def unharmed(_attacker, victim):
 def unkeyed(cases):
     for name in ("X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Scheme",
                  "X-Forwarded-Prefix", "X-Forwarded-Server", "X-Real-IP", "True-Client-IP", "X-Client-IP", "X-Host",
-                 "X-Original-URL", "X-Original-Host", "X-Rewrite-URL", "Forwarded", "X-HTTP-Method",
+                 "X-Forwarded-SSL", "X-Forwarded-Protocol", "Front-End-Https", "X-Url-Scheme",
+                 "X-Forwarded-Uri", "X-Forwarded-Path", "Script-Name", "Path-Info", "X-Sendfile-Type",
+                 "X-Accel-Mapping", "X-Original-URL", "X-Original-Host", "X-Rewrite-URL", "Forwarded", "X-HTTP-Method",
                  "X-Method-Override", "X-HTTP-Method-Override", "Via", "CDN-Loop",
                  "X-Forwarded-For"):
         value = f"for=1;host={EVIL}" if name == "Forwarded" else EVIL

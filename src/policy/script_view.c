@@ -167,13 +167,18 @@ static bool next_entry(const struct brim_script_view *view, struct cursor *curso
     }
 }
 
+/* Whether text of a query is what it says. */
+static bool is_plain(struct brim_str text)
+{
+    return memchr(text.base, '%', text.len) == NULL && memchr(text.base, '+', text.len) == NULL;
+}
+
 static void push_text(lua_State *L, const struct brim_script_view *view, struct brim_str text)
 {
     brim_script_charge(L, text.len + 16);
     if (text.len == 0)
         lua_pushliteral(L, ""); /* its base may be NULL */
-    else if (view->kind == BRIM_SCRIPT_QUERY &&
-             (memchr(text.base, '%', text.len) != NULL || memchr(text.base, '+', text.len) != NULL))
+    else if (view->kind == BRIM_SCRIPT_QUERY && !is_plain(text))
         push_decoded(L, text);
     else
         lua_pushlstring(L, text.base, text.len);
@@ -186,7 +191,7 @@ static bool is_called(lua_State *L, const struct brim_script_view *view, const s
     struct brim_str decoded = {0};
     bool is;
 
-    if (view->kind != BRIM_SCRIPT_QUERY || memchr(entry->name.base, '%', entry->name.len) == NULL)
+    if (view->kind != BRIM_SCRIPT_QUERY || is_plain(entry->name))
         return brim_str_is(entry->name, name);
     push_decoded(L, entry->name);
     decoded.base = lua_tolstring(L, -1, &decoded.len);

@@ -161,6 +161,23 @@ START_TEST(a_handler_changes_target_cookies_and_headers)
 }
 END_TEST
 
+/* What each() calls "a b" is found, and removed, by that name: the origin reads both spellings so.
+ */
+START_TEST(a_parameter_has_one_name_however_it_is_written)
+{
+    struct exchange e;
+
+    prepare(&e);
+    e.request.target = BRIM_STR("/?a+b=1&%61%20b=2&c=3");
+    ck_assert_str_eq(run_body(&e, "assert(req.query:get('a b') == '1') "
+                                  "assert(#req.query:all('a b') == 2 and req.query['a+b'] == nil) "
+                                  "req.query:remove('a b')"),
+                     "");
+    ck_assert(brim_str_is(e.request.target, BRIM_STR("/?c=3")));
+    free_blocks();
+}
+END_TEST
+
 /* What could split a message, hide a length, or reach another host is an error of the handler's. */
 START_TEST(what_is_not_valid_is_refused)
 {
@@ -496,6 +513,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, a_handler_reads_what_the_client_sent);
     tcase_add_test(tcase, a_handler_changes_target_cookies_and_headers);
+    tcase_add_test(tcase, a_parameter_has_one_name_however_it_is_written);
     tcase_add_test(tcase, what_is_not_valid_is_refused);
     tcase_add_test(tcase, an_answer_is_copied);
     tcase_add_test(tcase, a_message_is_refused_after_its_phase);

@@ -49,9 +49,8 @@ struct brim_change {
     uint32_t segment;
     uint32_t floor;
     struct brim_purge_epoch epoch;
-    struct brim_waiter *waiter; /* cache/indexer's, like the others */
-    enum brim_pending
-        pending; /* what it is known as until it is committed, whatever kind becomes */
+    struct brim_waiter *waiter;  /* cache/indexer's, like the others */
+    enum brim_pending pending;   /* what it is until it is committed, whatever becomes of kind */
     struct brim_change *earlier; /* under way in the same place */
 };
 

@@ -42,7 +42,7 @@ function View:each() end
 
 ---@class brim.Request
 ---@field method string may be set; HEAD stays HEAD
----@field path string may be set: begins with "/", percent-encoded, without query; the route is chosen again
+---@field path string may be set: begins with "/", percent-encoded, no segment `.` or `..`, without query; the route is chosen again
 ---@field origin string "" or the name of an origin, which may be set; it becomes part of the cache key
 ---@field key string "" or a text that is added to the cache key; may be set: visible ASCII, at most 256 bytes
 ---@field scheme string "http" or "https"

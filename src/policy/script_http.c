@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include "brim/http/cache_control.h"
+#include "brim/http/uri.h"
 #include "brim/policy/script_inside.h"
 #include "brim/policy/script_view.h"
 
@@ -256,6 +257,8 @@ static int get_in_view(lua_State *L)
 
 /* ---- writing properties ---- */
 
+/* As strict as with clients: what a handler puts together of what they sent must not lead an origin
+ * past the gates of the route that the path is matched with. */
 static bool is_path(struct brim_str path)
 {
     if (path.len == 0 || path.len > TARGET_MAX || path.base[0] != '/')
@@ -263,7 +266,7 @@ static bool is_path(struct brim_str path)
     for (size_t i = 0; i < path.len; i++)
         if (path.base[i] <= ' ' || path.base[i] > '~' || strchr("?#\"<>\\^`{|}", path.base[i]))
             return false;
-    return true;
+    return brim_uri_target_is_valid(path);
 }
 
 void brim_script_set_target(struct brim_script_request *request, struct brim_str path,
@@ -291,7 +294,8 @@ struct brim_str brim_script_query_of(struct brim_str target)
 
 static void set_path(lua_State *L, struct brim_script_request *request, struct brim_str value)
 {
-    luaL_argcheck(L, is_path(value), 3, "a path begins with '/' and is percent-encoded");
+    luaL_argcheck(L, is_path(value), 3,
+                  "a path begins with '/', is percent-encoded, and no segment of it is . or ..");
     brim_script_set_target(request, value, brim_script_query_of(request->target));
 }
 

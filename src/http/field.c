@@ -130,6 +130,11 @@ bool brim_field_name_is_read_as(struct brim_str name, struct brim_str other)
     return same == name.len;
 }
 
+bool brim_field_name_is_twin(struct brim_str name, struct brim_str other)
+{
+    return brim_field_name_is_read_as(name, other) && !brim_str_is(name, other);
+}
+
 /* Each name is looked for once among the fields, of which there are few: the list is the client's,
  * and may be as long as a header. Connection goes last, as it says which of the others go. */
 struct brim_fields brim_fields_beyond_hop(struct brim_fields fields, struct brim_field *out)

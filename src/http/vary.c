@@ -333,8 +333,7 @@ bool brim_vary_is_by_twin(struct brim_fields request, struct brim_fields respons
         return false; /* it is not stored either */
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < request.count; j++)
-            if (brim_field_name_is_read_as(request.items[j].name, names[i]) &&
-                !brim_str_is(request.items[j].name, names[i]))
+            if (brim_field_name_is_twin(request.items[j].name, names[i]))
                 return true;
     return false;
 }

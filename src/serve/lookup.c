@@ -20,12 +20,11 @@
 #define SELECTOR_BYTES 8192u
 #define ADDED_MAX      4u
 
-/* Of a field of the key: an origin may take it for that, and the key has it not. */
-static bool is_twin(const struct brim_key_rules *rules, struct brim_str name)
+/* Of a field of the key: it may not go out with a request that others share. */
+static bool has_twin(const struct brim_key_rules *rules, struct brim_str name)
 {
     for (size_t i = 0; i < rules->headers.count; i++)
-        if (brim_field_name_is_read_as(name, rules->headers.names[i]) &&
-            !brim_str_is(name, rules->headers.names[i]))
+        if (brim_field_name_is_twin(name, rules->headers.names[i]))
             return true;
     return false;
 }
@@ -36,7 +35,7 @@ static bool is_replaced(const struct brim_key_rules *rules, struct brim_str name
            (rules->languages.count > 0 &&
             brim_field_name_is_read_as(name, BRIM_STR("accept-language"))) ||
            (rules->device && brim_field_name_is_read_as(name, BRIM_STR("x-device"))) ||
-           is_twin(rules, name);
+           has_twin(rules, name);
 }
 
 /* What is replaced, in its new form. */

@@ -133,6 +133,16 @@ START_TEST(has_token_finds_whole_members)
 }
 END_TEST
 
+/* X_Plan beside a key that has X-Plan is left out; X-Plan itself, which the key has, is not. */
+START_TEST(twin_is_another_name_that_is_read_alike)
+{
+    ck_assert(brim_field_name_is_twin(BRIM_STR("x_plan"), BRIM_STR("x-plan")));
+    ck_assert(brim_field_name_is_twin(BRIM_STR("x-plan"), BRIM_STR("x_plan")));
+    ck_assert(!brim_field_name_is_twin(BRIM_STR("x-plan"), BRIM_STR("x-plan")));
+    ck_assert(!brim_field_name_is_twin(BRIM_STR("x_plans"), BRIM_STR("x-plan")));
+}
+END_TEST
+
 /* A gate that takes X-User from clients, and not X_User, lets them forge it before a CGI. */
 START_TEST(name_is_read_as_its_variable_is)
 {
@@ -261,6 +271,7 @@ int main(void)
     tcase_add_test(tcase, only_refuses_repeated_fields);
     tcase_add_loop_test(tcase, has_token_finds_whole_members, 0,
                         sizeof(tokens) / sizeof(tokens[0]));
+    tcase_add_test(tcase, twin_is_another_name_that_is_read_alike);
     tcase_add_test(tcase, name_is_read_as_its_variable_is);
     tcase_add_loop_test(tcase, beyond_hop_is_nothing_that_connection_names, 0,
                         sizeof(beyond) / sizeof(beyond[0]));

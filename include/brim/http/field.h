@@ -53,6 +53,9 @@ bool brim_field_is_hop_by_hop(struct brim_str name);
  * PHP) write x_user and x-user alike (RFC 3875 4.1.18). */
 bool brim_field_name_is_read_as(struct brim_str name, struct brim_str other);
 
+/* Whether name is read as other and is another name: what it says is in no key that other is in. */
+bool brim_field_name_is_twin(struct brim_str name, struct brim_str other);
+
 /* The fields without Connection and those that it names (RFC 9110 7.6.1). out: room for all, or
  * where they stand; the fields themselves are returned where there is no Connection. */
 struct brim_fields brim_fields_beyond_hop(struct brim_fields fields, struct brim_field *out);

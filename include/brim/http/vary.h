@@ -19,8 +19,7 @@ bool brim_vary_is_any(struct brim_fields response);
 bool brim_vary_is_by_sender(struct brim_fields response);
 
 /* Whether request has a field that an origin may take for one that Vary lists (X_Plan for X-Plan,
- * see brim_field_name_is_read_as()): then the response may be by that, and its key does not say so.
- */
+ * see brim_field_name_is_twin()): then the response may be by that, and its key does not say so. */
 bool brim_vary_is_by_twin(struct brim_fields request, struct brim_fields response);
 
 /*

@@ -101,20 +101,48 @@ static bool is_indented_by_tab(const unsigned char *bytes, size_t len, int line)
     return i < len && bytes[i] == '\t';
 }
 
+static char byte_at(const unsigned char *bytes, size_t len, const yaml_mark_t *mark)
+{
+    return mark->index < len ? (char)bytes[mark->index] : '\0';
+}
+
+/*
+ * The sign that a text begins with that would have to be in quotes, as "*.example.com" and ":8080"
+ * do, or 0. libyaml only says what else it took it for. Marks count characters, so behind one of
+ * more than a byte this finds another sign or none, and libyaml's own words stand.
+ */
+static char unquoted_sign(const yaml_parser_t *parser, const unsigned char *bytes, size_t len)
+{
+    bool is_scanning = parser->error == YAML_SCANNER_ERROR;
+    char begin = byte_at(bytes, len, is_scanning ? &parser->context_mark : &parser->problem_mark);
+
+    if (begin == '\0' || parser->context == NULL)
+        return '\0';
+    if (is_scanning)
+        return strchr("*&@`%", begin) != NULL ? begin : '\0';
+    return begin == ':' && strstr(parser->context, "flow node") != NULL ? begin : '\0';
+}
+
 /* Translates libyaml's state after a failed call. */
 static enum brim_err yaml_failed(struct brim_conf_faults *faults, const yaml_parser_t *parser,
                                  const unsigned char *bytes, size_t len)
 {
     const char *problem = parser->problem == NULL ? "not readable" : parser->problem;
+    char sign;
 
     if (parser->error == YAML_MEMORY_ERROR)
         return BRIM_ENOMEM;
+    sign = unquoted_sign(parser, bytes, len);
     if (parser->error == YAML_READER_ERROR)
         brim_conf_fault_at(faults, line_at_offset(bytes, len, parser->problem_offset), "",
                            "not valid YAML: %s; accepted: UTF-8 text", problem);
     else if (is_indented_by_tab(bytes, len, line_of_mark(parser->problem_mark)))
         brim_conf_fault_at(faults, line_of_mark(parser->problem_mark), "",
                            "not valid YAML: indented by a tab; accepted: spaces");
+    else if (sign != '\0')
+        brim_conf_fault_at(faults, line_of_mark(parser->problem_mark), "",
+                           "not valid YAML: a text begins with %c; accepted: \"%c...\", in quotes",
+                           sign, sign);
     else if (parser->context != NULL)
         brim_conf_fault_at(faults, line_of_mark(parser->problem_mark), "",
                            "not valid YAML: %s, %s from line %d; accepted: YAML 1.1", problem,
@@ -153,8 +181,10 @@ static void scan_properties(struct brim_conf_faults *faults, const yaml_event_t 
         tag = event->data.mapping_start.tag;
         break;
     case YAML_ALIAS_EVENT:
-        brim_conf_fault_at(faults, line, "",
-                           "an alias (*name) is not supported; accepted: the value itself");
+        brim_conf_fault_at(
+            faults, line, "",
+            "an alias (*name) is not supported; accepted: the value itself, in quotes "
+            "where it begins with *");
         break;
     default:
         break;

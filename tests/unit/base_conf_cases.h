@@ -518,15 +518,23 @@ static const struct bad_case {
                         "flow sequence from line 1; accepted: YAML 1.1\n"},
     {"node:\n\tid: x\n" REST, ":2: not valid YAML: indented by a tab; accepted: spaces\n"},
     {"node:\n  id: @x\n" REST,
-     ":2: not valid YAML: found character that cannot start any token, while scanning for the next "
-     "token from line 2; accepted: YAML 1.1\n"},
+     ":2: not valid YAML: a text begins with @; accepted: \"@...\", in quotes\n"},
+    {"node:\n  id: *.x\n" REST,
+     ":2: not valid YAML: a text begins with *; accepted: \"*...\", in quotes\n"},
+    {"node: {id: :x}\n" REST,
+     ":1: not valid YAML: a text begins with :; accepted: \":...\", in quotes\n"},
+    {"node: {id: \303\244, log: *.x}\n" REST,
+     ":1: not valid YAML: did not find expected alphabetic or numeric character, while scanning an "
+     "alias from line 1; accepted: YAML 1.1\n"},
     {"node: {id: \"x}\n", ":2: not valid YAML: found unexpected end of stream, while scanning a "
                           "quoted scalar from line 1; accepted: YAML 1.1\n"},
     {"node: id: x\n",
      ":1: not valid YAML: mapping values are not allowed in this context; accepted: YAML 1.1\n"},
     {"node: &n {id: x}\n" REST,
      ":1: an anchor (&name) is not supported; accepted: the value itself\n"},
-    {"node: *n\n" REST, ":1: an alias (*name) is not supported; accepted: the value itself\n"},
+    {"node: *n\n" REST,
+     ":1: an alias (*name) is not supported; accepted: the value itself, in quotes "
+     "where it begins with *\n"},
     {"node: {id: !!str x}\n" REST,
      ":1: a tag (!name) is not supported; accepted: the plain value\n"},
     {REST "---\n" REST, ":4: a second document begins; accepted: one document a file\n"},

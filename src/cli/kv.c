@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "brim/base/base64url.h"
 #include "brim/cli/client.h"
 #include "brim/cli/commands.h"
 #include "brim/cli/duration.h"
+#include "brim/serve/json_bytes.h"
 
 static const char help[] =
     "usage: brim kv get  STORE KEY\n"
@@ -121,25 +121,9 @@ static bool set_ttl(json_t *call, const char *text)
     return json_object_set_new(call, "ttl", json_integer((ms + 999) / 1000)) == 0;
 }
 
-static json_t *in_base64(const char *text)
-{
-    size_t len = strlen(text);
-    char *letters = malloc(BRIM_BASE64_LEN(len) + 1);
-    json_t *json;
-
-    if (letters == NULL)
-        return NULL;
-    brim_base64_write(text, len, letters);
-    json = json_pack("{s:s%}", "base64", letters, (size_t)BRIM_BASE64_LEN(len));
-    free(letters);
-    return json;
-}
-
 static bool set_text(json_t *call, const char *name, const char *text)
 {
-    json_t *json = json_string(text); /* NULL: not UTF-8 */
-
-    return json_object_set_new(call, name, json != NULL ? json : in_base64(text)) == 0;
+    return json_object_set_new(call, name, brim_json_bytes(brim_str_of(text))) == 0;
 }
 
 /* Has what names keys taken for base64. */

@@ -17,6 +17,7 @@
 #include "brim/base/clock.h"
 #include "brim/cache/kv.h"
 #include "brim/serve/admin_inside.h"
+#include "brim/serve/json_bytes.h"
 
 #define TTL_S_MAX    315360000 /* ten years, as in brim.kv */
 #define LIST_DEFAULT 100
@@ -200,37 +201,21 @@ static void work(struct brim_admin_task *task)
 
 /* ---- answers ---- */
 
-static json_t *in_base64(const char *bytes, size_t len)
-{
-    char *text = malloc(BRIM_BASE64_LEN(len) + 1);
-    json_t *json;
-
-    if (text == NULL)
-        return NULL;
-    brim_base64_write(bytes, len, text);
-    json = json_pack("{s:s%}", "base64", text, (size_t)BRIM_BASE64_LEN(len));
-    free(text);
-    return json;
-}
-
 static json_t *keys_of(const struct call *c)
 {
     json_t *keys = json_array();
     const char *at = c->room.base;
 
-    for (size_t i = 0; i < c->count; i++, at += strlen(at) + 1) {
-        json_t *key = json_string(at); /* NULL: not UTF-8 */
-
-        (void)json_array_append_new(keys, key != NULL ? key : in_base64(at, strlen(at)));
-    }
+    for (size_t i = 0; i < c->count; i++, at += strlen(at) + 1)
+        (void)json_array_append_new(keys, brim_json_bytes(brim_str_of(at)));
     return keys;
 }
 
 static json_t *value_of(const struct call *c)
 {
-    json_t *text = json_stringn(c->room.base, c->count);
+    json_t *value = brim_json_bytes(brim_str(c->room.base, c->count));
 
-    return text != NULL ? json_pack("{s:o}", "value", text) : in_base64(c->room.base, c->count);
+    return json_is_string(value) ? json_pack("{s:o}", "value", value) : value;
 }
 
 static void send_failure(h2o_req_t *req, enum brim_err err)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "brim/cli/commands.h"
-#include "brim/serve/node.h"
+#include "brim/serve/launch.h"
 
 static const char help[] =
     "usage: brim serve -c FILE [--no-supervise]\n"
@@ -26,7 +26,7 @@ int brim_cli_serve(int argc, char **argv)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    enum brim_node_mode mode = BRIM_NODE_SUPERVISED;
+    enum brim_launch_mode mode = BRIM_LAUNCH_SUPERVISED;
     const char *config = NULL;
     int option;
 
@@ -36,7 +36,7 @@ int brim_cli_serve(int argc, char **argv)
             config = optarg;
             break;
         case 's':
-            mode = BRIM_NODE_SINGLE;
+            mode = BRIM_LAUNCH_SINGLE;
             break;
         case 'h':
             (void)fputs(help, stdout);
@@ -55,5 +55,5 @@ int brim_cli_serve(int argc, char **argv)
         (void)fputs("brim serve: a reload reads the config again: name a file, not -\n", stderr);
         return BRIM_EXIT_USAGE;
     }
-    return brim_node_run(config, mode);
+    return brim_launch(config, mode);
 }

@@ -22,7 +22,7 @@
 #include <time.h>
 
 #include "brim/base/invariant.h"
-#include "brim/serve/node.h"
+#include "brim/serve/launch.h"
 #include "strict_origin.h"
 
 #define NODE_WAIT_MS 15000 /* patience with a busy machine; what takes so long hangs */
@@ -246,7 +246,7 @@ static inline void *node_main_thread(void *arg)
 
     (void)arg;
     snprintf(path, sizeof(path), "%s/brim.yaml", node_rig.dir);
-    node_rig.status = brim_node_run(path, BRIM_NODE_SINGLE);
+    node_rig.status = brim_launch(path, BRIM_LAUNCH_SINGLE);
     if (node_rig.status != 0)
         abort(); /* it said why */
     return NULL;

@@ -16,6 +16,9 @@
 #define BRIM_SIGNAL_LET_GO   (SIGRTMIN + 1) /* parent to node: a successor needs the disk tier */
 #define BRIM_SIGNAL_STAY     (SIGRTMIN + 2) /* parent to node: it did not come up, nobody else did */
 
+/* Exit status: nobody need try again before the config, or what it names, is another one. */
+#define BRIM_EXIT_CONFIG 2
+
 /* What goes over the link, a byte each. */
 #define BRIM_LINK_PREPARED 'p' /* successor: could start, but for what the old node still has */
 #define BRIM_LINK_GO       'g' /* to the successor: have it */

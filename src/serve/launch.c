@@ -167,8 +167,10 @@ int brim_launch(const char *conf_path, enum brim_launch_mode mode)
     brim_log_setup((enum brim_log_level)brim_conf_root(conf)->log.level, STDERR_FILENO);
     if (!brim_conf_root(conf)->node.core_dumps)
         brim_sandbox_hide(); /* before a key is read */
-    if ((handover.role == BRIM_ROLE_FIRST && brim_node_check(conf, stderr) != BRIM_OK) ||
-        brim_sockets_bind(conf, worker_count(brim_conf_root(conf)), inherited, stderr, &sockets) !=
+    if (handover.role == BRIM_ROLE_FIRST && brim_node_check(conf, stderr) != BRIM_OK)
+        goto out;
+    status = EXIT_FAILURE; /* the config is what `brim check` calls usable */
+    if (brim_sockets_bind(conf, worker_count(brim_conf_root(conf)), inherited, stderr, &sockets) !=
             BRIM_OK ||
         !is_all_claimed(conf, inherited))
         goto out;

@@ -8,6 +8,7 @@ Usage: tests/cli/commands.py [BRIM]
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -219,6 +220,15 @@ sites:
             run = brim("serve", "-c", str(self.path))
             self.assert_run(run, 1, "", f" error {event} path=/proc/nothing ")
             self.assertIn(' do="', run.stderr)
+
+    def test_a_port_that_somebody_has_is_no_fault_of_the_config_and_told_with_its_line(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            self.path.write_text(json.dumps(brim_node.make_config(port, brim_node.free_port(), 81)))
+            self.assertEqual(brim("check", "-c", str(self.path)).returncode, 0)
+            for mode in ((), ("--no-supervise",)):
+                run = brim("serve", "-c", str(self.path), *mode)
+                self.assert_run(run, 1, "", f"{self.path}:1: listeners[0].address: cannot listen on ")
 
     def test_an_admin_listener_open_to_other_hosts_is_warned_of(self):
         token = self.path.with_name("token")

@@ -40,7 +40,7 @@ def check_refused(directory, config, sockets, names):
     node = brim_node.Node(directory, config, sys.argv[1])
     node.log_path.unlink(missing_ok=True)
     node.start(wait=False, **brim_node.hand_over(sockets, names))
-    assert node.process.wait(30) == 2, node.log_tail()
+    assert node.process.wait(30) == 1, node.log_tail()
     return node.log_tail()
 
 

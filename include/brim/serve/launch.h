@@ -13,8 +13,9 @@ enum brim_launch_mode {
 
 /*
  * Runs until SIGTERM or SIGINT. SIGUSR1 reopens the access log, SIGHUP reloads the config.
- * Returns the exit status: 0 drained and ended; 1 could not start (logged); 2 the config is not
- * usable, an address that is taken included (faults were printed to stderr, nothing was started).
+ * Returns the exit status: 0 drained and ended; 1 could not start (an address that is taken is on
+ * stderr, all else in the log); 2 the config is not usable (faults were printed to stderr, nothing
+ * was started).
  */
 int brim_launch(const char *conf_path, enum brim_launch_mode mode);
 

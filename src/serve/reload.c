@@ -250,12 +250,9 @@ static enum brim_err run(struct brim_reload *reload, FILE *faults)
         goto out;
     brim_service_reloading();
     err = prepare_and_tell(reload, &next, faults);
-    if (err != BRIM_OK) {
-        BRIM_COUNT(RELOAD_REFUSED);
+    if (err != BRIM_OK)
         goto out;
-    }
     commit(reload, &next);
-    BRIM_COUNT(RELOAD_OK);
     BRIM_LOG(INFO, "reload.done", "path=%s took_ms=%llu", brim_conf_path(in_force(reload)),
              (unsigned long long)(brim_clock_mono_ms() - began_ms));
     if (reload->config.done != NULL)
@@ -265,6 +262,8 @@ out:
     if (err != BRIM_ECLOSED)
         brim_service_ready();
     pthread_mutex_unlock(&reload->lock);
+    if (err != BRIM_ECLOSED) /* who sees the number may reload again, and is not told to wait */
+        brim_metric_add(err == BRIM_OK ? BRIM_METRIC_RELOAD_OK : BRIM_METRIC_RELOAD_REFUSED, 1);
     return err;
 }
 

@@ -13,9 +13,7 @@ what the disk brings back must be no older either.
 import http.client
 import http.server
 import json
-import os
 import random
-import signal
 import sys
 import tempfile
 import threading
@@ -143,8 +141,7 @@ def torture(world, node, kills):
             node.kill()
             node.start()
         else:
-            os.kill(node.worker_pid(), signal.SIGKILL)
-            brim_node.wait_until(node.is_ready, "the supervisor starts the node again")
+            crash.kill_worker(node)
 
 
 def main():

@@ -99,8 +99,10 @@ class Site:
         return process.returncode, out
 
     def pid(self):
-        """Of the node that answers: beside it there are those that drain."""
-        return json.loads(brim_node.admin_get(self.node.admin_port, "/stats")[1])["pid"]
+        """Of the node that answers: beside it there are those that drain. None: it did not, as
+        one does not that is killed when it has the question."""
+        text = brim_node.admin_get(self.node.admin_port, "/stats")[1]
+        return json.loads(text)["pid"] if text else None
 
     def metric(self, name):
         return brim_node.metric(self.node.admin_port, name)
@@ -291,7 +293,7 @@ async def check_kills(site, origin):
     with contextlib.suppress(ProcessLookupError):  # it may have come to its end
         os.kill(old, signal.SIGKILL)
     os.kill(new, signal.SIGKILL)
-    brim_node.wait_until(lambda: site.node.is_ready() and site.pid() not in (old, new),
+    brim_node.wait_until(lambda: site.node.is_ready() and site.pid() not in (None, old, new),
                          "a node after kill -9")
     await asyncio.gather(slow_answer, return_exceptions=True)
     await check_warm(site, origin)

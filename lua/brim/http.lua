@@ -67,7 +67,7 @@ function View:each() end
 
 ---An origin's answer before it is judged. `ttl`, `tags` and `body` are write-only.
 ---@class brim.OriginResponse : brim.Response
----@field ttl integer seconds that brim keeps it, whatever else it says (written as CDN-Cache-Control, or what `cache.targets` names); private, no-store and no-cache stay in force until the handler takes them out of Cache-Control
+---@field ttl integer seconds that brim keeps it, whatever else it says (written as CDN-Cache-Control, or what `cache.targets` names); private, no-store and no-cache, with or without names, stay in force until the handler takes them out of Cache-Control
 ---@field tags string[] purge tags, added to the origin's own
 ---@field body string in place of the origin's, at most 1 MiB, set once; ETag, Last-Modified, Content-Encoding and digests go with the old one. Raises for 204, 206, 304 and HEAD
 

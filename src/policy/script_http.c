@@ -358,6 +358,28 @@ static void set_status(lua_State *L, struct brim_script_response *response)
     response->status = (unsigned)status;
 }
 
+/* Pushes which fields of the answer are his alone who asked, as it says: a directive, or nothing.
+ */
+static void push_own_fields(lua_State *L, const struct brim_script_response *response)
+{
+    const struct brim_fields fields = {response->headers.items, response->headers.count};
+    const struct brim_targets targets = {&response->ttl_field, 1};
+    luaL_Buffer out;
+
+    luaL_buffinit(L, &out);
+    for (size_t i = 0; i < fields.count; i++) {
+        struct brim_str name = fields.items[i].name;
+
+        if (!brim_cache_control_excludes(fields, targets, name))
+            continue;
+        luaL_addstring(&out, luaL_bufflen(&out) == 0 ? ", private=\"" : ", ");
+        luaL_addlstring(&out, name.base, name.len);
+    }
+    if (luaL_bufflen(&out) > 0)
+        luaL_addchar(&out, '"');
+    luaL_pushresult(&out);
+}
+
 /* What the answer forbids stays forbidden: a ttl for all answers is not meant for private ones. */
 static void set_ttl(lua_State *L, struct brim_script_response *response)
 {
@@ -370,7 +392,8 @@ static void set_ttl(lua_State *L, struct brim_script_response *response)
                   "a ttl is a number of seconds");
     brim_cache_control_parse(fields, BRIM_STR("cache-control"), &said);
     brim_cache_control_parse(fields, response->ttl_field, &targeted);
-    lua_pushfstring(L, "max-age=%I%s%s%s", (LUAI_UACINT)ttl_s,
+    push_own_fields(L, response);
+    lua_pushfstring(L, "max-age=%I%s%s%s%s", (LUAI_UACINT)ttl_s, lua_tostring(L, -1),
                     said.is_private || targeted.is_private ? ", private" : "",
                     said.no_store || targeted.no_store ? ", no-store" : "",
                     said.no_cache || targeted.no_cache ? ", no-cache" : "");

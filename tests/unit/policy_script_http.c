@@ -334,6 +334,12 @@ START_TEST(an_origins_answer_gets_ttl_tags_and_body)
          "etag: 1; cache-control: private; cdn-cache-control: max-age=60, private; ", ""},
         {"res.headers['Cache-Control'] = 'public' res.ttl = 60", 200,
          "etag: 1; cache-control: public; cdn-cache-control: max-age=60; ", ""},
+        {"res.headers['Cache-Control'] = 'max-age=5, private=\"x-own, x-none\", no-cache=\"x-b\"' "
+         "res.headers['X-Own'] = 'mine' res.headers['X-B'] = 'b' res.ttl = 60",
+         200,
+         "etag: 1; cache-control: max-age=5, private=\"x-own, x-none\", no-cache=\"x-b\"; "
+         "x-own: mine; x-b: b; cdn-cache-control: max-age=60, private=\"x-own, x-b\"; ",
+         ""},
         {"res.tags = {'a', 'b'}", 404,
          "etag: 1; cache-control: private; surrogate-key: a; surrogate-key: b; ", ""},
         {"res.body = 'new'", 200, "cache-control: private; new", ""},

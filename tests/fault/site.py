@@ -132,6 +132,7 @@ def run(directory, binary):
     nginx = start_nginx(directory, origin_port)
     node = brim_node.Node(directory, config, binary)
     try:
+        brim_node.wait_until((directory / "nginx.pid").exists, "nginx up")
         node.start()
         fetch_all(directory, base, pages)
         brim_node.wait_until(lambda: origin_requests(directory) >= len(pages),

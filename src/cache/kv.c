@@ -14,9 +14,8 @@
  *
  * A full disk refuses writes for a second, so that whoever writes learns it. What had been accepted
  * before that is lost but for its deletions, which make room; the log and brim_kv_sync() say so.
- * Expired rows are unseen at once and deleted by the writer, which walks the table bit by bit: the
- * faster the more of what it sees has expired, so that they never are more than a small part of a
- * store, however many are written. Before a store is called full, a round is made for what has.
+ * Expired rows are unseen at once and deleted by the writer (kv_sweep.c); before a store is called
+ * full, a round is made for them.
  */
 #include "brim/cache/kv.h"
 
@@ -31,6 +30,7 @@
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
 #include "brim/base/text.h"
+#include "brim/cache/kv_sweep.h"
 #include "brim/cache/kv_table.h"
 
 #define KV_MAGIC         0x6b767330u
@@ -39,15 +39,11 @@
 #define WAITING_BYTES    (32u * 1024 * 1024) /* and their bytes */
 #define FULL_MS          1000u
 #define SWEEP_MS         1000u
-#define SWEEP_ROWS       4096u /* looked at, a turn */
-#define SWEEP_MUCH       256u  /* of these; then the next turn is soon */
-#define SWEEP_FEW        16u
-#define SWEEP_TURNS      4u /* in a row, while writes may wait */
-#define ROUND_TURNS      64u
 #define FULL_KEY_MAX     (BRIM_KV_STORE_MAX + 1 + BRIM_KV_KEY_MAX)
 #define NUMBER_BYTES_MAX 20u
 
 _Static_assert(FULL_KEY_MAX <= BRIM_KV_TABLE_KEY_MAX, "LMDB's keys are short");
+_Static_assert(FULL_KEY_MAX <= BRIM_KV_SWEEP_KEY_MAX, "whatever is written can be swept");
 
 struct pending {
     struct brim_kv_row row; /* points into bytes */
@@ -77,8 +73,7 @@ struct brim_kv {
     unsigned hurry; /* somebody waits */
     bool stop;
     _Atomic uint64_t full_until_ms;
-    char sweep_from[FULL_KEY_MAX]; /* writer's */
-    size_t sweep_from_len;
+    struct brim_kv_sweep sweep; /* writer's */
 };
 
 static struct brim_str full_key(const struct brim_kv_name *name, char room[FULL_KEY_MAX])
@@ -166,11 +161,6 @@ static const struct pending *waiting_find(const struct brim_kv *kv, struct brim_
     return entry != NULL ? entry : layer_find(&kv->committing, key);
 }
 
-static bool is_alive(const struct brim_kv_row *row, int64_t now_wall_ms)
-{
-    return !row->is_gone && (row->expires_wall_ms == 0 || row->expires_wall_ms > now_wall_ms);
-}
-
 /* ---- reading ---- */
 
 struct copy {
@@ -186,7 +176,7 @@ static bool copy_row(const struct brim_kv_row *row, void *ctx)
     struct copy *copy = ctx;
 
     copy->err = BRIM_ENOENT;
-    if (!is_alive(row, copy->now_wall_ms))
+    if (!brim_kv_row_is_alive(row, copy->now_wall_ms))
         return false;
     copy->err = BRIM_ECORRUPT;
     if (row->value.len > BRIM_KV_VALUE_MAX)
@@ -415,7 +405,7 @@ static bool list_row(struct listing *l, const struct brim_kv_row *row)
 {
     size_t len = row->key.len - l->store_len;
 
-    if (!is_alive(row, l->query->now_wall_ms))
+    if (!brim_kv_row_is_alive(row, l->query->now_wall_ms))
         return true;
     INVARIANT(len <= BRIM_KV_KEY_MAX && l->count < l->query->limit);
     memcpy(l->out, row->key.base + l->store_len, len);
@@ -491,100 +481,6 @@ out:
 
 /* ---- the writer ---- */
 
-struct sweep {
-    struct brim_kv *kv;
-    int64_t now_wall_ms;
-    size_t count;
-    size_t seen;
-    bool is_cut; /* there may be more behind the last one */
-    struct brim_kv_row rows[SWEEP_ROWS];
-    char keys[SWEEP_ROWS][FULL_KEY_MAX];
-};
-
-static bool sweep_row(const struct brim_kv_row *row, void *ctx)
-{
-    struct sweep *s = ctx;
-
-    if (row->key.len <= FULL_KEY_MAX) {
-        memcpy(s->kv->sweep_from, row->key.base, row->key.len);
-        s->kv->sweep_from_len = row->key.len;
-        if (!is_alive(row, s->now_wall_ms)) {
-            memcpy(s->keys[s->count], row->key.base, row->key.len);
-            s->rows[s->count] =
-                (struct brim_kv_row){.key = brim_str(s->keys[s->count], row->key.len),
-                                     .expires_wall_ms = row->expires_wall_ms,
-                                     .is_gone = true};
-            s->count++;
-        }
-    }
-    s->is_cut = ++s->seen == SWEEP_ROWS;
-    return !s->is_cut;
-}
-
-/* Deleting takes room too, for copies of pages: where there is little, a few rows at a time make
- * more. Returns how many. */
-static size_t delete_swept(struct brim_kv *kv, const struct sweep *s)
-{
-    size_t at = 0, most = s->count;
-    enum brim_err err = BRIM_OK;
-
-    while (at < s->count && most > 0 && (err == BRIM_OK || err == BRIM_ENOSPC)) {
-        size_t count = most < s->count - at ? most : s->count - at;
-
-        err = brim_kv_table_commit(kv->table, s->rows + at, count);
-        if (err == BRIM_OK)
-            at += count;
-        most = err == BRIM_OK ? most * 2 : count > SWEEP_FEW ? SWEEP_FEW : count / 2;
-    }
-    return at;
-}
-
-/* Returns how many it has deleted. Between looking and deleting another process may write, as two
- * have the table during an upgrade: what has another end of life then stays. */
-static size_t sweep(struct brim_kv *kv)
-{
-    struct sweep *s = malloc(sizeof(*s));
-    char from[FULL_KEY_MAX];
-    enum brim_err err;
-    size_t gone = 0;
-
-    if (s == NULL)
-        return 0; /* large, and not urgent */
-    memset(s, 0, offsetof(struct sweep, rows));
-    s->kv = kv;
-    s->now_wall_ms = brim_clock_wall_ms();
-    memcpy(from, kv->sweep_from, kv->sweep_from_len);
-    err = brim_kv_table_walk(kv->table, brim_str(from, kv->sweep_from_len), sweep_row, s);
-    if (err == BRIM_OK)
-        gone = delete_swept(kv, s);
-    if (err != BRIM_OK || gone < s->count || !s->is_cut) /* logged; the rows are seen again */
-        kv->sweep_from_len = 0;
-    free(s);
-    return gone;
-}
-
-/* Returns whether there is much left, as far as can be told. */
-static bool sweep_some(struct brim_kv *kv)
-{
-    for (unsigned turn = 0; turn < SWEEP_TURNS; turn++)
-        if (sweep(kv) < SWEEP_MUCH)
-            return false;
-    return true;
-}
-
-/* Returns whether anything had expired. */
-static bool sweep_round(struct brim_kv *kv)
-{
-    size_t gone = 0;
-    unsigned turn = 0;
-
-    kv->sweep_from_len = 0;
-    do
-        gone += sweep(kv);
-    while (kv->sweep_from_len > 0 && ++turn < ROUND_TURNS);
-    return gone > 0;
-}
-
 struct batch {
     struct brim_kv_row *rows;
     size_t count;
@@ -622,7 +518,7 @@ static enum brim_err commit(struct brim_kv *kv)
         twalk_r(kv->committing.tree, add_to_batch, &batch);
         err = brim_kv_table_commit(kv->table, batch.rows, batch.count);
         /* What a commit frees is room for the next but one. */
-        if (err == BRIM_ENOSPC && sweep_round(kv) &&
+        if (err == BRIM_ENOSPC && brim_kv_sweep_round(&kv->sweep) &&
             brim_kv_table_commit(kv->table, batch.rows, 1) == BRIM_OK)
             err = brim_kv_table_commit(kv->table, batch.rows, batch.count);
     }
@@ -707,7 +603,7 @@ static void *writer_main(void *arg)
         }
         if (!kv->stop && (has_more || brim_clock_mono_ms() >= swept_ms + SWEEP_MS)) {
             pthread_mutex_unlock(&kv->lock);
-            has_more = sweep_some(kv);
+            has_more = brim_kv_sweep_some(&kv->sweep);
             swept_ms = brim_clock_mono_ms();
             pthread_mutex_lock(&kv->lock);
         }
@@ -771,6 +667,7 @@ enum brim_err brim_kv_open(const struct brim_kv_config *config, struct brim_kv *
     init_locks(kv);
     err = brim_kv_table_open(config->path, config->size_bytes, &kv->table);
     if (err == BRIM_OK) {
+        kv->sweep.table = kv->table;
         rc = pthread_create(&kv->thread, NULL, writer_main, kv);
         if (rc != 0) {
             BRIM_LOG(ERROR, "kv.table", "what=\"start writer\" errno=%d", rc);

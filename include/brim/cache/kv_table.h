@@ -26,6 +26,12 @@ struct brim_kv_row {
     bool is_gone;
 };
 
+/* Whether row is there, and its life has not ended. */
+static inline bool brim_kv_row_is_alive(const struct brim_kv_row *row, int64_t now_wall_ms)
+{
+    return !row->is_gone && (row->expires_wall_ms == 0 || row->expires_wall_ms > now_wall_ms);
+}
+
 /*
  * Opens or makes the environment in path, which takes map_bytes at most.
  * One that is damaged opens too, and is broken: every call below says BRIM_ECORRUPT.

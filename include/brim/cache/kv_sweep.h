@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kv_sweep - what takes expired rows out of the table of the named stores.
+ *
+ * Refuses to know what waits to be written (cache/kv): a row that has another end of life by the
+ * time it is deleted stays.
+ */
+#ifndef BRIM_CACHE_KV_SWEEP_H
+#define BRIM_CACHE_KV_SWEEP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "brim/cache/kv_table.h"
+
+/* Of rows that are ours. A longer one was changed by a disk, and is passed over. */
+#define BRIM_KV_SWEEP_KEY_MAX 320u
+
+/* Zeroed but for table: at the beginning of it. */
+struct brim_kv_sweep {
+    struct brim_kv_table *table;
+    char from[BRIM_KV_SWEEP_KEY_MAX]; /* private: where the next turn goes on */
+    size_t from_len;
+};
+
+/* Takes a few turns. Returns whether there is much left, as far as can be told. Thread: writer. */
+bool brim_kv_sweep_some(struct brim_kv_sweep *sweep);
+
+/* Takes turns from the beginning to the end, or a limit of them. Returns whether anything had
+ * expired. Thread: writer. */
+bool brim_kv_sweep_round(struct brim_kv_sweep *sweep);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+#include "brim/cache/kv_sweep.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "unit.h"
+
+#define MIB   (1024u * 1024u)
+#define ROWS  9000u /* more than two turns of a sweep */
+#define NEVER INT64_C(0)
+#define LONG  INT64_C(4102444800000) /* 2100: the sweep goes by the clock */
+
+static char folder[64];
+static struct brim_kv_table *table;
+static struct brim_kv_sweep sweep;
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st, (void)flag, (void)ftw;
+    return remove(path);
+}
+
+static void setup(void)
+{
+    snprintf(folder, sizeof(folder), "/tmp/brim-kv-sweep-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    ck_assert_int_eq(brim_kv_table_open(folder, 16 * MIB, &table), BRIM_OK);
+    sweep = (struct brim_kv_sweep){.table = table};
+}
+
+static void teardown(void)
+{
+    brim_kv_table_close(table);
+    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Of four rows each, one has ended. */
+static void fill(void)
+{
+    static struct brim_kv_row rows[ROWS];
+    static char keys[ROWS][16];
+
+    for (unsigned i = 0; i < ROWS; i++) {
+        int len = snprintf(keys[i], sizeof(keys[i]), "s/%05u", i);
+
+        rows[i] = (struct brim_kv_row){.key = brim_str(keys[i], (size_t)len),
+                                       .value = BRIM_STR("v"),
+                                       .expires_wall_ms = i % 4 == 1   ? 1
+                                                          : i % 4 == 2 ? LONG
+                                                                       : NEVER};
+    }
+    ck_assert_int_eq(brim_kv_table_commit(table, rows, ROWS), BRIM_OK);
+}
+
+struct tally {
+    unsigned all, ended;
+};
+
+static bool count_row(const struct brim_kv_row *row, void *ctx)
+{
+    struct tally *tally = ctx;
+
+    tally->all++;
+    tally->ended += row->expires_wall_ms == 1;
+    return true;
+}
+
+static struct tally count(void)
+{
+    struct tally tally = {0};
+
+    ck_assert_int_eq(brim_kv_table_walk(table, BRIM_STR(""), count_row, &tally), BRIM_OK);
+    return tally;
+}
+
+/* A store that is called full while expired rows fill it would refuse writes for nothing. */
+START_TEST(a_round_deletes_all_that_has_ended_and_nothing_else)
+{
+    fill();
+    ck_assert(brim_kv_sweep_round(&sweep));
+    ck_assert_uint_eq(count().all, ROWS - ROWS / 4);
+    ck_assert_uint_eq(count().ended, 0);
+    ck_assert(!brim_kv_sweep_round(&sweep));
+    ck_assert_uint_eq(count().all, ROWS - ROWS / 4);
+}
+END_TEST
+
+/* Between batches of writes the sweep takes its turns, and goes on where it was. */
+START_TEST(some_turns_come_to_the_end_and_say_when_little_is_left)
+{
+    fill();
+    while (brim_kv_sweep_some(&sweep))
+        continue;
+    ck_assert_uint_eq(count().ended, 0);
+    ck_assert_uint_eq(count().all, ROWS - ROWS / 4);
+}
+END_TEST
+
+/* A key that no writer of ours makes is a disk's doing; it has no room in a turn. */
+START_TEST(a_key_that_is_too_long_is_passed_over)
+{
+    static char key[BRIM_KV_SWEEP_KEY_MAX + 1];
+    struct brim_kv_row rows[] = {
+        {.key = brim_str(memset(key, 'a', sizeof(key)), sizeof(key)), .expires_wall_ms = 1},
+        {.key = brim_str(key, sizeof(key) - 1), .expires_wall_ms = 1},
+    };
+
+    ck_assert_int_eq(brim_kv_table_commit(table, rows, 2), BRIM_OK);
+    ck_assert(brim_kv_sweep_round(&sweep));
+    ck_assert_uint_eq(count().all, 1);
+    ck_assert(!brim_kv_sweep_round(&sweep));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cache_kv_sweep");
+    TCase *tcase = tcase_create("kv_sweep");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, a_round_deletes_all_that_has_ended_and_nothing_else);
+    tcase_add_test(tcase, some_turns_come_to_the_end_and_say_when_little_is_left);
+    tcase_add_test(tcase, a_key_that_is_too_long_is_passed_over);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}

@@ -524,7 +524,7 @@ static int run_txn(struct brim_index *ix, const struct brim_index_batch *batch)
         mdb_txn_abort(txn);
         return rc;
     }
-    rc = mdb_txn_commit(txn); /* ends txn whatever it returns */
+    rc = brim_index_end(txn); /* ends txn whatever it returns */
     if (rc == MDB_SUCCESS)
         take_over(ix, &tally);
     return rc;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -70,6 +71,21 @@ int brim_index_why_not_open(int rc, const char *path)
     if (dir >= 0)
         close(dir);
     return is_damage ? MDB_CORRUPTED : rc;
+}
+
+/* A file that may not grow says that it is too large, too. */
+static bool is_limited(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY;
+}
+
+int brim_index_end(MDB_txn *txn)
+{
+    int rc = mdb_txn_commit(txn);
+
+    return rc == EINVAL || (rc == EFBIG && !is_limited()) ? MDB_CORRUPTED : rc;
 }
 
 bool brim_index_free_dead_readers(MDB_env *env)
@@ -267,7 +283,7 @@ static enum brim_err load_state(struct brim_index *ix)
         return err == BRIM_ENOENT ? BRIM_ECORRUPT : err; /* a row that must be there */
     }
     ix->objects = (int64_t)stat.ms_entries;
-    return brim_index_err(mdb_txn_commit(txn), "commit");
+    return brim_index_err(brim_index_end(txn), "commit");
 }
 
 static enum brim_err open_env(struct brim_index *ix)

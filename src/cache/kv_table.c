@@ -141,7 +141,7 @@ static int open_env(struct brim_kv_table *t, const char *path, uint64_t map_byte
         mdb_txn_abort(txn);
         return rc;
     }
-    return mdb_txn_commit(txn);
+    return brim_index_end(txn);
 }
 
 /* The path of a file in the directory; the caller's. */
@@ -360,7 +360,7 @@ static int put_all(struct brim_kv_table *t, const struct brim_kv_row *rows, size
     for (size_t i = 0; i < count && rc == MDB_SUCCESS; i++)
         rc = put(t, txn, &rows[i]);
     if (rc == MDB_SUCCESS)
-        return mdb_txn_commit(txn);
+        return brim_index_end(txn);
     mdb_txn_abort(txn);
     return rc;
 }

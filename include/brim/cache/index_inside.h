@@ -47,6 +47,10 @@ bool brim_index_is_damage(int rc);
  * the file says that it has, and it cannot have them, that is damage (cache/kv_table asks too). */
 int brim_index_why_not_open(int rc, const char *path);
 
+/* mdb_txn_commit(), but where LMDB was to write a page that no file can have: only damage gives it
+ * such a number (cache/kv_table asks too). */
+int brim_index_end(MDB_txn *txn);
+
 /* Where a map is full: a process that was killed while it looked something up keeps every page that
  * was freed since, if another one had the environment already (who opens it clears such slots).
  * False: there was none. cache/kv_table asks too. */

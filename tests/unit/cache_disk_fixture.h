@@ -19,6 +19,7 @@
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
 #include "brim/cache/disk.h"
+#include "folder.h"
 #include "unit.h"
 
 #define FIXTURE_MIB (1024u * 1024u)
@@ -37,15 +38,6 @@ static inline uint64_t fixture_now_ms(void)
     return atomic_load(&fixture_clock_ms);
 }
 
-static inline int fixture_remove_one(const char *path, const struct stat *st, int type,
-                                     struct FTW *at)
-{
-    (void)st;
-    (void)type;
-    (void)at;
-    return remove(path);
-}
-
 static inline void fixture_make_dir(void)
 {
     snprintf(fx.dir, sizeof(fx.dir), "/tmp/brim-disk-XXXXXX");
@@ -54,7 +46,7 @@ static inline void fixture_make_dir(void)
 
 static inline void fixture_remove_dir(void)
 {
-    nftw(fx.dir, fixture_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(fx.dir);
 }
 
 static inline void fixture_open_pool(void)

@@ -6,7 +6,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <lmdb.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -14,6 +13,7 @@
 
 #include "brim/base/log.h"
 #include "brim/cache/indexer.h"
+#include "folder.h"
 #include "unit.h"
 
 static char dir[64];
@@ -42,17 +42,9 @@ static void setup(void)
     ck_assert_ptr_nonnull(mkdtemp(dir));
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-    (void)st;
-    (void)type;
-    (void)at;
-    return remove(path);
-}
-
 static void teardown(void)
 {
-    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(dir);
 }
 
 static enum brim_err try_open(struct brim_index **index_out)

@@ -2,7 +2,6 @@
 #include "brim/cache/kv.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 
 #include "brim/base/metric.h"
 #include "brim/cache/kv_table.h"
+#include "folder.h"
 #include "unit.h"
 
 #define MIB (1024u * 1024u)
@@ -23,12 +23,6 @@
 
 static char folder[64];
 static struct brim_kv *kv;
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st, (void)flag, (void)ftw;
-    return remove(path);
-}
 
 static void open_kv(uint64_t bytes)
 {
@@ -47,7 +41,7 @@ static void setup(void)
 static void teardown(void)
 {
     brim_kv_close(kv);
-    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
 }
 
 static const char *get(const struct brim_kv_name *name, int64_t now_ms)

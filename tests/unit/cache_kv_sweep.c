@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "brim/cache/kv_sweep.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "folder.h"
 #include "unit.h"
 
 #define MIB   (1024u * 1024u)
@@ -15,12 +15,6 @@
 static char folder[64];
 static struct brim_kv_table *table;
 static struct brim_kv_sweep sweep;
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st, (void)flag, (void)ftw;
-    return remove(path);
-}
 
 static void setup(void)
 {
@@ -33,7 +27,7 @@ static void setup(void)
 static void teardown(void)
 {
     brim_kv_table_close(table);
-    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
 }
 
 /* Of four rows each, one has ended. */

@@ -7,7 +7,6 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -22,6 +21,7 @@
 #include "brim/cache/health.h"
 #include "brim/cache/segment.h"
 #include "brim/cache/sketch.h"
+#include "folder.h"
 #include "unit.h"
 
 #define KIB     1024u
@@ -85,18 +85,10 @@ static void setup(void)
     snprintf(segment_dir, sizeof(segment_dir), "%s/segments", dir);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-    (void)st;
-    (void)type;
-    (void)at;
-    return remove(path);
-}
-
 static void teardown(void)
 {
     close_all();
-    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(dir);
 }
 
 static enum brim_err append(unsigned id, size_t len, struct brim_extent *extent_out)

@@ -2,7 +2,6 @@
 /*
  * The facade over the real disk tier: what the two promise together.
  */
-#include <ftw.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 
 #include "bodies.h"
 #include "brim/cache/cache.h"
+#include "folder.h"
 
 enum { KIB = 1024, MIB = 1024 * KIB, POOL_THREADS = 3, QUEUE_MAX = 256 };
 
@@ -52,18 +52,10 @@ static void setup(void)
     open_cache();
 }
 
-static int remove_one(const char *name, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st;
-    (void)flag;
-    (void)ftw;
-    return remove(name);
-}
-
 static void teardown(void)
 {
     close_cache();
-    ck_assert_int_eq(nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    ck_assert_int_eq(folder_remove(path), 0);
 }
 
 static void on_drained(void *ctx)

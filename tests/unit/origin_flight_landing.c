@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* From the last byte of an answer until it is published, or what it replaces is gone. */
-#include <ftw.h>
 #include <stdio.h>
 
 #include "flight_rig.h"
+#include "folder.h"
 
 #define LARGE 2000
 
@@ -26,16 +26,10 @@ static void setup_with_disk(void)
     setup_with(config);
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st, (void)flag, (void)ftw;
-    return remove(path);
-}
-
 static void teardown_with_disk(void)
 {
     teardown();
-    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
 }
 
 static void wait_for_disk(struct brim_job *job)

@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include <ftw.h>
 #include <unistd.h>
 
 #include "brim/cache/kv.h"
+#include "folder.h"
 #include "lua_rig.h"
 
 static char folder[64];
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st, (void)flag, (void)ftw;
-    return remove(path);
-}
 
 static void setup(void)
 {
@@ -26,7 +20,7 @@ static void teardown(void)
 {
     brim_kv_close(lua_rig_host.kv);
     lua_rig_host.kv = NULL;
-    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
 }
 
 START_TEST(values_are_kept)

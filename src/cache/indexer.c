@@ -425,10 +425,10 @@ static enum brim_err queue(struct brim_indexer *ixr, const struct brim_change *c
         err = BRIM_ECLOSED;
     else if (ixr->waiting >= waiting_max)
         err = BRIM_ELIMIT;
-    else
+    if (err == BRIM_OK) {
         append(ixr, copy);
-    if (err == BRIM_OK)
         list(ixr, copy);
+    }
     pthread_mutex_unlock(&ixr->lock);
     if (err != BRIM_OK)
         free(copy);

@@ -44,7 +44,9 @@ function kv.delete(store, key) end
 ---@return string? reason also: not a number, sum too large
 function kv.incr(store, key, n, ttl) end
 
----Keys in the order of their bytes.
+---Keys in the order of their bytes. Keys that have expired and are not removed yet (which takes seconds
+---where a great many end at once) are passed over on the handler's CPU time: a list may be stopped by
+---its budget though it gives few keys. What others write meanwhile is in it or not.
 ---@param store string
 ---@param prefix? string
 ---@param limit? integer 1 to 1000, default 100

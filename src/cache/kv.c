@@ -365,7 +365,8 @@ enum brim_err brim_kv_incr(struct brim_kv *kv, const struct brim_kv_name *name,
     return err;
 }
 
-/* ---- listing: the waiting entries in range, merged with the rows on disk ---- */
+/* ---- listing: the waiting entries in range, merged with the rows on disk; as many of these as
+ * may be looked at under the lock and on a loop, whether they have expired or not ---- */
 
 struct listing {
     const struct brim_kv *kv;
@@ -376,8 +377,9 @@ struct listing {
     const struct pending **entries;
     size_t entry_count;
     size_t entry_at;
-    char *out;
-    size_t count;
+    struct brim_kv_keys *keys;
+    size_t rows;
+    bool is_cut; /* behind keys->last */
 };
 
 static bool is_in_range(const struct listing *l, struct brim_str key)
@@ -403,15 +405,16 @@ static int compare_pointers(const void *a, const void *b)
 /* False: that was the last one. */
 static bool list_row(struct listing *l, const struct brim_kv_row *row)
 {
+    struct brim_kv_keys *keys = l->keys;
     size_t len = row->key.len - l->store_len;
 
     if (!brim_kv_row_is_alive(row, l->query->now_wall_ms))
         return true;
-    INVARIANT(len <= BRIM_KV_KEY_MAX && l->count < l->query->limit);
-    memcpy(l->out, row->key.base + l->store_len, len);
-    l->out[len] = '\0';
-    l->out += len + 1;
-    return ++l->count < l->query->limit;
+    INVARIANT(len <= BRIM_KV_KEY_MAX && keys->count < l->query->limit);
+    memcpy(keys->room.base + keys->used, row->key.base + l->store_len, len);
+    keys->room.base[keys->used + len] = '\0';
+    keys->used += len + 1;
+    return ++keys->count < l->query->limit;
 }
 
 /* The waiting entries up to (not with) key; all of them where key is empty. */
@@ -432,36 +435,51 @@ static bool list_waiting(struct listing *l, struct brim_str key)
 static bool list_disk_row(const struct brim_kv_row *row, void *ctx)
 {
     struct listing *l = ctx;
+    const struct pending *newer;
 
     if (!brim_str_has_prefix(row->key, l->prefix))
         return false;
+    l->rows++;
     if (!is_in_range(l, row->key) || row->key.len - l->store_len > BRIM_KV_KEY_MAX)
         return true; /* too long: a disk has changed it */
     if (!list_waiting(l, row->key))
         return false;
-    if (waiting_find(l->kv, row->key) != NULL) /* newer than the row; listed by its turn */
+    newer = waiting_find(l->kv, row->key);
+    if (newer != NULL) { /* it takes the row's turn, as a step may end here */
+        INVARIANT(l->entries[l->entry_at] == newer);
+        l->entry_at++;
+    }
+    if (!list_row(l, newer != NULL ? &newer->row : row))
+        return false;
+    if (l->rows < BRIM_KV_LIST_ROWS)
         return true;
-    return list_row(l, row);
+    l->keys->last_len = row->key.len - l->store_len;
+    memcpy(l->keys->last, row->key.base + l->store_len, l->keys->last_len);
+    l->is_cut = true;
+    return false;
 }
 
 enum brim_err brim_kv_list(struct brim_kv *kv, const struct brim_kv_query *query,
-                           struct brim_kv_room room, size_t *count_out)
+                           struct brim_kv_keys *keys)
 {
     char prefix[FULL_KEY_MAX], after[FULL_KEY_MAX];
     struct brim_kv_name last = {.store = query->name.store, .key = query->after};
-    struct listing l = {.kv = kv, .query = query, .out = room.base};
+    struct listing l = {.kv = kv, .query = query, .keys = keys};
     enum brim_err err = BRIM_ENOMEM;
 
     OBJ_CHECK(kv, KV_MAGIC);
     INVARIANT(query->limit >= 1 && query->limit <= BRIM_KV_LIST_MAX);
-    INVARIANT(room.bytes >= query->limit * (BRIM_KV_KEY_MAX + 1));
-    *count_out = 0;
+    INVARIANT(keys->room.bytes >= query->limit * (BRIM_KV_KEY_MAX + 1));
+    INVARIANT(!keys->is_whole);
     l.prefix = full_key(&query->name, prefix);
     l.store_len = query->name.store.len + 1;
-    if (query->after.len > 0)
+    if (keys->last_len > 0)
+        last.key = brim_str(keys->last, keys->last_len);
+    if (last.key.len > 0)
         l.after = full_key(&last, after);
     pthread_mutex_lock(&kv->lock);
-    l.entries = calloc(kv->filling.count + kv->committing.count + 1, sizeof(*l.entries));
+    keys->seen = kv->filling.count + kv->committing.count;
+    l.entries = calloc(keys->seen + 1, sizeof(*l.entries));
     if (l.entries == NULL)
         goto out;
     twalk_r(kv->filling.tree, collect, &l);
@@ -470,9 +488,10 @@ enum brim_err brim_kv_list(struct brim_kv *kv, const struct brim_kv_query *query
     err = brim_kv_table_walk(kv->table,
                              l.after.len > 0 && compare(l.after, l.prefix) > 0 ? l.after : l.prefix,
                              list_disk_row, &l);
-    if (err == BRIM_OK && l.count < query->limit)
+    if (err == BRIM_OK && !l.is_cut && keys->count < query->limit)
         (void)list_waiting(&l, BRIM_STR(""));
-    *count_out = l.count;
+    keys->seen += l.rows;
+    keys->is_whole = err == BRIM_OK && !l.is_cut;
 out:
     pthread_mutex_unlock(&kv->lock);
     free(l.entries);

@@ -16,6 +16,7 @@
 #define READ_UNITS     1000u
 #define LIST_DEFAULT   100
 #define LIST_KEY_UNITS 500u
+#define LIST_ROW_UNITS 100u /* of what is looked at, listed or not */
 
 static struct brim_kv *store_of(lua_State *L, struct brim_kv_name *name_out)
 {
@@ -188,9 +189,8 @@ static int list(lua_State *L)
     struct brim_kv_query query = {.now_wall_ms = now_ms(L)};
     struct brim_kv *kv = store_of(L, &query.name);
     lua_Integer limit = luaL_optinteger(L, 3, LIST_DEFAULT);
-    struct brim_kv_room room;
+    struct brim_kv_keys keys = {.count = 0};
     enum brim_err err;
-    size_t count;
 
     query.name.key.base = luaL_optlstring(L, 2, "", &query.name.key.len);
     query.after.base = luaL_optlstring(L, 4, "", &query.after.len);
@@ -200,12 +200,15 @@ static int list(lua_State *L)
         return fail_key(L);
     query.limit = (size_t)limit;
     brim_script_charge(L, READ_UNITS + query.limit * LIST_KEY_UNITS);
-    room.bytes = query.limit * (BRIM_KV_KEY_MAX + 1);
-    room.base = lua_newuserdatauv(L, room.bytes, 0);
-    err = brim_kv_list(kv, &query, room, &count);
-    if (err != BRIM_OK)
-        return fail_err(L, err);
-    push_keys(L, room.base, count);
+    keys.room.bytes = query.limit * (BRIM_KV_KEY_MAX + 1);
+    keys.room.base = lua_newuserdatauv(L, keys.room.bytes, 0);
+    while (!keys.is_whole) {
+        err = brim_kv_list(kv, &query, &keys);
+        if (err != BRIM_OK)
+            return fail_err(L, err);
+        brim_script_charge(L, keys.seen * LIST_ROW_UNITS);
+    }
+    push_keys(L, keys.room.base, keys.count);
     return 1;
 }
 

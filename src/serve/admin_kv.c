@@ -165,6 +165,18 @@ static struct call *call_of(json_t *body, struct brim_admin_wrong *wrong)
 
 /* ---- on the pool ---- */
 
+static enum brim_err list(struct call *c, const struct brim_kv_query *query)
+{
+    struct brim_kv_keys keys = {.room = c->room};
+    enum brim_err err;
+
+    do
+        err = brim_kv_list(c->kv, query, &keys);
+    while (err == BRIM_OK && !keys.is_whole);
+    c->count = keys.count;
+    return err;
+}
+
 static void work_on(struct call *c)
 {
     int64_t now_ms = brim_clock_wall_ms();
@@ -187,7 +199,7 @@ static void work_on(struct call *c)
     else if (c->op == INCR)
         c->err = brim_kv_incr(c->kv, &c->name, &step, &c->sum);
     else
-        c->err = brim_kv_list(c->kv, &query, c->room, &c->count);
+        c->err = list(c, &query);
 }
 
 static void work(struct brim_admin_task *task)

@@ -5,6 +5,9 @@
 #include "folder.h"
 #include "lua_rig.h"
 
+#define EXPIRED_ROWS 20000u
+#define BUDGET_UNITS 500000u
+
 static char folder[64];
 
 static void setup(void)
@@ -58,6 +61,46 @@ START_TEST(bad_keys_are_nil_and_wrong_usage_raises)
 }
 END_TEST
 
+/* Rows that have expired, but not by the clock of the sweep. */
+static void set_expired_rows(void)
+{
+    const int64_t in_2100_ms = 4102444800000;
+    enum brim_err err;
+    char key[16];
+
+    for (unsigned i = 0; i < EXPIRED_ROWS; i++) {
+        const struct brim_kv_name name = {BRIM_STR("s"), brim_str_of(key)};
+
+        (void)snprintf(key, sizeof(key), "%u", i);
+        while ((err = brim_kv_set(lua_rig_host.kv, &name, BRIM_STR(""), in_2100_ms)) == BRIM_ELIMIT)
+            ck_assert_int_eq(brim_kv_sync(lua_rig_host.kv), BRIM_OK);
+        ck_assert_int_eq(err, BRIM_OK);
+    }
+    ck_assert_int_eq(brim_kv_sync(lua_rig_host.kv), BRIM_OK);
+    lua_rig.wall_ms = in_2100_ms;
+}
+
+static void charge_to_a_budget(lua_State *L, size_t units)
+{
+    lua_rig.charged += units;
+    if (lua_rig.charged > BUDGET_UNITS)
+        luaL_error(L, "the budget is used up");
+}
+
+/* A list that finds nothing may have passed over all there is, while a loop waited for it. */
+START_TEST(what_a_list_passes_over_is_charged)
+{
+    set_expired_rows();
+    lua_rig_run("brim.kv.set('s', 'live', '')");
+    lua_rig.charged = 0;
+    lua_rig_host.charge = charge_to_a_budget;
+    lua_rig_run("raises('budget', brim.kv.list, 's', '', 1)");
+    ck_assert_uint_lt(lua_rig.charged, 2 * BUDGET_UNITS); /* it did not go on to the end */
+    lua_rig_host.charge = lua_rig_charge;
+    lua_rig_run("eq(table.concat(brim.kv.list('s'), ' '), 'live')"); /* and holds no lock */
+}
+END_TEST
+
 START_TEST(without_stores_it_says_so)
 {
     struct brim_kv *kv = lua_rig_host.kv;
@@ -77,6 +120,7 @@ int main(void)
     tcase_add_test(tcase, values_are_kept);
     tcase_add_test(tcase, values_end_with_their_ttl);
     tcase_add_test(tcase, bad_keys_are_nil_and_wrong_usage_raises);
+    tcase_add_test(tcase, what_a_list_passes_over_is_charged);
     tcase_add_test(tcase, without_stores_it_says_so);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

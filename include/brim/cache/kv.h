@@ -20,6 +20,7 @@
 #define BRIM_KV_KEY_MAX   255u    /* bytes of a key, none of them 0 */
 #define BRIM_KV_VALUE_MAX 262144u /* bytes of a value */
 #define BRIM_KV_LIST_MAX  1000u   /* keys that one list gives */
+#define BRIM_KV_LIST_ROWS 1024u   /* rows on disk that one step of a list looks at */
 
 struct brim_kv; /* opaque */
 
@@ -85,10 +86,22 @@ struct brim_kv_query {
     size_t limit;             /* 1 to BRIM_KV_LIST_MAX */
     int64_t now_wall_ms;
 };
-/* Writes the keys to room, each with a 0 behind it; room.bytes is at least limit * 256.
- * Errors: BRIM_EIO, BRIM_ENOMEM. */
+/* What a list has so far. Zeroed but for room before its first step. */
+struct brim_kv_keys {
+    struct brim_kv_room room; /* the keys, each with a 0 behind it; at least limit * 256 bytes */
+    size_t count;
+    size_t seen;   /* rows and waiting writes, by the last step */
+    bool is_whole; /* limit keys, or all there are */
+
+    /* Private. */
+    size_t used;
+    char last[BRIM_KV_KEY_MAX]; /* where the next step goes on */
+    size_t last_len;
+};
+/* Takes a step of a list, which may pass over any number of expired rows; the caller takes the next
+ * until it is whole. What is written meanwhile is in it or not. Errors: BRIM_EIO, BRIM_ENOMEM. */
 BRIM_MUST_USE enum brim_err brim_kv_list(struct brim_kv *kv, const struct brim_kv_query *query,
-                                         struct brim_kv_room room, size_t *count_out);
+                                         struct brim_kv_keys *keys);
 
 /* Waits until what was written before is durable, or could not be made so (BRIM_ENOSPC, BRIM_EIO,
  * BRIM_ENOMEM). Thread: any but a loop. */

@@ -12,7 +12,6 @@ Usage: tests/fault/slow_crowd.py BRIM
 The same with more clients and with times: bench/crowd.
 """
 
-import os
 import select
 import sys
 import tempfile
@@ -30,8 +29,6 @@ REQUESTS = 1000
 FINISHERS = 5
 CLIENT_MEMORY = 64 << 20
 WINDOW = 1 << 20
-# AddressSanitizer keeps what was freed, 256 MiB of it by default, and that is no memory of clients.
-NO_QUARANTINE = "quarantine_size_mb=1:thread_local_quarantine_size_kb=64"
 
 
 def ended(node, reason):
@@ -139,9 +136,8 @@ def with_node(binary, part):
         config["limits"] = {"client_memory": CLIENT_MEMORY}
         brim_node.set_path(config, "origins.0.pool", 2 * UNSTORED)
         config["timeouts"] = {"request": "10m", "idle": "10m", "write": "10m"}
-        options = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), NO_QUARANTINE)))
         node = brim_node.Node(directory, config, binary)
-        with node.running(env=dict(os.environ, ASAN_OPTIONS=options)):
+        with node.running():
             part(node, port)
 
 

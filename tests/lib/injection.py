@@ -17,13 +17,16 @@ MDB_MAP_FULL, MDB_CORRUPTED, MDB_PANIC = -30792, -30796, -30795
 SKIP = 77
 
 
-def can_preload(binary):
-    """A sanitizer's runtime wants to be first, and has an allocator of its own."""
+def is_sanitized(binary):
     linked = subprocess.run(["ldd", binary], capture_output=True, text=True, check=False).stdout
     symbols = subprocess.run(["nm", "-D", binary], capture_output=True, text=True,
                              check=False).stdout
-    return shutil.which("cc") is not None and "__asan_init" not in symbols + linked and \
-        "__tsan_init" not in symbols + linked
+    return "__asan_init" in symbols + linked or "__tsan_init" in symbols + linked
+
+
+def can_preload(binary):
+    """A sanitizer's runtime wants to be first, and has an allocator of its own."""
+    return shutil.which("cc") is not None and not is_sanitized(binary)
 
 
 def build(name, directory):

@@ -60,7 +60,7 @@ class Origin(http_origin.Handler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body[:-1])
-        self.may_end.wait(120)
+        self.may_end.wait(300)
         self.wfile.write(body[-1:])
 
 
@@ -198,6 +198,9 @@ def main():
                                        origin.server_port)
         config["cache"] |= {"path": f"{directory}/cache", "disk": DISK, "memory_object": "64KiB",
                             "slice": 0}
+        # Who waits here, does so until the disk has turned over, however long that takes.
+        config["timeouts"] = {"write": "300s"}
+        config["origins"][0]["between_bytes_timeout"] = "300s"
         node = Node(directory, config, sys.argv[1])
         with node.running():
             check_kept(node, "/large")

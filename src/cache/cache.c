@@ -157,6 +157,7 @@ enum brim_err brim_cache_open(const struct brim_cache_config *config, struct bri
     if (getrandom(&cache->body_id_base, sizeof(cache->body_id_base), 0) !=
         (ssize_t)sizeof(cache->body_id_base))
         cache->body_id_base = (uint64_t)brim_clock_wall_ms() << 20;
+    cache->changed_id = cache->body_id_base;
     /* One object that takes most of the disk would throw out everything else. */
     if (config->path != NULL && config->path[0] != '\0' &&
         cache->config.object_bytes_max > config->disk_bytes / DISK_SHARE)
@@ -403,6 +404,13 @@ static enum brim_found take_note(struct brim_cache *cache, struct brim_find *fin
     return concerns ? BRIM_FOUND_PASS : not_found(cache, find, BRIM_ENOENT);
 }
 
+bool brim_cache_leads_to(const struct brim_cache *cache, const struct brim_object *marker,
+                         const struct brim_object *variant)
+{
+    return cache->disk != NULL || marker == NULL ||
+           (int64_t)(variant->body_id - marker->oldest_id) >= 0; /* ids of one run, which grow */
+}
+
 static enum brim_found find_variant(struct brim_cache *cache, struct brim_find *find)
 {
     struct brim_object *object;
@@ -420,6 +428,11 @@ static enum brim_found find_variant(struct brim_cache *cache, struct brim_find *
         return not_found(cache, find, err);
     if (object->kind != BRIM_OBJECT_RESPONSE)
         return take_note(cache, find, object);
+    if (!brim_cache_leads_to(cache, find->marker, object)) {
+        brim_hot_drop(cache->hot, &find->key, object);
+        brim_object_unref(object);
+        return not_found(cache, find, BRIM_ENOENT);
+    }
     if (cache->disk != NULL) /* without its marker nobody would find it after a restart */
         brim_disk_touch(cache->disk, find->primary.digest);
     return found(cache, find, object);

@@ -162,16 +162,19 @@ struct brim_fill {
     bool replaces;  /* what stands under the key, whether or not it can be stored in its place */
 };
 
-/* The marker that stands under primary, if it can be had without waiting. */
-static struct brim_object *peek_marker(struct brim_cache *cache, const struct brim_key *primary)
+/* The marker that stands under primary, if it can be had without waiting. *soft_purged_out: it is
+ * worth writing again, with a sequence of its own. */
+static struct brim_object *peek_marker(struct brim_cache *cache, const struct brim_key *primary,
+                                       bool *soft_purged_out)
 {
     struct brim_find find = {.primary = *primary}; /* no port: nothing is begun */
     struct brim_object *object;
 
+    *soft_purged_out = false;
     if (brim_cache_look(cache, &find, primary, &object) != BRIM_OK)
         return NULL;
-    /* A soft purge makes it worth writing again, with a sequence of its own. */
-    if (object->kind == BRIM_OBJECT_VARY && !find.soft_purged)
+    *soft_purged_out = find.soft_purged;
+    if (object->kind == BRIM_OBJECT_VARY)
         return object;
     brim_object_unref(object);
     return NULL;
@@ -192,12 +195,15 @@ static enum brim_err make_key(struct brim_fill *fill, const struct brim_object_s
                               struct brim_fields request, char **text_out, struct brim_key *key_out)
 {
     struct brim_object *marker = NULL, *old;
+    bool soft_purged;
     enum brim_err err;
 
     *text_out = NULL;
     *key_out = spec->primary;
-    old = peek_marker(fill->cache, &spec->primary);
-    err = brim_marker_make(spec, request, old, &marker);
+    old = peek_marker(fill->cache, &spec->primary, &soft_purged);
+    err = brim_marker_make(spec, request, soft_purged ? NULL : old, &marker);
+    if (err == BRIM_OK && marker != old)
+        marker->oldest_id = old != NULL ? old->oldest_id : atomic_load(&fill->cache->changed_id);
     if (err == BRIM_OK)
         err = brim_marker_variant(&spec->primary, &marker->fields, request, text_out, key_out);
     else if (err == BRIM_ENOENT)
@@ -244,10 +250,10 @@ bool brim_cache_note_concerns(const struct brim_object *note, struct brim_fields
 static bool varies_by_cookie(struct brim_cache *cache, const struct brim_pass_note *note)
 {
     struct brim_object *marker = NULL;
-    bool varies;
+    bool soft_purged, varies;
 
     if (!brim_digest_is(note->key.digest, note->primary.digest))
-        marker = peek_marker(cache, &note->primary);
+        marker = peek_marker(cache, &note->primary, &soft_purged);
     varies = marker != NULL && brim_fields_find(marker->fields, BRIM_STR("cookie")) != NULL;
     brim_object_unref(marker);
     return varies;

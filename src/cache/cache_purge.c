@@ -292,3 +292,9 @@ void brim_cache_invalidate(struct brim_cache *cache, const struct brim_key *prim
     BRIM_LOG(WARN, "cache.purge_not_durable", "scopes=%d", 1);
     brim_disk_drop(cache->disk, primary->digest);
 }
+
+void brim_cache_note_change(struct brim_cache *cache)
+{
+    OBJ_CHECK(cache, CACHE_MAGIC);
+    atomic_store(&cache->changed_id, cache->body_id_base + atomic_load(&cache->bodies));
+}

@@ -225,7 +225,9 @@ void brim_look_run(struct brim_cache *cache, struct brim_look *look)
             look->key = look->primary;
     }
     if (look->object != NULL)
-        look->state = brim_purge_check(cache->purge, look->object);
+        look->state = brim_cache_leads_to(cache, look->marker, look->object)
+                          ? brim_purge_check(cache->purge, look->object)
+                          : BRIM_PURGE_GONE;
 }
 
 void brim_look_fini(struct brim_look *look)

@@ -215,6 +215,8 @@ static void on_changed(struct brim_str key_text, void *ctx)
     if (brim_cache_has(flights->cache, &primary) || brim_flight_is_listed(flights, &primary) ||
         has_slices(flights, key_text))
         brim_cache_invalidate(flights->cache, &primary);
+    else
+        brim_cache_note_change(flights->cache);
 }
 
 static bool is_our_304(const struct brim_flight *f, unsigned status)

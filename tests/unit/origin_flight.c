@@ -312,6 +312,133 @@ START_TEST(an_exchange_is_refused_when_clients_hold_all)
 }
 END_TEST
 
+/* ---- variants, in RAM only ---- */
+
+static const struct brim_field red = {BRIM_STR("x-kind"), BRIM_STR("red")};
+static const struct brim_field blue = {BRIM_STR("x-kind"), BRIM_STR("blue")};
+
+/* So small that it is one shard, of a few hundred objects. */
+static void setup_small(void)
+{
+    struct brim_cache_config config = cache_config();
+
+    config.memory_bytes = 1 << 18;
+    setup_with(config);
+}
+
+/* One GET with this X-Kind, whose answer is stored. Counted. */
+static struct brim_object *fetch_kind(const struct brim_field *kind)
+{
+    struct brim_flight_ask ask = ask_of(BRIM_FLIGHT_SHARED, "GET");
+    struct brim_flight_view view;
+    struct waiter *w;
+    enum brim_err why;
+
+    ask.fields = (struct brim_fields){kind, 1};
+    ask.looked_again = true;
+    w = try_join(ask, &why);
+    ck_assert_int_eq(why, BRIM_OK);
+    view = wait_for(w);
+    ck_assert_int_eq(view.state, BRIM_FLIGHT_READY);
+    leave(w);
+    while (kept > 0)
+        usleep(1000);
+    return view.object;
+}
+
+static bool is_stored(const struct brim_field *kind)
+{
+    struct brim_find find = {.primary = ask_of(BRIM_FLIGHT_SHARED, "GET").primary,
+                             .request = {kind, 1}};
+    enum brim_found found = brim_cache_find(cache, &find);
+
+    brim_find_fini(&find);
+    brim_object_unref(find.object);
+    return found == BRIM_FOUND_OBJECT;
+}
+
+static void store_other(unsigned i)
+{
+    char url[32];
+    struct brim_object_spec spec = {.kind = BRIM_OBJECT_RESPONSE, .status = 200};
+    struct brim_fill *fill;
+
+    snprintf(url, sizeof(url), "http://h/other/%u", i);
+    spec.primary = spec.key = brim_key_of(brim_str_of(url));
+    ck_assert_int_eq(
+        brim_cache_begin_fill(cache, &spec, (struct brim_fields){NULL, 0}, 0, NULL, &fill),
+        BRIM_OK);
+    brim_fill_finish(fill);
+}
+
+static struct brim_object *red_object;
+
+static void store_red(void)
+{
+    configs[0].server_count = 1;
+    start(0, 0);
+    open_pools();
+    servers[0].answer = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nVary: X-Kind\r\n"
+                        "Content-Length: 1\r\n\r\na";
+    red_object = fetch_kind(&red);
+    ck_assert(is_stored(&red));
+}
+
+/* RAM lets the marker go and not the variant, which has been read. */
+static void lose_marker_of_red(void)
+{
+    struct brim_object *read;
+
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(brim_cache_load(cache, &red_object->key, &read), BRIM_OK);
+        brim_object_unref(read);
+    }
+    for (unsigned i = 0; i < 2000; i++)
+        store_other(i);
+    ck_assert(!brim_cache_has(cache, &red_object->primary));
+    ck_assert(brim_cache_has(cache, &red_object->key));
+}
+
+/* A POST that was answered well takes what is stored (RFC 9111 4.4), though RAM has let go of the
+ * marker that leads to it: with the next marker it must not come back. */
+START_TEST(a_variant_that_lost_its_marker_is_not_found_after_a_change)
+{
+    store_red();
+    lose_marker_of_red();
+    ck_assert_uint_eq(status_of(BRIM_FLIGHT_PASS, "POST"), 200);
+    brim_object_unref(fetch_kind(&blue));
+    ck_assert(is_stored(&blue));
+    ck_assert(!is_stored(&red));
+    brim_object_unref(red_object);
+}
+END_TEST
+
+/* A crowd of variants outlives the eviction of a small marker. */
+START_TEST(a_variant_that_lost_its_marker_is_found_by_the_next_one)
+{
+    store_red();
+    lose_marker_of_red();
+    brim_object_unref(fetch_kind(&blue));
+    ck_assert(is_stored(&red));
+    brim_object_unref(red_object);
+}
+END_TEST
+
+/* What is stale for a soft purge may be served while it is asked for, though the marker is written
+ * anew for the purge and another URL has changed meanwhile. */
+START_TEST(a_variant_outlives_a_soft_purge_and_a_change_elsewhere)
+{
+    uint64_t all = brim_purge_scope_all();
+
+    store_red();
+    brim_cache_note_change(cache);
+    ck_assert_int_eq(brim_cache_purge(cache, &all, 1, BRIM_PURGE_SOFT), BRIM_OK);
+    brim_object_unref(fetch_kind(&blue));
+    ck_assert(is_stored(&red));
+    brim_object_unref(red_object);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("origin/flight");
@@ -333,6 +460,13 @@ int main(void)
     tcase_add_test(tcase, who_leaves_ends_both);
     tcase_add_test(tcase, what_changes_something_is_not_hedged);
     tcase_add_test(tcase, an_exchange_is_refused_when_clients_hold_all);
+    suite_add_tcase(suite, tcase);
+    tcase = tcase_create("variants");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, setup_small, teardown);
+    tcase_add_test(tcase, a_variant_that_lost_its_marker_is_not_found_after_a_change);
+    tcase_add_test(tcase, a_variant_that_lost_its_marker_is_found_by_the_next_one);
+    tcase_add_test(tcase, a_variant_outlives_a_soft_purge_and_a_change_elsewhere);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

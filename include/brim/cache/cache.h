@@ -204,4 +204,9 @@ bool brim_cache_has(struct brim_cache *cache, const struct brim_key *primary);
  * after (RFC 9111 4.4). Thread: any, also a loop. */
 void brim_cache_invalidate(struct brim_cache *cache, const struct brim_key *primary);
 
+/* Instead of that where nothing seems to be stored: variants may be, that RAM keeps without what
+ * leads to them. None from before is found by what is made anew, whatever its URL: that costs no
+ * room, and a request to the origin for what RAM had half forgotten. Thread: any, also a loop. */
+void brim_cache_note_change(struct brim_cache *cache);
+
 #endif

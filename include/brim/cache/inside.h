@@ -40,6 +40,7 @@ struct brim_cache {
     struct brim_sketch *asked;      /* how often for what; NULL: everything is admitted */
     uint64_t body_id_base;          /* random: body ids of this run begin here */
     _Atomic uint64_t bodies;
+    _Atomic uint64_t changed_id;             /* see brim_cache_note_change() */
     atomic_flag ageing;                      /* of asked: one at a time */
     pthread_mutex_t turns[CACHE_TURNS];      /* brim_cache_lock_key() */
     struct brim_coming *coming[CACHE_TURNS]; /* by turn, and under it */
@@ -69,6 +70,12 @@ void brim_cache_read_mail(struct brim_cache *cache);
 BRIM_MUST_USE enum brim_err brim_cache_look(struct brim_cache *cache, struct brim_find *find,
                                             const struct brim_key *key,
                                             struct brim_object **object_out);
+
+/* Without a disk RAM may let go of a marker and keep its variants. Those that began before a change
+ * which missed them for that (brim_cache_note_change) are not found by the marker that is made
+ * anew. marker: NULL: none is needed. Thread: any. */
+bool brim_cache_leads_to(const struct brim_cache *cache, const struct brim_object *marker,
+                         const struct brim_object *variant);
 
 /* Whether it was asked for often enough to be worth a place on disk. Thread: any. */
 bool brim_cache_is_asked_for(const struct brim_cache *cache, struct brim_digest digest);

@@ -47,6 +47,7 @@ struct brim_object {
     const uint64_t *tags;         /* purge scopes of its tags (cache/purge.h) */
     size_t tag_count;
     uint64_t body_id;       /* names the bytes of the body, a marker's response; a 304 keeps it */
+    uint64_t oldest_id;     /* VARY, in RAM only: see brim_cache_leads_to() */
     struct brim_body *body; /* RESPONSE only, counted */
     size_t meta_bytes;      /* size of the allocation */
 };

@@ -110,18 +110,29 @@ static void know(struct name *n, const struct brim_dns_found *found, uint64_t no
     }
 }
 
-/* Whether connections of this generation may lead where the name no longer does. */
-static bool has_left(struct name *n, const struct brim_dns_found *found, uint64_t now_ms)
+static bool is_named(const struct brim_dns_found *found, const char *address)
+{
+    for (unsigned i = 0; i < found->count; i++)
+        if (strcmp(found->addresses[i], address) == 0)
+            return true;
+    return false;
+}
+
+/* Whether connections of this generation may lead where the name no longer does. Between two
+ * look-ups nothing is named: who is named now was not missing, however long ago the last one was.
+ */
+static bool has_left(const struct name *n, const struct brim_dns_found *found, uint64_t now_ms)
 {
     unsigned same = 0;
 
-    for (unsigned i = 0; i < found->count; i++)
-        same += known_of(n, found->addresses[i]) != NULL;
+    for (unsigned i = 0; i < n->known_count; i++) {
+        if (is_named(found, n->known[i].address))
+            same++;
+        else if (now_ms - n->known[i].named_ms > n->names->config.missing_ms)
+            return true;
+    }
     if (n->known_count + found->count - same > KNOWN_MAX)
         return true;
-    for (unsigned i = 0; i < n->known_count; i++)
-        if (now_ms - n->known[i].named_ms > MISSING_MS)
-            return true;
     return n->known_count > 0 && same == 0;
 }
 
@@ -362,6 +373,8 @@ enum brim_err brim_names_open(const struct brim_names_config *config, struct bri
     names->config = *config;
     if (config->ttl_max_ms == 0)
         names->config.ttl_max_ms = config->ttl_min_ms > TTL_MS ? config->ttl_min_ms : TTL_MS;
+    if (config->missing_ms == 0)
+        names->config.missing_ms = MISSING_MS;
     pthread_mutex_init(&names->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

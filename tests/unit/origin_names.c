@@ -158,6 +158,30 @@ START_TEST(connections_are_given_up_when_a_name_leads_elsewhere)
 }
 END_TEST
 
+/* Not for the time between two look-ups, in which nothing was named: a record may hold for an hour.
+ */
+START_TEST(connections_are_kept_while_their_address_is_named)
+{
+    struct brim_names_config config = {
+        .ttl_min_ms = 5, .ttl_max_ms = 5, .missing_ms = 1, .lookup = look_up};
+    struct brim_names_way way;
+    unsigned before;
+
+    tear_down();
+    say(BRIM_OK, "192.0.2.1", "192.0.2.2");
+    ck_assert_int_eq(brim_names_open(&config, &names), BRIM_OK);
+    ck_assert_int_eq(found("a.test", &way), BRIM_OK);
+    before = way.generation;
+    look_twice();
+    ck_assert_int_eq(find("a.test", &way), BRIM_OK);
+    ck_assert_uint_eq(way.generation, before);
+    say(BRIM_OK, "192.0.2.1", NULL); /* the other was not named for longer than that */
+    look_twice();
+    ck_assert_int_eq(find("a.test", &way), BRIM_OK);
+    ck_assert_uint_eq(way.generation, before + 1);
+}
+END_TEST
+
 static const enum brim_err failures[] = {BRIM_EDNS, BRIM_ENOENT};
 
 START_TEST(what_was_known_outlives_a_name_server)
@@ -258,6 +282,7 @@ int main(void)
     tcase_add_test(tcase, the_first_waits_and_is_told);
     tcase_add_test(tcase, a_known_name_is_never_waited_for);
     tcase_add_test(tcase, connections_are_given_up_when_a_name_leads_elsewhere);
+    tcase_add_test(tcase, connections_are_kept_while_their_address_is_named);
     tcase_add_loop_test(tcase, what_was_known_outlives_a_name_server, 0, 2);
     tcase_add_test(tcase, an_unknown_name_is_said_to_be_so);
     tcase_add_test(tcase, who_waits_at_the_end_is_told);

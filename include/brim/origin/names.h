@@ -19,6 +19,7 @@ struct brim_names_config {
     size_t nameserver_count;
     uint64_t ttl_min_ms; /* what records say is held between these */
     uint64_t ttl_max_ms; /* 0: as long as is good for most */
+    uint64_t missing_ms; /* who was not named for so long is left; 0: as is good for most */
     /* In place of DNS, for tests; NULL: DNS. */
     enum brim_err (*lookup)(void *ctx, const char *name, struct brim_dns_found *found_out);
     void *ctx;

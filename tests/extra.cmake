@@ -60,19 +60,23 @@ if(TARGET brim)
     set_tests_properties(${label}.${name} PROPERTIES LABELS ${label} TIMEOUT 600
                          SKIP_RETURN_CODE 77 RUN_SERIAL ON)
   endforeach()
-  if(BRIM_SANITIZE MATCHES address)
-    # What was freed is kept, 256 MiB of it by default, and these tests count memory.
+  if(BRIM_SANITIZE MATCHES "address|thread")
+    # These tests count memory: the one keeps what was freed, 256 MiB of it by default, and the other has
+    # four bytes of shadow for each that is used. And damage that LMDB follows ends brim by a signal on
+    # purpose: brim reads from it which file to set aside, and no report of a sanitizer may answer it.
+    string(REGEX REPLACE ".*(address|thread).*" "\\1" sanitizer ${BRIM_SANITIZE})
+    set(address ASAN_OPTIONS=path_list_append:quarantine_size_mb=4
+        ASAN_OPTIONS=path_list_append:thread_local_quarantine_size_kb=64)
+    set(thread BRIM_TEST_GROWTH=set:5)
+    set(signals handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_abort=0:abort_on_error=1)
     foreach(script ${fault_tests})
       get_filename_component(name ${script} NAME_WE)
-      set(asan ASAN_OPTIONS=path_list_append:quarantine_size_mb=4
-          ASAN_OPTIONS=path_list_append:thread_local_quarantine_size_kb=64)
+      set(environment ${${sanitizer}})
       if(name MATCHES "^(corrupt|stores)$")
-        # Damage that LMDB follows ends brim by a signal on purpose, and brim reads it from that.
-        foreach(option handle_segv=0 handle_sigbus=0 handle_sigfpe=0 handle_abort=0 abort_on_error=1)
-          list(APPEND asan ASAN_OPTIONS=path_list_append:${option})
-        endforeach()
+        list(APPEND environment ASAN_OPTIONS=path_list_append:${signals}
+             TSAN_OPTIONS=path_list_append:${signals})
       endif()
-      set_tests_properties(fault.${name} PROPERTIES ENVIRONMENT_MODIFICATION "${asan}")
+      set_tests_properties(fault.${name} PROPERTIES ENVIRONMENT_MODIFICATION "${environment}")
     endforeach()
   endif()
   # Compiles twice, and links with -flto: two and a half minutes of processor time.

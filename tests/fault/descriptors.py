@@ -75,6 +75,15 @@ class Client:
         self.say(path)
         return self.hear()
 
+    def is_ended(self):
+        """Turned away; not so if an answer has come, or nothing yet."""
+        if not select.select([self.sock], [], [], 0)[0]:
+            return False
+        try:
+            return self.sock.recv(1, socket.MSG_PEEK) == b""
+        except ConnectionError:
+            return True
+
     def close(self):
         self.sock.close()
 
@@ -185,8 +194,8 @@ def run(node, port):
     began = time.monotonic()
     clients = crowd(port)
     answered, gone, waiting = sort_out(node, clients)
-    left = select.select([one.sock for one in waiting], [], [], 0)[0]
-    check_pauses(CLIENTS - len(clients) + len(gone) + len(left), began)
+    left = sum(one.is_ended() for one in waiting)
+    check_pauses(CLIENTS - len(clients) + len(gone) + left, began)
     used = len(os.listdir(f"/proc/{worker}/fd"))
     miss = check_miss(answered[0])
     for client in (first, *answered):

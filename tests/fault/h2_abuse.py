@@ -179,7 +179,8 @@ class Rig:
         self.neighbour.wait_for_more()
         assert not self.neighbour.wrong, f"the neighbour: {self.neighbour.wrong}"
         assert self.node.worker_pid() == self.worker, "the node was started again"
-        assert self.grown() < growth_max, f"memory grew by {self.grown() >> 20} MiB"
+        grown = self.grown()
+        assert grown < growth_max * brim_node.GROWTH, f"memory grew by {grown >> 20} MiB"
 
     def end_neighbour(self):
         self.neighbour.is_over = True

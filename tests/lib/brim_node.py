@@ -22,6 +22,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+# How many times the memory that a test allows the node may grow: tests/extra.cmake says why.
+GROWTH = int(os.environ.get("BRIM_TEST_GROWTH", "1"))
 _reservations = []
 atexit.register(lambda: [held.close() for held in _reservations])
 

@@ -20,6 +20,8 @@ static bool write_body(int fd, size_t bytes)
     while (bytes > 0) {
         ssize_t sent = send(fd, some, bytes < sizeof(some) ? bytes : sizeof(some), MSG_NOSIGNAL);
 
+        if (sent < 0 && errno == EINTR) /* stopped, and told to go on */
+            continue;
         if (sent <= 0)
             return false;
         bytes -= (size_t)sent;

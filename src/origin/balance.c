@@ -13,7 +13,8 @@
  *   least connections  the fewest exchanges under way for its weight
  *   ewma               of two drawn, the one whose latency times exchanges under way is smaller;
  *                      it rises at once and falls slowly (peak EWMA), so that a server that hangs
- *                      is seen before its answers are
+ *                      is seen before its answers are. What is known of who is not asked fades, so
+ *                      that who was slow is tried again some day
  *   hash               the highest of -weight / ln(hash of key and server) (rendezvous): a server
  *                      that comes or goes moves its own keys and no others; one that has a quarter
  *                      more under way than its share is passed over for the next
@@ -46,6 +47,7 @@
 #define EJECTIONS_MAX 5u     /* that make an ejection longer */
 #define RETRIES_FREE  10     /* in a window */
 #define DECAY_MS      10000.0
+#define FADE_MS       30000.0
 #define UNKNOWN_MS    1000.0 /* latency of who has not answered yet and is being asked */
 #define SLOW_SHARE    0.1
 #define LOAD_FACTOR   1.25
@@ -64,6 +66,7 @@ struct server {
     unsigned busy;
     double latency_ms; /* 0: not known */
     uint64_t latency_at_ms;
+    uint64_t asked_at_ms;
     unsigned streak; /* of failures */
     struct counts failures;
     unsigned ejections;
@@ -341,13 +344,23 @@ static unsigned least_connections(const struct choice *c)
     return best;
 }
 
+/* The latency as far as it still says anything: it is known anew by being asked alone. Once asked,
+ * all of it counts again until there is an answer, so that one exchange tries, not a crowd. */
+static double faded_ms(const struct server *s, uint64_t now_ms)
+{
+    uint64_t last_ms = s->asked_at_ms > s->latency_at_ms ? s->asked_at_ms : s->latency_at_ms;
+
+    return now_ms > last_ms ? s->latency_ms * exp(-(double)(now_ms - last_ms) / FADE_MS)
+                            : s->latency_ms;
+}
+
 static double cost_of(const struct choice *c, unsigned i)
 {
     const struct server *s = &c->b->servers[c->items[i]];
 
     if (s->latency_ms == 0)
         return s->busy * UNKNOWN_MS / c->shares[i];
-    return s->latency_ms * (s->busy + 1) / c->shares[i];
+    return faded_ms(s, c->now_ms) * (s->busy + 1) / c->shares[i];
 }
 
 static unsigned ewma(const struct choice *c)
@@ -449,10 +462,12 @@ static bool steps_back(const struct choice *c, const struct brim_balance_tried *
     return most < 1 && UNIT(c->b->turn++ * GOLDEN_STEP) >= most;
 }
 
-static void take(struct brim_balance *b, unsigned picked, struct brim_balance_tried *tried)
+static void take(struct brim_balance *b, unsigned picked, uint64_t now_ms,
+                 struct brim_balance_tried *tried)
 {
     b->busy++;
     b->servers[picked].busy++;
+    b->servers[picked].asked_at_ms = now_ms;
     tried->bits[picked / 64] |= UINT64_C(1) << picked % 64;
     tried->count++;
 }
@@ -471,7 +486,7 @@ static enum brim_err pick_locked(struct choice *c, struct brim_balance_tried *tr
         return BRIM_ELIMIT;
     picked = c->items[choose(c)];
     b->turn++;
-    take(b, picked, tried);
+    take(b, picked, c->now_ms, tried);
     *server_out = picked;
     return BRIM_OK;
 }
@@ -503,7 +518,7 @@ enum brim_err brim_balance_pick_this(struct brim_balance *b, unsigned server, ui
     pthread_mutex_lock(&b->lock);
     take_back_if_due(b, s, now_mono_ms);
     if (!s->is_down && s->out_until_ms == 0 && !is_full(s) && take_retry(b, false, now_mono_ms)) {
-        take(b, server, tried);
+        take(b, server, now_mono_ms, tried);
         err = BRIM_OK;
     }
     pthread_mutex_unlock(&b->lock);

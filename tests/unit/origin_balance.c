@@ -190,6 +190,55 @@ START_TEST(ewma_avoids_who_does_not_answer)
 }
 END_TEST
 
+/* A minute of exchanges, each of which server 0 keeps, or answers as quickly as the other. */
+static unsigned asked_of_first(bool answers)
+{
+    unsigned had = 0;
+
+    for (unsigned i = 0; i < 600; i++) {
+        unsigned server = pick(0);
+
+        had += server == 0;
+        if (server != 0 || answers)
+            brim_balance_end(balance, server, BRIM_BALANCE_GOOD, 20, now_ms);
+        now_ms += 100;
+    }
+    return had;
+}
+
+/* Of two, both are drawn each time: who was slow once would never be asked again, however quick it
+ * is by now. */
+START_TEST(ewma_asks_again_who_was_slow_once)
+{
+    config.method = BRIM_BALANCE_EWMA;
+    config.server_count = 2;
+    open_balance();
+    ck_assert_uint_ne(pick(0), pick(0)); /* nobody is known: one each */
+    brim_balance_end(balance, 0, BRIM_BALANCE_GOOD, 5000, now_ms);
+    brim_balance_end(balance, 1, BRIM_BALANCE_GOOD, 20, now_ms);
+    ck_assert_uint_eq(asked_of_first(true), 0);
+    for (unsigned minute = 0; minute < 5; minute++)
+        (void)asked_of_first(true);
+    ck_assert_uint_gt(asked_of_first(true), 200);
+    ck_assert_uint_lt(asked_of_first(true), 400);
+}
+END_TEST
+
+/* Nor is what is known of a server that hangs forgotten all at once: now and then it is asked. */
+START_TEST(ewma_tries_who_hangs_once_in_a_while)
+{
+    unsigned had = 0;
+
+    config.method = BRIM_BALANCE_EWMA;
+    config.server_count = 2;
+    open_balance();
+    (void)asked_of_first(true);
+    for (unsigned minute = 0; minute < 10; minute++)
+        had += asked_of_first(false);
+    ck_assert_uint_lt(had, 30);
+}
+END_TEST
+
 static unsigned owner(uint64_t hash)
 {
     unsigned server = pick(hash);
@@ -494,6 +543,8 @@ int main(void)
     tcase_add_test(tcase, least_connections_asks_the_idle);
     tcase_add_test(tcase, ewma_avoids_the_slow);
     tcase_add_test(tcase, ewma_avoids_who_does_not_answer);
+    tcase_add_test(tcase, ewma_asks_again_who_was_slow_once);
+    tcase_add_test(tcase, ewma_tries_who_hangs_once_in_a_while);
     tcase_add_test(tcase, hash_moves_what_it_must);
     tcase_add_test(tcase, hash_is_bounded_by_load);
     tcase_add_test(tcase, who_fails_in_a_row_is_left_out_longer_each_time);

@@ -57,7 +57,7 @@ struct brim_purge {
     pthread_rwlock_t lock;       /* table, all */
     struct brim_purge_epoch all; /* not in the table, so that it is never collapsed */
     struct table table;
-    struct pattern patterns[BRIM_PURGE_PATTERNS_MAX]; /* the oldest first */
+    struct pattern patterns[BRIM_PURGE_PATTERNS_MAX + 1]; /* the oldest first; one to be folded */
     size_t pattern_count;
 };
 
@@ -308,10 +308,21 @@ static void fold_pattern(struct brim_purge *purge)
     insert(purge, &epoch);
 }
 
-/* Notes the text of a pattern whose epoch is in the table; what was purged again is the newest. */
+/* Where one of this age stands: an index tells them in any order. */
+static size_t place_of(const struct brim_purge *purge, uint64_t seq)
+{
+    size_t at = purge->pattern_count;
+
+    while (at > 0 && newest(table_slot(&purge->table, purge->patterns[at - 1].scope)) > seq)
+        at--;
+    return at;
+}
+
+/* Notes the text of a pattern whose epoch is in the table. */
 static void note_pattern(struct brim_purge *purge, uint64_t scope, struct brim_str text)
 {
     struct pattern pattern = {.scope = scope, .text = brim_alloc(text.len + 1), .len = text.len};
+    size_t at;
 
     memcpy(pattern.text, text.base, text.len);
     for (size_t i = 0; i < purge->pattern_count; i++) {
@@ -320,10 +331,13 @@ static void note_pattern(struct brim_purge *purge, uint64_t scope, struct brim_s
         drop_pattern(purge, i);
         break;
     }
-    if (purge->pattern_count == BRIM_PURGE_PATTERNS_MAX)
+    INVARIANT(purge->pattern_count <= BRIM_PURGE_PATTERNS_MAX);
+    at = place_of(purge, newest(table_slot(&purge->table, scope)));
+    memmove(&purge->patterns[at + 1], &purge->patterns[at],
+            (purge->pattern_count - at) * sizeof(purge->patterns[0]));
+    purge->patterns[at] = pattern;
+    if (++purge->pattern_count > BRIM_PURGE_PATTERNS_MAX)
         fold_pattern(purge);
-    INVARIANT(purge->pattern_count < BRIM_PURGE_PATTERNS_MAX);
-    purge->patterns[purge->pattern_count++] = pattern;
 }
 
 /* ---- life ---- */

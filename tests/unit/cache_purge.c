@@ -280,6 +280,39 @@ START_TEST(the_oldest_of_too_many_patterns_becomes_its_prefix)
 }
 END_TEST
 
+/* An index tells its epochs in the order of their scopes. Were any but the oldest made coarser, a
+ * start would purge half a cache that a stop had left alone. */
+START_TEST(a_restart_makes_the_same_patterns_coarser)
+{
+    struct brim_purge_epoch epochs[BRIM_PURGE_PATTERNS_MAX + 1];
+    char texts[BRIM_PURGE_PATTERNS_MAX + 1][32];
+    struct brim_object *after_first = NULL, *beside;
+    struct brim_purge *again;
+
+    for (unsigned i = 0; i <= BRIM_PURGE_PATTERNS_MAX; i++) {
+        int len = snprintf(texts[i], sizeof(texts[i]), "http://a/*/%u", i);
+
+        brim_purge_put_pattern(purge, brim_str(texts[i], (size_t)len), BRIM_PURGE_HARD, &epochs[i]);
+        if (i == 0)
+            after_first = object_now("http://a/x");
+    }
+    beside = object_now("http://a/x");
+    beside->seq = 0;
+    beside->checked_seq = 0;
+    expect(after_first, BRIM_PURGE_ALIVE);
+    expect(beside, BRIM_PURGE_GONE); /* by the prefix of the first */
+    ck_assert_int_eq(brim_purge_open(1000, &again), BRIM_OK);
+    for (unsigned i = BRIM_PURGE_PATTERNS_MAX + 1; i-- > 0;) /* the newest first */
+        brim_purge_restore(again, &epochs[i]);
+    after_first->checked_seq = 0;
+    ck_assert_int_eq(brim_purge_check(again, after_first), BRIM_PURGE_ALIVE);
+    ck_assert_int_eq(brim_purge_check(again, beside), BRIM_PURGE_GONE);
+    brim_purge_close(again);
+    brim_object_unref(after_first);
+    brim_object_unref(beside);
+}
+END_TEST
+
 static void note_scope(const char *scope, const struct brim_purge_epoch *epoch, void *ctx)
 {
     char *told = ctx;
@@ -447,6 +480,7 @@ int main(void)
     tcase_add_test(tc, restored_epochs_are_in_force_in_any_order);
     tcase_add_test(tc, pattern_hits_what_is_like_it_also_after_a_restart);
     tcase_add_test(tc, the_oldest_of_too_many_patterns_becomes_its_prefix);
+    tcase_add_test(tc, a_restart_makes_the_same_patterns_coarser);
     tcase_add_test(tc, each_epoch_of_an_object_is_told);
     tcase_add_test(tc, reservation_moves_the_sequence_and_purges_nothing);
     tcase_add_test(tc, collapse_purges_too_much_and_never_too_little);

@@ -226,6 +226,27 @@ static bool brings_own(const struct brim_answer_update *update, struct brim_fiel
     return false;
 }
 
+/* A 304 may leave out what has not changed; those that it names are all there are. False: they are
+ * too many. */
+static bool refresh_tags(const struct brim_answer_update *update, uint64_t *tags,
+                         struct brim_object_spec *spec)
+{
+    struct brim_fields response = update->exchange->response;
+    enum brim_err err = brim_answer_tags(response, update->rules, tags, &spec->tag_count);
+    bool has_tier =
+        update->is_from_tier && brim_fields_find(response, BRIM_STR(BRIM_TIER_TAGS_FIELD)) != NULL;
+
+    spec->tags = tags;
+    if (err == BRIM_ENOENT && !has_tier) {
+        spec->tags = update->stale->tags;
+        spec->tag_count = update->stale->tag_count;
+        return true;
+    }
+    return err != BRIM_ELIMIT &&
+           (!has_tier ||
+            brim_tier_read_tags(response, tags, BRIM_OBJECT_TAGS_MAX, &spec->tag_count));
+}
+
 enum brim_err brim_answer_refresh(const struct brim_answer_update *update,
                                   struct brim_object **object_out, struct brim_object **own_out,
                                   enum brim_store_verdict *verdict_out)
@@ -266,15 +287,7 @@ enum brim_err brim_answer_refresh(const struct brim_answer_update *update,
     spec.body_id = stale->body_id;
     spec.is_codable = stale->status == 200 && update->rules->compress &&
                       brim_coding_suits(merged, update->rules->compress_types);
-    switch (brim_answer_tags(update->exchange->response, update->rules, tags, &spec.tag_count)) {
-    case BRIM_OK:
-        spec.tags = tags;
-        break;
-    case BRIM_ENOENT: /* a 304 may leave out what has not changed */
-        spec.tags = stale->tags;
-        spec.tag_count = stale->tag_count;
-        break;
-    default:
+    if (!refresh_tags(update, tags, &spec)) {
         *verdict_out = BRIM_STORE_NOT;
         spec.tag_count = 0;
     }

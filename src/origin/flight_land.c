@@ -159,6 +159,12 @@ static void remember_pass(struct brim_flight *f, int64_t now_wall_ms)
     brim_cache_put_pass(f->flights->cache, &note);
 }
 
+/* Another brim's answer, which does not tell its tags as its origin did. */
+static bool is_from_tier(const struct brim_flight *f)
+{
+    return f->winner != NULL && f->winner->origin->tier_secret != NULL;
+}
+
 /* A 304 to the conditions that this flight added: the stored response is good again. */
 static enum brim_err take_not_modified(struct brim_flight *f, const struct brim_exchange *exchange)
 {
@@ -168,7 +174,8 @@ static enum brim_err take_not_modified(struct brim_flight *f, const struct brim_
                                         .exchange = exchange,
                                         .rules = f->rules,
                                         .seq = f->seq,
-                                        .version = f->winner->version};
+                                        .version = f->winner->version,
+                                        .is_from_tier = is_from_tier(f)};
     enum brim_store_verdict verdict;
     enum brim_err err = BRIM_EAGAIN; /* without conditions: its body has left the disk meanwhile */
 
@@ -339,12 +346,10 @@ static void set_apart(struct brim_flight *f, const struct brim_fields *all, stru
     f->own_fields = (struct brim_fields){room, count};
 }
 
-/* Another brim's tags, which it does not tell as its origin did. */
 static bool add_tier_tags(const struct brim_flight *f, struct brim_fields response, uint64_t *tags,
                           size_t *count)
 {
-    return f->winner == NULL || f->winner->origin->tier_secret == NULL ||
-           brim_tier_read_tags(response, tags, BRIM_OBJECT_TAGS_MAX, count);
+    return !is_from_tier(f) || brim_tier_read_tags(response, tags, BRIM_OBJECT_TAGS_MAX, count);
 }
 
 /* kept: room for twice the fields, and one that is added to those that are stored; tags: for as

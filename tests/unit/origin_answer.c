@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "brim/origin/answer.h"
 
+#include "brim/cache/purge.h"
 #include "http_fields.h"
 
 /* A cookie of one client in a stored response is handed to every other; all lines of it must go. */
@@ -103,7 +104,10 @@ START_TEST(dictionaries_are_offered_where_the_origin_does_not)
 }
 END_TEST
 
-/* What a 304 at wall second 2000000 makes of a response of second 1000000; counts one reference. */
+static bool is_from_tier; /* the 304 */
+
+/* What a 304 at wall second 2000000 makes of a response of second 1000000, which has a tag; counts
+ * one reference. */
 static struct brim_object *refreshed(const char *const *stored, const char *const *fresh,
                                      struct brim_object **own)
 {
@@ -122,10 +126,14 @@ static struct brim_object *refreshed(const char *const *stored, const char *cons
         .fields = fields_of(stored, &before),
         .body = brim_body_from("body", 4),
     };
-    struct brim_answer_update update = {.exchange = &exchange, .rules = &rules};
+    uint64_t tags[] = {brim_purge_scope_tag(BRIM_STR("old"))};
+    struct brim_answer_update update = {
+        .exchange = &exchange, .rules = &rules, .is_from_tier = is_from_tier};
     enum brim_store_verdict verdict;
     struct brim_object *object;
 
+    spec.tags = tags;
+    spec.tag_count = 1;
     ck_assert_int_eq(brim_object_new(&spec, &update.stale), BRIM_OK);
     ck_assert_int_eq(brim_answer_refresh(&update, &object, own, &verdict), BRIM_OK);
     ck_assert_int_eq(verdict, BRIM_STORE);
@@ -169,6 +177,36 @@ START_TEST(what_a_304_has_for_all_is_stored_without_the_askers_fields)
 }
 END_TEST
 
+/* A purge goes to shield and edge by the tags of now: by those of the day on which an edge first
+ * had it, what a shield has revalidated ever since would be missed. */
+START_TEST(a_shields_304_brings_its_tags)
+{
+    static const char *const stored[FIELDS_MAX] = {"cache-control: max-age=60", "etag: \"a\"",
+                                                   NULL};
+    static const struct {
+        const char *fresh[FIELDS_MAX];
+        bool is_from_tier;
+        bool is_new;
+    } rows[] = {
+        {{"brim-tags: 00000000000000aa", "etag: \"a\""}, true, true},
+        {{"etag: \"a\""}, true, false},
+        {{"brim-tags: 00000000000000aa", "etag: \"a\""}, false, false}, /* an origin's word */
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct brim_object *own, *object;
+
+        is_from_tier = rows[i].is_from_tier;
+        object = refreshed(stored, rows[i].fresh, &own);
+        ck_assert_uint_eq(object->tag_count, 1);
+        ck_assert_uint_eq(object->tags[0],
+                          rows[i].is_new ? 0xaa : brim_purge_scope_tag(BRIM_STR("old")));
+        brim_object_unref(object);
+    }
+    is_from_tier = false;
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("origin_answer");
@@ -180,6 +218,7 @@ int main(void)
     tcase_add_test(tcase, listed_fields_are_not_stored);
     tcase_add_test(tcase, a_304_without_date_is_of_now);
     tcase_add_test(tcase, what_a_304_has_for_all_is_stored_without_the_askers_fields);
+    tcase_add_test(tcase, a_shields_304_brings_its_tags);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -55,13 +55,14 @@ struct brim_answer_update {
     const struct brim_cache_rules *rules;
     uint64_t seq;
     enum brim_http_version version; /* by which it came */
+    bool is_from_tier;              /* of another brim, which names tags in its own way */
 };
 
 /*
  * Makes the object that a 304 confirms: the stale one's body and fields, with the 304's fields in
- * place of those of the same name, aged anew. *verdict_out: whether it may (still) be stored.
- * *own_out: where the 304 has fields that are only for him who asked (RFC 9111 5.2.2.4, 5.2.2.7),
- * the same with them, for him; else NULL.
+ * place of those of the same name, aged anew; its tags, if it names any, in place of the stale's.
+ * *verdict_out: whether it may (still) be stored. *own_out: where the 304 has fields that are only
+ * for him who asked (RFC 9111 5.2.2.4, 5.2.2.7), the same with them, for him; else NULL.
  * Errors: BRIM_EAGAIN the 304 speaks of another representation (its entity tag differs), or of one
  *         that is for fewer requests (its Vary lists more): ask again without conditions;
  * BRIM_ENOMEM. Spec: RFC 9111 3.2, 4.3.4.

@@ -256,6 +256,16 @@ static void set_version(const struct brim_wire *wire, bool is_http2, void *easy)
         set_alone(easy);
 }
 
+/* The CAs of that file as it is now, and no others: libcurl would take those of the system's folder
+ * beside it (as Debian builds it), and, where there is the file alone, keep what it read for a day.
+ */
+static void set_trust(const char *ca_file, void *easy)
+{
+    curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+}
+
 void brim_wire_set_way(const struct brim_wire *wire, const struct brim_fetch_origin *origin,
                        void *easy)
 {
@@ -276,7 +286,7 @@ void brim_wire_set_way(const struct brim_wire *wire, const struct brim_fetch_ori
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, origin->tls_verify ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, origin->tls_verify ? 2L : 0L);
     if (origin->tls_ca_file != NULL)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, origin->tls_ca_file);
+        set_trust(origin->tls_ca_file, easy);
     set_version(wire, origin->is_http2, easy);
 }
 

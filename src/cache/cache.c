@@ -263,7 +263,8 @@ bool brim_cache_keeps(struct brim_cache *cache, struct brim_object *object, bool
 static bool is_expired_note(const struct brim_object *object, int64_t now_wall_ms)
 {
     return object->kind == BRIM_OBJECT_PASS &&
-           now_wall_ms - object->fresh.response_wall_ms >= object->fresh.lifetime_ms;
+           (now_wall_ms - object->fresh.response_wall_ms >= object->fresh.lifetime_ms ||
+            brim_freshness_is_from_future(&object->fresh, now_wall_ms));
 }
 
 bool brim_cache_is_whole(const struct brim_cache *cache, const struct brim_object *object)

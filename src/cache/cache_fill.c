@@ -167,7 +167,8 @@ struct brim_fill {
 static struct brim_object *peek_marker(struct brim_cache *cache, const struct brim_key *primary,
                                        bool *soft_purged_out)
 {
-    struct brim_find find = {.primary = *primary}; /* no port: nothing is begun */
+    struct brim_find find = {.primary = *primary, /* no port: nothing is begun */
+                             .now_wall_ms = brim_clock_wall_ms()};
     struct brim_object *object;
 
     *soft_purged_out = false;

@@ -16,7 +16,10 @@
  *   corrected_initial_age = max(apparent_age, corrected_age_value)
  *   current_age           = corrected_initial_age + (now - response_time)
  *
- * A clock that is set back makes no difference negative: each one counts as 0 then.
+ * A clock that is set back makes no difference negative: each one counts as 0 then. By how much it
+ * was wrong before, nobody knows: a response that came at a time which is still to come is stale,
+ * or it would be as new as on the first day until then. But for CLOCK_SLACK_MS: a request knows the
+ * time at which it began, and may have waited for what it is given.
  */
 #include "brim/http/freshness.h"
 
@@ -25,6 +28,7 @@
 #include "brim/http/vary.h"
 
 #define SECOND_MS         1000
+#define CLOCK_SLACK_MS    (600LL * 1000)
 #define HEURISTIC_DIVISOR 10 /* RFC 9111 4.2.2: "a typical setting ... might be 10%" */
 #define HEURISTIC_MAX_MS  (86400LL * 1000) /* a guess is not trusted for more than a day */
 
@@ -481,6 +485,11 @@ int64_t brim_freshness_age_ms(const struct brim_freshness *freshness, int64_t no
     return at_least_0(add(freshness->initial_age_ms, resident_ms));
 }
 
+bool brim_freshness_is_from_future(const struct brim_freshness *freshness, int64_t now_wall_ms)
+{
+    return subtract(freshness->response_wall_ms, now_wall_ms) > CLOCK_SLACK_MS;
+}
+
 static int64_t asked_ms(int64_t seconds)
 {
     return seconds < 0 || seconds == INT64_MAX ? seconds : ms_of(seconds);
@@ -530,7 +539,7 @@ enum brim_use brim_freshness_use(const struct brim_freshness *freshness,
     int64_t age_ms = brim_freshness_age_ms(freshness, now_wall_ms);
     int64_t left_ms = subtract(freshness->lifetime_ms, age_ms);
 
-    if (soft_purged && left_ms > 0)
+    if (left_ms > 0 && (soft_purged || brim_freshness_is_from_future(freshness, now_wall_ms)))
         left_ms = 0;
     if (freshness->no_cache || control->no_cache || is_too_old(control, age_ms, left_ms))
         return BRIM_USE_REVALIDATE;

@@ -192,6 +192,7 @@ static void decide_stored(struct call *call, const struct brim_look *look,
     const struct brim_freshness *fresh = &look->object->fresh;
     bool is_soft = look->state == BRIM_PURGE_STALE;
     bool is_old = brim_freshness_age_ms(fresh, now_ms) >= fresh->lifetime_ms;
+    bool is_from_future = brim_freshness_is_from_future(fresh, now_ms);
 
     switch (brim_freshness_use(fresh, control, now_ms, is_soft)) {
     case BRIM_USE_FRESH:
@@ -202,14 +203,16 @@ static void decide_stored(struct call *call, const struct brim_look *look,
         break;
     case BRIM_USE_STALE_SWR:
         decide(call, "hit, stale, and revalidated behind",
-               is_soft ? "it was purged softly, within stale-while-revalidate"
-                       : "its lifetime is over, within stale-while-revalidate");
+               is_soft          ? "it was purged softly, within stale-while-revalidate"
+               : is_from_future ? "the clock was set back since it came"
+                                : "its lifetime is over, within stale-while-revalidate");
         break;
     case BRIM_USE_REVALIDATE:
         decide(call, "asked of the origin whether it is still good",
                is_soft           ? "it was purged softly"
                : fresh->no_cache ? "the response says no-cache"
                : is_old          ? "its lifetime is over"
+               : is_from_future  ? "the clock was set back since it came"
                                  : "the request wants it so (Cache-Control, Pragma)");
         break;
     }
@@ -235,6 +238,7 @@ static void decide_found(struct call *call, const struct brim_look *look,
     else if (object->kind == BRIM_OBJECT_RESPONSE)
         decide_stored(call, look, control, now_ms);
     else if (now_ms - object->fresh.response_wall_ms < object->fresh.lifetime_ms &&
+             !brim_freshness_is_from_future(&object->fresh, now_ms) &&
              brim_cache_note_concerns(object, look->request))
         decide(call, "passed to the origin, alone",
                "it was not storable a short while ago (cache.pass_ttl)");

@@ -84,6 +84,15 @@ START_TEST(a_note_holds_for_its_time)
 }
 END_TEST
 
+/* Made while the clock was a year ahead, it would hold for that year. */
+START_TEST(a_note_ends_when_the_clock_was_set_back)
+{
+    note(key_of("http://a/"), no_fields, NULL);
+    ck_assert_int_eq(ask(no_fields, NOW_MS - 1000, NULL), BRIM_FOUND_PASS);
+    ck_assert_int_eq(ask(no_fields, NOW_MS - INT64_C(365) * 86400 * 1000, NULL), BRIM_FOUND_NONE);
+}
+END_TEST
+
 /* What came while one was answered stays, for the others; what he was to replace does not. */
 START_TEST(a_note_stands_in_nobodys_place)
 {
@@ -146,6 +155,7 @@ int main(void)
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_note_holds_for_its_time);
+    tcase_add_test(tc, a_note_ends_when_the_clock_was_set_back);
     tcase_add_test(tc, a_note_stands_in_nobodys_place);
     tcase_add_test(tc, a_note_concerns_those_who_ask_alike);
     tcase_add_loop_test(tc, a_note_on_a_variant_is_of_that_variant, 0, 2);

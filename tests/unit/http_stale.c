@@ -109,6 +109,26 @@ START_TEST(ending_is_the_last_part_of_the_time_here)
 }
 END_TEST
 
+/* A host that starts with its clock a year ahead, and its origin beside it: what came in the
+ * minutes until the clock was set right would count as just received for a year. What a request has
+ * waited for is a little later than its own beginning, and as good as ever. */
+START_TEST(a_clock_that_was_set_back_ends_freshness)
+{
+    static const int64_t year_ms = INT64_C(365) * 86400 * 1000;
+    struct brim_request_control any = {.max_age_ms = -1, .min_fresh_ms = -1, .max_stale_ms = -1};
+    struct brim_freshness fresh;
+
+    compute("max-age=60, stale-while-revalidate=0", false, &fresh);
+    ck_assert_int_eq(brim_freshness_use(&fresh, &any, NOW_MS - 600000, false), BRIM_USE_FRESH);
+    ck_assert_int_eq(brim_freshness_use(&fresh, &any, NOW_MS - 600001, false), BRIM_USE_REVALIDATE);
+    ck_assert_int_eq(brim_freshness_use(&fresh, &any, NOW_MS - year_ms, false),
+                     BRIM_USE_REVALIDATE);
+    compute("max-age=60, stale-while-revalidate=30", false, &fresh);
+    ck_assert_int_eq(brim_freshness_use(&fresh, &any, NOW_MS - year_ms, false), BRIM_USE_STALE_SWR);
+    ck_assert(brim_freshness_may_serve_error(&fresh, &any, NOW_MS - year_ms));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("http_stale");
@@ -118,6 +138,7 @@ int main(void)
                         sizeof(rows) / sizeof(rows[0]));
     tcase_add_test(tcase, a_soft_purge_leaves_stale_if_error_as_it_was);
     tcase_add_test(tcase, ending_is_the_last_part_of_the_time_here);
+    tcase_add_test(tcase, a_clock_that_was_set_back_ends_freshness);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -101,6 +101,10 @@ bool brim_freshness_has_control(struct brim_fields response, const struct brim_c
 /* current_age of RFC 9111 4.2.3 at now, never negative. */
 int64_t brim_freshness_age_ms(const struct brim_freshness *freshness, int64_t now_wall_ms);
 
+/* Whether the response came at a time that is still to come: the clock was set back since, and what
+ * it said then tells nothing about how old the response is. */
+bool brim_freshness_is_from_future(const struct brim_freshness *freshness, int64_t now_wall_ms);
+
 /* What one request asks of stored responses (RFC 9111 5.2.1, 5.4). Times in ms, -1: not asked. */
 struct brim_request_control {
     int64_t max_age_ms;

@@ -574,7 +574,7 @@ static void obey(struct brim_fetch *f, unsigned wants)
         finish(f, BRIM_ECLOSED, "cancelled");
         return;
     }
-    if ((wants & WANT_FIND) != 0)
+    if ((wants & WANT_FIND) != 0 && f->easy == NULL)
         find_server(f);
     else if ((wants & WANT_RESUME) != 0)
         resume(f);
@@ -628,6 +628,8 @@ static void check_deadlines(struct fetcher *t)
             continue;
         if (f->failure != BRIM_OK)
             finish(f, f->failure, f->detail);
+        else if (f->easy == NULL && brim_wire_lead_last(&f->wire, t->names))
+            send_request(f);
         else if (f->easy == NULL)
             finish(f, BRIM_EDNS, "the server's name was not looked up in time");
         else

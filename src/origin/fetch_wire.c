@@ -180,6 +180,13 @@ bool brim_wire_lead(struct brim_wire *w, const struct brim_names_way *way)
     return w->resolve != NULL;
 }
 
+bool brim_wire_lead_last(struct brim_wire *w, struct brim_names *names)
+{
+    struct brim_names_way way;
+
+    return brim_names_last(names, w->name, &way) && brim_wire_lead(w, &way);
+}
+
 static bool copy_body(struct brim_wire *w, const struct brim_fetch_request *request)
 {
     bool wants_length = brim_wire_method_is(w, "POST") || brim_wire_method_is(w, "PUT") ||

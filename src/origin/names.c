@@ -6,7 +6,8 @@
  *   new --find--> due --> running --found--> known until its time is over --> due ...
  *                            \---failed----> what was known goes on, due again in RETRY_MS
  *
- *   known, and nobody asked for IDLE_MS: asleep; the next find looks up and waits, as for a new one
+ *   known, and nobody asked for IDLE_MS: asleep; the next find looks up and waits, as for a new
+ * one, and goes by what was known if that takes too long (last)
  *
  * Generations. libcurl uses an open connection again for the name that it was made for, whatever
  * that leads to by now. So a name has a generation, which is part of what libcurl takes for its
@@ -245,7 +246,8 @@ static uint64_t plan(struct name *n, uint64_t now_ms)
 {
     if (n->is_running)
         return NEVER_MS;
-    if (n->due_ms <= now_ms && n->waiters == NULL && now_ms - n->asked_ms > IDLE_MS) {
+    if (n->due_ms <= now_ms && n->waiters == NULL &&
+        now_ms - n->asked_ms > n->names->config.idle_ms) {
         n->is_asleep = true;
         n->due_ms = NEVER_MS;
     }
@@ -348,6 +350,15 @@ enum brim_err brim_names_find(struct brim_names *names, const char *name, void (
     return err;
 }
 
+bool brim_names_last(struct brim_names *names, const char *name, struct brim_names_way *way_out)
+{
+    OBJ_CHECK(names, NAMES_MAGIC);
+    pthread_mutex_lock(&names->lock);
+    *way_out = name_get(names, name)->way;
+    pthread_mutex_unlock(&names->lock);
+    return way_out->count > 0;
+}
+
 /* ---- life ---- */
 
 static enum brim_err read_servers(struct brim_names *names)
@@ -375,6 +386,8 @@ enum brim_err brim_names_open(const struct brim_names_config *config, struct bri
         names->config.ttl_max_ms = config->ttl_min_ms > TTL_MS ? config->ttl_min_ms : TTL_MS;
     if (config->missing_ms == 0)
         names->config.missing_ms = MISSING_MS;
+    if (config->idle_ms == 0)
+        names->config.idle_ms = IDLE_MS;
     pthread_mutex_init(&names->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -218,8 +218,10 @@ static enum brim_err open_origins(struct node *n, struct brim_compile_faults *fa
     size_t fetchers = (size_t)n->root->node.fetchers;
     const struct brim_conf_dns *dns = &n->root->dns;
     struct brim_fetch_config fetch = {
-        .names = {dns->nameservers.items, dns->nameservers.count, (uint64_t)dns->ttl_min_ms,
-                  (uint64_t)dns->ttl_max_ms, 0, NULL, NULL},
+        .names = {.nameservers = dns->nameservers.items,
+                  .nameserver_count = dns->nameservers.count,
+                  .ttl_min_ms = (uint64_t)dns->ttl_min_ms,
+                  .ttl_max_ms = (uint64_t)dns->ttl_max_ms},
         .threads = (unsigned)(fetchers > 0 ? fetchers : (n->worker_count + 3) / 4),
         .header_bytes_max = n->root->limits.response_header_bytes,
         .header_count_max = (unsigned)n->root->limits.response_header_count,

@@ -34,6 +34,8 @@ void brim_wire_fini(struct brim_wire *wire);
 
 /* Has libcurl connect to where the server's name leads. False: out of memory. Thread: any. */
 bool brim_wire_lead(struct brim_wire *wire, const struct brim_names_way *way);
+/* The same for where it led when it was last looked up. False: it never was, too. Thread: any. */
+bool brim_wire_lead_last(struct brim_wire *wire, struct brim_names *names);
 
 /* Sets whom a handle of libcurl's asks, for what, and how: buffers, TLS, HTTP/2. Borrows both.
  * Thread: the handle's. */

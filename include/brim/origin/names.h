@@ -20,6 +20,7 @@ struct brim_names_config {
     uint64_t ttl_min_ms; /* what records say is held between these */
     uint64_t ttl_max_ms; /* 0: as long as is good for most */
     uint64_t missing_ms; /* who was not named for so long is left; 0: as is good for most */
+    uint64_t idle_ms;    /* a name that nobody asked for so long is not looked up; likewise */
     /* In place of DNS, for tests; NULL: DNS. */
     enum brim_err (*lookup)(void *ctx, const char *name, struct brim_dns_found *found_out);
     void *ctx;
@@ -40,6 +41,10 @@ struct brim_names_way {
     unsigned count;
     char addresses[BRIM_DNS_ADDRESSES_MAX][BRIM_DNS_ADDRESS_BYTES];
 };
+
+/* Where name led when it was last looked up, however long ago. False: it never was. For who has
+ * waited for find in vain. Thread: any. */
+bool brim_names_last(struct brim_names *names, const char *name, struct brim_names_way *way_out);
 
 /*
  * Finds where name leads. BRIM_EAGAIN: it is being looked up, and fn(ctx) is called once, when to

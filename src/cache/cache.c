@@ -32,7 +32,8 @@
 #include "brim/http/vary.h"
 
 #define SEQ_LEAP           ((uint64_t)1 << 40) /* more than a node has purges in its life */
-#define DISK_SHARE         4u   /* the largest object is at most this part of the disk tier */
+#define DISK_SHARE         4u /* the largest object is at most this part of the disk tier */
+#define RAM_SHARE          2u /* of the disk tier, at most, for all that is in RAM to stay there */
 #define REMEMBER_SHARE     128u /* of the disk tier, twice */
 #define REMEMBER_BYTES_MAX ((uint64_t)4 << 20)
 #define SHARDS_MAX         64u
@@ -118,6 +119,7 @@ static enum brim_err open_disk(struct brim_cache *cache)
     if (config->path == NULL || config->path[0] == '\0')
         return BRIM_OK;
     INVARIANT(config->pool != NULL);
+    cache->disk_has_room_for_ram = config->memory_bytes <= config->disk_bytes / RAM_SHARE;
     err = brim_disk_open(&disk, &cache->disk);
     if (err != BRIM_OK)
         return err;
@@ -356,7 +358,21 @@ static void put_current_on_disk(struct brim_cache *cache, struct brim_object *ob
     brim_object_unref(there);
 }
 
-/* Counts the request, and brings what it asked for to disk if that makes it worth it. */
+/* Counts the use, and brings object to disk if that makes it worth it: also what RAM has had for so
+ * long that the disk has retired it meanwhile. Where RAM is the larger, that would never end. */
+static void note_use(struct brim_cache *cache, struct brim_object *object)
+{
+    struct brim_digest digest = object->key.digest;
+
+    brim_disk_touch(cache->disk, digest);
+    if (cache->disk_has_room_for_ram && brim_disk_has_lost(cache->disk, object))
+        atomic_store(&object->on_disk, 0);
+    if (atomic_load_explicit(&object->on_disk, memory_order_relaxed) == 0 &&
+        (object->kind == BRIM_OBJECT_VARY || brim_cache_is_asked_for(cache, digest)))
+        put_current_on_disk(cache, object);
+}
+
+/* What was asked for counts, whether or not it is there. */
 static void note_request(struct brim_cache *cache, struct brim_digest digest,
                          struct brim_object *object)
 {
@@ -364,12 +380,8 @@ static void note_request(struct brim_cache *cache, struct brim_digest digest,
         return;
     if (cache->asked != NULL)
         brim_sketch_touch(cache->asked, digest);
-    if (object == NULL)
-        return;
-    brim_disk_touch(cache->disk, digest);
-    if (atomic_load_explicit(&object->on_disk, memory_order_relaxed) == 0 &&
-        brim_cache_is_asked_for(cache, digest))
-        put_current_on_disk(cache, object);
+    if (object != NULL)
+        note_use(cache, object);
 }
 
 static enum brim_found found(struct brim_cache *cache, struct brim_find *find,
@@ -435,7 +447,7 @@ static enum brim_found find_variant(struct brim_cache *cache, struct brim_find *
         return not_found(cache, find, BRIM_ENOENT);
     }
     if (cache->disk != NULL) /* without its marker nobody would find it after a restart */
-        brim_disk_touch(cache->disk, find->primary.digest);
+        note_use(cache, find->marker);
     return found(cache, find, object);
 }
 

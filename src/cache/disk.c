@@ -459,8 +459,10 @@ static enum brim_err decode(const struct brim_extent_head *head, const uint8_t *
         err = brim_object_decode(payload + list, head->meta_len, body, object_out);
     if (body != NULL)
         brim_body_unref(body);
-    if (err == BRIM_OK)
-        (*object_out)->on_disk = 1; /* nobody else sees it yet */
+    if (err == BRIM_OK) { /* nobody else sees it yet */
+        (*object_out)->on_disk = 1;
+        (*object_out)->leans_on = record->oldest_segment;
+    }
     return err;
 }
 

@@ -281,6 +281,31 @@ bool brim_disk_has(struct brim_disk *disk, struct brim_digest digest)
     return is_being_written(disk, digest) || is_in_index(disk, digest);
 }
 
+/* Whatever becomes of it: it is looked for when the next segment is retired, not before. */
+static uint32_t leans_for_now(const struct brim_disk *disk)
+{
+    return brim_segments_lowest(disk->segments);
+}
+
+bool brim_disk_has_lost(struct brim_disk *disk, struct brim_object *object)
+{
+    uint32_t leans_on = atomic_load_explicit(&object->leans_on, memory_order_relaxed);
+    struct brim_record record;
+
+    OBJ_CHECK(disk, DISK_MAGIC);
+    if (brim_segments_has(disk->segments, leans_on))
+        return false;
+    /* Of all who see it now, one looks. */
+    if (!atomic_compare_exchange_strong(&object->leans_on, &leans_on, leans_for_now(disk)))
+        return false;
+    if (!brim_disk_has(disk, object->key.digest))
+        return true;
+    if (brim_index_find(disk->index, object->key.digest, &record) == BRIM_OK)
+        leans_on = record.oldest_segment; /* it had a second chance, or its segment is going now */
+    atomic_store(&object->leans_on, leans_on);
+    return false;
+}
+
 void brim_disk_drop(struct brim_disk *disk, struct brim_digest digest)
 {
     OBJ_CHECK(disk, DISK_MAGIC);
@@ -312,10 +337,12 @@ static void run_put(struct brim_job *job)
     if (!write->is_overtaken) {
         if (err == BRIM_OK)
             err = brim_indexer_put(disk->indexer, digest, &record);
-        if (err == BRIM_OK)
+        if (err == BRIM_OK) {
+            atomic_store(&write->object->leans_on, record.oldest_segment);
             BRIM_COUNT(DISK_WRITES);
-        else
+        } else {
             refuse(disk, digest);
+        }
     }
     take_out(disk, write);
     pthread_mutex_unlock(&disk->lock);
@@ -358,6 +385,7 @@ void brim_disk_put(struct brim_disk *disk, struct brim_object *object)
     OBJ_CHECK(object, BRIM_OBJECT_MAGIC);
     if (object->kind == BRIM_OBJECT_PASS)
         return; /* a note for minutes: not worth a write */
+    atomic_store(&object->leans_on, leans_for_now(disk));
     write = brim_alloc(sizeof(*write));
     *write = (struct brim_disk_write){
         .job.run = run_put, .disk = disk, .object = brim_object_ref(object)};

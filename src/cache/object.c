@@ -148,6 +148,7 @@ enum brim_err brim_object_new(const struct brim_object_spec *spec, struct brim_o
                                    .kind = (uint8_t)spec->kind,
                                    .status = (uint16_t)spec->status,
                                    .refs = 1,
+                                   .leans_on = UINT32_MAX,
                                    .checked_seq = spec->seq,
                                    .seq = spec->seq,
                                    .fresh = spec->fresh,

@@ -98,9 +98,14 @@ uint32_t brim_segments_note_floor(struct brim_segments *segs)
     return segs->floor;
 }
 
+uint32_t brim_segments_lowest(const struct brim_segments *segments)
+{
+    return atomic_load_explicit(&segments->floor, memory_order_relaxed);
+}
+
 bool brim_segments_has(const struct brim_segments *segments, uint32_t segment)
 {
-    return segment >= atomic_load_explicit(&segments->floor, memory_order_relaxed);
+    return segment >= brim_segments_lowest(segments);
 }
 
 /* ---- appending ---- */

@@ -308,6 +308,13 @@ bool brim_disk_has(struct brim_disk *disk, struct brim_digest digest)
     return brim_disk_locate(disk, digest, &locator) == BRIM_OK;
 }
 
+bool brim_disk_has_lost(struct brim_disk *disk, struct brim_object *object)
+{
+    (void)disk;
+    (void)object;
+    return false;
+}
+
 bool brim_disk_holds(const struct brim_disk *disk, const struct brim_body *body)
 {
     (void)disk;

@@ -119,6 +119,11 @@ void brim_disk_drop(struct brim_disk *disk, struct brim_digest digest);
 /* Whether something is under digest, or on its way there. Thread: any, also a loop. */
 bool brim_disk_has(struct brim_disk *disk, struct brim_digest digest);
 
+/* Whether object, which RAM has and the disk had or was to have, is not there: its segment was
+ * retired, or it was refused. Says so once until one more segment is retired: whoever hears it may
+ * put the object again, and a disk that takes nothing is left alone. Thread: any, also a loop. */
+bool brim_disk_has_lost(struct brim_disk *disk, struct brim_object *object);
+
 /* Whether body stays, as far as it stands on disk: false where a segment of it is being retired, or
  * was. Who begins to read then might not come to the end. Thread: any, wait-free. */
 bool brim_disk_holds(const struct brim_disk *disk, const struct brim_body *body);

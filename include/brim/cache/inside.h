@@ -36,6 +36,7 @@ struct brim_cache {
     struct brim_cache_config config;
     struct brim_hot *hot;
     struct brim_disk *disk;         /* NULL: none */
+    bool disk_has_room_for_ram;     /* for all that is there, and as much again */
     struct brim_remember *remember; /* NULL: off */
     struct brim_sketch *asked;      /* how often for what; NULL: everything is admitted */
     uint64_t body_id_base;          /* random: body ids of this run begin here */

@@ -36,6 +36,7 @@ struct brim_object {
     uint16_t status;
     _Atomic uint32_t refs;        /* private */
     _Atomic uint32_t use;         /* hot tier: saturating frequency */
+    _Atomic uint32_t leans_on;    /* disk tier: the oldest segment that it needs, or UINT32_MAX */
     _Atomic uint64_t checked_seq; /* purges up to here are known not to concern it */
     uint64_t seq;                 /* purge sequence in force when its fill began */
     struct brim_key key;          /* variant key, or the primary one if it does not vary */

@@ -88,6 +88,9 @@ BRIM_MUST_USE enum brim_err brim_segments_check(struct brim_segments *segments,
  * or gone, is for good. Thread: any, wait-free. */
 bool brim_segments_has(const struct brim_segments *segments, uint32_t segment);
 
+/* The lowest of those that stay. Thread: any, wait-free. */
+uint32_t brim_segments_lowest(const struct brim_segments *segments);
+
 /* A body that is being read, in the segments of span. Private but for that. */
 struct brim_segments_use {
     struct brim_segments_use *next;

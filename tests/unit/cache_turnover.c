@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What days of other objects do to one that is asked for all the time: the disk has turned over,
+ * and RAM has had the object all along.
+ */
+#include "bodies.h"
+#include "brim/base/metric.h"
+#include "brim/cache/cache.h"
+#include "brim/http/vary.h"
+#include "folder.h"
+
+enum { KIB = 1024, MIB = 1024 * KIB, BODY_BYTES = 300 * KIB, SEGMENTS = 3, OTHERS_MAX = 10000 };
+
+static const struct brim_fields no_fields = {NULL, 0};
+static char path[] = "/tmp/brim-turnover-XXXXXX";
+static struct brim_pool *pool;
+static struct brim_cache *cache;
+
+static void open_cache(void)
+{
+    struct brim_pool_limits limits = {.threads = 2, .queue_max = 64};
+    struct brim_cache_config config = {
+        .path = path,
+        .disk_bytes = 64 * MIB,
+        .segment_bytes = 4 * MIB,
+        .memory_bytes = 16 * MIB,
+        .memory_object_bytes = MIB,
+        .object_bytes_max = 8 * MIB,
+        .window_bytes = 256 * KIB,
+        .write_queue_max = 4096,
+        .purge_epochs_max = 1000,
+    };
+
+    ck_assert_int_eq(brim_pool_open(&limits, &pool), BRIM_OK);
+    config.pool = pool;
+    ck_assert_int_eq(brim_cache_open(&config, &cache), BRIM_OK);
+}
+
+static void close_cache(void)
+{
+    brim_pool_wait_idle(pool);
+    brim_pool_close(pool);
+    brim_cache_close(cache);
+}
+
+static void setup(void)
+{
+    ck_assert_ptr_nonnull(mkdtemp(path));
+    open_cache();
+}
+
+static void teardown(void)
+{
+    close_cache();
+    ck_assert_int_eq(folder_remove(path), 0);
+}
+
+static void exchange(const char *url, struct brim_fields request, struct brim_fields response)
+{
+    static uint8_t bytes[BODY_BYTES];
+    struct brim_object_spec spec = {.kind = BRIM_OBJECT_RESPONSE,
+                                    .status = 200,
+                                    .primary = key_of(url),
+                                    .seq = brim_cache_seq(cache),
+                                    .fresh = {.lifetime_ms = 60000},
+                                    .fields = response};
+    struct brim_fill *fill;
+
+    ck_assert_int_eq(brim_cache_begin_fill(cache, &spec, request, BODY_BYTES, NULL, &fill),
+                     BRIM_OK);
+    ck_assert_int_eq(brim_fill_append(fill, bytes, sizeof(bytes)), BRIM_OK);
+    brim_fill_finish(fill);
+}
+
+static bool is_found(const char *url, struct brim_fields request)
+{
+    struct bell bell;
+    struct brim_find find = {.primary = key_of(url), .request = request, .port = &bell.port};
+    enum brim_found found;
+
+    bell_init(&bell);
+    while ((found = brim_cache_find(cache, &find)) == BRIM_FOUND_WAIT)
+        bell_wait(&bell);
+    brim_find_fini(&find);
+    brim_object_unref(find.object);
+    bell_fini(&bell);
+    return found == BRIM_FOUND_OBJECT;
+}
+
+/* Others fill the disk until what it had first is retired, while url is asked for. */
+static void turn_over(const char *url, struct brim_fields request)
+{
+    int64_t retired = brim_metric_read(BRIM_METRIC_DISK_RETIRED) + SEGMENTS;
+    char other[32];
+
+    for (unsigned i = 0; i < OTHERS_MAX && brim_metric_read(BRIM_METRIC_DISK_RETIRED) < retired;
+         i++) {
+        snprintf(other, sizeof(other), "http://other/%u", i);
+        exchange(other, no_fields, no_fields);
+        brim_pool_wait_idle(pool); /* no write is refused for a queue */
+        ck_assert(is_found(url, request));
+    }
+    ck_assert_int_ge(brim_metric_read(BRIM_METRIC_DISK_RETIRED), retired);
+    ck_assert(is_found(url, request)); /* from RAM, where it has been all along */
+    brim_pool_wait_idle(pool);
+}
+
+/* A popular object that a restart, or RAM that is needed, makes a miss was popular for nothing; and
+ * the longer a node runs the more of what it has in RAM would be so. */
+START_TEST(what_ram_keeps_does_not_leave_the_disk_for_good)
+{
+    exchange("http://a/", no_fields, no_fields);
+    turn_over("http://a/", no_fields);
+    close_cache();
+    open_cache();
+    ck_assert(is_found("http://a/", no_fields));
+}
+END_TEST
+
+/* Of one that varies, what leads to it stays as well. */
+START_TEST(a_variant_stays_with_its_marker)
+{
+    static const struct brim_field kind[] = {{BRIM_STR("x-kind"), BRIM_STR("a")}};
+    static const struct brim_field vary[] = {{BRIM_STR("vary"), BRIM_STR("x-kind")}};
+    struct brim_fields request = {kind, 1};
+
+    exchange("http://a/", request, (struct brim_fields){vary, 1});
+    turn_over("http://a/", request);
+    close_cache();
+    open_cache();
+    ck_assert(is_found("http://a/", request));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cache/turnover");
+    TCase *tc = tcase_create("turnover");
+
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, what_ram_keeps_does_not_leave_the_disk_for_good);
+    tcase_add_test(tc, a_variant_stays_with_its_marker);
+    suite_add_tcase(suite, tc);
+    return unit_run(suite);
+}

@@ -372,13 +372,14 @@ static void note_use(struct brim_cache *cache, struct brim_object *object)
         put_current_on_disk(cache, object);
 }
 
-/* What was asked for counts, whether or not it is there. */
+/* What was asked for counts, whether or not it is there, until that is often enough: more would
+ * make the sketch, which forgets by the number of what it has counted, forget the others. */
 static void note_request(struct brim_cache *cache, struct brim_digest digest,
                          struct brim_object *object)
 {
     if (cache->disk == NULL)
         return;
-    if (cache->asked != NULL)
+    if (!brim_cache_is_asked_for(cache, digest))
         brim_sketch_touch(cache->asked, digest);
     if (object != NULL)
         note_use(cache, object);

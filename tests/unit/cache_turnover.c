@@ -9,12 +9,20 @@
 #include "brim/http/vary.h"
 #include "folder.h"
 
-enum { KIB = 1024, MIB = 1024 * KIB, BODY_BYTES = 300 * KIB, SEGMENTS = 3, OTHERS_MAX = 10000 };
+enum {
+    KIB = 1024,
+    MIB = 1024 * KIB,
+    BODY_BYTES = 300 * KIB,
+    SEGMENTS = 3,
+    OTHERS_MAX = 10000,
+    BUSY = 100000
+};
 
 static const struct brim_fields no_fields = {NULL, 0};
 static char path[] = "/tmp/brim-turnover-XXXXXX";
 static struct brim_pool *pool;
 static struct brim_cache *cache;
+static enum brim_cache_admit admit;
 
 static void open_cache(void)
 {
@@ -29,6 +37,7 @@ static void open_cache(void)
         .window_bytes = 256 * KIB,
         .write_queue_max = 4096,
         .purge_epochs_max = 1000,
+        .admit = admit,
     };
 
     ck_assert_int_eq(brim_pool_open(&limits, &pool), BRIM_OK);
@@ -46,6 +55,7 @@ static void close_cache(void)
 static void setup(void)
 {
     ck_assert_ptr_nonnull(mkdtemp(path));
+    admit = BRIM_ADMIT_ALWAYS;
     open_cache();
 }
 
@@ -132,6 +142,29 @@ START_TEST(a_variant_stays_with_its_marker)
 }
 END_TEST
 
+/* Else a busy node would only write what is asked for twice within seconds, which RAM has anyway.
+ */
+START_TEST(hits_do_not_make_the_disk_forget_what_was_asked_for)
+{
+    close_cache();
+    admit = BRIM_ADMIT_SECOND_HIT;
+    open_cache();
+    ck_assert(!is_found("http://hot/", no_fields));
+    ck_assert(!is_found("http://hot/", no_fields));
+    exchange("http://hot/", no_fields, no_fields);
+    ck_assert(!is_found("http://a/", no_fields));
+    for (unsigned i = 0; i < BUSY; i++)
+        ck_assert(is_found("http://hot/", no_fields));
+    exchange("http://other/", no_fields, no_fields); /* when it looks what to forget */
+    ck_assert(!is_found("http://a/", no_fields));
+    exchange("http://a/", no_fields, no_fields);
+    close_cache();
+    open_cache();
+    ck_assert(is_found("http://a/", no_fields));
+    ck_assert(!is_found("http://other/", no_fields));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cache/turnover");
@@ -141,6 +174,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, what_ram_keeps_does_not_leave_the_disk_for_good);
     tcase_add_test(tc, a_variant_stays_with_its_marker);
+    tcase_add_test(tc, hits_do_not_make_the_disk_forget_what_was_asked_for);
     suite_add_tcase(suite, tc);
     return unit_run(suite);
 }

@@ -100,12 +100,16 @@ bool brim_kv_sweep_some(struct brim_kv_sweep *sweep)
 
 bool brim_kv_sweep_round(struct brim_kv_sweep *sweep)
 {
+    bool is_first_half = sweep->from_len > 0;
     size_t gone = 0;
-    unsigned turn = 0;
 
-    sweep->from_len = 0;
-    do
+    for (unsigned turn = 0; turn < ROUND_TURNS; turn++) {
         gone += take_turn(sweep);
-    while (sweep->from_len > 0 && ++turn < ROUND_TURNS);
+        if (sweep->from_len > 0)
+            continue;
+        if (!is_first_half)
+            break;
+        is_first_half = false; /* on from the beginning */
+    }
     return gone > 0;
 }

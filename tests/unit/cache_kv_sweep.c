@@ -7,10 +7,12 @@
 #include "folder.h"
 #include "unit.h"
 
-#define MIB   (1024u * 1024u)
-#define ROWS  9000u /* more than two turns of a sweep */
-#define NEVER INT64_C(0)
-#define LONG  INT64_C(4102444800000) /* 2100: the sweep goes by the clock */
+#define MIB        (1024u * 1024u)
+#define ROWS       9000u              /* more than two turns of a sweep */
+#define LARGE_ROWS (LARGE_STEP * 40u) /* more than a round of it */
+#define LARGE_STEP 8192u
+#define NEVER      INT64_C(0)
+#define LONG       INT64_C(4102444800000) /* 2100: the sweep goes by the clock */
 
 static char folder[64];
 static struct brim_kv_table *table;
@@ -20,7 +22,7 @@ static void setup(void)
 {
     snprintf(folder, sizeof(folder), "/tmp/brim-kv-sweep-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
-    ck_assert_int_eq(brim_kv_table_open(folder, 16 * MIB, &table), BRIM_OK);
+    ck_assert_int_eq(brim_kv_table_open(folder, 64 * MIB, &table), BRIM_OK);
     sweep = (struct brim_kv_sweep){.table = table};
 }
 
@@ -81,6 +83,30 @@ START_TEST(a_round_deletes_all_that_has_ended_and_nothing_else)
 }
 END_TEST
 
+/* One that began at the beginning each time would never see the end of a large store: that is full,
+ * and loses writes, of rows that have ended. */
+START_TEST(rounds_of_a_large_store_go_on_where_the_last_one_was)
+{
+    static struct brim_kv_row rows[LARGE_STEP];
+    static char keys[LARGE_STEP][16];
+    unsigned rounds = 0;
+
+    for (unsigned n = 0; n < LARGE_ROWS; n++) {
+        unsigned i = n % LARGE_STEP;
+        int len = snprintf(keys[i], sizeof(keys[i]), "s/%07u", n);
+
+        rows[i] = (struct brim_kv_row){.key = brim_str(keys[i], (size_t)len),
+                                       .expires_wall_ms = n == LARGE_ROWS - 1 ? 1 : NEVER};
+        if (i == LARGE_STEP - 1)
+            ck_assert_int_eq(brim_kv_table_commit(table, rows, LARGE_STEP), BRIM_OK);
+    }
+    while (!brim_kv_sweep_round(&sweep))
+        ck_assert_uint_lt(++rounds, 4);
+    ck_assert_uint_eq(count().all, LARGE_ROWS - 1);
+    ck_assert(!brim_kv_sweep_round(&sweep));
+}
+END_TEST
+
 /* Between batches of writes the sweep takes its turns, and goes on where it was. */
 START_TEST(some_turns_come_to_the_end_and_say_when_little_is_left)
 {
@@ -115,6 +141,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_round_deletes_all_that_has_ended_and_nothing_else);
+    tcase_add_test(tcase, rounds_of_a_large_store_go_on_where_the_last_one_was);
     tcase_add_test(tcase, some_turns_come_to_the_end_and_say_when_little_is_left);
     tcase_add_test(tcase, a_key_that_is_too_long_is_passed_over);
     suite_add_tcase(suite, tcase);

@@ -26,8 +26,8 @@ struct brim_kv_sweep {
 /* Takes a few turns. Returns whether there is much left, as far as can be told. Thread: writer. */
 bool brim_kv_sweep_some(struct brim_kv_sweep *sweep);
 
-/* Takes turns from the beginning to the end, or a limit of them. Returns whether anything had
- * expired. Thread: writer. */
+/* Takes turns once round the table, or a limit of them: the next round goes on where this one
+ * ended. Returns whether anything had expired. Thread: writer. */
 bool brim_kv_sweep_round(struct brim_kv_sweep *sweep);
 
 #endif

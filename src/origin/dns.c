@@ -7,7 +7,8 @@
  * of getaddrinfo(), which knows mDNS, LDAP and containers, and is used for OTHER_TTL_MS.
  *
  * A is asked before AAAA: where nobody answers the first, the second is not asked too. A name of
- * which one family alone could be had is found.
+ * which one family alone could be had is found; who has addresses of the first waits for the second
+ * for SECOND_WAIT_S of each name server and no longer, as some drop such questions.
  */
 #include "brim/origin/dns.h"
 
@@ -26,6 +27,7 @@
 #define HOSTS_TTL_MS  5000u
 #define OTHER_TTL_MS  30000u
 #define ANSWER_BYTES  16384u
+#define SECOND_WAIT_S 1
 #define LINE_BYTES    2048u
 #define LOOPBACK_NAME "localhost"
 
@@ -180,6 +182,16 @@ static void set_servers(const struct brim_dns_config *config, res_state state)
     state->nscount = (int)config->count;
 }
 
+static void ask_second(res_state state, const char *name, unsigned had,
+                       struct brim_dns_found *found)
+{
+    if (had > 0) {
+        state->retrans = SECOND_WAIT_S;
+        state->retry = 1;
+    }
+    found->is_half = ask(state, name, ns_t_aaaa, found) == BRIM_EDNS;
+}
+
 static enum brim_err find_in_dns(const struct brim_dns_config *config, const char *name,
                                  struct brim_dns_found *found)
 {
@@ -194,7 +206,7 @@ static enum brim_err find_in_dns(const struct brim_dns_config *config, const cha
     found->ttl_ms = UINT64_MAX;
     err = ask(&state, name, ns_t_a, &four);
     if (err != BRIM_EDNS)
-        (void)ask(&state, name, ns_t_aaaa, found);
+        ask_second(&state, name, four.count, found);
     res_nclose(&state);
     join(&four, found);
     if (found->count > 0)

@@ -121,7 +121,7 @@ static bool is_named(const struct brim_dns_found *found, const char *address)
 
 /* Whether connections of this generation may lead where the name no longer does. Between two
  * look-ups nothing is named: who is named now was not missing, however long ago the last one was.
- */
+ * Nor are those of IPv6 where nobody could say anything about it. */
 static bool has_left(const struct name *n, const struct brim_dns_found *found, uint64_t now_ms)
 {
     unsigned same = 0;
@@ -129,7 +129,8 @@ static bool has_left(const struct name *n, const struct brim_dns_found *found, u
     for (unsigned i = 0; i < n->known_count; i++) {
         if (is_named(found, n->known[i].address))
             same++;
-        else if (now_ms - n->known[i].named_ms > n->names->config.missing_ms)
+        else if (!(found->is_half && n->known[i].address[0] == '[') &&
+                 now_ms - n->known[i].named_ms > n->names->config.missing_ms)
             return true;
     }
     if (n->known_count + found->count - same > KNOWN_MAX)

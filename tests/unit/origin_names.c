@@ -18,6 +18,7 @@ static struct {
     pthread_mutex_t lock;
     struct brim_dns_found found;
     enum brim_err err;
+    bool is_half; /* of what is said next */
     _Atomic unsigned asked;
     _Atomic bool hangs;
 } dns = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -47,7 +48,7 @@ static void say(enum brim_err err, const char *first, const char *second)
 
     pthread_mutex_lock(&dns.lock);
     dns.err = err;
-    dns.found = (struct brim_dns_found){.ttl_ms = 1};
+    dns.found = (struct brim_dns_found){.ttl_ms = 1, .is_half = dns.is_half};
     for (unsigned i = 0; i < 2 && texts[i] != NULL; i++)
         (void)snprintf(dns.found.addresses[dns.found.count++], BRIM_DNS_ADDRESS_BYTES, "%s",
                        texts[i]);
@@ -182,6 +183,32 @@ START_TEST(connections_are_kept_while_their_address_is_named)
 }
 END_TEST
 
+/* Nor because a name server says nothing about IPv6 for a while. */
+START_TEST(connections_are_kept_while_nobody_says_anything_about_their_family)
+{
+    struct brim_names_config config = {
+        .ttl_min_ms = 5, .ttl_max_ms = 5, .missing_ms = 1, .lookup = look_up};
+    struct brim_names_way way;
+    unsigned before;
+
+    tear_down();
+    say(BRIM_OK, "[2001:db8::1]", "192.0.2.1");
+    ck_assert_int_eq(brim_names_open(&config, &names), BRIM_OK);
+    ck_assert_int_eq(found("a.test", &way), BRIM_OK);
+    before = way.generation;
+    dns.is_half = true;
+    say(BRIM_OK, "192.0.2.1", NULL);
+    look_twice();
+    ck_assert_int_eq(find("a.test", &way), BRIM_OK);
+    ck_assert_uint_eq(way.generation, before);
+    dns.is_half = false;
+    say(BRIM_OK, "192.0.2.1", NULL); /* it says that there is none */
+    look_twice();
+    ck_assert_int_eq(find("a.test", &way), BRIM_OK);
+    ck_assert_uint_eq(way.generation, before + 1);
+}
+END_TEST
+
 static const enum brim_err failures[] = {BRIM_EDNS, BRIM_ENOENT};
 
 START_TEST(what_was_known_outlives_a_name_server)
@@ -283,6 +310,7 @@ int main(void)
     tcase_add_test(tcase, a_known_name_is_never_waited_for);
     tcase_add_test(tcase, connections_are_given_up_when_a_name_leads_elsewhere);
     tcase_add_test(tcase, connections_are_kept_while_their_address_is_named);
+    tcase_add_test(tcase, connections_are_kept_while_nobody_says_anything_about_their_family);
     tcase_add_loop_test(tcase, what_was_known_outlives_a_name_server, 0, 2);
     tcase_add_test(tcase, an_unknown_name_is_said_to_be_so);
     tcase_add_test(tcase, who_waits_at_the_end_is_told);

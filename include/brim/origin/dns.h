@@ -21,6 +21,7 @@
 struct brim_dns_found {
     unsigned count;
     uint64_t ttl_ms;
+    bool is_half; /* nobody could say what addresses of IPv6 there are */
     char addresses[BRIM_DNS_ADDRESSES_MAX][BRIM_DNS_ADDRESS_BYTES]; /* IPv6 first, in brackets */
 };
 

@@ -358,12 +358,14 @@ static void put_current_on_disk(struct brim_cache *cache, struct brim_object *ob
     brim_object_unref(there);
 }
 
-/* Counts the use, and brings object to disk if that makes it worth it: also what RAM has had for so
- * long that the disk has retired it meanwhile. Where RAM is the larger, that would never end. */
-static void note_use(struct brim_cache *cache, struct brim_object *object)
+/* Also what RAM has had for so long that the disk has retired it meanwhile. Where RAM is the
+ * larger, that would never end. */
+void brim_cache_note_use(struct brim_cache *cache, struct brim_object *object)
 {
     struct brim_digest digest = object->key.digest;
 
+    if (cache->disk == NULL)
+        return;
     brim_disk_touch(cache->disk, digest);
     if (cache->disk_has_room_for_ram && brim_disk_has_lost(cache->disk, object))
         atomic_store(&object->on_disk, 0);
@@ -382,7 +384,7 @@ static void note_request(struct brim_cache *cache, struct brim_digest digest,
     if (!brim_cache_is_asked_for(cache, digest))
         brim_sketch_touch(cache->asked, digest);
     if (object != NULL)
-        note_use(cache, object);
+        brim_cache_note_use(cache, object);
 }
 
 static enum brim_found found(struct brim_cache *cache, struct brim_find *find,
@@ -447,8 +449,7 @@ static enum brim_found find_variant(struct brim_cache *cache, struct brim_find *
         brim_object_unref(object);
         return not_found(cache, find, BRIM_ENOENT);
     }
-    if (cache->disk != NULL) /* without its marker nobody would find it after a restart */
-        note_use(cache, find->marker);
+    brim_cache_note_use(cache, find->marker); /* without it nobody would find it after a restart */
     return found(cache, find, object);
 }
 

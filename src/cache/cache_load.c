@@ -42,6 +42,7 @@ enum brim_err brim_cache_load(struct brim_cache *cache, const struct brim_key *k
         brim_object_unref(object);
         return BRIM_ENOENT;
     }
+    brim_cache_note_use(cache, object);
     *object_out = object;
     return BRIM_OK;
 }

@@ -97,8 +97,20 @@ static bool is_found(const char *url, struct brim_fields request)
     return found == BRIM_FOUND_OBJECT;
 }
 
+static bool is_loaded(const char *url, struct brim_fields request)
+{
+    struct brim_key key = key_of(url);
+    struct brim_object *object = NULL;
+    bool is_there = brim_cache_load(cache, &key, &object) == BRIM_OK;
+
+    (void)request;
+    brim_object_unref(object);
+    return is_there;
+}
+
 /* Others fill the disk until what it had first is retired, while url is asked for. */
-static void turn_over(const char *url, struct brim_fields request)
+static void turn_over(bool (*is_there)(const char *url, struct brim_fields request),
+                      const char *url, struct brim_fields request)
 {
     int64_t retired = brim_metric_read(BRIM_METRIC_DISK_RETIRED) + SEGMENTS;
     char other[32];
@@ -108,10 +120,10 @@ static void turn_over(const char *url, struct brim_fields request)
         snprintf(other, sizeof(other), "http://other/%u", i);
         exchange(other, no_fields, no_fields);
         brim_pool_wait_idle(pool); /* no write is refused for a queue */
-        ck_assert(is_found(url, request));
+        ck_assert(is_there(url, request));
     }
     ck_assert_int_ge(brim_metric_read(BRIM_METRIC_DISK_RETIRED), retired);
-    ck_assert(is_found(url, request)); /* from RAM, where it has been all along */
+    ck_assert(is_there(url, request)); /* from RAM, where it has been all along */
     brim_pool_wait_idle(pool);
 }
 
@@ -120,7 +132,7 @@ static void turn_over(const char *url, struct brim_fields request)
 START_TEST(what_ram_keeps_does_not_leave_the_disk_for_good)
 {
     exchange("http://a/", no_fields, no_fields);
-    turn_over("http://a/", no_fields);
+    turn_over(is_found, "http://a/", no_fields);
     close_cache();
     open_cache();
     ck_assert(is_found("http://a/", no_fields));
@@ -135,10 +147,21 @@ START_TEST(a_variant_stays_with_its_marker)
     struct brim_fields request = {kind, 1};
 
     exchange("http://a/", request, (struct brim_fields){vary, 1});
-    turn_over("http://a/", request);
+    turn_over(is_found, "http://a/", request);
     close_cache();
     open_cache();
     ck_assert(is_found("http://a/", request));
+}
+END_TEST
+
+/* A dictionary is asked for by nobody's URL, but by what is made with it. */
+START_TEST(what_the_node_itself_reads_stays_likewise)
+{
+    exchange("http://a/", no_fields, no_fields);
+    turn_over(is_loaded, "http://a/", no_fields);
+    close_cache();
+    open_cache();
+    ck_assert(is_loaded("http://a/", no_fields));
 }
 END_TEST
 
@@ -174,6 +197,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, what_ram_keeps_does_not_leave_the_disk_for_good);
     tcase_add_test(tc, a_variant_stays_with_its_marker);
+    tcase_add_test(tc, what_the_node_itself_reads_stays_likewise);
     tcase_add_test(tc, hits_do_not_make_the_disk_forget_what_was_asked_for);
     suite_add_tcase(suite, tc);
     return unit_run(suite);

@@ -78,6 +78,10 @@ BRIM_MUST_USE enum brim_err brim_cache_look(struct brim_cache *cache, struct bri
 bool brim_cache_leads_to(const struct brim_cache *cache, const struct brim_object *marker,
                          const struct brim_object *variant);
 
+/* Counts a use of object, which was found, and brings it to disk if that makes it worth it.
+ * Thread: any. */
+void brim_cache_note_use(struct brim_cache *cache, struct brim_object *object);
+
 /* Whether it was asked for often enough to be worth a place on disk. Thread: any. */
 bool brim_cache_is_asked_for(const struct brim_cache *cache, struct brim_digest digest);
 

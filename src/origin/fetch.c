@@ -6,9 +6,9 @@
  *   inbox -> [waiting in its origin's queue] -> [server's name] -> running in the multi -> done()
  *
  * An origin's connections are capped here, not in libcurl, whose cap is per host name and would let
- * an exchange wait without end and without a trace. Connecting is timed by libcurl; the first byte
- * and the silence between bytes by a deadline of ours, looked at on every turn: libcurl has only a
- * timeout for the whole, which streams must not have.
+ * an exchange wait without end and without a trace. Connecting is timed by libcurl; the queue, the
+ * first byte and the silence between bytes by a deadline of ours, looked at on every turn: libcurl
+ * has only a timeout for the whole, which streams must not have.
  *
  * Back-pressure: data() says EAGAIN after it has taken bytes; the next write callback then returns
  * PAUSE, libcurl stops reading the socket, and what it has buffered comes again after resume.
@@ -285,6 +285,7 @@ static void slot_drop_if_empty(struct fetcher *t, struct slot *slot)
 static void slot_push(struct slot *slot, struct brim_fetch *f)
 {
     f->is_waiting = true;
+    f->deadline_ms = brim_clock_mono_ms() + f->origin->first_byte_timeout_ms;
     f->next = NULL;
     f->prev = slot->last;
     if (slot->last != NULL)
@@ -611,6 +612,16 @@ static bool take_inbox(struct fetcher *t)
     return is_closing;
 }
 
+/* The first of a queue has waited longest. Somebody runs as long as one waits, so the slot stays.
+ */
+static void check_queues(struct fetcher *t, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < ORIGIN_BUCKETS; i++)
+        for (struct slot *slot = t->slots[i]; slot != NULL; slot = slot->next)
+            while (slot->first != NULL && now_ms >= slot->first->deadline_ms)
+                finish(slot->first, BRIM_ELIMIT, "its turn did not come in time");
+}
+
 static void check_deadlines(struct fetcher *t)
 {
     uint64_t now_ms = brim_clock_mono_ms();
@@ -636,6 +647,7 @@ static void check_deadlines(struct fetcher *t)
             finish(f, BRIM_ETIMEOUT,
                    f->has_headers ? "silence inside the answer" : "no answer in time");
     }
+    check_queues(t, now_ms);
 }
 
 static void end_all(struct fetcher *t)
@@ -674,12 +686,6 @@ static void *fetcher_main(void *arg)
 
 /* ---- interface ---- */
 
-static void free_fetch_parts(struct brim_fetch *f)
-{
-    atomic_store(&f->refs, 1);
-    unref(f);
-}
-
 enum brim_err brim_fetch_start(struct brim_fetchers *fetchers,
                                const struct brim_fetch_request *request,
                                const struct brim_fetch_callbacks *callbacks, void *ctx,
@@ -688,7 +694,6 @@ enum brim_err brim_fetch_start(struct brim_fetchers *fetchers,
     struct brim_fetch *f;
     struct fetcher *t = &fetchers->items[request->origin->id % fetchers->count];
     enum brim_err err;
-    bool is_closing;
 
     INVARIANT(request->server_number < BRIM_FETCH_SERVERS_MAX);
     *fetch_out = NULL;
@@ -703,16 +708,14 @@ enum brim_err brim_fetch_start(struct brim_fetchers *fetchers,
     f->slow_ms = callbacks->slow == NULL ? 0 : request->slow_ms;
     f->ctx = ctx;
     err = brim_wire_write(request, &f->wire);
-    if (err != BRIM_OK) {
-        free_fetch_parts(f);
-        return err;
-    }
     pthread_mutex_lock(&t->lock);
-    is_closing = t->is_closing;
+    if (err == BRIM_OK && t->is_closing)
+        err = BRIM_ECLOSED;
     pthread_mutex_unlock(&t->lock);
-    if (is_closing) {
-        free_fetch_parts(f);
-        return BRIM_ECLOSED;
+    if (err != BRIM_OK) {
+        atomic_store(&f->refs, 1);
+        unref(f);
+        return err;
     }
     *fetch_out = f;
     want(f, WANT_START);

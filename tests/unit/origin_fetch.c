@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exchanges with a server that is a name, when no name server answers: real fetchers, a scripted
- * server, look-ups of the test's own.
+ * What exchanges wait for, and for how long: a name server, or their turn. Real fetchers, a
+ * scripted server, look-ups of the test's own.
  */
 #include "brim/base/log.h"
 #include "brim/base/metric_group.h"
@@ -9,6 +9,7 @@
 #include "scripted_origin.h"
 
 #define PAGE "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
+#define HALF "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf" /* and no more */
 
 static struct scripted server;
 static struct brim_fetchers *fetchers;
@@ -17,7 +18,7 @@ static struct brim_fetch_origin origin;
 static _Atomic unsigned begun, ended;
 static _Atomic bool hangs;
 static _Atomic int result;
-static _Atomic unsigned done;
+static _Atomic unsigned answered, done;
 
 static enum brim_err look_up(void *ctx, const char *name, struct brim_dns_found *found_out)
 {
@@ -39,6 +40,7 @@ static enum brim_err on_headers(void *ctx, unsigned status, struct brim_fields f
     (void)fields;
     (void)length;
     (void)version;
+    answered++;
     return BRIM_OK;
 }
 
@@ -154,15 +156,34 @@ START_TEST(a_name_that_was_never_found_leads_nowhere)
 }
 END_TEST
 
+/* An origin that hangs with a full pool, or streams without an end, would hold up for ever who
+ * comes then: long after he could have been given something stale, or told. */
+START_TEST(nobody_waits_for_his_turn_longer_than_for_an_answer)
+{
+    origin.connections_max = 1;
+    origin.queue_max = 8;
+    server.answer = HALF;
+    start();
+    until(&answered, 1);
+    origin.first_byte_timeout_ms = 10;
+    start();
+    start();
+    until(&done, 2);
+    ck_assert_int_eq(result, BRIM_ELIMIT);
+    ck_assert_uint_eq(server.asked, 1);
+}
+END_TEST
+
 int main(void)
 {
-    Suite *suite = suite_create("origin.fetch_names");
-    TCase *tcase = tcase_create("fetch_names");
+    Suite *suite = suite_create("origin.fetch");
+    TCase *tcase = tcase_create("fetch");
 
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, a_name_that_slept_leads_where_it_did);
     tcase_add_test(tcase, a_name_that_was_never_found_leads_nowhere);
+    tcase_add_test(tcase, nobody_waits_for_his_turn_longer_than_for_an_answer);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

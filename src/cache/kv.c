@@ -536,11 +536,7 @@ static enum brim_err commit(struct brim_kv *kv)
 
     if (batch.rows != NULL) {
         twalk_r(kv->committing.tree, add_to_batch, &batch);
-        err = brim_kv_table_commit(kv->table, batch.rows, batch.count);
-        /* What a commit frees is room for the next but one. */
-        if (err == BRIM_ENOSPC && brim_kv_sweep_round(&kv->sweep) &&
-            brim_kv_table_commit(kv->table, batch.rows, 1) == BRIM_OK)
-            err = brim_kv_table_commit(kv->table, batch.rows, batch.count);
+        err = brim_kv_sweep_commit(&kv->sweep, batch.rows, batch.count);
     }
     if (err == BRIM_ENOSPC) {
         atomic_store(&kv->full_until_ms, brim_clock_mono_ms() + FULL_MS);

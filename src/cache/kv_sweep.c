@@ -3,6 +3,7 @@
  * The table is walked bit by bit, a turn after the other: the faster the more of what a turn sees
  * has expired, so that expired rows never are more than a small part of a store, however many are
  * written. A turn looks in one read transaction and deletes after it, in a write transaction.
+ * A commit that the table has no room for has a round made first.
  */
 #include "brim/cache/kv_sweep.h"
 
@@ -112,4 +113,28 @@ bool brim_kv_sweep_round(struct brim_kv_sweep *sweep)
         is_first_half = false; /* on from the beginning */
     }
     return gone > 0;
+}
+
+static const struct brim_kv_row *shortest(const struct brim_kv_row *rows, size_t count)
+{
+    const struct brim_kv_row *best = rows;
+
+    for (size_t i = 1; i < count; i++)
+        if (rows[i].value.len < best->value.len)
+            best = &rows[i];
+    return best;
+}
+
+enum brim_err brim_kv_sweep_commit(struct brim_kv_sweep *sweep, const struct brim_kv_row *rows,
+                                   size_t count)
+{
+    enum brim_err err = brim_kv_table_commit(sweep->table, rows, count);
+
+    if (err != BRIM_ENOSPC)
+        return err;
+    /* What a commit frees is room for the next but one. So it is where there was nothing to delete,
+     * as a turn may have done it right before. */
+    (void)brim_kv_sweep_round(sweep);
+    err = brim_kv_table_commit(sweep->table, shortest(rows, count), 1);
+    return err == BRIM_OK ? brim_kv_table_commit(sweep->table, rows, count) : err;
 }

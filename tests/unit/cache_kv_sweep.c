@@ -12,9 +12,12 @@
 #define LARGE_ROWS (LARGE_STEP * 40u) /* more than a round of it */
 #define LARGE_STEP 8192u
 #define NEVER      INT64_C(0)
+#define MANY       200u
+#define FULL_ROWS  3120u                  /* about as many fit into 2 MiB */
 #define LONG       INT64_C(4102444800000) /* 2100: the sweep goes by the clock */
 
 static char folder[64];
+static const char value[400];
 static struct brim_kv_table *table;
 static struct brim_kv_sweep sweep;
 
@@ -118,6 +121,49 @@ START_TEST(some_turns_come_to_the_end_and_say_when_little_is_left)
 }
 END_TEST
 
+static struct brim_kv_row *rows_of(unsigned from, size_t count, int64_t expires)
+{
+    static struct brim_kv_row rows[MANY];
+    static char keys[MANY][16];
+
+    for (size_t i = 0; i < count; i++) {
+        int len = snprintf(keys[i], sizeof(keys[i]), "s/%zu", from + i);
+
+        rows[i] = (struct brim_kv_row){.key = brim_str(keys[i], (size_t)len),
+                                       .value = brim_str(value, sizeof(value)),
+                                       .expires_wall_ms = expires};
+    }
+    return rows;
+}
+
+static void open_small(void)
+{
+    brim_kv_table_close(table);
+    ck_assert_int_eq(folder_remove(folder), 0);
+    ck_assert_int_eq(mkdir(folder, 0700), 0);
+    ck_assert_int_eq(brim_kv_table_open(folder, 2 * MIB, &table), BRIM_OK);
+    sweep = (struct brim_kv_sweep){.table = table};
+}
+
+/* Of what was deleted a moment ago there is nothing left to sweep, and no room yet: the next but
+ * one has it. However full the table was: where all is deleted at once, and the rest is too little.
+ */
+START_TEST(what_a_turn_has_just_deleted_is_room)
+{
+    for (unsigned full = MANY; full < FULL_ROWS; full += 40) {
+        open_small();
+        for (unsigned n = 0; n < full; n += MANY) {
+            size_t count = n + MANY < full ? MANY : full - n;
+
+            ck_assert_int_eq(brim_kv_table_commit(table, rows_of(n, count, 1), count), BRIM_OK);
+        }
+        while (brim_kv_sweep_some(&sweep))
+            continue;
+        ck_assert_int_eq(brim_kv_sweep_commit(&sweep, rows_of(full, MANY, NEVER), MANY), BRIM_OK);
+    }
+}
+END_TEST
+
 /* A key that no writer of ours makes is a disk's doing; it has no room in a turn. */
 START_TEST(a_key_that_is_too_long_is_passed_over)
 {
@@ -143,6 +189,7 @@ int main(void)
     tcase_add_test(tcase, a_round_deletes_all_that_has_ended_and_nothing_else);
     tcase_add_test(tcase, rounds_of_a_large_store_go_on_where_the_last_one_was);
     tcase_add_test(tcase, some_turns_come_to_the_end_and_say_when_little_is_left);
+    tcase_add_test(tcase, what_a_turn_has_just_deleted_is_room);
     tcase_add_test(tcase, a_key_that_is_too_long_is_passed_over);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

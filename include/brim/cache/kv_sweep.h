@@ -30,4 +30,9 @@ bool brim_kv_sweep_some(struct brim_kv_sweep *sweep);
  * ended. Returns whether anything had expired. Thread: writer. */
 bool brim_kv_sweep_round(struct brim_kv_sweep *sweep);
 
+/* Commits rows, which borrow what they name; where the table is full, after a round that makes
+ * room. Errors as brim_kv_table_commit(); BRIM_ENOSPC: it is full of what has not ended. */
+BRIM_MUST_USE enum brim_err brim_kv_sweep_commit(struct brim_kv_sweep *sweep,
+                                                 const struct brim_kv_row *rows, size_t count);
+
 #endif

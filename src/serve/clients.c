@@ -121,10 +121,11 @@ static pthread_mutex_t *lock_of(struct brim_clients *clients, uint32_t set)
     return lock;
 }
 
+/* A connection enters by the time it was accepted, so now_ms may lie before what others wrote. */
 static void forget_what_is_over(const struct brim_clients *clients, struct place *place,
                                 uint64_t now_ms)
 {
-    if (now_ms - place->window_start_ms > (uint64_t)clients->abuse.window_ms) {
+    if (now_ms > place->window_start_ms + (uint64_t)clients->abuse.window_ms) {
         place->window_start_ms = now_ms;
         place->spent = 0;
     }

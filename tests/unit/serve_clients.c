@@ -126,6 +126,22 @@ START_TEST(spent_budgets_ban_an_address_for_a_while)
 }
 END_TEST
 
+/* A connection is looked up by the time of its beginning, on any worker, and behind a PROXY header:
+ * what was held against its address since must not count as over. */
+START_TEST(who_began_before_what_is_held_against_him_forgives_nothing)
+{
+    uint32_t place, older;
+
+    open_clients();
+    ck_assert_int_eq(enter("192.0.2.1", 100, &place), BRIM_ENDING_NONE);
+    ck_assert(!brim_clients_spend(clients, place, 2 * BRIM_CLIENTS_STRIKE, 5000));
+    ck_assert_int_eq(enter("192.0.2.1", 4999, &older), BRIM_ENDING_NONE);
+    ck_assert(brim_clients_spend(clients, place, BRIM_CLIENTS_STRIKE, 5001));
+    brim_clients_leave(clients, older);
+    brim_clients_leave(clients, place);
+}
+END_TEST
+
 START_TEST(no_strikes_ban_nobody)
 {
     uint32_t place;
@@ -293,6 +309,7 @@ int main(void)
     tcase_add_test(tcase, an_ipv6_client_is_its_64);
     tcase_add_test(tcase, other_families_are_not_seen);
     tcase_add_test(tcase, spent_budgets_ban_an_address_for_a_while);
+    tcase_add_test(tcase, who_began_before_what_is_held_against_him_forgives_nothing);
     tcase_add_test(tcase, no_strikes_ban_nobody);
     tcase_add_test(tcase, the_table_is_bounded);
     tcase_add_test(tcase, an_address_holds_its_share_until_it_is_free);

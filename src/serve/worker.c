@@ -12,6 +12,7 @@
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 #include "brim/base/metric.h"
+#include "brim/serve/loop_clock.h"
 #include "brim/serve/wake.h"
 
 #define WORKER_MAGIC     0x776f726bu
@@ -196,12 +197,14 @@ static void count_lag(struct brim_worker *w)
 static void run(struct brim_worker *w)
 {
     bool draining = false;
+    uint64_t seen_ms = 0;
 
     for (;;) {
         uint64_t deadline = atomic_load(&w->drain_deadline_ms);
 
         (void)h2o_evloop_run(w->env.ctx.loop, draining ? DRAIN_WAIT_MS : TURN_WAIT_MS);
         count_lag(w);
+        brim_loop_clock_mend(w->env.ctx.loop, &seen_ms);
         w->env.turn++;
         atomic_fetch_add_explicit(&w->beats, 1, memory_order_relaxed);
         take_next_routes(w);

@@ -69,9 +69,10 @@ static void set_expired_rows(void)
     char key[16];
 
     for (unsigned i = 0; i < EXPIRED_ROWS; i++) {
-        const struct brim_kv_name name = {BRIM_STR("s"), brim_str_of(key)};
+        struct brim_kv_name name = {.store = BRIM_STR("s")};
 
         (void)snprintf(key, sizeof(key), "%u", i);
+        name.key = brim_str_of(key);
         while ((err = brim_kv_set(lua_rig_host.kv, &name, BRIM_STR(""), in_2100_ms)) == BRIM_ELIMIT)
             ck_assert_int_eq(brim_kv_sync(lua_rig_host.kv), BRIM_OK);
         ck_assert_int_eq(err, BRIM_OK);

@@ -51,7 +51,7 @@ static enum brim_err read_file(const char *path, struct brim_conf_faults *faults
 
     *bytes_out = NULL;
     *len_out = 0;
-    const char *why;
+    const char *why = "there is no standard input";
     FILE *file = strcmp(path, "-") == 0 ? stdin : brim_file_open(path, &why);
     if (file == NULL) {
         brim_conf_fault_at(faults, 1, "", "%s; accepted: a YAML file", why);

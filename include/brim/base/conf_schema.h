@@ -255,7 +255,8 @@
 
 #define BRIM_CONF_ORIGIN_TLS(O, S, L)                                                              \
     O(BOOL, verify, "verify", "true", 0, 0, LIVE, "Check the certificate of https servers.")       \
-    O(FILE, ca, "ca", "", 0, 4096, LIVE, "PEM file with the CAs to trust; empty: the system's.")   \
+    O(FILE, ca, "ca", "", 0, 4096, LIVE,                                                           \
+      "PEM file with the CAs to trust, and no others; empty: the system's.")                       \
     O(STRING, server_name, "server_name", "", 0, 253, LIVE,                                        \
       "Name for SNI and the check; empty: the host of the URL.")
 

@@ -262,13 +262,6 @@ bool brim_cache_keeps(struct brim_cache *cache, struct brim_object *object, bool
     return state != BRIM_PURGE_GONE;
 }
 
-static bool is_expired_note(const struct brim_object *object, int64_t now_wall_ms)
-{
-    return object->kind == BRIM_OBJECT_PASS &&
-           (now_wall_ms - object->fresh.response_wall_ms >= object->fresh.lifetime_ms ||
-            brim_freshness_is_from_future(&object->fresh, now_wall_ms));
-}
-
 bool brim_cache_is_whole(const struct brim_cache *cache, const struct brim_object *object)
 {
     return cache->disk == NULL || object->body == NULL ||
@@ -284,7 +277,8 @@ static enum brim_err look_in_hot(struct brim_cache *cache, struct brim_find *fin
     *object_out = NULL;
     if (object == NULL)
         return BRIM_ENOENT;
-    if (is_expired_note(object, find->now_wall_ms) || !brim_cache_is_whole(cache, object) ||
+    if ((object->kind == BRIM_OBJECT_PASS && brim_cache_note_is_over(object, find->now_wall_ms)) ||
+        !brim_cache_is_whole(cache, object) ||
         !brim_cache_keeps(cache, object, &find->soft_purged)) {
         brim_hot_drop(cache->hot, key, object);
         brim_object_unref(object);

@@ -234,6 +234,12 @@ static struct brim_fields fields_of_note(struct brim_fields request,
     return (struct brim_fields){out, count};
 }
 
+bool brim_cache_note_is_over(const struct brim_object *note, int64_t now_wall_ms)
+{
+    return now_wall_ms - note->fresh.response_wall_ms >= note->fresh.lifetime_ms ||
+           brim_freshness_is_from_future(&note->fresh, now_wall_ms);
+}
+
 bool brim_cache_note_concerns(const struct brim_object *note, struct brim_fields request)
 {
     for (size_t i = 0; i < note->fields.count; i++) {

@@ -237,8 +237,7 @@ static void decide_found(struct call *call, const struct brim_look *look,
         decide(call, fetched, "what it varies by cannot be told apart");
     else if (object->kind == BRIM_OBJECT_RESPONSE)
         decide_stored(call, look, control, now_ms);
-    else if (now_ms - object->fresh.response_wall_ms < object->fresh.lifetime_ms &&
-             !brim_freshness_is_from_future(&object->fresh, now_ms) &&
+    else if (!brim_cache_note_is_over(object, now_ms) &&
              brim_cache_note_concerns(object, look->request))
         decide(call, "passed to the origin, alone",
                "it was not storable a short while ago (cache.pass_ttl)");

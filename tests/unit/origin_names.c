@@ -159,18 +159,25 @@ START_TEST(connections_are_given_up_when_a_name_leads_elsewhere)
 }
 END_TEST
 
+/* Names that lead there, and whose addresses are missing at once. */
+static void open_anew(const char *first, const char *second)
+{
+    struct brim_names_config config = {
+        .ttl_min_ms = 5, .ttl_max_ms = 5, .missing_ms = 1, .lookup = look_up};
+
+    tear_down();
+    say(BRIM_OK, first, second);
+    ck_assert_int_eq(brim_names_open(&config, &names), BRIM_OK);
+}
+
 /* Not for the time between two look-ups, in which nothing was named: a record may hold for an hour.
  */
 START_TEST(connections_are_kept_while_their_address_is_named)
 {
-    struct brim_names_config config = {
-        .ttl_min_ms = 5, .ttl_max_ms = 5, .missing_ms = 1, .lookup = look_up};
     struct brim_names_way way;
     unsigned before;
 
-    tear_down();
-    say(BRIM_OK, "192.0.2.1", "192.0.2.2");
-    ck_assert_int_eq(brim_names_open(&config, &names), BRIM_OK);
+    open_anew("192.0.2.1", "192.0.2.2");
     ck_assert_int_eq(found("a.test", &way), BRIM_OK);
     before = way.generation;
     look_twice();
@@ -186,14 +193,10 @@ END_TEST
 /* Nor because a name server says nothing about IPv6 for a while. */
 START_TEST(connections_are_kept_while_nobody_says_anything_about_their_family)
 {
-    struct brim_names_config config = {
-        .ttl_min_ms = 5, .ttl_max_ms = 5, .missing_ms = 1, .lookup = look_up};
     struct brim_names_way way;
     unsigned before;
 
-    tear_down();
-    say(BRIM_OK, "[2001:db8::1]", "192.0.2.1");
-    ck_assert_int_eq(brim_names_open(&config, &names), BRIM_OK);
+    open_anew("[2001:db8::1]", "192.0.2.1");
     ck_assert_int_eq(found("a.test", &way), BRIM_OK);
     before = way.generation;
     dns.is_half = true;

@@ -158,6 +158,10 @@ struct brim_pass_note {
 };
 void brim_cache_put_pass(struct brim_cache *cache, const struct brim_pass_note *note);
 
+/* Whether the time of this object of kind PASS is over, or nobody can tell: the clock was set back
+ * since it was made. Thread: any. */
+bool brim_cache_note_is_over(const struct brim_object *note, int64_t now_wall_ms);
+
 /* Whether who sends request is to pass, as this object of kind PASS says. Thread: any. */
 bool brim_cache_note_concerns(const struct brim_object *note, struct brim_fields request);
 

@@ -656,9 +656,11 @@ struct brim_extent *brim_body_extents(struct brim_body *body, size_t *count_out)
     return extents;
 }
 
-struct brim_extent_span brim_body_segments(const struct brim_body *body)
+const struct brim_segment_set *brim_body_segments(const struct brim_body *body)
 {
-    return brim_body_is_settled(body) ? body->placed.span : BRIM_EXTENT_SPAN_NONE;
+    static const struct brim_segment_set none;
+
+    return brim_body_is_settled(body) ? &body->placed.segments : &none;
 }
 
 /* ---- reader's side ---- */

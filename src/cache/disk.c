@@ -549,20 +549,21 @@ enum brim_err brim_disk_read(struct brim_disk *disk, const struct brim_extent *e
 bool brim_disk_holds(const struct brim_disk *disk, const struct brim_body *body)
 {
     OBJ_CHECK(disk, DISK_MAGIC);
-    return brim_segments_has(disk->segments, brim_body_segments(body).first);
+    return brim_segments_has(disk->segments, brim_segment_set_lowest(brim_body_segments(body)));
 }
 
-void brim_disk_begin_use(struct brim_disk *disk, struct brim_segments_use *use)
+void brim_disk_begin_use(struct brim_disk *disk, struct brim_segments_use *use,
+                         const struct brim_segment_set *kept)
 {
     OBJ_CHECK(disk, DISK_MAGIC);
-    brim_segments_begin_use(disk->segments, use);
+    brim_segments_begin_use(disk->segments, use, kept);
 }
 
-void brim_disk_widen_use(struct brim_disk *disk, struct brim_segments_use *use,
-                         struct brim_extent extent)
+enum brim_err brim_disk_widen_use(struct brim_disk *disk, struct brim_segment_set *kept,
+                                  struct brim_extent extent)
 {
     OBJ_CHECK(disk, DISK_MAGIC);
-    brim_segments_widen_use(disk->segments, use, extent);
+    return brim_segments_widen_use(disk->segments, kept, extent);
 }
 
 void brim_disk_end_use(struct brim_disk *disk, struct brim_segments_use *use)

@@ -9,13 +9,14 @@
 
 void brim_placed_init(struct brim_placed *placed)
 {
-    *placed = (struct brim_placed){.span = BRIM_EXTENT_SPAN_NONE};
+    *placed = (struct brim_placed){0};
 }
 
 void brim_placed_fini(struct brim_placed *placed)
 {
     free(placed->items);
     placed->items = NULL;
+    brim_segment_set_fini(&placed->segments);
 }
 
 static enum brim_err set_capacity(struct brim_placed *placed, size_t capacity)
@@ -24,7 +25,6 @@ static enum brim_err set_capacity(struct brim_placed *placed, size_t capacity)
 
     if (items == NULL)
         return BRIM_ENOMEM;
-    atomic_store(&placed->ram_bytes, capacity * sizeof(*items));
     placed->items = items;
     placed->capacity = capacity;
     return BRIM_OK;
@@ -41,12 +41,15 @@ enum brim_err brim_placed_add(struct brim_placed *placed, struct brim_extent ext
 
     if (placed->count == placed->capacity)
         err = set_capacity(placed, placed->capacity > 0 ? placed->capacity * 2 : CAPACITY_MIN);
+    if (err == BRIM_OK)
+        err = brim_segment_set_add(&placed->segments, extent.segment);
     if (err != BRIM_OK)
         return err;
+    atomic_store(&placed->ram_bytes, placed->capacity * sizeof(*placed->items) +
+                                         brim_segment_set_ram_bytes(&placed->segments));
     placed->items[placed->count++] =
         (struct brim_placed_one){.start = placed->bytes, .extent = extent};
     placed->bytes += extent.length;
-    brim_extent_span_add(&placed->span, extent);
     return BRIM_OK;
 }
 

@@ -205,8 +205,7 @@ static void release_held(struct brim_reader *reader)
 static void begin_use(struct brim_reader *reader)
 {
     reader->is_using = true;
-    reader->use.span = brim_body_segments(reader->body);
-    brim_disk_begin_use(reader->from.disk, &reader->use);
+    brim_disk_begin_use(reader->from.disk, &reader->use, brim_body_segments(reader->body));
 }
 
 static void end_use(struct brim_reader *reader)

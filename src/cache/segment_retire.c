@@ -23,9 +23,11 @@
 
 /* ---- use ---- */
 
-void brim_segments_begin_use(struct brim_segments *segments, struct brim_segments_use *use)
+void brim_segments_begin_use(struct brim_segments *segments, struct brim_segments_use *use,
+                             const struct brim_segment_set *kept)
 {
     OBJ_CHECK(segments, SEGMENTS_MAGIC);
+    use->kept = kept;
     pthread_mutex_lock(&segments->lock);
     use->prev = NULL;
     use->next = segments->uses;
@@ -35,13 +37,16 @@ void brim_segments_begin_use(struct brim_segments *segments, struct brim_segment
     pthread_mutex_unlock(&segments->lock);
 }
 
-void brim_segments_widen_use(struct brim_segments *segments, struct brim_segments_use *use,
-                             struct brim_extent extent)
+enum brim_err brim_segments_widen_use(struct brim_segments *segments, struct brim_segment_set *kept,
+                                      struct brim_extent extent)
 {
+    enum brim_err err;
+
     OBJ_CHECK(segments, SEGMENTS_MAGIC);
     pthread_mutex_lock(&segments->lock);
-    brim_extent_span_add(&use->span, extent);
+    err = brim_segment_set_add(kept, extent.segment);
     pthread_mutex_unlock(&segments->lock);
+    return err;
 }
 
 void brim_segments_end_use(struct brim_segments *segments, struct brim_segments_use *use)
@@ -67,7 +72,7 @@ static bool is_used(const struct brim_segments *segs, const struct segment *seg)
 {
     const struct brim_segments_use *use = segs->uses;
 
-    while (use != NULL && (seg->id < use->span.first || seg->id > use->span.last))
+    while (use != NULL && !brim_segment_set_has(use->kept, seg->id))
         use = use->next;
     return use != NULL;
 }

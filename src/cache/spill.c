@@ -31,6 +31,7 @@ enum { PIECES_PER_TURN = 4 };
 struct hold {
     struct brim_disk *disk;
     struct brim_segments_use use;
+    struct brim_segment_set segments; /* what use keeps */
 };
 
 struct brim_spill {
@@ -95,8 +96,9 @@ static enum brim_err write_piece(struct brim_spill *spill, size_t min)
     err = brim_disk_append(config->disk, config->digest, brim_chunk_data(chunk), len, &extent);
     brim_chunk_unref(chunk);
     if (err == BRIM_OK) {
-        brim_disk_widen_use(config->disk, &spill->hold->use, extent);
-        err = brim_body_spill_done(config->body, &extent);
+        err = brim_disk_widen_use(config->disk, &spill->hold->segments, extent);
+        if (err == BRIM_OK)
+            err = brim_body_spill_done(config->body, &extent);
     }
     return err == BRIM_ENOENT ? BRIM_EIO : err; /* ENOENT is said by take only */
 }
@@ -156,6 +158,7 @@ static void end_hold(void *ctx)
     struct hold *hold = ctx;
 
     brim_disk_end_use(hold->disk, &hold->use);
+    brim_segment_set_fini(&hold->segments);
     free(hold);
 }
 
@@ -164,8 +167,7 @@ static struct hold *begin_hold(const struct brim_spill_config *config)
     struct hold *hold = brim_alloc(sizeof(*hold));
 
     hold->disk = config->disk;
-    hold->use.span = BRIM_EXTENT_SPAN_NONE;
-    brim_disk_begin_use(hold->disk, &hold->use);
+    brim_disk_begin_use(hold->disk, &hold->use, &hold->segments);
     brim_body_set_hold(config->body, &(struct brim_body_hold){end_hold, hold});
     return hold;
 }

@@ -254,58 +254,85 @@ static void fill_segments(struct brim_extent *extents, unsigned first, unsigned 
         ck_assert_int_eq(append(i, SEGMENT - 64, &extents[i]), BRIM_OK);
 }
 
-static struct brim_segments_use use_of(const struct brim_extent *from, const struct brim_extent *to)
-{
-    struct brim_segments_use use = {.span = BRIM_EXTENT_SPAN_NONE};
+/* Somebody who reads what stands in some segments. */
+struct user {
+    struct brim_segments_use use;
+    struct brim_segment_set kept;
+};
 
-    brim_extent_span_add(&use.span, *from);
-    brim_extent_span_add(&use.span, *to);
-    return use;
+static void begin(struct user *user, const struct brim_extent *at)
+{
+    user->kept = (struct brim_segment_set){0};
+    ck_assert_int_eq(brim_segment_set_add(&user->kept, at->segment), BRIM_OK);
+    brim_segments_begin_use(segs, &user->use, &user->kept);
+}
+
+static void end(struct user *user)
+{
+    brim_segments_end_use(segs, &user->use);
+    brim_segment_set_fini(&user->kept);
 }
 
 /* A file is closed here after four others; it is opened before it is unlinked. */
 START_TEST(what_is_read_when_its_segment_is_retired_is_read_to_its_end)
 {
-    struct brim_segments_use use, other;
+    struct user user, other;
     struct brim_extent at[20], more;
 
     open_for(16);
     fill_segments(at, 0, 16);
     for (unsigned i = 0; i < 16; i++)
         ck_assert_int_eq(check(i, at[i]), BRIM_OK);
-    use = use_of(&at[0], &at[0]);
-    other = use_of(&at[1], &at[1]);
-    brim_segments_begin_use(segs, &use);
-    brim_segments_begin_use(segs, &other);
+    begin(&user, &at[0]);
+    begin(&other, &at[1]);
     retire();
     ck_assert_int_eq(check(0, at[0]), BRIM_OK);
     ck_assert_int_eq(append(16, 10, &more), BRIM_ENOSPC); /* its room is taken */
     ck_assert(brim_segments_wants_retire(segs));
-    brim_segments_end_use(segs, &other);
+    end(&other);
     retire();
     ck_assert_int_eq(check(1, at[1]), BRIM_ENOENT); /* nobody has read it */
     ck_assert_int_eq(append(16, 10, &more), BRIM_OK);
     ck_assert_int_eq(check(0, at[0]), BRIM_OK);
     atomic_store(&pressures, 0);
-    brim_segments_end_use(segs, &use);
+    end(&user);
     ck_assert_uint_eq(pressures, 1); /* somebody is to reap it */
     brim_segments_reap(segs);
     ck_assert_int_eq(check(0, at[0]), BRIM_ENOENT);
 }
 END_TEST
 
+/* A body that came slowly while others filled the disk stands at both ends of what they wrote. */
+START_TEST(what_others_wrote_between_two_pieces_of_a_body_is_not_kept_for_its_readers)
+{
+    struct brim_extent at[16], more;
+    struct user user;
+
+    open_for(16);
+    fill_segments(at, 0, 16);
+    begin(&user, &at[0]);
+    ck_assert_int_eq(brim_segments_widen_use(segs, &user.kept, at[15]), BRIM_OK);
+    for (unsigned i = 0; i < 2; i++)
+        retire();
+    ck_assert_int_eq(check(0, at[0]), BRIM_OK);
+    ck_assert_int_eq(check(1, at[1]), BRIM_ENOENT);
+    ck_assert(!brim_segments_wants_retire(segs));
+    ck_assert_int_eq(append(16, 10, &more), BRIM_OK);
+    end(&user);
+}
+END_TEST
+
 /* Two may be kept. */
 START_TEST(the_oldest_is_cut_off_from_its_readers_when_they_hold_too_much)
 {
-    struct brim_segments_use use[3];
+    struct user users[3];
     struct brim_extent at[16];
     int64_t cut = brim_metric_read(BRIM_METRIC_DISK_CUT);
 
     open_for(16);
     fill_segments(at, 0, 16);
     for (unsigned i = 0; i < 3; i++) {
-        use[i] = use_of(&at[i], &at[i]);
-        brim_segments_begin_use(segs, &use[i]);
+        begin(&users[i], &at[i]);
         retire();
     }
     ck_assert_int_eq(check(0, at[0]), BRIM_ENOENT);
@@ -313,7 +340,7 @@ START_TEST(the_oldest_is_cut_off_from_its_readers_when_they_hold_too_much)
     ck_assert_int_eq(check(2, at[2]), BRIM_OK);
     ck_assert_int_eq(brim_metric_read(BRIM_METRIC_DISK_CUT), cut + 1);
     for (unsigned i = 0; i < 3; i++) {
-        brim_segments_end_use(segs, &use[i]);
+        end(&users[i]);
         brim_segments_reap(segs);
         ck_assert_int_eq(check(i, at[i]), BRIM_ENOENT);
     }
@@ -323,15 +350,13 @@ END_TEST
 /* A connection that would not end is left as it is when the node closes. */
 START_TEST(a_reader_that_never_ends_does_not_hold_up_the_close)
 {
-    struct brim_segments_use use[2];
+    static struct user users[2];
     struct brim_extent at[16];
 
     open_for(16);
     fill_segments(at, 0, 16);
-    for (unsigned i = 0; i < 2; i++) {
-        use[i] = use_of(&at[i * 8], &at[i * 8]);
-        brim_segments_begin_use(segs, &use[i]);
-    }
+    for (unsigned i = 0; i < 2; i++)
+        begin(&users[i], &at[i * 8]);
     retire();
     ck_assert_int_eq(check(0, at[0]), BRIM_OK);
 }
@@ -640,6 +665,7 @@ int main(void)
     tcase_add_test(tc, writes_are_refused_at_the_quota_until_the_oldest_is_gone);
     tcase_add_test(tc, what_is_read_when_its_segment_is_retired_is_read_to_its_end);
     tcase_add_test(tc, the_oldest_is_cut_off_from_its_readers_when_they_hold_too_much);
+    tcase_add_test(tc, what_others_wrote_between_two_pieces_of_a_body_is_not_kept_for_its_readers);
     tcase_add_test(tc, a_reader_that_never_ends_does_not_hold_up_the_close);
     tcase_add_test(tc, the_index_is_charged_and_room_is_made_for_it);
     tcase_add_test(tc, a_segment_that_is_being_made_is_not_among_the_retired);

@@ -318,25 +318,30 @@ bool brim_disk_has_lost(struct brim_disk *disk, struct brim_object *object)
 bool brim_disk_holds(const struct brim_disk *disk, const struct brim_body *body)
 {
     (void)disk;
-    return brim_body_segments(body).first >= fake.oldest_segment;
+    return brim_segment_set_lowest(brim_body_segments(body)) >= fake.oldest_segment;
 }
 
-void brim_disk_begin_use(struct brim_disk *disk, struct brim_segments_use *use)
+void brim_disk_begin_use(struct brim_disk *disk, struct brim_segments_use *use,
+                         const struct brim_segment_set *kept)
 {
     (void)disk;
     (void)use;
+    (void)kept;
     pthread_mutex_lock(&fake.lock);
     fake.uses++;
     pthread_mutex_unlock(&fake.lock);
 }
 
-void brim_disk_widen_use(struct brim_disk *disk, struct brim_segments_use *use,
-                         struct brim_extent extent)
+enum brim_err brim_disk_widen_use(struct brim_disk *disk, struct brim_segment_set *kept,
+                                  struct brim_extent extent)
 {
+    enum brim_err err;
+
     (void)disk;
     pthread_mutex_lock(&fake.lock);
-    brim_extent_span_add(&use->span, extent);
+    err = brim_segment_set_add(kept, extent.segment);
     pthread_mutex_unlock(&fake.lock);
+    return err;
 }
 
 void brim_disk_end_use(struct brim_disk *disk, struct brim_segments_use *use)

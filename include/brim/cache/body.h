@@ -137,9 +137,9 @@ struct brim_watch *brim_body_watch(struct brim_body *body); /* fires on every pr
 
 /* Copies the list of extents; count in *count_out. Caller frees. NULL if none. */
 struct brim_extent *brim_body_extents(struct brim_body *body, size_t *count_out);
-/* The lowest and the highest segment that a settled body stands in; BRIM_EXTENT_SPAN_NONE: none, or
- * it is not settled. Thread: any. */
-struct brim_extent_span brim_body_segments(const struct brim_body *body);
+/* The segments that a settled body stands in; empty: none, or it is not settled. Borrowed from the
+ * body, and does not change any more. Thread: any. */
+const struct brim_segment_set *brim_body_segments(const struct brim_body *body);
 
 /* ---- reader's side: used by cache/reader only ---- */
 

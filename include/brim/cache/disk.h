@@ -128,11 +128,14 @@ bool brim_disk_has_lost(struct brim_disk *disk, struct brim_object *object);
  * was. Who begins to read then might not come to the end. Thread: any, wait-free. */
 bool brim_disk_holds(const struct brim_disk *disk, const struct brim_body *body);
 
-/* Until end_use, what stands in the segments of use can be read to its end though they are retired
- * meanwhile (cache/segment.h). use is borrowed. Thread: any. */
-void brim_disk_begin_use(struct brim_disk *disk, struct brim_segments_use *use);
-void brim_disk_widen_use(struct brim_disk *disk, struct brim_segments_use *use,
-                         struct brim_extent extent);
+/* Until end_use, what stands in the segments of kept can be read to its end though they are retired
+ * meanwhile (cache/segment.h). use and kept are borrowed. Thread: any. */
+void brim_disk_begin_use(struct brim_disk *disk, struct brim_segments_use *use,
+                         const struct brim_segment_set *kept);
+/* Errors: BRIM_ENOMEM. */
+BRIM_MUST_USE enum brim_err brim_disk_widen_use(struct brim_disk *disk,
+                                                struct brim_segment_set *kept,
+                                                struct brim_extent extent);
 void brim_disk_end_use(struct brim_disk *disk, struct brim_segments_use *use);
 
 /* Counts a use of the object for second chances at retirement. Thread: any, wait-free. */

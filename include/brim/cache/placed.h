@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "brim/base/err.h"
+#include "brim/cache/segment_set.h"
 
 /* Where length bytes of a body stand on disk: an extent whose payload starts at offset in segment
  * (offset names the extent header). */
@@ -22,29 +23,16 @@ struct brim_extent {
     uint32_t length;
 };
 
-/* The segments from first to last. */
-struct brim_extent_span {
-    uint32_t first;
-    uint32_t last;
-};
-#define BRIM_EXTENT_SPAN_NONE ((struct brim_extent_span){UINT32_MAX, 0})
-
-static inline void brim_extent_span_add(struct brim_extent_span *span, struct brim_extent extent)
-{
-    span->first = extent.segment < span->first ? extent.segment : span->first;
-    span->last = extent.segment > span->last ? extent.segment : span->last;
-}
-
 struct brim_placed_one {
     uint64_t start; /* offset in the body */
     struct brim_extent extent;
 };
 
-struct brim_placed { /* private: all but span and bytes */
+struct brim_placed { /* private: all but segments and bytes */
     struct brim_placed_one *items;
     size_t count;
     size_t capacity;
-    struct brim_extent_span span;
+    struct brim_segment_set segments;
     uint64_t bytes;           /* in all of them */
     _Atomic size_t ram_bytes; /* readable at any time */
 };

@@ -91,19 +91,21 @@ bool brim_segments_has(const struct brim_segments *segments, uint32_t segment);
 /* The lowest of those that stay. Thread: any, wait-free. */
 uint32_t brim_segments_lowest(const struct brim_segments *segments);
 
-/* A body that is being read, in the segments of span. Private but for that. */
+/* A body that is being read. Private. */
 struct brim_segments_use {
     struct brim_segments_use *next;
     struct brim_segments_use *prev;
-    struct brim_extent_span span;
+    const struct brim_segment_set *kept;
 };
 
-/* Until end_use, a segment of these that is retired can be read on, as far as kept_bytes have room
- * for such. use is borrowed meanwhile. Thread: any, also a loop. */
-void brim_segments_begin_use(struct brim_segments *segments, struct brim_segments_use *use);
-/* It stands in this one's segment too. */
-void brim_segments_widen_use(struct brim_segments *segments, struct brim_segments_use *use,
-                             struct brim_extent extent);
+/* Until end_use, a segment of kept that is retired can be read on, as far as kept_bytes have room
+ * for such. use and kept are borrowed meanwhile. Thread: any, also a loop. */
+void brim_segments_begin_use(struct brim_segments *segments, struct brim_segments_use *use,
+                             const struct brim_segment_set *kept);
+/* Adds this one's segment to what a use that has begun keeps. Errors: BRIM_ENOMEM. */
+BRIM_MUST_USE enum brim_err brim_segments_widen_use(struct brim_segments *segments,
+                                                    struct brim_segment_set *kept,
+                                                    struct brim_extent extent);
 void brim_segments_end_use(struct brim_segments *segments, struct brim_segments_use *use);
 
 /* ---- for the index ---- */

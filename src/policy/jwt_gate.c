@@ -189,17 +189,16 @@ static struct brim_jwt_keys *get_keys(struct brim_jwt_gate *gate, struct brim_st
                                       const struct brim_jwt_ask *ask, bool *fetch_out)
 {
     struct brim_jwt_keys *keys;
-    bool is_due;
 
     *fetch_out = false;
     pthread_mutex_lock(&gate->lock);
     keys = gate->keys == NULL ? NULL : brim_jwt_keys_ref(gate->keys);
     if (gate->url[0] != '\0' && !ask->has_fetched) {
-        uint64_t since_ms = ask->now_mono_ms - gate->asked_ms;
+        bool is_due = ask->now_mono_ms >= gate->taken_ms + gate->refresh_ms ||
+                      (keys != NULL && !brim_jwt_keys_has(keys, kid));
+        bool may_ask = gate->asked_ms == 0 || ask->now_mono_ms >= gate->asked_ms + RETRY_MS;
 
-        is_due = ask->now_mono_ms - gate->taken_ms >= gate->refresh_ms ||
-                 (keys != NULL && !brim_jwt_keys_has(keys, kid));
-        *fetch_out = keys == NULL || (is_due && (gate->asked_ms == 0 || since_ms >= RETRY_MS));
+        *fetch_out = keys == NULL || (is_due && may_ask);
         if (*fetch_out) /* one asks; who comes meanwhile goes on with what is there */
             gate->asked_ms = ask->now_mono_ms;
     }
@@ -223,6 +222,34 @@ void brim_jwt_gate_take_keys(struct brim_jwt_gate *gate, struct brim_str text, u
     gate->taken_ms = now_mono_ms;
     pthread_mutex_unlock(&gate->lock);
     brim_jwt_keys_unref(old);
+}
+
+void brim_jwt_gate_inherit(struct brim_jwt_gate *gate, struct brim_jwt_gate *old)
+{
+    struct brim_jwt_keys *keys = NULL;
+    uint64_t asked_ms, taken_ms;
+
+    OBJ_CHECK(gate, GATE_MAGIC);
+    OBJ_CHECK(old, GATE_MAGIC);
+    if (gate->url[0] == '\0' || strcmp(gate->url, old->url) != 0 || gate->alg != old->alg)
+        return;
+    pthread_mutex_lock(&old->lock);
+    if (old->keys != NULL)
+        keys = brim_jwt_keys_ref(old->keys);
+    asked_ms = old->asked_ms;
+    taken_ms = old->taken_ms;
+    pthread_mutex_unlock(&old->lock);
+    pthread_mutex_lock(&gate->lock);
+    if (keys != NULL && (gate->keys == NULL || gate->taken_ms < taken_ms)) {
+        struct brim_jwt_keys *older = gate->keys;
+
+        gate->keys = keys;
+        gate->asked_ms = asked_ms;
+        gate->taken_ms = taken_ms;
+        keys = older;
+    }
+    pthread_mutex_unlock(&gate->lock);
+    brim_jwt_keys_unref(keys);
 }
 
 /* ---- the token ---- */

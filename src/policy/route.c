@@ -340,6 +340,62 @@ static void compile_hosts(struct brim_routes *routes, const struct brim_conf_roo
     qsort(routes->hosts, routes->host_count, sizeof(*routes->hosts), by_name);
 }
 
+static const struct site *site_called(const struct brim_routes *routes, struct brim_str name)
+{
+    struct host wanted = {.name = name};
+    const struct host *host =
+        bsearch(&wanted, routes->hosts, routes->host_count, sizeof(*routes->hosts), by_name);
+
+    return host == NULL ? NULL : host->site;
+}
+
+/* ---- what goes on at a reload ---- */
+
+static size_t route_count(const struct site *site)
+{
+    return 1 + site->glob_count + site->prefix_count;
+}
+
+/* The site's own first. */
+static const struct brim_route *route_at(const struct site *site, size_t i)
+{
+    if (i == 0)
+        return &site->own;
+    return i <= site->glob_count ? &site->globs[i - 1] : &site->prefixes[i - 1 - site->glob_count];
+}
+
+/* Whom a route's gate asks for keys. One that the config says the same of is the same one. */
+static const struct brim_origin *keys_origin(const struct brim_routes *routes,
+                                             const struct brim_route *route)
+{
+    struct brim_str name = brim_jwt_gate_origin(route->jwt);
+
+    return name.len == 0 ? route->origin : brim_routes_origin(routes, name);
+}
+
+/* Has a gate that fetches its keys go on with those of the old ones of its site that ask the same
+ * origin: at a reload that may be down. A path alone is asked for with the site's name. */
+static void inherit_keys(const struct brim_routes *routes, const struct site *site,
+                         const struct brim_routes *previous)
+{
+    const struct site *old = site_called(previous, brim_str_of(site->own.site));
+
+    for (size_t i = 0; i < route_count(site); i++) {
+        const struct brim_route *route = route_at(site, i);
+
+        if (route->jwt == NULL || (i > 0 && route->jwt == site->own.jwt))
+            continue;
+        for (size_t j = 0; old != NULL && j < route_count(old); j++) {
+            const struct brim_route *before = route_at(old, j);
+
+            if (before->jwt != NULL && keys_origin(previous, before) == keys_origin(routes, route))
+                brim_jwt_gate_inherit(route->jwt, before->jwt);
+        }
+    }
+}
+
+/* ---- all of it ---- */
+
 enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
                                   const struct brim_routes *previous,
                                   const struct brim_script_stores *stores,
@@ -373,6 +429,8 @@ enum brim_err brim_routes_compile(const struct brim_conf_root *conf,
         err = brim_route_both(err, compile_site(routes, &conf->sites.items[i], &routes->sites[i]));
     }
     compile_hosts(routes, conf);
+    for (size_t i = 0; previous != NULL && err == BRIM_OK && i < routes->site_count; i++)
+        inherit_keys(routes, &routes->sites[i], previous);
     if (err == BRIM_OK)
         *routes_out = routes;
     else
@@ -439,15 +497,6 @@ void brim_routes_unref(struct brim_routes *routes)
 }
 
 /* ---- matching ---- */
-
-static const struct site *site_called(const struct brim_routes *routes, struct brim_str name)
-{
-    struct host wanted = {.name = name};
-    const struct host *host =
-        bsearch(&wanted, routes->hosts, routes->host_count, sizeof(*routes->hosts), by_name);
-
-    return host == NULL ? NULL : host->site;
-}
 
 /* "a.b.c" asks for "*.b.c", then "*.c": a wildcard stands for one label or more. */
 static const struct site *site_by_wildcard(const struct brim_routes *routes, struct brim_str host)

@@ -6,7 +6,8 @@ Usage: tests/fault/jwks.py BRIM
 
 The provider's key set may be kept for a day. A token that names a key of the next set is let in as
 soon as the gate may ask again (ten seconds); a flood of tokens that name keys that nobody has costs
-the provider no more than that.
+the provider no more than that. A reload asks for nothing: the provider may be down just then, and then
+a token is good as long as its key comes from where it came from before.
 """
 
 import base64
@@ -16,6 +17,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -26,6 +28,7 @@ import http_origin  # noqa: E402
 FLOOD = 200
 ASKED = collections.Counter()
 KEYS = []
+IS_DOWN = threading.Event()
 
 
 def encode(raw):
@@ -60,6 +63,11 @@ class Origin(http_origin.Handler):
         ASKED[self.path] += 1
         if self.path == "/keys":
             self.answer(json.dumps({"keys": KEYS}).encode(), "max-age=86400")
+        elif self.path == "/unstored":
+            if IS_DOWN.is_set():
+                self.answer(b"", "no-store", status=503)
+            else:
+                self.answer(json.dumps({"keys": KEYS}).encode(), "no-store")
         else:
             self.answer(b"hello", "no-store")
 
@@ -91,6 +99,32 @@ def run(port, old, new):
     return wrong
 
 
+def reload(node, url, purpose):
+    node.config["sites"][0]["jwt"]["jwks_url"] = url
+    node.config["sites"][0]["jwt"]["realm"] = purpose  # a change
+    brim_node.write_config(node.config, node.config_path)
+    connection = http.client.HTTPConnection("127.0.0.1", node.admin_port, timeout=60)
+    connection.request("POST", "/v1/reload")
+    answer = connection.getresponse()
+    assert answer.status == 200, answer.read()
+    connection.close()
+
+
+def run_reload(node, port, key):
+    wrong = []
+    reload(node, "http://id.example/unstored", "one")
+    if status(port, key.token()) != 200:
+        wrong.append("keys that no cache stores are not had")
+    IS_DOWN.set()
+    reload(node, "http://id.example/unstored", "two")
+    if status(port, key.token()) != 200:
+        wrong.append("a reload has forgotten the keys")
+    reload(node, "http://other.example/unstored", "three")
+    if status(port, key.token()) != 503:
+        wrong.append("keys of another place count")
+    return wrong
+
+
 def main():
     binary = sys.argv[1] if len(sys.argv) > 1 else brim_node.default_binary()
     origin = http_origin.start(Origin)
@@ -100,8 +134,9 @@ def main():
         port = brim_node.free_port()
         config = brim_node.make_config(port, brim_node.free_port(), origin.server_port)
         config["sites"][0]["jwt"] = {"alg": "RS256", "jwks_url": "http://id.example/keys"}
-        with brim_node.Node(directory, config, binary).running():
-            wrong = run(port, old, new)
+        node = brim_node.Node(directory, config, binary)
+        with node.running():
+            wrong = run(port, old, new) + run_reload(node, port, old)
     print(f"jwks: {ASKED['/keys']} fetches of the keys, {len(wrong)} faults")
     for text in wrong:
         print("  fault:", text)

@@ -19,7 +19,7 @@ static char api[] = "api", nobody[] = "nobody", cookie[] = "session", store[] = 
 static char *audiences[] = {nobody, api}, *wrong_audiences[] = {nobody};
 static char claim_user[] = "sub=X-User", claim_none[] = "nothing=X-None";
 static char *claims[] = {claim_user, claim_none};
-static char url[] = "/keys";
+static char url[] = "/keys", other_url[] = "/other";
 
 static void write_file(const char *path, const char *text)
 {
@@ -314,6 +314,56 @@ START_TEST(fetched_keys_are_kept_and_renewed)
 }
 END_TEST
 
+/* As at a reload: the provider may be down just then. */
+START_TEST(keys_of_the_same_algorithm_and_url_go_on_in_another_gate)
+{
+    struct brim_conf_jwt conf = conf_of(RS256, empty);
+    struct brim_jwt_ask ask = ask_with(token_rs);
+    struct brim_jwt_gate *old, *same, *elsewhere;
+    struct brim_jwt_news news;
+
+    conf.jwks_url = url;
+    old = compile(&conf);
+    same = compile(&conf);
+    conf.jwks_url = other_url;
+    elsewhere = compile(&conf);
+    brim_jwt_gate_inherit(same, old); /* it has none */
+    brim_jwt_gate_take_keys(old, brim_str_of(token_jwks), ask.now_mono_ms);
+    brim_jwt_gate_inherit(same, old);
+    brim_jwt_gate_inherit(elsewhere, old);
+    brim_jwt_gate_free(old);
+
+    brim_jwt_gate_ask(elsewhere, &ask, &news);
+    ck_assert_int_eq(news.state, BRIM_JWT_KEYS);
+    brim_jwt_gate_ask(same, &ask, &news);
+    ck_assert_int_eq(news.state, BRIM_JWT_IN);
+    ask.now_mono_ms += 300000; /* it knows how old they are */
+    brim_jwt_gate_ask(same, &ask, &news);
+    ck_assert_int_eq(news.state, BRIM_JWT_KEYS);
+    ck_assert(news.has_keys);
+    brim_jwt_gate_free(same);
+    brim_jwt_gate_free(elsewhere);
+}
+END_TEST
+
+/* A request may have begun before the one that fetched: that is no time since then. */
+START_TEST(who_began_earlier_does_not_fetch_again)
+{
+    struct brim_conf_jwt conf = conf_of(RS256, empty);
+    struct brim_jwt_ask ask = ask_with(token_rs);
+    struct brim_jwt_gate *gate;
+    struct brim_jwt_news news;
+
+    conf.jwks_url = url;
+    gate = compile(&conf);
+    brim_jwt_gate_take_keys(gate, brim_str_of(token_jwks), ask.now_mono_ms);
+    ask.now_mono_ms--;
+    brim_jwt_gate_ask(gate, &ask, &news);
+    ck_assert_int_eq(news.state, BRIM_JWT_IN);
+    brim_jwt_gate_free(gate);
+}
+END_TEST
+
 /* The option names what libjwt knows today; the one that is installed may be older. A config that
  * names what it does not know is refused: it ended the node that was told to reload it. */
 START_TEST(an_algorithm_that_libjwt_does_not_know_is_refused)
@@ -369,6 +419,8 @@ int main(void)
     tcase_add_test(tcase, claims_replace_what_the_client_says);
     tcase_add_test(tcase, who_is_revoked_stays_out);
     tcase_add_test(tcase, fetched_keys_are_kept_and_renewed);
+    tcase_add_test(tcase, keys_of_the_same_algorithm_and_url_go_on_in_another_gate);
+    tcase_add_test(tcase, who_began_earlier_does_not_fetch_again);
     tcase_add_test(tcase, an_algorithm_that_libjwt_does_not_know_is_refused);
     tcase_add_test(tcase, a_key_that_does_not_suit_is_refused);
     suite_add_tcase(suite, tcase);

@@ -23,6 +23,10 @@ struct brim_jwt_gate; /* opaque */
 BRIM_MUST_USE enum brim_err brim_jwt_gate_compile(const struct brim_conf_jwt *conf,
                                                   struct brim_compile_faults *faults,
                                                   struct brim_jwt_gate **gate_out);
+/* Has gate go on with what old has fetched, if that is newer than what it has, and both fetch for
+ * the same algorithm by the same URL. That it is asked of the same origin, the caller knows.
+ * Thread: init or control; old may be in use. */
+void brim_jwt_gate_inherit(struct brim_jwt_gate *gate, struct brim_jwt_gate *old);
 void brim_jwt_gate_free(struct brim_jwt_gate *gate); /* accepts NULL */
 
 /* ---- Thread: any ---- */

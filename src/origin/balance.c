@@ -82,6 +82,7 @@ struct brim_balance {
     pthread_mutex_t lock; /* of what follows */
     uint64_t turn;
     unsigned out;
+    unsigned shown; /* by so many is what is out told to the metric */
     unsigned busy;
     struct counts retries;
     struct server servers[];
@@ -108,7 +109,7 @@ void brim_balance_close(struct brim_balance *b)
     if (b == NULL)
         return;
     OBJ_CHECK(b, BALANCE_MAGIC);
-    BRIM_ADD(SERVERS_OUT, -(int64_t)b->out);
+    INVARIANT(b->shown == 0);
     pthread_mutex_destroy(&b->lock);
     b->magic = 0;
     free(b);
@@ -125,10 +126,7 @@ static void take_over(struct brim_balance *b, struct server *s, const struct ser
         kept.checks = 0;
     }
     *s = kept;
-    if (s->out_until_ms == 0)
-        return;
-    b->out++;
-    BRIM_ADD(SERVERS_OUT, 1);
+    b->out += s->out_until_ms != 0;
 }
 
 void brim_balance_inherit(struct brim_balance *b, struct brim_balance *old)
@@ -186,6 +184,32 @@ static void note_latency(struct server *s, uint64_t latency_ms, uint64_t now_ms)
 
 /* ---- in and out ---- */
 
+static void count_out(struct brim_balance *b, int change)
+{
+    b->out += (unsigned)change;
+    if (b->shown > 0)
+        BRIM_ADD(SERVERS_OUT, change);
+}
+
+void brim_balance_show(struct brim_balance *b)
+{
+    OBJ_CHECK(b, BALANCE_MAGIC);
+    pthread_mutex_lock(&b->lock);
+    if (b->shown++ == 0)
+        BRIM_ADD(SERVERS_OUT, b->out);
+    pthread_mutex_unlock(&b->lock);
+}
+
+void brim_balance_hide(struct brim_balance *b)
+{
+    OBJ_CHECK(b, BALANCE_MAGIC);
+    pthread_mutex_lock(&b->lock);
+    INVARIANT(b->shown > 0);
+    if (--b->shown == 0)
+        BRIM_ADD(SERVERS_OUT, -(int64_t)b->out);
+    pthread_mutex_unlock(&b->lock);
+}
+
 static void eject(struct brim_balance *b, struct server *s, uint64_t now_ms)
 {
     uint64_t length_ms = b->config.eject_ms
@@ -193,9 +217,8 @@ static void eject(struct brim_balance *b, struct server *s, uint64_t now_ms)
 
     s->ejections++;
     s->out_until_ms = now_ms + length_ms;
-    b->out++;
+    count_out(b, 1);
     BRIM_COUNT(SERVERS_EJECTED);
-    BRIM_ADD(SERVERS_OUT, 1);
     BRIM_LOG(WARN, "origin.ejected", "origin=%s server=%s failures=%u for_ms=%llu", b->config.name,
              s->conf.url, s->streak, (unsigned long long)length_ms);
 }
@@ -206,8 +229,7 @@ static void take_back(struct brim_balance *b, struct server *s, uint64_t now_ms)
     s->back_since_ms = now_ms;
     s->streak = 0;
     s->failures = (struct counts){0};
-    b->out--;
-    BRIM_ADD(SERVERS_OUT, -1);
+    count_out(b, -1);
     BRIM_LOG(INFO, "origin.returned", "origin=%s server=%s", b->config.name, s->conf.url);
 }
 

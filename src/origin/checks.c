@@ -172,6 +172,21 @@ static void count_servers(const struct set *set, int64_t sign)
     }
 }
 
+/* Lock held. These are in force. */
+static void show(const struct set *set)
+{
+    count_servers(set, 1);
+    for (size_t i = 0; i < set->origin_count; i++)
+        brim_balance_show(set->origins[i]->balance);
+}
+
+static void hide(const struct set *set)
+{
+    count_servers(set, -1);
+    for (size_t i = 0; i < set->origin_count; i++)
+        brim_balance_hide(set->origins[i]->balance);
+}
+
 /* ---- one check: fetcher thread ---- */
 
 static enum brim_err on_headers(void *ctx, unsigned status, struct brim_fields fields,
@@ -436,9 +451,9 @@ void brim_checks_follow(struct brim_checks *h, struct brim_origin *const *origin
     pthread_mutex_lock(&h->lock);
     old = h->set;
     h->set = set_new(h, origins, count, keep);
-    count_servers(h->set, 1);
+    show(h->set);
     if (old != NULL)
-        count_servers(old, -1);
+        hide(old);
     for (size_t i = 0; old != NULL && i < old->count; i++)
         if (old->checks[i].fetch != NULL)
             brim_fetch_cancel(old->checks[i].fetch); /* only queues a command */
@@ -469,7 +484,7 @@ void brim_checks_close(struct brim_checks *h)
     brim_checks_stop(h);
     if (h->set != NULL) {
         INVARIANT(h->set->refs == 1);
-        count_servers(h->set, -1);
+        hide(h->set);
         set_free(h->set);
     }
     pthread_cond_destroy(&h->changed);

@@ -6,6 +6,7 @@
 #include "brim/origin/checks.h"
 
 #include "brim/base/log.h"
+#include "brim/base/metric.h"
 #include "brim/base/metric_group.h"
 #include "scripted_origin.h"
 
@@ -182,6 +183,50 @@ START_TEST(without_a_path_nobody_is_asked)
 }
 END_TEST
 
+/* Its only server. */
+static void eject(struct brim_balance *balance)
+{
+    struct brim_balance_tried tried = {.count = 0};
+    unsigned picked;
+
+    ck_assert_int_eq(brim_balance_pick(balance, 0, 1000, &tried, &picked), BRIM_OK);
+    brim_balance_end(balance, picked, BRIM_BALANCE_BAD, 1, 1000);
+}
+
+static int64_t servers_out(void)
+{
+    return brim_metric_read(BRIM_METRIC_SERVERS_OUT);
+}
+
+/* A long download keeps the old origin for hours: who is out is said by the one in force. */
+START_TEST(a_server_that_is_out_is_counted_once_however_long_an_old_config_lives)
+{
+    struct brim_origin next, *const origins[] = {&next};
+    struct brim_checks_keep keep = {on_let_go, NULL};
+
+    config.eject_failures = 1;
+    config.eject_ms = 1000000;
+    config.has_fallback = true;
+    brim_balance_close(origin.balance);
+    origin.balance = brim_balance_open(&config);
+    origin.health.path = NULL;
+    follow(1);
+    eject(origin.balance);
+    ck_assert_int_eq(servers_out(), 1);
+    next = origin;
+    next.balance = brim_balance_open(&config);
+    brim_balance_inherit(next.balance, origin.balance);
+    ck_assert_int_eq(servers_out(), 1); /* the reload may be refused yet */
+    brim_checks_follow(checks, origins, 1, &keep);
+    ck_assert_int_eq(servers_out(), 1);
+    brim_checks_follow(checks, origins, 1, &keep); /* a reload that keeps it */
+    ck_assert_int_eq(servers_out(), 1);
+    follow(0);
+    ck_assert_int_eq(servers_out(), 0);
+    brim_balance_close(next.balance);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("origin.checks");
@@ -196,6 +241,7 @@ int main(void)
     tcase_add_test(tcase, a_long_body_is_looked_at_in_part);
     tcase_add_test(tcase, what_is_followed_no_longer_is_let_go);
     tcase_add_test(tcase, without_a_path_nobody_is_asked);
+    tcase_add_test(tcase, a_server_that_is_out_is_counted_once_however_long_an_old_config_lives);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -111,4 +111,9 @@ enum brim_balance_change brim_balance_checked(struct brim_balance *balance, unsi
 /* How many servers are down by their checks. Thread: any. */
 unsigned brim_balance_down(struct brim_balance *balance);
 
+/* The metric has how many servers are left out from here to as many brim_balance_hide(): of the
+ * origins in force, not of an older config's that exchanges still end with. Thread: control. */
+void brim_balance_show(struct brim_balance *balance);
+void brim_balance_hide(struct brim_balance *balance);
+
 #endif

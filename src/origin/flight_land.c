@@ -421,6 +421,14 @@ static bool is_bodiless(struct brim_str method, unsigned status) /* RFC 9112 6.3
     return brim_str_is(method, BRIM_STR("HEAD")) || status == 204 || status == 304;
 }
 
+static void learn_from_head(struct brim_flight *f, const struct brim_exchange *exchange)
+{
+    struct brim_answer_update said = {
+        .exchange = exchange, .rules = f->rules, .seq = f->seq, .is_from_tier = is_from_tier(f)};
+
+    brim_head_update(f->flights->cache, brim_letter_primary(f->letter), &said);
+}
+
 static enum brim_err land(struct brim_flight *f, unsigned status, struct brim_fields fields,
                           uint64_t length)
 {
@@ -451,7 +459,7 @@ static enum brim_err land(struct brim_flight *f, unsigned status, struct brim_fi
     /* Before the answer is seen: who has it asks for what it changed. */
     brim_changes_of(&exchange, brim_letter_primary(f->letter)->text, on_changed, f->flights);
     if (status == 200 && brim_str_is(exchange.method, BRIM_STR("HEAD")) && !f->exceeds_key)
-        brim_head_update(f->flights->cache, &spec.primary, &exchange, f->rules, f->seq);
+        learn_from_head(f, &exchange);
     if (is_bodiless(exchange.method, status))
         length = 0; /* Content-Length says what a GET would bring (RFC 9110 8.6) */
     f->expected = length;

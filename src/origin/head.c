@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "brim/origin/head.h"
 
-#include "brim/origin/answer.h"
 #include "brim/origin/outdate.h"
 
 /* Whether head has no such field, or exactly the one that is stored. */
@@ -46,16 +45,17 @@ static void confirm(struct brim_cache *cache, const struct brim_answer_update *u
 }
 
 void brim_head_update(struct brim_cache *cache, const struct brim_key *primary,
-                      const struct brim_exchange *exchange, const struct brim_cache_rules *rules,
-                      uint64_t seq)
+                      const struct brim_answer_update *said)
 {
+    const struct brim_exchange *exchange = said->exchange;
     struct brim_find find = {.primary = *primary,
                              .request = exchange->request,
                              .now_wall_ms = exchange->response_wall_ms};
     struct brim_exchange as_get = *exchange;
-    struct brim_answer_update update = {.exchange = &as_get, .rules = rules, .seq = seq};
+    struct brim_answer_update update = *said;
 
     as_get.method = BRIM_STR("GET"); /* whose stored response it updates */
+    update.exchange = &as_get;
     if (brim_cache_find(cache, &find) == BRIM_FOUND_OBJECT) {
         update.stale = find.object;
         update.version = (enum brim_http_version)find.object->version;

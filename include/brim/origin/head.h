@@ -9,6 +9,7 @@
 #define BRIM_ORIGIN_HEAD_H
 
 #include "brim/cache/cache.h"
+#include "brim/origin/answer.h"
 
 /*
  * Whether the stored response is still the one that GET would bring: each of ETag, Last-Modified
@@ -17,13 +18,13 @@
 bool brim_head_confirms(struct brim_fields head, const struct brim_object *stored);
 
 /*
- * Updates the stored response that exchange's request selects from the 200 that came to its HEAD,
- * or makes it stale where they differ. Does nothing where that is not in RAM or readable at once:
- * no exchange waits for a disk. seq: the purge sequence when the request went out. Thread: any.
+ * Updates the stored response that the exchange's request selects from the 200 that came to its
+ * HEAD, or makes it stale where they differ. Does nothing where that is not in RAM or readable at
+ * once: no exchange waits for a disk. said: as brim_answer_refresh() has it, the 200 in place of
+ * the 304, and without stale and version, which are of what is found. Thread: any.
  * Spec: RFC 9111 4.3.5, 3.2.
  */
 void brim_head_update(struct brim_cache *cache, const struct brim_key *primary,
-                      const struct brim_exchange *exchange, const struct brim_cache_rules *rules,
-                      uint64_t seq);
+                      const struct brim_answer_update *said);
 
 #endif

@@ -142,6 +142,16 @@ static struct brim_str str_of(h2o_iovec_t text)
     return brim_str(text.base, text.len);
 }
 
+/* Key, redirects to https and what the origin is told go by the scheme. On HTTP/1 nobody can claim
+ * one, and a proxy in front that says its own client's (h2c behind a TLS terminator) is no error:
+ * so it is not refused, it does not count. */
+static void take_scheme_of_connection(h2o_req_t *req)
+{
+    bool is_tls = req->conn->callbacks->get_socket(req->conn)->ssl != NULL;
+
+    req->input.scheme = is_tls ? &H2O_URL_SCHEME_HTTPS : &H2O_URL_SCHEME_HTTP;
+}
+
 static struct brim_guard_refusal check_h2(h2o_req_t *req, struct brim_fields fields,
                                           const struct brim_guard_limits *limits)
 {
@@ -154,6 +164,7 @@ static struct brim_guard_refusal check_h2(h2o_req_t *req, struct brim_fields fie
     };
     struct brim_guard_refusal bad;
 
+    take_scheme_of_connection(req);
     if (req->input.authority.base == req->hostconf->authority.hostport.base)
         request.authority = brim_str(NULL, 0); /* h2o put its own there */
     bad = brim_guard_scan_h2(&request, limits);

@@ -90,9 +90,11 @@ def pseudo_fields(cases):
                  b"/a?%CASE% ", b"/../a?%CASE%", b"/%2e%2e/a?%CASE%", b"/a\x7f?%CASE%"):
         cases.add(f"path {path[:40]}", pseudo(path=path), REFUSED)
     for scheme in (b"ftp", b"http://t.example/x?", b"http\r\n", b"", b"javascript", b"HTTP:"):
-        # libh2o reads whatever is not "https" as "http", before anybody else sees it: one meaning,
-        # and the key says the same.
+        # libh2o reads whatever is not "https" as "http", before anybody else sees it, and then it
+        # is the connection's that counts (t00032.vtc): one meaning, and the key says the same.
         cases.add(f"scheme {scheme}", pseudo(scheme=scheme), EITHER)
+    # What a proxy before us may say of its own client.
+    cases.add("scheme https in cleartext", pseudo(scheme=b"https"), ONE)
 
 
 def hosts(cases):

@@ -82,7 +82,8 @@ struct brim_guard_refusal brim_guard_scan_h2(const struct brim_guard_h2_request 
  * socket's input), takes the decoded fields for HTTP/2. Call before anything else looks at it.
  * For an HTTP/1 refusal the caller also sets req->http1_is_persistent = 0, and answers at once, in
  * one send: where it has a body, the connection lingers behind that. An absolute-form target that
- * passed becomes origin-form in req->input.path and req->query_at. Thread: loop.
+ * passed becomes origin-form in req->input.path and req->query_at; req->input.scheme is the
+ * connection's, whatever HTTP/2's :scheme says. Thread: loop.
  */
 struct brim_guard_refusal brim_guard_check(h2o_req_t *req, struct brim_fields fields,
                                            const struct brim_guard_limits *limits);

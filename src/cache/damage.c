@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "brim/base/invariant.h"
@@ -20,6 +21,7 @@
 #define DAMAGE_MAGIC 0x646d6765u
 #define PATH_ROOM    4096u
 #define OPEN_MAX     4u /* environments of a process; more are never suspected */
+#define FORGOTTEN_S  (30 * 86400)
 
 static const int deadly[] = {SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
 enum { DEADLY_COUNT = sizeof(deadly) / sizeof(deadly[0]) };
@@ -39,14 +41,27 @@ static _Atomic bool has_started;
 static struct sigaction before[DEADLY_COUNT];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* What does not come again for a month was the memory's, or a fault elsewhere. Too many marks are a
+ * verdict, which stays. In a signal handler. */
+static void forget_old(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) == 0 && st.st_size < (off_t)BRIM_DAMAGE_MAX &&
+        time(NULL) - st.st_mtime > FORGOTTEN_S && ftruncate(fd, 0) != 0)
+        return; /* then it counts */
+}
+
 /* Once a process. */
 static void mark(struct brim_damage *damage, const char *marks, size_t count)
 {
     int errnum = errno;
 
-    if (damage != NULL && !atomic_exchange(&damage->is_noted, true))
+    if (damage != NULL && !atomic_exchange(&damage->is_noted, true)) {
+        forget_old(damage->fd);
         while (write(damage->fd, marks, count) < 0 && errno == EINTR)
             ;
+    }
     errno = errnum;
 }
 

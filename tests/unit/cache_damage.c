@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "brim/base/log.h"
@@ -163,6 +164,32 @@ START_TEST(who_serves_ends_the_suspicion_of_another)
 }
 END_TEST
 
+static void age_mark(time_t seconds)
+{
+    struct timespec times[2] = {{.tv_sec = time(NULL) - seconds}, {.tv_sec = time(NULL) - seconds}};
+    char path[96];
+
+    snprintf(path, sizeof(path), "%s/damage", environment);
+    ck_assert_int_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+/* Months apart they have nothing to do with each other, and named stores are not to be given up for
+ * that. What is given up stays so until somebody mends it. */
+START_TEST(a_mark_is_forgotten_after_a_month)
+{
+    die(SIGABRT, INSIDE);
+    age_mark(31 * 86400);
+    die(SIGABRT, INSIDE);
+    ck_assert_uint_eq(count(), 1);
+    age_mark(29 * 86400);
+    die(SIGABRT, INSIDE);
+    ck_assert_uint_eq(count(), BRIM_DAMAGE_MAX);
+    age_mark(31 * 86400);
+    die(SIGABRT, INSIDE);
+    ck_assert_uint_gt(count(), BRIM_DAMAGE_MAX);
+}
+END_TEST
+
 /* Which of them it was that spoiled the heap nobody can tell; none is removed for it. */
 START_TEST(a_crash_at_a_start_is_counted_for_all_that_are_open)
 {
@@ -271,6 +298,7 @@ int main(void)
     tcase_add_test(tc, two_crashes_at_a_start_are_counted);
     tcase_add_test(tc, a_start_that_comes_through_ends_the_suspicion);
     tcase_add_test(tc, who_serves_ends_the_suspicion_of_another);
+    tcase_add_test(tc, a_mark_is_forgotten_after_a_month);
     tcase_add_test(tc, a_crash_at_a_start_is_counted_for_all_that_are_open);
     tcase_add_test(tc, a_signal_of_another_process_ends_it_at_once_and_is_not_counted);
     tcase_add_test(tc, a_word_of_the_library_weighs_as_much);

@@ -21,7 +21,8 @@
  *     afar must not be able to end the stores with it.
  *
  * The file is `damage` in the environment's directory: a byte for each process that met some, `x`,
- * or that is suspected to have, `?`. It refuses to know LMDB and what to do about it.
+ * or that is suspected to have, `?`; one alone is forgotten when the next comes more than a month
+ * later. It refuses to know LMDB and what to do about it.
  */
 #ifndef BRIM_CACHE_DAMAGE_H
 #define BRIM_CACHE_DAMAGE_H

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "brim/base/base64url.h"
 #include "brim/base/invariant.h"
 #include "brim/base/log.h"
 
@@ -159,39 +160,6 @@ void brim_basic_auth_free(struct brim_basic_auth *auth)
 
 /* ---- the credential ---- */
 
-static int value_of(char c)
-{
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c == '\0' ? NULL : strchr(alphabet, c);
-
-    return at == NULL ? -1 : (int)(at - alphabet);
-}
-
-/* RFC 4648 4; 0: it is none, or nothing. */
-static size_t read_base64(struct brim_str text, char *out)
-{
-    uint32_t bits = 0;
-    unsigned held = 0;
-    size_t len = 0;
-
-    while (text.len > 0 && text.base[text.len - 1] == '=')
-        text.len--;
-    for (size_t i = 0; i < text.len; i++) {
-        int value = value_of(text.base[i]);
-
-        if (value < 0)
-            return 0;
-        bits = bits << 6 | (uint32_t)value;
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            out[len++] = (char)(bits >> held);
-        }
-    }
-    return len;
-}
-
 /* User and password in room, each with its end; false: there are none. */
 static bool read_credential(struct brim_fields fields, char room[TOKEN_MAX + 1],
                             const char **password_out)
@@ -206,10 +174,11 @@ static bool read_credential(struct brim_fields fields, char room[TOKEN_MAX + 1],
         !brim_str_is_nocase(brim_str(field->value.base, scheme.len), scheme))
         return false;
     token = brim_str_trim(brim_str(field->value.base + scheme.len, field->value.len - scheme.len));
-    len = read_base64(token, room);
+    if (!brim_base64_read(token, room, &len))
+        return false;
     room[len] = '\0';
     colon = strchr(room, ':');
-    if (len == 0 || strlen(room) != len || colon == NULL)
+    if (strlen(room) != len || colon == NULL)
         return false;
     *colon = '\0';
     *password_out = colon + 1;

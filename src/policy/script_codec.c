@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * brim.base64 and brim.hex. Decoders are strict: one text for one run of bytes (RFC 4648 3.3, 3.5),
- * because what two servers decode in two ways is how signatures are forged. OpenSSL's decoder skips
- * white space and accepts loose bits, so these forty lines are ours.
+ * because what two servers decode in two ways is how signatures are forged.
  */
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "brim/base/base64url.h"
 #include "brim/policy/script_lib.h"
 
 #define INPUT_BYTES_MAX 4194304u /* 4 MiB */
+#define TEXT_BYTES_MAX  (INPUT_BYTES_MAX / 3 * 4)
 #define BAD             0xffu
-
-static const char standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-static const char url_safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 static int fail(lua_State *L, const char *reason)
 {
@@ -24,105 +22,35 @@ static int fail(lua_State *L, const char *reason)
 
 /* ---- base64 ---- */
 
-static size_t put_group(const char *letters, const uint8_t *in, size_t bytes, char *out)
-{
-    unsigned bits = (unsigned)in[0] << 16;
-
-    if (bytes > 1)
-        bits |= (unsigned)in[1] << 8;
-    if (bytes > 2)
-        bits |= in[2];
-    for (size_t i = 0; i <= bytes; i++)
-        out[i] = letters[bits >> (18 - 6 * i) & 63u];
-    return bytes + 1;
-}
-
-static int encode(lua_State *L, const char *letters)
+static int encode_standard(lua_State *L)
 {
     struct brim_str in = brim_script_check_bytes(L, 1, INPUT_BYTES_MAX);
+    size_t len = BRIM_BASE64_LEN(in.len);
     luaL_Buffer b;
-    char *out = luaL_buffinitsize(L, &b, in.len / 3 * 4 + 4);
-    size_t len = 0, at;
 
-    for (at = 0; at + 3 <= in.len; at += 3)
-        len += put_group(letters, (const uint8_t *)in.base + at, 3, out + len);
-    if (at < in.len)
-        len += put_group(letters, (const uint8_t *)in.base + at, in.len - at, out + len);
-    while (letters == standard && len % 4 != 0)
-        out[len++] = '=';
+    brim_base64_write(in.base, in.len, luaL_buffinitsize(L, &b, len));
     luaL_pushresultsize(&b, len);
     return 1;
 }
 
-static int encode_standard(lua_State *L)
-{
-    return encode(L, standard);
-}
-
 static int encode_url(lua_State *L)
 {
-    return encode(L, url_safe);
-}
-
-static unsigned value_of(char c, bool is_url)
-{
-    if (c >= 'A' && c <= 'Z')
-        return (unsigned)(c - 'A');
-    if (c >= 'a' && c <= 'z')
-        return (unsigned)(c - 'a') + 26;
-    if (c >= '0' && c <= '9')
-        return (unsigned)(c - '0') + 52;
-    if (c == (is_url ? '-' : '+'))
-        return 62;
-    return c == (is_url ? '_' : '/') ? 63 : BAD;
-}
-
-/* Decodes in, which has no padding any more. Returns false where it is not base64. */
-static bool decode_into(struct brim_str in, bool is_url, char *out, size_t *len_out)
-{
-    unsigned bits = 0, have = 0;
-    size_t len = 0;
-
-    *len_out = 0;
-    if (in.len % 4 == 1)
-        return false;
-    for (size_t i = 0; i < in.len; i++) {
-        unsigned value = value_of(in.base[i], is_url);
-
-        if (value == BAD)
-            return false;
-        bits = (bits << 6 | value) & 0xffffu;
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            out[len++] = (char)(bits >> have & 0xffu);
-        }
-    }
-    *len_out = len;
-    return (bits & ((1u << have) - 1)) == 0; /* bits that no byte takes must be 0 */
-}
-
-/* Padding: whole in the standard alphabet; in the url-safe one whole or none. */
-static bool strip_padding(struct brim_str *in, bool is_url)
-{
-    size_t whole = in->len;
-
-    while (in->len > 0 && whole - in->len < 2 && in->base[in->len - 1] == '=')
-        in->len--;
-    return whole % 4 == 0 || (is_url && in->len == whole);
-}
-
-static int decode(lua_State *L, bool is_url)
-{
-    struct brim_str in = brim_script_check_bytes(L, 1, INPUT_BYTES_MAX / 3 * 4);
+    struct brim_str in = brim_script_check_bytes(L, 1, INPUT_BYTES_MAX);
+    size_t len = BRIM_BASE64URL_LEN(in.len);
     luaL_Buffer b;
-    char *out;
+
+    brim_base64url_write(in.base, in.len, luaL_buffinitsize(L, &b, len));
+    luaL_pushresultsize(&b, len);
+    return 1;
+}
+
+static int decode(lua_State *L, struct brim_str in,
+                  bool (*read)(struct brim_str text, void *room, size_t *len_out))
+{
+    luaL_Buffer b;
     size_t len;
 
-    if (!strip_padding(&in, is_url))
-        return fail(L, "not base64: wrong length or padding");
-    out = luaL_buffinitsize(L, &b, in.len / 4 * 3 + 3);
-    if (!decode_into(in, is_url, out, &len))
+    if (!read(in, luaL_buffinitsize(L, &b, in.len / 4 * 3 + 3), &len))
         return fail(L, "not base64");
     luaL_pushresultsize(&b, len);
     return 1;
@@ -130,12 +58,24 @@ static int decode(lua_State *L, bool is_url)
 
 static int decode_standard(lua_State *L)
 {
-    return decode(L, false);
+    struct brim_str in = brim_script_check_bytes(L, 1, TEXT_BYTES_MAX);
+
+    if (in.len % 4 != 0)
+        return fail(L, "not base64: wrong length or padding");
+    return decode(L, in, brim_base64_read);
 }
 
+/* Padding: whole or none. */
 static int decode_url(lua_State *L)
 {
-    return decode(L, true);
+    struct brim_str in = brim_script_check_bytes(L, 1, TEXT_BYTES_MAX);
+    size_t len = in.len;
+
+    while (len > 0 && in.len - len < 2 && in.base[len - 1] == '=')
+        len--;
+    if (len < in.len && in.len % 4 != 0)
+        return fail(L, "not base64: wrong length or padding");
+    return decode(L, brim_str(in.base, len), brim_base64url_read);
 }
 
 int brim_script_open_base64(lua_State *L)

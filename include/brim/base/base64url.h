@@ -4,6 +4,7 @@
  * and RFC 4648 4 with its padding, for bytes in JSON.
  *
  * Strict: one text for each run of bytes, so that what was checked cannot be written another way.
+ * OpenSSL's reader skips white space and takes loose bits.
  */
 #ifndef BRIM_BASE_BASE64URL_H
 #define BRIM_BASE_BASE64URL_H

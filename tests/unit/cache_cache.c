@@ -4,18 +4,14 @@
 #include <sched.h>
 
 #include "bodies.h"
+#include "cache_rig.h"
 #include "fake_disk.h"
 
-enum { KIB = 1024, MIB = 1024 * KIB };
-
-static struct brim_pool *pool;
-static struct brim_cache *cache;
 static struct bell bell;
 static uint8_t scratch[4 * MIB];
 
 static void open_cache(const char *path, enum brim_cache_admit admit)
 {
-    struct brim_pool_limits limits = {.threads = 2, .queue_max = 64};
     struct brim_cache_config config = {
         .path = path,
         .disk_bytes = 1 << 30,
@@ -29,15 +25,7 @@ static void open_cache(const char *path, enum brim_cache_admit admit)
         .admit = admit,
     };
 
-    ck_assert_int_eq(brim_pool_open(&limits, &pool), BRIM_OK);
-    config.pool = pool;
-    ck_assert_int_eq(brim_cache_open(&config, &cache), BRIM_OK);
-}
-
-static void close_cache(void)
-{
-    brim_pool_close(pool);
-    brim_cache_close(cache);
+    cache_rig_open(&config, (struct brim_pool_limits){.threads = 2, .queue_max = 64});
 }
 
 static void setup(void)
@@ -48,14 +36,14 @@ static void setup(void)
 
 static void teardown(void)
 {
-    close_cache();
+    cache_rig_close();
     bell_fini(&bell);
     fake_wipe();
 }
 
 static void reopen(const char *path, enum brim_cache_admit admit)
 {
-    close_cache();
+    cache_rig_close();
     open_cache(path, admit);
 }
 

@@ -8,19 +8,16 @@
 #include <unistd.h>
 
 #include "bodies.h"
-#include "brim/cache/cache.h"
+#include "cache_rig.h"
 #include "folder.h"
 
-enum { KIB = 1024, MIB = 1024 * KIB, POOL_THREADS = 3, QUEUE_MAX = 256 };
+enum { POOL_THREADS = 3, QUEUE_MAX = 256 };
 
 static char path[] = "/tmp/brim-tiers-XXXXXX";
-static struct brim_pool *pool;
-static struct brim_cache *cache;
 static struct brim_ledger *ledger; /* NULL: none */
 
 static void open_cache(void)
 {
-    struct brim_pool_limits limits = {.threads = POOL_THREADS, .queue_max = QUEUE_MAX};
     struct brim_cache_config config = {
         .path = path,
         .disk_bytes = 64 * MIB,
@@ -34,16 +31,8 @@ static void open_cache(void)
         .ledger = ledger,
     };
 
-    ck_assert_int_eq(brim_pool_open(&limits, &pool), BRIM_OK);
-    config.pool = pool;
-    ck_assert_int_eq(brim_cache_open(&config, &cache), BRIM_OK);
-}
-
-static void close_cache(void)
-{
-    brim_pool_wait_idle(pool); /* as a node does: what is being spilled goes on by jobs of jobs */
-    brim_pool_close(pool);
-    brim_cache_close(cache);
+    cache_rig_open(&config,
+                   (struct brim_pool_limits){.threads = POOL_THREADS, .queue_max = QUEUE_MAX});
 }
 
 static void setup(void)
@@ -54,7 +43,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-    close_cache();
+    cache_rig_close();
     ck_assert_int_eq(folder_remove(path), 0);
 }
 
@@ -184,7 +173,7 @@ START_TEST(objects_of_all_sizes_survive_a_restart)
             check_range(object, sizes[i] / 3, sizes[i] / 3, &bell);
             brim_object_unref(object);
         }
-        close_cache();
+        cache_rig_close();
         open_cache();
     }
     bell_fini(&bell);
@@ -262,14 +251,14 @@ START_TEST(purges_survive_a_restart)
                                       &(uint64_t){brim_purge_scope_url(BRIM_STR("http://a/1"))}, 1,
                                       BRIM_PURGE_HARD),
                      BRIM_OK);
-    close_cache();
+    cache_rig_close();
     open_cache();
     ck_assert_ptr_null(ask("http://a/1", &bell));
     object = ask("http://a/2", &bell);
     ck_assert_ptr_nonnull(object);
     brim_object_unref(object);
     exchange("http://a/1", 6000, 0);
-    close_cache();
+    cache_rig_close();
     open_cache();
     object = ask("http://a/1", &bell);
     ck_assert_ptr_nonnull(object);
@@ -305,7 +294,7 @@ START_TEST(a_purge_that_is_durable_later_purges_once)
         if (i % 4 == 3)
             brim_pool_wait_idle(pool); /* its queue is not endless */
     }
-    close_cache();
+    cache_rig_close();
     open_cache();
     for (unsigned i = 0; i < SOON; i++) {
         struct brim_object *object = ask(url[i][0], &bell);
@@ -372,7 +361,7 @@ START_TEST(what_is_invalidated_while_the_disk_is_busy_stays_so)
     while (brim_pool_submit(pool, BRIM_JOB_WRITE, &plugs[i++].job) == BRIM_OK);
     brim_cache_invalidate(cache, &primary);
     unplug_pool();
-    close_cache();
+    cache_rig_close();
     open_cache();
     ck_assert_ptr_null(ask("http://a/1", &bell));
     ck_assert_ptr_null(ask("http://a/1#part", &bell));
@@ -742,7 +731,7 @@ START_TEST(an_object_leaves_ram_where_clients_hold_all)
     struct bell bell;
 
     ledger = brim_ledger_open(1000 * KIB);
-    close_cache();
+    cache_rig_close();
     open_cache();
     bell_init(&bell);
     brim_ledger_hold(ledger, rows[_i].held);
@@ -756,7 +745,7 @@ START_TEST(an_object_leaves_ram_where_clients_hold_all)
     check_range(object, 0, rows[_i].bytes, &bell);
     brim_object_unref(object);
     bell_fini(&bell);
-    close_cache();
+    cache_rig_close();
     ck_assert_int_eq(brim_ledger_held(ledger), 0);
     brim_ledger_close(ledger);
     ledger = NULL;

@@ -5,28 +5,18 @@
  */
 #include "bodies.h"
 #include "brim/base/metric.h"
-#include "brim/cache/cache.h"
 #include "brim/http/vary.h"
+#include "cache_rig.h"
 #include "folder.h"
 
-enum {
-    KIB = 1024,
-    MIB = 1024 * KIB,
-    BODY_BYTES = 300 * KIB,
-    SEGMENTS = 3,
-    OTHERS_MAX = 10000,
-    BUSY = 100000
-};
+enum { BODY_BYTES = 300 * KIB, SEGMENTS = 3, OTHERS_MAX = 10000, BUSY = 100000 };
 
 static const struct brim_fields no_fields = {NULL, 0};
 static char path[] = "/tmp/brim-turnover-XXXXXX";
-static struct brim_pool *pool;
-static struct brim_cache *cache;
 static enum brim_cache_admit admit;
 
 static void open_cache(void)
 {
-    struct brim_pool_limits limits = {.threads = 2, .queue_max = 64};
     struct brim_cache_config config = {
         .path = path,
         .disk_bytes = 64 * MIB,
@@ -40,16 +30,7 @@ static void open_cache(void)
         .admit = admit,
     };
 
-    ck_assert_int_eq(brim_pool_open(&limits, &pool), BRIM_OK);
-    config.pool = pool;
-    ck_assert_int_eq(brim_cache_open(&config, &cache), BRIM_OK);
-}
-
-static void close_cache(void)
-{
-    brim_pool_wait_idle(pool);
-    brim_pool_close(pool);
-    brim_cache_close(cache);
+    cache_rig_open(&config, (struct brim_pool_limits){.threads = 2, .queue_max = 64});
 }
 
 static void setup(void)
@@ -61,7 +42,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-    close_cache();
+    cache_rig_close();
     ck_assert_int_eq(folder_remove(path), 0);
 }
 
@@ -133,7 +114,7 @@ START_TEST(what_ram_keeps_does_not_leave_the_disk_for_good)
 {
     exchange("http://a/", no_fields, no_fields);
     turn_over(is_found, "http://a/", no_fields);
-    close_cache();
+    cache_rig_close();
     open_cache();
     ck_assert(is_found("http://a/", no_fields));
 }
@@ -148,7 +129,7 @@ START_TEST(a_variant_stays_with_its_marker)
 
     exchange("http://a/", request, (struct brim_fields){vary, 1});
     turn_over(is_found, "http://a/", request);
-    close_cache();
+    cache_rig_close();
     open_cache();
     ck_assert(is_found("http://a/", request));
 }
@@ -159,7 +140,7 @@ START_TEST(what_the_node_itself_reads_stays_likewise)
 {
     exchange("http://a/", no_fields, no_fields);
     turn_over(is_loaded, "http://a/", no_fields);
-    close_cache();
+    cache_rig_close();
     open_cache();
     ck_assert(is_loaded("http://a/", no_fields));
 }
@@ -169,7 +150,7 @@ END_TEST
  */
 START_TEST(hits_do_not_make_the_disk_forget_what_was_asked_for)
 {
-    close_cache();
+    cache_rig_close();
     admit = BRIM_ADMIT_SECOND_HIT;
     open_cache();
     ck_assert(!is_found("http://hot/", no_fields));
@@ -181,7 +162,7 @@ START_TEST(hits_do_not_make_the_disk_forget_what_was_asked_for)
     exchange("http://other/", no_fields, no_fields); /* when it looks what to forget */
     ck_assert(!is_found("http://a/", no_fields));
     exchange("http://a/", no_fields, no_fields);
-    close_cache();
+    cache_rig_close();
     open_cache();
     ck_assert(is_found("http://a/", no_fields));
     ck_assert(!is_found("http://other/", no_fields));

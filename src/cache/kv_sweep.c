@@ -99,20 +99,18 @@ bool brim_kv_sweep_some(struct brim_kv_sweep *sweep)
     return true;
 }
 
-bool brim_kv_sweep_round(struct brim_kv_sweep *sweep)
+void brim_kv_sweep_round(struct brim_kv_sweep *sweep)
 {
     bool is_first_half = sweep->from_len > 0;
-    size_t gone = 0;
 
     for (unsigned turn = 0; turn < ROUND_TURNS; turn++) {
-        gone += take_turn(sweep);
+        (void)take_turn(sweep);
         if (sweep->from_len > 0)
             continue;
         if (!is_first_half)
             break;
         is_first_half = false; /* on from the beginning */
     }
-    return gone > 0;
 }
 
 static const struct brim_kv_row *shortest(const struct brim_kv_row *rows, size_t count)
@@ -134,7 +132,7 @@ enum brim_err brim_kv_sweep_commit(struct brim_kv_sweep *sweep, const struct bri
         return err;
     /* What a commit frees is room for the next but one. So it is where there was nothing to delete,
      * as a turn may have done it right before. */
-    (void)brim_kv_sweep_round(sweep);
+    brim_kv_sweep_round(sweep);
     err = brim_kv_table_commit(sweep->table, shortest(rows, count), 1);
     return err == BRIM_OK ? brim_kv_table_commit(sweep->table, rows, count) : err;
 }

@@ -27,8 +27,8 @@ struct brim_kv_sweep {
 bool brim_kv_sweep_some(struct brim_kv_sweep *sweep);
 
 /* Takes turns once round the table, or a limit of them: the next round goes on where this one
- * ended. Returns whether anything had expired. Thread: writer. */
-bool brim_kv_sweep_round(struct brim_kv_sweep *sweep);
+ * ended. Thread: writer. */
+void brim_kv_sweep_round(struct brim_kv_sweep *sweep);
 
 /* Commits rows, which borrow what they name; where the table is full, after a round that makes
  * room. Errors as brim_kv_table_commit(); BRIM_ENOSPC: it is full of what has not ended. */

@@ -265,12 +265,13 @@ static void set_version(const struct brim_wire *wire, bool is_http2, void *easy)
 
 /* The CAs of that file as it is now, and no others: libcurl would take those of the system's folder
  * beside it (as Debian builds it), and, where there is the file alone, keep what it read for a day.
- */
+ * A session that is resumed was proved by what the file said then: none is. */
 static void set_trust(const char *ca_file, void *easy)
 {
     curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
     curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 }
 
 void brim_wire_set_way(const struct brim_wire *wire, const struct brim_fetch_origin *origin,

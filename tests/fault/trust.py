@@ -6,7 +6,7 @@ Usage: tests/fault/trust.py BRIM
 
 The system's CAs are another folder here, in a mount namespace of the node's own: one of them has signed
 a certificate for the name of an origin whose config names a CA of its own. That is no proof. When the
-file of `tls.ca` is replaced, the next full handshake goes by what it says then.
+file of `tls.ca` is replaced, the next connection goes by what it says then.
 Exits 77 where there may be no such namespace.
 """
 
@@ -112,6 +112,7 @@ def main():
             shutil.copy(directory / "public.pem", directory / "ca.new")
             os.rename(directory / "ca.new", directory / "ca.pem")
             assert status(port, "stranger") == 200, "another file counts at once"
+            assert status(port, "own") == 502, "also for a server whose session might be resumed"
     print("trust: the system's CAs, or those of tls.ca and no others, as that file is now")
     return 0
 

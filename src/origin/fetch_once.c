@@ -2,6 +2,8 @@
 #include "brim/origin/fetch_once.h"
 
 #include <curl/curl.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,14 +12,18 @@
 struct answer {
     char *bytes;
     size_t len;
+    size_t len_max;
+    bool is_cut;
 };
 
 static size_t on_answer(char *bytes, size_t size, size_t count, void *ctx)
 {
     struct answer *answer = ctx;
     size_t len = size * count;
-    char *longer = realloc(answer->bytes, answer->len + len + 1);
+    char *longer;
 
+    answer->is_cut = len > answer->len_max - answer->len;
+    longer = answer->is_cut ? NULL : realloc(answer->bytes, answer->len + len + 1);
     if (longer == NULL)
         return 0;
     memcpy(longer + answer->len, bytes, len);
@@ -73,7 +79,8 @@ enum brim_err brim_fetch_once(const struct brim_fetch_call *call,
                               struct brim_fetch_answer *answer_out)
 {
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
-    struct answer answer = {0};
+    struct answer answer = {.len_max =
+                                call->answer_bytes_max == 0 ? SIZE_MAX : call->answer_bytes_max};
     CURL *easy = curl_easy_init();
     enum brim_err err = BRIM_ENOMEM;
     long status = 0;
@@ -85,6 +92,8 @@ enum brim_err brim_fetch_once(const struct brim_fetch_call *call,
     if (call->json_body != NULL)
         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     err = brim_fetch_once_reason((int)curl_easy_perform(easy));
+    if (answer.is_cut)
+        err = BRIM_ELIMIT;
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     if (err == BRIM_OK) {
         answer_out->status = (unsigned)status;

@@ -16,6 +16,7 @@
 
 #define PURGES_UP  2u
 #define TIMEOUT_MS 10000u
+#define ANSWER_MAX 65536u /* bytes: a brim's are some hundred */
 
 struct above {
     char *url; /* of the call */
@@ -77,7 +78,8 @@ static enum brim_err pass_to(const struct above *above, const char *body,
                                    .url = above->url,
                                    .json_body = body,
                                    .token = token,
-                                   .timeout_ms = TIMEOUT_MS};
+                                   .timeout_ms = TIMEOUT_MS,
+                                   .answer_bytes_max = ANSWER_MAX};
     const char *wrong =
         above->token_file[0] == '\0' ? NULL : brim_bearer_read(above->token_file, token);
     struct brim_fetch_answer answer = {.status = 0};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fetch_once - one blocking HTTP exchange, for command-line tools.
+ * fetch_once - one blocking HTTP exchange, for command-line tools, and for what a thread of its own
+ * may wait for.
  */
 #ifndef BRIM_ORIGIN_FETCH_ONCE_H
 #define BRIM_ORIGIN_FETCH_ONCE_H
@@ -16,10 +17,11 @@ struct brim_fetch_call {
     const char *unix_socket; /* NULL: TCP */
     const char *token;       /* bearer; "" or NULL: none */
     unsigned timeout_ms;     /* of the whole; 0: two minutes */
+    size_t answer_bytes_max; /* 0: as long as it is */
 };
 
 /* One blocking exchange for command-line tools: whole answer (NUL-terminated, caller frees).
- * Errors: as done(). Thread: any but a loop. */
+ * Errors: as done(); BRIM_ELIMIT the answer is longer. Thread: any but a loop. */
 struct brim_fetch_answer {
     unsigned status;
     char *body;

@@ -70,6 +70,14 @@ static bool is_purged(const struct brim_fetch_answer *answer)
     return says_so;
 }
 
+/* It is told in JSON, and to clients; and it may be cut inside a letter. */
+static void make_plain(char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text < ' ' || *text > '~')
+            *text = '.';
+}
+
 static enum brim_err pass_to(const struct above *above, const char *body,
                              char wrong_out[BRIM_PURGE_UP_WRONG_BYTES])
 {
@@ -99,6 +107,9 @@ static enum brim_err pass_to(const struct above *above, const char *body,
                            above->url, answer.status, answer.body);
         }
     }
+    make_plain(wrong_out);
+    if (err == BRIM_ELIMIT) /* of the answer: no reason to come again */
+        err = BRIM_EPROTO;
     explicit_bzero(token, sizeof(token));
     free(answer.body);
     return err;

@@ -30,12 +30,13 @@ static bool is_no_space(int rc)
 }
 
 /* What only a damaged file makes LMDB say: a tree too deep, a page with more than fits it, a table
- * that is none. */
+ * that is none. And that a transaction has failed: none is used on after an error, but when LMDB
+ * looks for the root of a table and finds none, it tells nobody until the next call. */
 bool brim_index_is_damage(int rc)
 {
     return rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH || rc == MDB_CORRUPTED ||
            rc == MDB_PAGE_NOTFOUND || rc == MDB_CURSOR_FULL || rc == MDB_PAGE_FULL ||
-           rc == MDB_INCOMPATIBLE;
+           rc == MDB_INCOMPATIBLE || rc == MDB_BAD_TXN;
 }
 
 /* Whether one of the two pages that describe the rest, in LMDB's format, counts far more pages than

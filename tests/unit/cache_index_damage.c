@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a failed commit says of an index: a page that no file could have is damage, which the next
- * start sets aside; a file that may not grow is none.
+ * start sets aside; a file that may not grow is none. And what a lookup says of it.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -101,6 +102,53 @@ START_TEST(what_may_not_grow_is_no_damage)
 }
 END_TEST
 
+/* Moves the root of the table of objects, in the row that LMDB keeps of it, beyond the file. */
+static void lose_the_root(void)
+{
+    enum { ROOT_AT = 40, TO = 1 << 20 }; /* in struct MDB_db, which follows the name */
+    static char file[1 << 20];
+    char path[128];
+    uint64_t root = TO;
+    size_t moved = 0;
+    ssize_t len;
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    fd = open(path, O_RDWR);
+    ck_assert_int_ge(fd, 0);
+    len = read(fd, file, sizeof(file));
+    ck_assert_int_gt(len, 0);
+    for (ssize_t at = 0; at + 7 + ROOT_AT + 8 <= len; at++)
+        if (memcmp(file + at, "objects", 7) == 0) {
+            ck_assert_int_eq(pwrite(fd, &root, sizeof(root), at + 7 + ROOT_AT), sizeof(root));
+            moved++;
+        }
+    ck_assert_uint_gt(moved, 0);
+    close(fd);
+}
+
+/* LMDB tells nobody that it has not found the root, but that the transaction has failed. */
+START_TEST(a_table_whose_root_is_lost_is_damage)
+{
+    struct brim_record record = {.meta = {.length = 1}};
+    struct brim_digest digest = brim_hash128("a", 1);
+    struct brim_indexer *ixr;
+    struct brim_index *ix;
+
+    ck_assert_int_eq(try_open(&ix), BRIM_OK);
+    ck_assert_int_eq(brim_indexer_open(ix, NULL, 100, &ixr), BRIM_OK);
+    ck_assert_int_eq(brim_indexer_put(ixr, digest, &record), BRIM_OK);
+    brim_indexer_flush(ixr);
+    brim_indexer_close(ixr);
+    brim_index_close(ix);
+    lose_the_root();
+    ck_assert_int_eq(try_open(&ix), BRIM_OK); /* nobody has looked for it */
+    ck_assert_int_eq(brim_index_find(ix, digest, &record), BRIM_ECORRUPT);
+    brim_index_close(ix);
+    ck_assert_int_eq(try_open(&ix), BRIM_ECORRUPT);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cache_index_damage");
@@ -109,6 +157,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, a_page_that_no_file_can_have_is_damage, 0, 2);
     tcase_add_loop_test(tc, what_may_not_grow_is_no_damage, 0, 2);
+    tcase_add_test(tc, a_table_whose_root_is_lost_is_damage);
     suite_add_tcase(suite, tc);
     return unit_run(suite);
 }

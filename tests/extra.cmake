@@ -84,5 +84,5 @@ if(TARGET brim)
   # Builds what a new user gets, from nothing where there is no cache of a compiler's.
   set_tests_properties(cli.quickstart PROPERTIES TIMEOUT 1200)
   # Those that sanitizer builds run too.
-  set_tests_properties(fault.mix fault.mixed fault.upgrade PROPERTIES LABELS "fault;mix")
+  set_tests_properties(fault.history fault.mix fault.mixed fault.upgrade PROPERTIES LABELS "fault;mix")
 endif()

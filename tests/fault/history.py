@@ -60,7 +60,6 @@ class Answer:
         self.number, self.request, self.page, self.variant = number, request, page, variant
         self.size = 0
         self.control, self.is_shared = "", False
-        self.at = 0  # in the clock: when it was asked for
 
     def body(self):
         text = b"%010d|" % self.number
@@ -90,7 +89,7 @@ class History:
         self.answers = {}
         self.confirmed = {}  # of each answer: when
         self.got = []        # each a Got
-        self.purges = []     # (nothing older than this, is served from then on, of these pages)
+        self.purges = []     # (nothing that was asked for before, comes from then on, of these pages)
         self.wrong = []
         self.counts = {}
 
@@ -138,7 +137,7 @@ class Origin(http_origin.Handler):
         if self.confirms(page, variant, at):
             return
         answer = Answer(next(NUMBERS), self.headers["X-Request"], page, variant)
-        answer.at, answer.size = at, chance.choice(SIZES)
+        answer.size = chance.choice(SIZES)
         control = chance.choice(SHARED if chance.random() < 0.8 else PRIVATE)
         is_failure = chance.random() < 0.05
         answer.is_shared = (control in SHARED and
@@ -189,10 +188,7 @@ class Origin(http_origin.Handler):
         if breaks:
             body = body[:len(body) // 2]
             self.close_connection = True
-        try:
-            self.write(body, is_chunked, breaks)
-        except ConnectionError:
-            self.close_connection = True
+        self.write(body, is_chunked, breaks)
 
     def write(self, body, is_chunked, breaks):
         if not is_chunked:
@@ -315,8 +311,7 @@ class Client:
             self.check_body(request, HISTORY.answers[number], answer, body)
         HISTORY.note(Got(sent, done, page, variant if depends(page) else "", request,
                          method == "HEAD" or fields.get("Cache-Control") == "no-store", number,
-                         answer.status,
-                         answer.headers["Cache-Status"]))
+                         answer.status, answer.headers["Cache-Status"]))
 
     @staticmethod
     def number_of(request, fields, answer):

@@ -102,12 +102,7 @@ def run(port, old, new):
 def reload(node, url, purpose):
     node.config["sites"][0]["jwt"]["jwks_url"] = url
     node.config["sites"][0]["jwt"]["realm"] = purpose  # a change
-    brim_node.write_config(node.config, node.config_path)
-    connection = http.client.HTTPConnection("127.0.0.1", node.admin_port, timeout=60)
-    connection.request("POST", "/v1/reload")
-    answer = connection.getresponse()
-    assert answer.status == 200, answer.read()
-    connection.close()
+    node.reload()
 
 
 def run_reload(node, port, key):

@@ -50,12 +50,8 @@ class Pools(unittest.TestCase):
         self.addCleanup(self.node.stop)
 
     def reload(self, config):
-        brim_node.write_config(config, self.node.config_path)
-        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=60)
-        connection.request("POST", "/v1/reload")
-        answer = connection.getresponse()
-        self.assertEqual(answer.status, 200, answer.read())
-        connection.close()
+        self.node.config = config
+        self.node.reload()
 
     def get(self, path="/", method="GET", fields=None, body=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)

@@ -231,6 +231,16 @@ class Node:
         status = Path(f"/proc/{self.worker_pid()}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
+    def reload(self):
+        """Puts the config in force as it is now."""
+        write_config(self.config, self.config_path)
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=60)
+        connection.request("POST", "/v1/reload")
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        assert answer.status == 200, body
+
     def kill(self):
         """kill -9 of everything. The supervisor is stopped first: a node that it is just starting
         would not be among its children yet, and would keep the sockets while it drains."""
